@@ -1,0 +1,3 @@
+"""Multi-task active learning for surgical video."""
+
+__version__ = "0.1.0"

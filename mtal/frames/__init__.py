@@ -1,0 +1,1 @@
+"""What exists to be labelled: frame index, readers, sampler, cache."""
