@@ -1,1 +1,1 @@
-"""…"""
+"""Train, score the pool, go round the loop, keep the run folder."""

@@ -1,0 +1,41 @@
+"""Losses over annotated sites only."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mtal.datasets.label_map import IGNORE
+
+
+def bernoulli_loss(logits: Tensor, targets: Tensor, positive_weights: Tensor | None = None) -> Tensor:
+    """Mean of −w_c y log p − (1 − y) log(1 − p) over annotated labels.
+
+    Args:
+        logits: ``[N, C, ...]``.
+        targets: uint8 of the same shape: 0, 1 or 255 (left out).
+        positive_weights: ``[C]`` weight of a positive of each class.
+    """
+    annotated = targets != IGNORE
+    if not annotated.any():
+        return logits.sum() * 0.0
+    y = torch.where(annotated, targets, 0).to(logits.dtype)
+    weights = None
+    if positive_weights is not None:
+        weights = positive_weights.view(-1, *[1] * (logits.ndim - 2))  # [C, 1, ...]
+    losses = functional.binary_cross_entropy_with_logits(logits, y, pos_weight=weights, reduction="none")
+    return losses[annotated].mean()
+
+
+def categorical_loss(logits: Tensor, targets: Tensor, class_weights: Tensor | None = None) -> Tensor:
+    """Weighted mean of −log p_y over annotated sites: Σ w_y (−log p_y) / Σ w_y.
+
+    Args:
+        logits: ``[N, C, ...]``.
+        targets: uint8 ``[N, ...]``: class number or 255 (left out).
+        class_weights: ``[C]``.
+    """
+    if not (targets != IGNORE).any():
+        return logits.sum() * 0.0
+    return functional.cross_entropy(logits, targets.long(), weight=class_weights, ignore_index=IGNORE)
