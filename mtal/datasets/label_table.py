@@ -1,0 +1,116 @@
+"""Labels of every frame, keyed by ``frame_id``; heads that nobody annotated are ``IGNORE``, not zero."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+from mtal.datasets.label_map import IGNORE, LabelMap
+from mtal.datasets.mask import class_numbers
+
+
+class LabelTable:
+    """One row per frame, one column per task.
+
+    Args:
+        table: ``frame_id`` and one column per task. Frame tasks hold C numbers 0, 1 or ``IGNORE`` (one class number or
+            ``IGNORE`` where exclusive), pixel tasks the path of a mask PNG; ``None`` says that nobody annotated the
+            task in that frame.
+        label_maps: what the columns mean.
+        frame_sizes: video → (H, W) of its frames; a mask of any other size is refused when read.
+
+    Raises:
+        ValueError: a column is missing, a frame is listed twice, or a label is not one that its map allows.
+    """
+
+    def __init__(
+        self,
+        table: pd.DataFrame,
+        label_maps: Iterable[LabelMap],
+        frame_sizes: Mapping[str, tuple[int, int]] | None = None,
+    ) -> None:
+        self.label_maps = {m.task: m for m in label_maps}
+        self.frame_sizes = dict(frame_sizes or {})
+        missing = [c for c in ("frame_id", *self.label_maps) if c not in table]
+        if missing:
+            raise ValueError(f"the label table lacks the columns {missing}; it has {list(table.columns)}")
+        ids = table["frame_id"].astype("str")
+        if ids.duplicated().any():
+            raise ValueError(f"frame {ids[ids.duplicated()].iloc[0]!r} is listed twice in the label table")
+        self._row = {frame_id: i for i, frame_id in enumerate(ids)}
+        self._tags: dict[str, NDArray[np.uint8]] = {}  # frame task → [rows, C] or [rows]
+        self._masks: dict[str, list[Path | None]] = {}  # pixel task → one path per row
+        for task, label_map in self.label_maps.items():
+            column = table[task].tolist()
+            if label_map.support == "frame":
+                self._tags[task] = _tags(label_map, ids.tolist(), column)
+            else:
+                self._masks[task] = [None if _absent(m) else Path(m) for m in column]
+
+    @property
+    def frame_ids(self) -> list[str]:
+        """Frames that have a row, in the order of the rows."""
+        return list(self._row)
+
+    def targets(
+        self, task: str, frame_ids: Sequence[str], size: tuple[int, int] | None = None
+    ) -> NDArray[np.uint8]:  # [N, C], [N] or [N, H, W]
+        """Labels of N frames in the order asked: ``[N, C]`` tags, ``[N]`` class numbers or ``[N, H, W]`` masks.
+
+        Masks are mapped from gray to class numbers first and then resized to ``size`` (H, W) by nearest neighbour.
+
+        Raises:
+            KeyError: the task or a frame is not in the table.
+            FileNotFoundError: a mask file is missing.
+            ValueError: a mask holds a gray value that is not listed, or is not of the size of its frame.
+        """
+        if task not in self.label_maps:
+            raise KeyError(f"no task {task!r} in the label table; tasks are {', '.join(self.label_maps)}")
+        unknown = [f for f in frame_ids if f not in self._row]
+        if unknown:
+            raise KeyError(f"{len(unknown)} frames are not in the label table, the first is {unknown[0]!r}")
+        rows = np.array([self._row[f] for f in frame_ids], dtype=np.int64)  # [N]
+        if task in self._tags:
+            return self._tags[task][rows]
+        if size is None:
+            raise ValueError(f"task {task!r} is labelled by pixel: give targets() the size (H, W) wanted")
+        masks = np.full((len(rows), *size), IGNORE, dtype=np.uint8)  # [N, H, W]
+        for i, (frame_id, row) in enumerate(zip(frame_ids, rows, strict=True)):
+            path = self._masks[task][row]
+            if path is not None:
+                masks[i] = self._mask(path, frame_id, self.label_maps[task], size)
+        return masks
+
+    def _mask(self, path: Path, frame_id: str, label_map: LabelMap, size: tuple[int, int]) -> NDArray[np.uint8]:
+        classes = class_numbers(path, label_map, self.frame_sizes.get(frame_id.rpartition("/")[0]))
+        if classes.shape == size:
+            return classes
+        height, width = size
+        return np.asarray(Image.fromarray(classes).resize((width, height), Image.Resampling.NEAREST))
+
+
+def _absent(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and np.isnan(value))
+
+
+def _tags(label_map: LabelMap, frame_ids: list[str], column: list[Any]) -> NDArray[np.uint8]:
+    """``[N, C]`` of 0, 1 and IGNORE, or ``[N]`` class numbers where the classes exclude each other."""
+    classes = len(label_map.classes)
+    shape = () if label_map.exclusive else (classes,)
+    allowed = {*range(classes if label_map.exclusive else 2), IGNORE}
+    tags = np.full((len(column), *shape), IGNORE, dtype=np.uint8)
+    for i, (frame_id, value) in enumerate(zip(frame_ids, column, strict=True)):
+        if _absent(value):
+            continue
+        labels = np.asarray(value)
+        if labels.shape != shape or not set(labels.ravel().tolist()) <= allowed:
+            what = f"one of {sorted(allowed)}" if label_map.exclusive else f"{classes} numbers out of 0, 1, {IGNORE}"
+            raise ValueError(f"frame {frame_id!r}, task {label_map.task!r}: the label is {value}; it must be {what}")
+        tags[i] = labels
+    return tags

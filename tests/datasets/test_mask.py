@@ -1,0 +1,73 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mtal.datasets.label_map import IGNORE, LabelMap
+from mtal.datasets.mask import class_numbers, gray_values
+
+ORGANS = LabelMap("anatomy", "pixel", True, ("liver", "fat"), ((1, 2, 3), (4, 5, 6)), {0: IGNORE, 21: 0, 12: 1})
+GRAY = np.array([[0, 21, 21], [12, 12, 0]], dtype=np.uint8)
+
+
+def saved(path: Path, pixels: np.ndarray) -> Path:
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+class TestGrayValues:
+    def test_gray_file(self, tmp_path):
+        np.testing.assert_array_equal(gray_values(saved(tmp_path / "m.png", GRAY)), GRAY)
+
+    @pytest.mark.parametrize("alpha", [False, True])
+    def test_equal_channels_are_gray(self, tmp_path, alpha):
+        channels = [GRAY] * 3 + [np.full_like(GRAY, 128)] * alpha
+        np.testing.assert_array_equal(gray_values(saved(tmp_path / "m.png", np.stack(channels, axis=2))), GRAY)
+
+    def test_gray_with_alpha(self, tmp_path):
+        pixels = np.stack([GRAY, np.full_like(GRAY, 7)], axis=2)
+        np.testing.assert_array_equal(gray_values(saved(tmp_path / "m.png", pixels)), GRAY)
+
+    def test_colours_are_refused(self, tmp_path):
+        path = saved(tmp_path / "colour.png", np.stack([GRAY, GRAY, GRAY + 1], axis=2))
+        with pytest.raises(ValueError, match=r"colour\.png.*channels differ"):
+            gray_values(path)
+
+    def test_sixteen_bits_are_refused(self, tmp_path):
+        path = saved(tmp_path / "deep.png", GRAY.astype(np.uint16))
+        with pytest.raises(ValueError, match=r"deep\.png.*8-bit"):
+            gray_values(path)
+
+    def test_missing_file(self, tmp_path):
+        with pytest.raises(FileNotFoundError, match=r"gone\.png: the mask is missing"):
+            gray_values(tmp_path / "gone.png")
+
+    def test_cut_file(self, tmp_path):
+        noise = np.random.default_rng(0).integers(0, 255, (40, 40), dtype=np.uint8)
+        path = saved(tmp_path / "cut.png", noise)
+        path.write_bytes(path.read_bytes()[:600])
+        with pytest.raises(ValueError, match=r"cut\.png: the mask cannot be read"):
+            gray_values(path)
+
+    def test_not_an_image(self, tmp_path):
+        (tmp_path / "text.png").write_text("no picture")
+        with pytest.raises(ValueError, match=r"text\.png: the mask cannot be read"):
+            gray_values(tmp_path / "text.png")
+
+
+class TestClassNumbers:
+    def test_by_hand(self, tmp_path):
+        classes = class_numbers(saved(tmp_path / "m.png", GRAY), ORGANS, (2, 3))
+        np.testing.assert_array_equal(classes, [[255, 0, 0], [1, 1, 255]])
+        assert classes.dtype == np.uint8
+
+    def test_unlisted_gray_names_file_and_value(self, tmp_path):
+        path = saved(tmp_path / "odd.png", np.array([[21, 77]], dtype=np.uint8))
+        with pytest.raises(ValueError, match=r"odd\.png: gray value 77 .*'anatomy'.*\[0, 12, 21\]"):
+            class_numbers(path, ORGANS)
+
+    def test_size_of_the_frame(self, tmp_path):
+        path = saved(tmp_path / "small.png", GRAY)
+        with pytest.raises(ValueError, match=r"small\.png: the mask is 2x3 but its frame is 4x6"):
+            class_numbers(path, ORGANS, (4, 6))
