@@ -1,1 +1,23 @@
-"""…"""
+"""Selectors: which frames of the pool make the next batch, and in which order."""
+
+from mtal.acquisition.selectors.badge import Badge
+from mtal.acquisition.selectors.base import Candidates, Selector
+from mtal.acquisition.selectors.constraints import Constraint, MinimumGap, Moments
+from mtal.acquisition.selectors.k_center_greedy import KCenterGreedy
+from mtal.acquisition.selectors.random import Random
+from mtal.acquisition.selectors.tie_break import largest, tie_break
+from mtal.acquisition.selectors.top_k import TopK
+
+__all__ = [
+    "Badge",
+    "Candidates",
+    "Constraint",
+    "KCenterGreedy",
+    "MinimumGap",
+    "Moments",
+    "Random",
+    "Selector",
+    "TopK",
+    "largest",
+    "tie_break",
+]

@@ -1,0 +1,45 @@
+"""What a fusion rule promises: the scores of several heads become one utility per frame."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+class Fusion(ABC):
+    """Scores ``[N, T]`` and weights ``[T]`` of T heads to one utility ``[N]`` float64, higher = picked earlier.
+
+    Frames with equal rows get equal utilities, so a tie is left to the selector's hash and never goes by file order.
+    A head of weight 0 has no say. Only the ratios of the weights matter for the order.
+
+    Raises:
+        ValueError: the shapes disagree, a score is not finite, a weight is negative, or all weights are 0.
+    """
+
+    def __call__(self, scores: Tensor, weights: Tensor | None = None, tasks: Sequence[str] | None = None) -> Tensor:
+        """Utility of each frame, ``[N]``.
+
+        Args:
+            scores: ``[N, T]``, higher = more worth labelling.
+            weights: ``[T]``, 0 or more; ``None`` weights all heads the same.
+            tasks: names of the T heads; only rules that speak of a head by name need them.
+        """
+        T = scores.shape[-1]
+        weights = torch.ones(T, dtype=torch.float64) if weights is None else weights.double()
+        if scores.ndim != 2 or weights.shape != (T,) or (tasks is not None and len(tasks) != T):
+            raise ValueError(
+                f"fusion needs scores [N, T], weights [T] and T task names, not {list(scores.shape)}, "
+                f"{list(weights.shape)} and {tasks}"
+            )
+        if not scores.isfinite().all():
+            raise ValueError(f"{int((~scores.isfinite()).sum())} scores are not finite")
+        if not (weights.isfinite().all() and (weights >= 0).all() and (weights > 0).any()):
+            raise ValueError(f"weights must be 0 or more and not all 0, not {weights.tolist()}")
+        return self.fuse(scores.double(), weights, None if tasks is None else tuple(tasks))
+
+    @abstractmethod
+    def fuse(self, scores: Tensor, weights: Tensor, tasks: tuple[str, ...] | None, /) -> Tensor:
+        """Utility from checked float64 scores ``[N, T]`` and weights ``[T]``: ``[N]``."""

@@ -1,0 +1,25 @@
+"""Scores mapped to [0, 1]."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mtal.acquisition.normalizers.base import Normalizer, active_columns
+
+
+class MinMax(Normalizer):
+    """(s − min)/(max − min), in [0, 1]; 0 everywhere in a constant column.
+
+    One outlier squeezes all other frames together; :class:`PercentileRank` does not have this weakness.
+
+    >>> MinMax()(torch.tensor([[2.0], [4.0], [3.0]])).flatten().tolist()
+    [0.0, 1.0, 0.5]
+    """
+
+    def normalize(self, values: Tensor) -> Tensor:
+        """Scores in [0, 1], ``[N, T]``."""
+        low = values.amin(dim=0)  # [T]
+        spread = values.amax(dim=0) - low  # [T]
+        active = active_columns(values)  # [T]
+        return torch.where(active, (values - low) / torch.where(active, spread, 1.0), 0.0)

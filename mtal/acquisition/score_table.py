@@ -1,0 +1,104 @@
+"""The scores of a pool: one row per frame, one column per (task, signal)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from mtal.acquisition.ranks import average_rank
+
+Column = tuple[str, str]
+NanPolicy = Literal["raise", "drop_frame", "neutral"]
+NAN_POLICIES: tuple[NanPolicy, ...] = ("raise", "drop_frame", "neutral")
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """Scores of N frames in T columns, float64.
+
+    Args:
+        columns: T distinct pairs (task, signal).
+        values: ``[N, T]``; NaN is kept until :meth:`resolve` is told what to do with it.
+
+    Raises:
+        ValueError: the shapes disagree, a column stands twice, or a value is infinite.
+
+    >>> table = ScoreTable((("tools", "entropy"),), torch.tensor([[0.1], [0.7], [0.4]]))
+    >>> table.percentiles().flatten().tolist()
+    [0.0, 100.0, 50.0]
+    """
+
+    columns: tuple[Column, ...]
+    values: Tensor
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", tuple((str(task), str(signal)) for task, signal in self.columns))
+        object.__setattr__(self, "values", self.values.detach().cpu().double())
+        if self.values.ndim != 2 or self.values.shape[1] != len(self.columns):
+            raise ValueError(
+                f"{len(self.columns)} columns need values [N, {len(self.columns)}], not {list(self.values.shape)}"
+            )
+        if len(set(self.columns)) != len(self.columns):
+            raise ValueError(f"a column stands twice in {self.columns}")
+        infinite = self.values.isinf()
+        if infinite.any():
+            raise ValueError(f"infinite scores: {self._counted(infinite)}; mend the signal or the head behind them")
+
+    @classmethod
+    def from_scores(cls, scores: Mapping[Column, Tensor]) -> ScoreTable:
+        """Table of the columns in the order given, each ``[N]``."""
+        if not scores:
+            raise ValueError("a score table needs one column or more")
+        return cls(tuple(scores), torch.stack([column.detach().cpu().double() for column in scores.values()], dim=1))
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Distinct tasks in the order of their first column."""
+        return tuple(dict.fromkeys(task for task, _ in self.columns))
+
+    def percentiles(self) -> Tensor:
+        """100·(average rank − 1)/(N − 1) within each column: ``[N, T]`` from 0 (lowest) to 100 (highest).
+
+        Ties share a percentile. Every frame of a constant column, or the only frame, stands at 50. NaN stays NaN and
+        is not counted in N.
+        """
+        ranks = average_rank(self.values)  # [N, T]
+        others = (~self.values.isnan()).sum(dim=0) - 1  # [T]
+        return torch.where(others > 0, (ranks - 1) * 100 / others.clamp(min=1), ranks * 50)
+
+    def resolve(self, policy: NanPolicy = "raise") -> tuple[ScoreTable, Tensor]:
+        """Table without NaN, and the ``[N]`` bool of frames that it keeps.
+
+        Args:
+            policy: ``"raise"``; ``"drop_frame"`` leaves out every frame with a NaN; ``"neutral"`` puts the median of
+                the column in its place (0 where the whole column is NaN, which makes it constant).
+
+        Raises:
+            ValueError: the policy is unknown, or is ``"raise"`` and there is a NaN.
+        """
+        if policy not in NAN_POLICIES:
+            raise ValueError(f"unknown NaN policy {policy!r}; policies are {', '.join(NAN_POLICIES)}")
+        missing = self.values.isnan()  # [N, T]
+        keep = torch.ones(len(self), dtype=torch.bool)
+        if not missing.any():
+            return self, keep
+        if policy == "raise":
+            raise ValueError(
+                f"NaN scores: {self._counted(missing)}; mend the signal, or set nan_policy to drop_frame or neutral"
+            )
+        if policy == "drop_frame":
+            keep = ~missing.any(dim=1)  # [N]
+            return ScoreTable(self.columns, self.values[keep]), keep
+        middle = self.values.nanquantile(0.5, dim=0).nan_to_num(nan=0.0)  # [T]
+        return ScoreTable(self.columns, torch.where(missing, middle, self.values)), keep
+
+    def _counted(self, wrong: Tensor) -> str:
+        counts = zip(self.columns, wrong.sum(dim=0).tolist(), strict=True)
+        return ", ".join(f"{task}/{signal} has {n} of {len(self)}" for (task, signal), n in counts if n)

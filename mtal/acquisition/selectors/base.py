@@ -1,0 +1,139 @@
+"""What a selector promises: exactly the budget, each frame once, in order of choice."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from mtal.acquisition.gradients import JointGradientEmbedding
+from mtal.acquisition.selectors.constraints import Constraint
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The N frames of the pool as a selector sees them; only what its ``needs`` name has to be there.
+
+    Args:
+        tie_break: ``[N]`` uint64 from :func:`~mtal.acquisition.selectors.tie_break.tie_break`.
+        utility: ``[N]``, higher = picked earlier.
+        gradient: joint gradient embedding of the N frames.
+        features: ``[N, D]`` embeddings of the shared encoder.
+        labelled_features: ``[M, D]`` embeddings of the labelled frames, ``None`` or M = 0 where none are labelled.
+
+    Raises:
+        ValueError: the numbers of frames or of features disagree, or the features are not finite.
+    """
+
+    tie_break: npt.NDArray[np.uint64]
+    utility: Tensor | None = None
+    gradient: JointGradientEmbedding | None = None
+    features: Tensor | None = None
+    labelled_features: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("utility", "gradient", "features"):
+            values = getattr(self, name)
+            if values is not None and len(values) != len(self):
+                raise ValueError(f"{name} is of {len(values)} frames but tie_break of {len(self)}")
+        for name in ("features", "labelled_features"):
+            values = getattr(self, name)
+            if values is not None and not (values.ndim == 2 and values.isfinite().all()):
+                raise ValueError(f"{name} must be finite and [frames, D]; they are {list(values.shape)}")
+        if self.features is not None and self.labelled_features is not None:
+            ours, theirs = self.features.shape[1], self.labelled_features.shape[1]
+            if ours != theirs:
+                raise ValueError(f"features have {ours} numbers per frame but labelled_features {theirs}")
+
+    def __len__(self) -> int:
+        return len(self.tie_break)
+
+
+class Selector(ABC):
+    """``budget`` distinct candidates in order of choice, fewer only when no more are left.
+
+    The order of the candidates does not matter: ties and draws go by their hashes.
+
+    Attributes:
+        needs: which of ``"utility"``, ``"gradient"`` and ``"features"`` the candidates have to bring.
+
+    Raises:
+        ValueError: the budget is below 1, something needed is missing, a utility is not finite, or the constraint is
+            of another number of candidates.
+    """
+
+    needs: frozenset[str] = frozenset()
+
+    def __call__(
+        self,
+        candidates: Candidates,
+        budget: int,
+        generator: np.random.Generator,
+        constraint: Constraint | None = None,
+    ) -> Tensor:
+        """Positions of the picks in order of choice, ``[budget]`` int64.
+
+        Args:
+            candidates: the pool.
+            budget: how many to pick, 1 or more.
+            generator: the only source of randomness.
+            constraint: what may be picked; a fresh one for each call, ``None`` for any frame once.
+
+        Warns:
+            UserWarning: fewer frames than the budget are left; all of them are picked.
+        """
+        if constraint is None:
+            constraint = Constraint(len(candidates))
+        self._check(candidates, budget, constraint)
+        if budget > constraint.remaining:
+            warnings.warn(
+                f"the budget is {budget} frames but only {constraint.remaining} are left in the pool: all are picked",
+                stacklevel=2,
+            )
+        picks = []
+        for i in islice(self.choose(candidates, generator, constraint), min(budget, constraint.remaining)):
+            constraint.pick(i)
+            picks.append(i)
+        return torch.tensor(picks, dtype=torch.int64)
+
+    @abstractmethod
+    def choose(
+        self, candidates: Candidates, generator: np.random.Generator, constraint: Constraint, /
+    ) -> Iterator[int]:
+        """Yield one allowed position after the other; each is picked from ``constraint`` before the next is asked."""
+
+    def _check(self, candidates: Candidates, budget: int, constraint: Constraint) -> None:
+        if budget < 1:
+            raise ValueError(f"the budget must be 1 frame or more, not {budget}")
+        if len(constraint) != len(candidates):
+            raise ValueError(
+                f"the constraint is on {len(constraint)} frames but there are {len(candidates)} candidates"
+            )
+        missing = [need for need in sorted(self.needs) if getattr(candidates, need) is None]
+        if missing:
+            raise ValueError(f"{type(self).__name__} needs {', '.join(missing)} of the candidates")
+        if "utility" in self.needs and candidates.utility is not None:
+            wrong = ~candidates.utility.isfinite().cpu().numpy() & constraint.free
+            if wrong.any():
+                raise ValueError(
+                    f"{int(wrong.sum())} utilities are not finite, the first at position {int(wrong.argmax())}; exclude"
+                    f" these frames by the constraint or mend their scores"
+                )
+
+
+def require(value: Tensor | None, name: str) -> npt.NDArray[np.float64]:
+    """``value`` as a float64 array.
+
+    Raises:
+        ValueError: it is ``None``.
+    """
+    if value is None:
+        raise ValueError(f"the candidates bring no {name}")
+    return value.detach().cpu().double().numpy()

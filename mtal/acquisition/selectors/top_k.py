@@ -1,0 +1,35 @@
+"""The frames of highest utility."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from mtal.acquisition.selectors.base import Candidates, Selector, require
+from mtal.acquisition.selectors.constraints import Constraint
+from mtal.acquisition.selectors.tie_break import largest
+
+
+class TopK(Selector):
+    """argmaxᵢ uᵢ, again and again: the highest utilities first, ties by hash.
+
+    >>> import torch
+    >>> candidates = Candidates(np.arange(3, dtype=np.uint64), utility=torch.tensor([0.1, 0.9, 0.5]))
+    >>> TopK()(candidates, 2, np.random.default_rng(0)).tolist()
+    [1, 2]
+    """
+
+    needs = frozenset({"utility"})
+
+    def choose(
+        self,
+        candidates: Candidates,
+        _generator: np.random.Generator,
+        constraint: Constraint,
+        /,
+    ) -> Iterator[int]:
+        """Yield the allowed frame of highest utility."""
+        utility = require(candidates.utility, "utility")  # [N]
+        while True:
+            yield largest(utility, constraint.allowed(), candidates.tie_break)
