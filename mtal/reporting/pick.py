@@ -1,0 +1,116 @@
+"""One picked frame as it is shown: where it is from, why it was picked, and its labels in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mtal.reporting.run_reader import IGNORE, Run, Task
+
+
+@dataclass(frozen=True)
+class Score:
+    """Value of one signal of one head, and the share of that round's pool that scored lower (0 to 100)."""
+
+    task: str
+    signal: str
+    value: float
+    percentile: float
+
+
+@dataclass(frozen=True)
+class Pick:
+    """One row of ``picks.parquet``.
+
+    ``labels`` holds, per frame-level task, the names of the classes that are present, or None where the task is not
+    annotated in this frame.
+    """
+
+    order: int
+    frame_id: str
+    patient: str
+    video: str
+    frame: int
+    time_s: float
+    utility: float
+    reason: str
+    scores: tuple[Score, ...]
+    labels: Mapping[str, tuple[str, ...] | None]
+
+
+def picks_of(run: Run, number: int) -> list[Pick]:
+    """The picks of round ``number`` of ``run`` in order of choice."""
+    this = next(r for r in run.rounds if r.number == number)
+    rows = this.picks.to_dict("records")
+    return [_pick({str(key): value for key, value in row.items()}, number, run.frame_tasks()) for row in rows]
+
+
+def ordinal(percentile: float) -> str:
+    """``98.7`` → ``"98th"``: rounded down, so that only the very top of the pool is called the 100th.
+
+    >>> [ordinal(p) for p in (1, 12.4, 22, 99.99, 100)]
+    ['1st', '12th', '22nd', '99th', '100th']
+    """
+    whole = int(percentile)
+    suffix = "th" if whole % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(whole % 10, "th")
+    return f"{whole}{suffix}"
+
+
+def _pick(row: dict[str, Any], number: int, tasks: Sequence[Task]) -> Pick:
+    return Pick(
+        order=int(row["order"]),
+        frame_id=str(row["frame_id"]),
+        patient=str(row["patient"]),
+        video=str(row["video"]),
+        frame=int(row["frame"]),
+        time_s=float(row["time_s"]),
+        utility=_number(row.get("utility")),
+        reason=_reason(row, number),
+        scores=_scores(row),
+        labels={task.name: _present(row.get(f"label/{task.name}"), task) for task in tasks},
+    )
+
+
+def _reason(row: Mapping[str, Any], number: int) -> str:
+    if number == 0:
+        return "initial set"
+    task, signal = row.get("reason_task"), row.get("reason_signal")
+    if _absent(task) or _absent(signal):
+        return "picked without scores"
+    percentile = _number(row.get("reason_percentile"))
+    where = "" if np.isnan(percentile) else f" · {ordinal(percentile)} percentile"
+    return f"{task} · {signal}{where}"
+
+
+def _scores(row: Mapping[str, Any]) -> tuple[Score, ...]:
+    scores = []
+    for column, value in row.items():
+        if column.startswith("score/"):
+            _, task, signal = column.split("/", 2)
+            score = Score(task, signal, _number(value), _number(row.get(f"percentile/{task}/{signal}")))
+            scores.append(score)
+    return tuple(scores)
+
+
+def _present(label: Any, task: Task) -> tuple[str, ...] | None:
+    """Class names from ``[C]`` zeros and ones (Bernoulli) or from one class number (categorical)."""
+    if label is None:
+        return None
+    values = np.atleast_1d(np.asarray(label))
+    if bool(pd.isna(values).any()) or (values == IGNORE).all():
+        return None
+    if task.family == "categorical":
+        return (task.classes[int(values[0])],)
+    return tuple(name for name, value in zip(task.classes, values, strict=True) if value == 1)
+
+
+def _number(value: Any) -> float:
+    return float("nan") if _absent(value) else float(value)
+
+
+def _absent(value: Any) -> bool:
+    return value is None or bool(pd.isna(value))

@@ -1,0 +1,226 @@
+"""``report.html``: one page that shows a whole run and needs no other file and no network."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image
+
+from mtal.reporting import curves
+from mtal.reporting.config_summary import summarize
+from mtal.reporting.overlay import colorize
+from mtal.reporting.pick import Pick, picks_of
+from mtal.reporting.run_reader import IGNORE, Round, Run, Task, main_metric, read_run
+
+THUMBNAIL = 160
+"""Longer side of a picked frame on the page, in pixels: 20 rounds of 24 picks stay under 15 MB."""
+
+
+@dataclass(frozen=True)
+class Headline:
+    """Main metric of one head, or the joint score, at the end of the run."""
+
+    title: str
+    metric: str
+    value: float
+    change: float
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """One class of one head at the end of the run."""
+
+    name: str
+    color: tuple[int, int, int]
+    metrics: Mapping[str, float]
+    counts: tuple[int, ...]  # per round
+    share: float  # of all labelled frames, 0..1
+
+
+@dataclass(frozen=True)
+class Card:
+    """One picked frame with everything that is drawn for it, images as data URIs."""
+
+    pick: Pick
+    image: str | None
+    alt: str
+    size: tuple[int, int]
+    labels: tuple[str, ...]
+    predictions: tuple[str, ...]
+
+
+def write_report(run_dir: Path | str) -> Path:
+    """Draw ``<run_dir>/report.html`` from the run folder and return its path.
+
+    The page is written under a temporary name and renamed, so a reader never sees half of it.
+
+    Raises:
+        FileNotFoundError: ``run_dir`` is not a run folder.
+        ValueError: the run has no complete round yet.
+    """
+    run = read_run(run_dir)
+    if not run.rounds:
+        raise ValueError(f"{run.path}: no round is complete yet, so there is nothing to report")
+    target = run.path / "report.html"
+    partial = target.with_name(f".report.{os.getpid()}.html")
+    partial.write_text(render(run), encoding="utf-8")
+    partial.replace(target)
+    return target
+
+
+def render(run: Run) -> str:
+    """The page as a string."""
+    environment = Environment(
+        loader=PackageLoader("mtal.reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(number=_number, signed=_signed, seconds=_seconds, clock=_clock, rgb=_rgb)
+    last = run.rounds[-1]
+    return environment.get_template("report.html.j2").render(
+        run=run,
+        last=last,
+        config=summarize(run.config),
+        config_text=(run.path / "config.yaml").read_text(encoding="utf-8"),
+        pool=int((run.frames["split"] == "pool").sum()),
+        headlines=_headlines(run),
+        figures=_figures(run),
+        main={name: main_metric(name, last.metrics) for name in run.tasks},
+        class_rows={name: _class_rows(run, task) for name, task in run.tasks.items()},
+        class_metrics={name: _class_metrics(last, name) for name in run.tasks},
+        cards=[(this, _cards(run, this)) for this in run.rounds],
+        stages=list({stage: None for this in run.rounds for stage in this.timings}),
+        nan=math.nan,
+        has_predictions=any(this.picks.shape[0] and this.number > 0 for this in run.rounds) and bool(run.pixel_tasks()),
+    )
+
+
+def _headlines(run: Run) -> list[Headline]:
+    keys = [(name, main_metric(name, run.rounds[-1].metrics)) for name in run.tasks]
+    keys.append(("joint", "joint"))
+    headlines = []
+    for title, key in keys:
+        values = [this.metrics.get(key, math.nan) for this in run.rounds] if key else [math.nan]
+        known = [v for v in values if math.isfinite(v)]
+        change = known[-1] - known[0] if len(known) > 1 else math.nan
+        headlines.append(Headline(title, _metric_name(key), values[-1], change))
+    return headlines
+
+
+def _metric_name(key: str | None) -> str:
+    """``"tools/mAP"`` → ``"mAP"``; the joint score has no further name."""
+    return key.split("/", 1)[1] if key and "/" in key else ""
+
+
+def _figures(run: Run) -> list[tuple[str, str]]:
+    panels = [(name, curves.head_curves(run, name)) for name in run.tasks]
+    panels.append(("joint", [curves.curve(run, "joint")]))
+    figures = []
+    for title, drawn in panels:
+        figure = curves.draw(drawn, empty="no labels to test this head on")
+        figures.append((title, curves.to_svg(figure, curves.describe(drawn, title))))
+    return figures
+
+
+def _class_metrics(last: Round, task: str) -> list[str]:
+    """Names of the metrics that one head has per class, such as AP or IoU."""
+    parts = [key.split("/", 2) for key in last.metrics]
+    return list({p[1]: None for p in parts if len(p) == 3 and p[0] == task})
+
+
+def _class_rows(run: Run, task: Task) -> list[ClassRow]:
+    last = run.rounds[-1]
+    rows = []
+    for name, color in zip(task.classes, task.colors, strict=True):
+        counts = tuple(int(this.class_counts.get(task.name, {}).get(name, 0)) for this in run.rounds)
+        metrics = {m: last.metrics.get(f"{task.name}/{m}/{name}", math.nan) for m in _class_metrics(last, task.name)}
+        rows.append(ClassRow(name, color, metrics, counts, counts[-1] / max(last.labelled, 1)))
+    return rows
+
+
+def _cards(run: Run, this: Round) -> list[Card]:
+    return [_card(this, pick, run.pixel_tasks()) for pick in picks_of(run, this.number)]
+
+
+def _card(this: Round, pick: Pick, pixel_tasks: Sequence[Task]) -> Card:
+    image, size = None, (THUMBNAIL, THUMBNAIL)
+    if (path := this.image(pick.order)) is not None:
+        with Image.open(path) as stored:
+            small = stored.convert("RGB")
+        small.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+        image, size = _data_uri(small, "JPEG", quality=82, optimize=True), small.size
+    labels, predictions, seen = [], [], []
+    for task in pixel_tasks:
+        if (mask := this.label_mask(pick.order, task.name)) is not None:
+            layer, classes = _layer(mask, task, size)
+            labels.append(layer)
+            seen.append(f"{task.name}: {', '.join(classes) or 'not annotated'}")
+        if (mask := this.predicted_mask(pick.order, task.name)) is not None:
+            predictions.append(_layer(mask, task, size)[0])
+    seen += [f"{task}: {_in_words(present)}" for task, present in pick.labels.items()]
+    alt = f"Frame {pick.frame} of {pick.video}, {_clock(pick.time_s)}. {'; '.join(seen)}."
+    return Card(pick, image, alt, size, tuple(labels), tuple(predictions))
+
+
+def _layer(path: Path, task: Task, size: tuple[int, int]) -> tuple[str, list[str]]:
+    """A mask as a see-through PNG of ``size`` (width, height), and the names of the classes in it."""
+    with Image.open(path) as stored:
+        full = np.asarray(stored)
+        mask = np.asarray(stored.resize(size, Image.Resampling.NEAREST))  # [h, w]
+    try:
+        layer = Image.fromarray(colorize(mask, task.colors))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    classes = [task.classes[int(v)] for v in np.unique(full) if v != IGNORE]
+    return _data_uri(layer, "PNG", optimize=True), classes
+
+
+def _in_words(present: tuple[str, ...] | None) -> str:
+    if present is None:
+        return "not annotated"
+    return ", ".join(present) or "none"
+
+
+def _data_uri(image: Image.Image, kind: str, **options: int) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, format=kind, **options)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+
+
+def _number(value: float, digits: int = 3) -> str:
+    return f"{value:.{digits}f}" if math.isfinite(value) else "–"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "−") if math.isfinite(value) else ""
+
+
+def _seconds(value: float) -> str:
+    if not math.isfinite(value):
+        return "–"
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _clock(seconds: float) -> str:
+    """Time in a video as h:mm:ss or m:ss."""
+    if not math.isfinite(seconds):
+        return "time unknown"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
+
+
+def _rgb(color: tuple[int, int, int]) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*color)

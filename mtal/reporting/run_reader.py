@@ -1,0 +1,194 @@
+"""A run folder read back from disk: everything that a report, a table or W&B shows comes from here."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import pandas as pd
+from omegaconf import OmegaConf
+
+IGNORE = 255
+"""Label value for "not annotated", at frame, class or pixel level."""
+
+MAIN_METRICS = ("mAP", "AP", "mIoU")
+"""A head is summed up by the first of these that it has."""
+
+_REQUIRED = ("config.yaml", "tasks.json", "frames.parquet", "rounds")
+_COMPLETE = re.compile(r"\d{2,}")  # unfinished rounds have names that start with a dot
+
+
+@dataclass(frozen=True)
+class Task:
+    """One head: what its labels mean and how they are drawn."""
+
+    name: str
+    family: Literal["bernoulli", "categorical"]
+    support: Literal["frame", "pixel"]
+    classes: tuple[str, ...]
+    colors: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True)
+class Round:
+    """One complete round.
+
+    Args:
+        path: folder of the round.
+        number: 0 for the initial set; round r >= 1 was picked with the model of round r - 1.
+        labelled: frames labelled so far, those of this round included.
+        picked: frames picked in this round.
+        metrics: ``"<task>/<metric>[/<class>]"`` or ``"joint"`` → value in [0, 1]; NaN where it could not be computed.
+        class_counts: task → class → labelled frames so far that contain the class.
+        picks: one row per picked frame, in order of choice.
+        timings: stage → seconds.
+    """
+
+    path: Path
+    number: int
+    labelled: int
+    picked: int
+    metrics: Mapping[str, float]
+    class_counts: Mapping[str, Mapping[str, int]]
+    picks: pd.DataFrame
+    timings: Mapping[str, float]
+
+    def image(self, order: int) -> Path | None:
+        """The frame that was picked as number ``order`` (from 0), or None if it was not kept."""
+        return _existing(self.path / "images" / f"{order:04d}.jpg")
+
+    def label_mask(self, order: int, task: str) -> Path | None:
+        """The label of one pixel-level task: class numbers, 255 = not annotated."""
+        return _existing(self.path / "images" / f"{order:04d}.{task}.png")
+
+    def predicted_mask(self, order: int, task: str) -> Path | None:
+        """What the model believed when it picked the frame; None in round 0."""
+        return _existing(self.path / "images" / f"{order:04d}.{task}.pred.png")
+
+
+@dataclass(frozen=True)
+class Run:
+    """All that a run folder holds, without weights and embeddings."""
+
+    path: Path
+    config: Mapping[str, Any]
+    tasks: Mapping[str, Task]
+    frames: pd.DataFrame
+    rounds: tuple[Round, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self.path.name
+
+    def pixel_tasks(self) -> list[Task]:
+        """The tasks with one label per pixel."""
+        return [task for task in self.tasks.values() if task.support == "pixel"]
+
+    def frame_tasks(self) -> list[Task]:
+        """The tasks with one label, or one set of labels, per frame."""
+        return [task for task in self.tasks.values() if task.support == "frame"]
+
+
+def read_run(path: Path | str) -> Run:
+    """Read the complete rounds of a run folder.
+
+    Raises:
+        FileNotFoundError: the folder does not exist, is not a run, or a complete round lacks a file.
+        ValueError: a file in it cannot be understood.
+    """
+    path = Path(path).resolve()
+    missing = [name for name in _REQUIRED if not (path / name).exists()]
+    if missing:
+        raise FileNotFoundError(
+            f"{path} is not a run folder: it has no {', '.join(missing)}; "
+            "give the folder that holds config.yaml and rounds/"
+        )
+    rounds = sorted((p for p in (path / "rounds").iterdir() if _COMPLETE.fullmatch(p.name)), key=lambda p: int(p.name))
+    return Run(
+        path=path,
+        config=read_config(path),
+        tasks=read_tasks(path),
+        frames=pd.read_parquet(path / "frames.parquet"),
+        rounds=tuple(_read_round(p) for p in rounds),
+    )
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The resolved configuration of the run in folder ``path``."""
+    loaded = OmegaConf.load(path / "config.yaml")
+    if not OmegaConf.is_dict(loaded):
+        raise ValueError(f"{path / 'config.yaml'}: expected keys and values, found {type(loaded).__name__}")
+    return plain(loaded)
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """A configuration as nested dicts and lists, interpolations resolved."""
+    return cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.create(config), resolve=True))
+
+
+def read_tasks(path: Path) -> dict[str, Task]:
+    """The tasks of the run in folder ``path``, in the order in which they were written."""
+    tasks = {}
+    for name, entry in _read_json(path / "tasks.json").items():
+        try:
+            tasks[name] = Task(
+                name=name,
+                family=entry["family"],
+                support=entry["support"],
+                classes=tuple(entry["classes"]),
+                colors=tuple((int(r), int(g), int(b)) for r, g, b in entry["colors"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path / 'tasks.json'}: task {name!r} cannot be read ({error!r})") from error
+    return tasks
+
+
+def read_round(path: Path, number: int) -> Round:
+    """One complete round of the run in folder ``path``.
+
+    Raises:
+        FileNotFoundError: the round does not exist, or is not complete.
+    """
+    return _read_round(path / "rounds" / f"{number:02d}")
+
+
+def main_metric(task: str, metrics: Mapping[str, float]) -> str | None:
+    """The key that sums up one head: the first of mAP, AP and mIoU among ``metrics``."""
+    return next((key for name in MAIN_METRICS if (key := f"{task}/{name}") in metrics), None)
+
+
+def _read_round(path: Path) -> Round:
+    record = _read_json(path / "metrics.json", "round", "labelled", "picked", "metrics", "class_counts")
+    picks = pd.read_parquet(path / "picks.parquet")
+    return Round(
+        path=path,
+        number=int(record["round"]),
+        labelled=int(record["labelled"]),
+        picked=int(record["picked"]),
+        metrics={key: math.nan if value is None else float(value) for key, value in record["metrics"].items()},
+        class_counts=record["class_counts"],
+        picks=picks.sort_values("order", ignore_index=True),
+        timings={stage: float(seconds) for stage, seconds in _read_json(path / "timings.json").items()},
+    )
+
+
+def _read_json(path: Path, *keys: str) -> dict[str, Any]:
+    """A JSON object that has ``keys``."""
+    try:
+        content = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: expected a JSON object ({error})") from error
+    missing = [key for key in keys if key not in content]
+    if missing:
+        raise ValueError(f"{path}: the keys {', '.join(missing)} are missing")
+    return content
+
+
+def _existing(path: Path) -> Path | None:
+    return path if path.is_file() else None

@@ -1,0 +1,299 @@
+"""Weights & Biases, fed from the run folder round by round."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import os
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Protocol, Self
+
+import numpy as np
+import wandb
+from PIL import Image
+
+from mtal.reporting.pick import Pick, picks_of
+from mtal.reporting.run_reader import IGNORE, Round, Run, Task, plain, read_run
+
+_log = logging.getLogger(__name__)
+_MODES = ("online", "offline", "disabled")
+
+
+class Logger(Protocol):
+    """What the round loop tells about a run; everything else is read from the run folder."""
+
+    def start(self, run_dir: Path | str, config: Mapping[str, Any]) -> None:
+        """Begin, or go on with, the run in ``run_dir``."""
+
+    def log_round(self, run_dir: Path | str, round_number: int) -> None:
+        """Log one complete round."""
+
+    def finish(self) -> None:
+        """End the run."""
+
+
+class NoLogger:
+    """Logs nothing; takes the place of :class:`WandbLogger`."""
+
+    def start(self, run_dir: Path | str, config: Mapping[str, Any]) -> None:
+        """Do nothing."""
+
+    def log_round(self, run_dir: Path | str, round_number: int) -> None:
+        """Do nothing."""
+
+    def finish(self) -> None:
+        """Do nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.finish()
+
+
+class WandbLogger:
+    """Metrics, class counts, timings and picks of every round, against the number of labelled frames.
+
+    The run folder is the record and W&B a view of it. :meth:`start` therefore logs the rounds that the folder already
+    holds and W&B does not: all of them offline, where each start opens a new file that knows nothing of the last one,
+    and those from ``run.step`` on when a run is resumed online. The W&B step is the number of the round.
+
+    A failure of W&B never ends an experiment: it is warned of once, and nothing more is logged.
+
+    Args:
+        project: W&B project.
+        mode: ``"offline"`` (kept in ``<run>/wandb`` for ``wandb sync``), ``"online"`` or ``"disabled"``.
+        group: runs of one sweep share a group.
+        name: shown name; the run folder's name if None.
+        entity: W&B user or team.
+        tags: shown beside the run.
+
+    Raises:
+        ValueError: unknown mode.
+    """
+
+    def __init__(
+        self,
+        project: str = "mtal",
+        mode: Literal["online", "offline", "disabled"] = "offline",
+        group: str | None = None,
+        name: str | None = None,
+        entity: str | None = None,
+        tags: Sequence[str] = (),
+    ) -> None:
+        if mode not in _MODES:
+            raise ValueError(f"unknown W&B mode {mode!r} (logger.mode or WANDB_MODE); modes are {', '.join(_MODES)}")
+        self.project = project
+        self.mode: Literal["online", "offline", "disabled"] = mode
+        self.group = group
+        self.name = name
+        self.entity = entity
+        self.tags = tuple(tags)
+        self._run: wandb.Run | None = None
+        self._next = 0  # rounds below this one are in W&B
+        self._set_data_dir = False
+
+    def start(self, run_dir: Path | str, config: Mapping[str, Any]) -> None:
+        """Open the W&B run of the folder ``run_dir`` and log the complete rounds that W&B does not have yet.
+
+        Args:
+            run_dir: the run folder; W&B's files go to ``<run_dir>/wandb``.
+            config: the resolved configuration.
+        """
+        if self.mode == "disabled":
+            return
+        run_dir = Path(run_dir).resolve()
+        self._try("start", lambda: self._open(run_dir, plain(config)))
+        if (run_dir / "rounds").is_dir():
+            self._log_new_rounds(run_dir)
+
+    def log_round(self, run_dir: Path | str, round_number: int) -> None:
+        """Log round ``round_number``, and any complete one before it that W&B does not have.
+
+        Raises:
+            FileNotFoundError: that round is not complete in the run folder.
+        """
+        if self._run is None:
+            return
+        path = Path(run_dir) / "rounds" / f"{round_number:02d}"
+        if not path.is_dir():
+            raise FileNotFoundError(f"{path}: round {round_number} is not complete, so it cannot be logged")
+        self._log_new_rounds(Path(run_dir))
+
+    def finish(self, exit_code: int = 0) -> None:
+        """Close the W&B run; ``exit_code`` other than 0 marks it as failed there. May be called twice."""
+        run, self._run = self._run, None
+        if run is not None:
+            self._try("finish", lambda: run.finish(exit_code=exit_code))
+        self._restore_data_dir()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.finish(exit_code=0 if kind is None else 1)
+
+    def _open(self, run_dir: Path, config: Mapping[str, Any]) -> None:
+        # Pictures in tables are staged in WANDB_DATA_DIR until they are uploaded. Its default is in the home folder,
+        # and an offline run that was copied to another machine would lack them.
+        if "WANDB_DATA_DIR" not in os.environ:
+            os.environ["WANDB_DATA_DIR"] = str(run_dir / "wandb")
+            self._set_data_dir = True
+        settings = wandb.Settings(silent=True, console="off")
+        wandb.setup(settings=settings)  # silent before init, which would otherwise ask for a key at the terminal
+        self._run = wandb.init(
+            project=self.project,
+            entity=self.entity,
+            group=self.group,
+            name=self.name or run_dir.name,
+            tags=self.tags,
+            id=run_id(config, run_dir),
+            resume="allow",
+            mode=self.mode,
+            dir=run_dir,
+            config=dict(config),
+            settings=settings,
+        )
+        self._run.define_metric("labelled")
+        self._run.define_metric("*", step_metric="labelled")
+        self._next = self._run.step
+
+    def _log_new_rounds(self, run_dir: Path) -> None:
+        if self._run is None:
+            return
+        run = read_run(run_dir)
+        for this in run.rounds:
+            if this.number >= self._next:
+                self._try(f"log round {this.number}", partial(self._log, run, this))
+
+    def _log(self, run: Run, this: Round) -> None:
+        if self._run is None:  # an earlier round failed
+            return
+        self._run.log(_payload(run, this), step=this.number, commit=True)
+        # A complete round is never written again, so its file needs no copy.
+        artifact = wandb.Artifact(f"picks-{self._run.id}", type="picks", metadata={"round": this.number})
+        artifact.add_file(str(this.path / "picks.parquet"), policy="immutable")
+        self._run.log_artifact(artifact, aliases=["latest", f"round-{this.number:02d}"])
+        self._next = this.number + 1
+
+    def _try(self, what: str, action: Callable[[], None]) -> None:
+        """Run ``action``, the only place where W&B is allowed to fail.
+
+        W&B raises its own errors, those of the operating system (disk full), of the network and of pydantic, and they
+        change between versions. A record that can be drawn again from the run folder is not worth an experiment, so
+        any of them switches logging off. Reading the run folder stays outside: faults there are ours and must show.
+        """
+        try:
+            action()
+        except Exception as error:  # noqa: BLE001  see above
+            _log.debug("W&B failed", exc_info=True)
+            self._run = None
+            self._restore_data_dir()
+            warnings.warn(
+                f"W&B could not {what}: {type(error).__name__}: {error}. The experiment goes on without it; "
+                "everything is in the run folder. Use logger.mode=offline or logger=none to avoid this",
+                stacklevel=3,
+            )
+
+    def _restore_data_dir(self) -> None:
+        if self._set_data_dir:
+            os.environ.pop("WANDB_DATA_DIR", None)
+            self._set_data_dir = False
+
+
+def run_id(config: Mapping[str, Any], run_dir: Path) -> str:
+    """The W&B id of a run: the same at every resume, another for another folder or configuration.
+
+    How a run is logged is no part of what it is, so ``config["logger"]`` does not count.
+    """
+    content = {key: value for key, value in config.items() if key != "logger"}
+    text = json.dumps([run_dir.name, content], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _payload(run: Run, this: Round) -> dict[str, Any]:
+    """All that is logged of one round; metrics that could not be computed are left out."""
+    payload: dict[str, Any] = {"labelled": this.labelled, "picked": this.picked}
+    payload |= {key: value for key, value in this.metrics.items() if math.isfinite(value)}
+    payload |= {f"class_counts/{t}/{c}": n for t, counts in this.class_counts.items() for c, n in counts.items()}
+    payload |= {f"seconds/{stage}": seconds for stage, seconds in this.timings.items()}
+    picks = picks_of(run, this.number)
+    images = [_image(this, pick, run.pixel_tasks()) for pick in picks]
+    payload["picks/frames"] = [image for image in images if image is not None]
+    payload["picks/table"] = _table(run, picks, [_image(this, pick, run.pixel_tasks()) for pick in picks])
+    return payload
+
+
+def _table(run: Run, picks: Sequence[Pick], images: Sequence[wandb.Image | None]) -> wandb.Table:
+    signals = [(score.task, score.signal) for score in picks[0].scores] if picks else []
+    tasks = [task.name for task in run.frame_tasks()]
+    columns: list[str | int] = [
+        "order",
+        "frame_id",
+        "patient",
+        "video",
+        "frame",
+        "time_s",
+        "image",
+        "reason",
+        "utility",
+    ]
+    columns += [f"label/{task}" for task in tasks]
+    columns += [f"{what}/{task}/{signal}" for what in ("score", "percentile") for task, signal in signals]
+    rows: list[Iterable[Any]] = []
+    for pick, image in zip(picks, images, strict=True):
+        row: list[Any] = [
+            pick.order,
+            pick.frame_id,
+            pick.patient,
+            pick.video,
+            pick.frame,
+            pick.time_s,
+            image,
+            pick.reason,
+        ]
+        row.append(_finite(pick.utility))
+        row += [_in_words(pick.labels[task]) for task in tasks]
+        row += [_finite(score.value) for score in pick.scores] + [_finite(score.percentile) for score in pick.scores]
+        rows.append(row)
+    return wandb.Table(columns=columns, data=rows)
+
+
+def _image(this: Round, pick: Pick, pixel_tasks: Sequence[Task]) -> wandb.Image | None:
+    """The picked frame with its label and, from round 1 on, the prediction as switchable masks."""
+    path = this.image(pick.order)
+    if path is None:
+        return None
+    masks = {}
+    for task in pixel_tasks:
+        names = {**dict(enumerate(task.classes)), IGNORE: "not annotated"}
+        for kind, mask in (
+            ("label", this.label_mask(pick.order, task.name)),
+            ("prediction", this.predicted_mask(pick.order, task.name)),
+        ):
+            if mask is not None:
+                masks[f"{task.name}_{kind}"] = {"mask_data": _read_mask(mask), "class_labels": names}
+    return wandb.Image(str(path), caption=f"{pick.frame_id}: {pick.reason}", masks=masks or None)
+
+
+def _read_mask(path: Path) -> np.ndarray:
+    with Image.open(path) as stored:
+        return np.asarray(stored)  # [H, W]
+
+
+def _in_words(present: tuple[str, ...] | None) -> str:
+    return "not annotated" if present is None else ", ".join(present) or "none"
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
