@@ -1,0 +1,150 @@
+"""Frames of a video by decord, which seeks to the nearest keyframe, on files where it provably gets them right."""
+
+# decord2 3.4.0 (the maintained fork, same import name) rather than decord 0.6.0: measured figures follow below.
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+import decord
+import numpy as np
+from numpy.typing import NDArray
+
+from mtal.frames.demux import Demuxed, demux
+from mtal.frames.pyav_reader import PyAVReader
+from mtal.frames.request import positions
+
+_CONTAINERS = {"mov", "mp4", "matroska", "webm"}
+
+
+class DecordReader:
+    """Frame k is the k-th frame in presentation order, as a sequential decode by PyAV has it.
+
+    Requests are sorted before decord sees them and unsorted afterwards, because decord returns wrong frames for
+    unsorted ones on some files.
+
+    Args:
+        source: the video file.
+        demuxed: result of ``demux(source)``, where the caller has it already.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file holds no video, or decord cannot be trusted on it (the message says why).
+    """
+
+    def __init__(self, source: Path, demuxed: Demuxed | None = None) -> None:
+        self.source = source
+        found = demuxed or demux(source)
+        reason = distrust(found)
+        if reason is not None:
+            raise ValueError(f"{source}: decord may return wrong frames: {reason}; use backend='auto' or 'pyav'")
+        sequential = PyAVReader(source, demuxed=found)
+        self.frames, self.times_s = sequential.frames, sequential.times_s
+        self.frame_size = found.frame_size
+        self._video: decord.VideoReader | None = self._open()
+        with sequential:
+            self._check_first_frame(sequential)
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def read(self, frames: Sequence[int]) -> NDArray[np.uint8]:
+        """``[N, H, W, 3]`` RGB of N frames in the order asked; repeats are allowed.
+
+        Raises:
+            IndexError: the video has no such frame.
+            ValueError: a frame does not decode.
+        """
+        wanted, place = np.unique(positions(str(self.source), self.frames, frames), return_inverse=True)  # [M], [N]
+        if not len(wanted):
+            return np.empty((0, *self.frame_size, 3), dtype=np.uint8)
+        return self._batch(wanted.tolist())[place]  # [N, H, W, 3]
+
+    def close(self) -> None:
+        """Let go of the file. Reading opens it again."""
+        self._video = None
+
+    def __enter__(self) -> DecordReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _open(self) -> decord.VideoReader:
+        try:
+            video = decord.VideoReader(str(self.source))
+        except (decord.DECORDError, RuntimeError) as error:
+            raise ValueError(f"{self.source}: decord cannot open the file; use backend='pyav'") from error
+        if len(video) != len(self.frames):
+            raise ValueError(
+                f"{self.source}: decord may return wrong frames: it counts {len(video)} frames where the container "
+                f"holds {len(self.frames)}; use backend='auto' or 'pyav'"
+            )
+        return video
+
+    def _batch(self, ascending: list[int]) -> NDArray[np.uint8]:
+        if self._video is None:
+            self._video = self._open()
+        try:
+            pictures: NDArray[np.uint8] = self._video.get_batch(ascending).asnumpy()  # [M, H, W, 3]
+        except (decord.DECORDError, RuntimeError) as error:
+            self.close()  # after an error decord hands out stale pictures
+            raise ValueError(
+                f"{self.source}: decord cannot decode frames {ascending[0]} to {ascending[-1]}; use backend='pyav'"
+            ) from error
+        if pictures.shape != (len(ascending), *self.frame_size, 3):
+            raise ValueError(
+                f"{self.source}: decord returned pictures of shape {list(pictures.shape)} for {len(ascending)} frames "
+                f"of {self.frame_size}; use backend='pyav'"
+            )
+        return pictures
+
+    def _check_first_frame(self, sequential: PyAVReader) -> None:
+        """One frame decoded both ways shows a rotation or a colour conversion that only one of the two applies."""
+        expected = sequential.read([0])[0].astype(np.int16)  # [H, W, 3]
+        if np.abs(self._batch([0])[0] - expected).max() > _ROUNDING:
+            raise ValueError(
+                f"{self.source}: decord may return wrong frames: its first frame differs from PyAV's; "
+                "use backend='auto' or 'pyav'"
+            )
+
+
+_ROUNDING = 8
+"""Gray levels by which two colour conversions of the same frame may differ."""
+
+
+def distrust(found: Demuxed) -> str | None:
+    """Why decord cannot be trusted on a file, or ``None``. Only what the packets prove counts as trusted.
+
+    decord counts packets as frames and finds a frame by the order of timestamps, so every packet must be one shown
+    frame; and it seeks to the keyframe before, so every frame must be decodable from there.
+    """
+    return _unproven_packets(found) or _unproven_order(np.array(found.pts, dtype=np.int64), found.keyframes)
+
+
+def _unproven_packets(found: Demuxed) -> str | None:
+    if not _CONTAINERS & set(found.container.split(",")):
+        return f"seeking in {found.container} is not exact"
+    if not found.clean:
+        return "packets and frames do not match one to one (hidden, damaged, missing or without timestamps)"
+    if not found.whole:
+        return f"some packet does not provably hold a {found.codec} picture"
+    return None
+
+
+def _unproven_order(pts: NDArray[np.int64], keyframes: NDArray[np.bool_]) -> str | None:  # [P], [P] as stored
+    steps = np.diff(np.sort(pts))
+    if pts.min() < 0:
+        return "the first timestamp is negative"
+    if len(steps) and np.ptp(steps) > 1:  # one tick of rounding, as in Matroska's milliseconds
+        return "the timestamps have gaps"
+    group = np.cumsum(keyframes) - 1  # [P] keyframe that each packet follows
+    if (pts < pts[keyframes][group]).any():
+        return "frames are shown before the keyframe that they follow (open groups of pictures)"
+    if keyframes.sum() == 1 and (np.diff(pts) < 0).any():
+        return "its only keyframe is the first, and frames are stored out of order"
+    return None

@@ -1,0 +1,120 @@
+"""What a video file says of its frames before any of them is decoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.error
+import numpy as np
+from numpy.typing import NDArray
+
+from mtal.frames.bitstream import holds_picture, length_size
+
+
+@dataclass(frozen=True)
+class Demuxed:
+    """Packets of the first video stream in the order they are stored, which is the order of decoding.
+
+    Args:
+        source: the file.
+        container: names of the container format, as FFmpeg has them.
+        codec: name of the codec.
+        promised: frame count in the header, 0 where it has none.
+        frame_size: (H, W) of the decoded frames.
+        time_base: seconds per tick of a timestamp.
+        pts: presentation timestamps in ticks; ``None`` where a packet has none.
+        keyframes: packet can be decoded without the ones before it.
+        whole: every packet provably holds a picture; False where that cannot be told without decoding.
+        discarded: some packet is decoded but not shown (an edit list cuts into it).
+        corrupt: some packet is marked as damaged or cut short.
+    """
+
+    source: Path
+    container: str
+    codec: str
+    promised: int
+    frame_size: tuple[int, int]
+    time_base: Fraction
+    pts: tuple[int | None, ...]
+    keyframes: NDArray[np.bool_]
+    whole: bool
+    discarded: bool
+    corrupt: bool
+
+    @property
+    def clean(self) -> bool:
+        """Packets can stand for frames: each has a timestamp of its own, none is hidden or damaged, none is missing."""
+        timestamped = None not in self.pts and len(set(self.pts)) == len(self.pts)
+        whole = not self.discarded and not self.corrupt and self.promised in (0, len(self.pts))
+        return timestamped and whole and bool(self.keyframes[0])
+
+
+def open_video(source: Path) -> av.container.InputContainer:
+    """Open a file that holds video.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is empty, no video, or has no video stream.
+    """
+    if not source.is_file():
+        raise FileNotFoundError(f"{source}: no such video file")
+    if source.stat().st_size == 0:
+        raise ValueError(f"{source}: the file is empty; copy it again")
+    try:
+        container = av.open(str(source))
+    except av.error.FFmpegError as error:
+        raise ValueError(
+            f"{source}: not a video, or one without its index ({error.strerror}); copy it again"
+        ) from error
+    if not container.streams.video:
+        container.close()
+        raise ValueError(f"{source}: the file has no video stream")
+    return container
+
+
+def demux(source: Path) -> Demuxed:
+    """Read the packets of a video file without decoding them.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file holds no video.
+    """
+    pts: list[int | None] = []
+    keyframes: list[bool] = []
+    discarded = corrupt = False
+    with open_video(source) as container:
+        stream = container.streams.video[0]
+        context = stream.codec_context
+        size = length_size(context.name, context.extradata or b"")
+        whole = size is not None
+        try:
+            for packet in container.demux(stream):
+                if packet.size == 0:  # PyAV ends with an empty packet that flushes the decoder
+                    continue
+                pts.append(packet.pts)
+                keyframes.append(packet.is_keyframe)
+                whole = whole and size is not None and holds_picture(memoryview(packet), context.name, size)
+                discarded |= packet.is_discard
+                corrupt |= packet.is_corrupt
+        except av.error.FFmpegError:
+            corrupt = True  # the packets before the damage are still there
+        if not pts:
+            raise ValueError(f"{source}: the video stream holds no frames")
+        if stream.time_base is None:
+            raise ValueError(f"{source}: the video stream has no time base")
+        return Demuxed(
+            source=source,
+            container=container.format.name,
+            codec=context.name,
+            promised=stream.frames,
+            frame_size=(context.height, context.width),
+            time_base=stream.time_base,
+            pts=tuple(pts),
+            keyframes=np.array(keyframes),
+            whole=whole,
+            discarded=discarded,
+            corrupt=corrupt,
+        )

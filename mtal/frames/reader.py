@@ -1,0 +1,89 @@
+"""Reading frames by number: one protocol for videos and image folders."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtal.frames.decord_reader import DecordReader
+from mtal.frames.demux import demux
+from mtal.frames.image_folder import ImageFolder, parse_folder_source
+from mtal.frames.pyav_reader import PyAVReader, Truncated
+
+Backend = Literal["auto", "decord", "pyav"]
+
+_log = logging.getLogger(__name__)
+_told: set[Path] = set()  # files whose fallback has been logged
+
+
+class Reader(Protocol):
+    """Native frames of one source. Frame k is the k-th frame that PyAV decodes sequentially, or an error is raised.
+
+    Attributes:
+        source: the video file or image folder.
+        frames: ``[N]`` int64, native 0-based frame numbers in ascending order.
+        times_s: ``[N]`` float64, presentation times in seconds, of which the first frame of a video has 0.
+        frame_size: (H, W).
+    """
+
+    source: Path
+    frames: NDArray[np.int64]
+    times_s: NDArray[np.float64]
+    frame_size: tuple[int, int]
+
+    def __len__(self) -> int: ...
+
+    def read(self, frames: Sequence[int]) -> NDArray[np.uint8]:
+        """``[N, H, W, 3]`` RGB of N frames in the order asked; repeats are allowed."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the source."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def open_reader(source: Path | str, backend: Backend = "auto", on_truncated: Truncated = "raise") -> Reader:
+    """The reader for a video file or an image folder.
+
+    Args:
+        source: a video file, or an image folder, for which :func:`mtal.frames.image_folder.folder_source` says how
+            its files count.
+        backend: for videos, ``"decord"`` (refused on files where it may return wrong frames), ``"pyav"``, or
+            ``"auto"``: decord where it can be trusted and PyAV elsewhere, which is logged once per file.
+        on_truncated: for videos with fewer frames than the header promises, ``"raise"`` or ``"keep"`` those that
+            decode.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder, or no image in the folder.
+        ValueError: the source cannot be read; the message says why and what to do.
+    """
+    if backend not in ("auto", "decord", "pyav"):
+        raise ValueError(f"unknown backend {backend!r}; backends are auto, decord and pyav")
+    path, first_number, rate_hz = parse_folder_source(str(source))
+    if path.is_dir():
+        return ImageFolder(path, first_number, rate_hz)
+    found = demux(path)
+    if backend == "pyav":
+        return PyAVReader(path, on_truncated, found)
+    try:
+        return DecordReader(path, found)
+    except ValueError as error:
+        if backend == "decord":
+            raise
+        reader = PyAVReader(path, on_truncated, found)
+        if path not in _told:
+            _told.add(path)
+            _log.warning("%s; reading it with PyAV", str(error).rpartition(";")[0])
+        return reader

@@ -1,0 +1,24 @@
+"""Checks what is asked of a reader."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def positions(source: str, available: NDArray[np.int64], asked: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
+    """Positions of the frames asked among those available (ascending), in the order asked.
+
+    Raises:
+        IndexError: a frame is not there; names the source and the frame.
+    """
+    wanted = np.asarray(asked, dtype=np.int64).reshape(-1)  # [N]
+    found = np.searchsorted(available, wanted)  # [N]
+    there = found < len(available)
+    there[there] = available[found[there]] == wanted[there]
+    if not there.all():
+        extent = f"frames run from {available[0]} to {available[-1]}" if len(available) else "it has no frames"
+        raise IndexError(f"{source}: there is no frame {wanted[~there][0]}; {extent} ({len(available)} of them)")
+    return found
