@@ -1,0 +1,117 @@
+"""Check the command line before anything starts: a misspelt option fails at once and is told the nearest right name."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra._internal.utils import get_args_parser
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+
+from mtal.suggest import nearest
+
+
+class UnknownOptionError(ValueError):
+    """An option or a choice on the command line that does not exist."""
+
+
+def check_overrides(configs: Path, arguments: Sequence[str]) -> None:
+    """End the program with exit code 2 and one clear line if ``arguments`` name something that does not exist.
+
+    Args:
+        configs: folder of ``config.yaml``.
+        arguments: the command line, Hydra's own flags included.
+    """
+    try:
+        refuse_unknown(configs, get_args_parser().parse_args(list(arguments)).overrides)
+    except (UnknownOptionError, HydraException) as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201  there is no console yet
+        raise SystemExit(2) from None
+
+
+def refuse_unknown(configs: Path, overrides: Sequence[str]) -> None:
+    """Raise for the first override whose group, choice or key does not exist.
+
+    Raises:
+        UnknownOptionError: with the nearest right name, or the list of choices.
+        hydra.errors.HydraException: an override can't be parsed.
+    """
+    parsed = [o for o in OverridesParser.create().parse_overrides(list(overrides)) if not _is_hydras(o)]
+    with initialize_config_dir(config_dir=str(configs.resolve()), version_base="1.3", job_name="check"):
+        groups = _groups()
+        chosen: list[str] = []
+        for override in parsed:
+            key = override.key_or_group
+            if key in groups:
+                for choice in _values(override):
+                    _refuse_choice(key, choice)
+                chosen.append(f"{override.get_key_element()}={_values(override)[0]}")
+        config = compose("config", overrides=chosen)
+        for override in parsed:
+            if override.key_or_group not in groups and not override.is_add() and not override.is_force_add():
+                _refuse_key(override, config, groups)
+
+
+def _is_hydras(override: Override) -> bool:
+    return override.key_or_group.split("/", maxsplit=1)[0].split(".", maxsplit=1)[0] == "hydra"
+
+
+def _values(override: Override) -> list[str]:
+    if override.is_sweep_override():
+        return [str(v) for v in override.sweep_string_iterator()]
+    return [str(override.value())]
+
+
+def _groups() -> set[str]:
+    loader = GlobalHydra.instance().config_loader()
+    found: set[str] = set()
+    waiting = [""]
+    while waiting:
+        parent = waiting.pop()
+        for name in loader.list_groups(parent):
+            group = f"{parent}/{name}" if parent else name
+            if group not in found and not group.startswith("hydra"):
+                found.add(group)
+                waiting.append(group)
+    return found
+
+
+def _refuse_choice(group: str, choice: str) -> None:
+    options = GlobalHydra.instance().config_loader().get_group_options(group)
+    for one in choice.strip("[]").split(","):
+        if one and one.strip() not in (*options, "null", "None"):
+            raise UnknownOptionError(
+                f"{group}={one}: no such choice{nearest(one, options)} (choices: {', '.join(options)})"
+            )
+
+
+def _refuse_key(override: Override, config: DictConfig, groups: set[str]) -> None:
+    key = override.key_or_group
+    if "/" in key:
+        raise UnknownOptionError(f"unknown option {key!r}{nearest(key, groups) or '; groups are ' + ', '.join(groups)}")
+    parent, _, leaf = key.rpartition(".")
+    node = OmegaConf.select(config, parent, throw_on_missing=False) if parent else config
+    if isinstance(node, DictConfig) and leaf in node:
+        return
+    if isinstance(node, DictConfig) and parent and len(node) == 0:
+        raise UnknownOptionError(f"{parent} is empty; to add to it write +{key}={override.value()}")
+    known = [*_keys(config), *groups]
+    raise UnknownOptionError(f"unknown option {key!r}{nearest(key, known)}")
+
+
+def _keys(node: DictConfig, prefix: str = "") -> list[str]:
+    keys = []
+    for key in map(str, node):
+        name = f"{prefix}.{key}" if prefix else key
+        keys.append(name)
+        if not OmegaConf.is_missing(node, key) and not OmegaConf.is_interpolation(node, key):
+            child = node[key]
+            if isinstance(child, DictConfig):
+                keys += _keys(child, name)
+    return keys

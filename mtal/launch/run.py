@@ -1,0 +1,101 @@
+"""One run as a person sees it: resume message, table, report, W&B."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
+from hydra.types import RunMode
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue
+from rich.console import Console
+
+from mtal.annotation import LabelsPendingError
+from mtal.learning.experiment import run_experiment
+from mtal.learning.loop import Experiment
+from mtal.reporting import RoundTable, summary, write_report
+
+
+def launch(config: DictConfig) -> float:
+    """Run the experiment of ``config`` in Hydra's output folder.
+
+    Faults of the input end with one clear line and exit code 1 (set HYDRA_FULL_ERROR=1 for the traceback); in a sweep
+    they are raised, so that Hydra goes on with the other jobs.
+
+    Returns:
+        The joint score of the last round, for sweepers that optimise it; NaN while labels are pending.
+    """
+    hydra = HydraConfig.get()
+    sweeping = hydra.mode == RunMode.MULTIRUN
+    console = Console()
+    try:
+        return _run(config, Path(hydra.runtime.output_dir), console, sweeping)
+    except LabelsPendingError as pending:
+        console.print(f"[yellow]waiting for labels:[/yellow] {pending}")
+        return math.nan
+    except (ValueError, OSError, KeyError, RuntimeError, MissingMandatoryValue, InstantiationException) as error:
+        if sweeping or os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
+        cause = error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error
+        text = cause.args[0] if isinstance(cause, KeyError) and cause.args else cause
+        if isinstance(cause, MissingMandatoryValue):
+            text = f"{str(cause).partition(chr(10))[0]}: give it on the command line, such as data.root=DIR"
+        Console(stderr=True).print(f"error: {text}", style="red", markup=False, soft_wrap=True)
+        sys.exit(1)
+
+
+def _run(config: DictConfig, path: Path, console: Console, sweeping: bool) -> float:
+    if sweeping and "group" in config.logger and config.logger.group is None:
+        # all jobs of one sweep, also after a restart, carry the same command line
+        config.logger.group = f"{config.name}-{hashlib.sha256(' '.join(sorted(sys.argv[1:])).encode()).hexdigest()[:6]}"
+    plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    logger = instantiate(config.logger)
+    table: RoundTable | None = None
+
+    def show(folder: Path, number: int) -> None:
+        assert table is not None
+        at = folder / "rounds" / f"{number:02d}"
+        table.add(
+            json.loads((at / "metrics.json").read_text()), sum(json.loads((at / "timings.json").read_text()).values())
+        )
+
+    def on_start(experiment: Experiment, complete: int) -> None:
+        nonlocal table
+        splits = experiment.dataset.index.table["split"].value_counts()
+        console.print(
+            f"[bold]{experiment.dataset.name}[/bold]: {splits.get('pool', 0)} frames in the pool, "
+            f"{splits.get('test', 0)} held out; run folder [bold]{path}[/bold]",
+            highlight=False,
+        )
+        last = experiment.loop.rounds
+        if complete > last:
+            console.print(f"All {complete} rounds are there already.", highlight=False)
+        elif complete:
+            console.print(
+                f"Resuming: {complete} of {last + 1} rounds are there, going on with round {complete}.", highlight=False
+            )
+        logger.start(path, plain)
+        table = RoundTable([t.name for t in experiment.tasks], console)
+        for number in range(complete):
+            show(path, number)
+
+    def on_round(folder: Path, number: int) -> None:
+        show(folder, number)
+        logger.log_round(folder, number)
+
+    try:
+        metrics = run_experiment(config, path, [on_round], on_start)
+    finally:
+        logger.finish()
+    write_report(path)
+    summary(path, console)
+    joint = metrics.get("joint")
+    return math.nan if joint is None else float(joint)

@@ -1,0 +1,100 @@
+"""The shape of the configuration: what a key may be called and what type its value has."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, OmegaConf
+
+
+@dataclass
+class FramesSchema:
+    """How frames reach the model: ``image_size`` is (height, width)."""
+
+    image_size: list[int] = field(default_factory=lambda: [128, 128])
+
+
+@dataclass
+class ModelSchema:
+    """Decoder and heads on the encoder; see :class:`mtal.models.MultiTaskModel`."""
+
+    decoder: str = "auto"
+    channels: int = 32
+    hidden: int = 128
+    dropout: float = 0.1
+
+
+@dataclass
+class LoopSchema:
+    """The budget; see :class:`mtal.learning.loop.LoopSettings`."""
+
+    initial: Any = 24
+    batch: int = 24
+    rounds: int = 5
+
+
+@dataclass
+class EncoderSchema:
+    """The shared encoder; see :func:`mtal.models.build_encoder`."""
+
+    name: str = MISSING
+    pretrained: bool = False
+    weights: str | None = None
+    frozen: bool = False
+
+
+@dataclass
+class TasksSchema:
+    """The heads with their options, and how their losses add up."""
+
+    heads: dict[str, Any] = field(default_factory=dict)
+    weighting: str = "fixed"
+
+
+@dataclass
+class RunSchema:
+    """A whole experiment."""
+
+    name: str = MISSING
+    seed: int = 0
+    run_root: str = "runs"
+    cache: str = "data/cache"
+    frames: FramesSchema = field(default_factory=FramesSchema)
+    model: ModelSchema = field(default_factory=ModelSchema)
+    loop: LoopSchema = field(default_factory=LoopSchema)
+    encoder: EncoderSchema = field(default_factory=EncoderSchema)
+    tasks: TasksSchema = field(default_factory=TasksSchema)
+    data: Any = MISSING
+    acquisition: Any = MISSING
+    oracle: Any = MISSING
+    trainer: Any = MISSING
+    logger: Any = MISSING
+
+
+def run_folder_name(overrides: str) -> str:
+    """Name of a run folder: the options that were given, or ``"default"``.
+
+    The same command line thus always finds the same folder, which is what makes "run it again" mean "go on". Paths
+    and long lists are replaced by a hash.
+
+    >>> run_folder_name("acquisition/fusion=mean,seed=1")
+    'fusion=mean,seed=1'
+    >>> run_folder_name("")
+    'default'
+    """
+    parts = [part.rpartition("/")[2] if "=" not in part.partition("/")[0] else part for part in overrides.split(",")]
+    name = re.sub(r"[^\w.,=+-]", "_", ",".join(parts))
+    if len(name) > 120 or "/" in overrides.replace("acquisition/", ""):
+        digest = hashlib.sha256(overrides.encode()).hexdigest()[:8]
+        name = f"{name[:100]}-{digest}"
+    return name or "default"
+
+
+def register() -> None:
+    """Make the schema and the resolver known under the names that ``configs/config.yaml`` builds on."""
+    ConfigStore.instance().store(name="schema", node=RunSchema)
+    OmegaConf.register_new_resolver("run_folder_name", run_folder_name, replace=True)

@@ -1,0 +1,108 @@
+"""From a configuration to an experiment: the only place that knows both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from mtal.datasets.dataset import SurgicalDataset
+from mtal.frames.cache import FrameCache
+from mtal.learning.inputs import FeatureInputs, FrameInputs, Inputs
+from mtal.learning.loop import Experiment, LoopSettings, RoundListener
+from mtal.learning.run_folder import RunFolder
+from mtal.learning.seeds import integer_seed
+from mtal.models import MultiTaskModel, build_encoder
+from mtal.tasks.task import Task, build_tasks
+
+
+def build_experiment(config: DictConfig, listeners: Sequence[RoundListener] = ()) -> Experiment:
+    """Everything that ``config`` names, put together. Cheap checks come first, decoding and encoding last."""
+    loop = LoopSettings(**_plain(config.loop))
+    trainer = instantiate(config.trainer)
+    acquisition = instantiate(config.acquisition)
+    dataset: SurgicalDataset = instantiate(config.data)
+    tasks = build_tasks(dataset.label_maps, _plain(config.tasks.heads))
+    loop.first(int((dataset.index.table["split"] == "pool").sum()))
+    make_model = partial(_make_model, config, tasks)
+    model = make_model()
+    frames = FrameCache(Path(config.cache) / "frames").get(dataset.index.table, tuple(config.frames.image_size))
+    inputs: Inputs = FrameInputs(frames)
+    if config.encoder.frozen:
+        inputs = FeatureInputs.compute(model.encoder, frames, Path(config.cache) / "features", trainer.device())
+    return Experiment(
+        dataset=dataset,
+        frames=frames,
+        inputs=inputs,
+        tasks=tasks,
+        make_model=make_model,
+        acquisition=acquisition,
+        oracle=instantiate(config.oracle, dataset=dataset),
+        loop=loop,
+        trainer=trainer,
+        weighting=config.tasks.weighting,
+        seed=config.seed,
+        listeners=listeners,
+    )
+
+
+def run_experiment(
+    config: DictConfig,
+    path: Path,
+    listeners: Sequence[RoundListener] = (),
+    on_start: Callable[[Experiment, int], None] | None = None,
+) -> dict[str, float]:
+    """Run, or go on with, the experiment of ``config`` in the folder ``path``.
+
+    Args:
+        config: the composed configuration.
+        path: the run folder.
+        listeners: told of every round that completes.
+        on_start: told of the experiment and of the number of rounds that are there already, before the first round.
+
+    Returns:
+        Metrics of the last round.
+
+    Raises:
+        ValueError: the configuration contradicts itself, the data or what the folder holds.
+        FileNotFoundError: a data root or file of weights is missing.
+    """
+    folder = RunFolder(path)
+    with folder.lock():
+        experiment = build_experiment(config, listeners)
+        complete = folder.open(_plain(config), describe_tasks(experiment.tasks), experiment.dataset.index)
+        if on_start is not None:
+            on_start(experiment, complete)
+        return experiment.run(folder)
+
+
+def describe_tasks(tasks: Sequence[Task]) -> dict[str, Any]:
+    """``tasks.json``: what a reader of the run folder needs to know of each head."""
+    return {
+        t.name: {
+            "family": t.family,
+            "support": t.support,
+            "classes": list(t.classes),
+            "colors": [list(c) for c in t.label_map.colors],
+        }
+        for t in tasks
+    }
+
+
+def _make_model(config: DictConfig, tasks: Sequence[Task]) -> MultiTaskModel:
+    """The same initial weights at each call, so that a cold restart is one."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(integer_seed(config.seed, 0, "weights"))
+        encoder = build_encoder(
+            config.encoder.name, pretrained=config.encoder.pretrained, weights=config.encoder.weights
+        )
+        return MultiTaskModel(encoder, tasks, frozen=config.encoder.frozen, **_plain(config.model))
+
+
+def _plain(node: Any) -> Any:
+    return OmegaConf.to_container(node, resolve=True)
