@@ -23,7 +23,7 @@ def folder_source(folder: Path, first_number: int = 0, rate_hz: float = 25.0) ->
     >>> folder_source(Path("img/seq1"), first_number=1)
     'img/seq1#first=1&rate=25'
     """
-    return f"{folder}#first={first_number}&rate={rate_hz:g}"
+    return f"{folder}#first={first_number}&rate={rate_hz:.12g}"
 
 
 def parse_folder_source(source: str) -> tuple[Path, int, float]:
