@@ -14,7 +14,7 @@ def tie_break(seed: int, frame_ids: Iterable[str]) -> npt.NDArray[np.uint64]:
 
     Frames are ordered by (−utility, this number).
 
-    >>> a, b = tie_break(0, ["video01/000025", "video01/000050"])
+    >>> a, b = tie_break(0, ["video01/000025", "video01/000050"]).tolist()
     >>> a != b and a == tie_break(0, ["video01/000025"])[0]
     True
     """

@@ -1,0 +1,91 @@
+"""Gradients of a linear last layer by backward passes, one frame and one label at a time."""
+
+from itertools import product
+
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+
+
+def labels_of_frame(family, sites, classes):
+    """Every label that a frame of ``sites`` sites can have, each ``[S, C]`` zeros and ones."""
+    if family == "bernoulli":
+        answers = [torch.tensor(bits, dtype=torch.float64) for bits in product((0, 1), repeat=classes)]
+    else:
+        answers = list(torch.eye(classes, dtype=torch.float64))
+    for combination in product(answers, repeat=sites):
+        yield torch.stack(combination)
+
+
+def probability(family, probs, label):
+    """P(label) of independent sites, both ``[S, C]``."""
+    if family == "bernoulli":
+        return torch.where(label > 0, probs, 1 - probs).prod()
+    return (probs * label).sum(dim=1).prod()
+
+
+def gradient(family, h, weight, bias, label):
+    """Gradient of the mean loss over sites in a 1×1 convolution (a linear layer at one site), flat.
+
+    h ``[S, D]``, weight ``[C, D]``, bias ``[C]`` or None, label ``[S, C]``.
+    """
+    sites, features = h.shape
+    layer = torch.nn.Conv2d(features, len(weight), kernel_size=1, bias=bias is not None, dtype=torch.float64)
+    with torch.no_grad():
+        layer.weight.copy_(weight[:, :, None, None])
+        if bias is not None:
+            layer.bias.copy_(bias)
+    logits = layer(h.T.reshape(1, features, sites, 1)).reshape(len(weight), sites).T  # [S, C]
+    if family == "bernoulli":
+        loss = binary_cross_entropy_with_logits(logits, label, reduction="none").sum(dim=1).mean()
+    else:
+        loss = cross_entropy(logits, label.argmax(dim=1))
+    loss.backward()
+    # per class: D weights, then the bias
+    grads = [layer.weight.grad.reshape(len(weight), features)]
+    if bias is not None:
+        grads.append(layer.bias.grad[:, None])
+    return torch.cat(grads, dim=1).flatten()
+
+
+class LinearHead:
+    """A last layer with random weights, and the head output it makes of random features."""
+
+    def __init__(self, family, sites, classes=3, features=4, frames=7, bias=True, holes=True, seed=0):
+        from axioms.heads import posterior
+
+        from mtal.tasks.posterior import HeadOutput
+
+        generator = torch.Generator().manual_seed(seed)
+        self.family = family
+        self.h = torch.randn(frames, sites, features, generator=generator, dtype=torch.float64)
+        self.weight = torch.randn(classes, features, generator=generator, dtype=torch.float64)
+        self.bias = torch.randn(classes, generator=generator, dtype=torch.float64) if bias else None
+        logits = self.h @ self.weight.T + (self.bias if bias else 0)
+        valid = None
+        if holes and sites > 1:
+            valid = torch.rand(frames, sites, generator=generator) > 0.3
+            valid[:, 0] = True
+        self.output = HeadOutput(family, posterior(family, logits), valid, self.h, bias)
+
+    def frames(self):
+        """Probabilities ``[S, C]`` and features ``[S, D]`` of the valid sites, frame by frame."""
+        for probs, h, valid in zip(self.output.probs, self.h, self.output.mask, strict=True):
+            yield probs[valid], h[valid]
+
+    def gradients_of_all_labels(self):
+        """Per frame: P(label) and the flat gradient, for every label."""
+        for probs, h in self.frames():
+            labels = list(labels_of_frame(self.family, *probs.shape))
+            yield (
+                torch.stack([probability(self.family, probs, label) for label in labels]),
+                torch.stack([gradient(self.family, h, self.weight, self.bias, label) for label in labels]),
+            )
+
+    def hallucinated_gradients(self):
+        """Flat gradient under the likeliest label of each site, per frame."""
+        for probs, h in self.frames():
+            if self.family == "bernoulli":
+                label = (probs > 0.5).double()
+            else:
+                label = torch.eye(probs.shape[1], dtype=torch.float64)[probs.argmax(dim=1)]
+            yield gradient(self.family, h, self.weight, self.bias, label)
