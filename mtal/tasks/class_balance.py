@@ -18,20 +18,22 @@ def class_weights(task: Task, targets: np.ndarray, scheme: Scheme = "sqrt", limi
     """Weights ``[C]`` for the loss of ``task``, or ``None`` for scheme ``"none"``.
 
     Bernoulli: (negatives / positives) of each class; categorical: (mean class count / class count). ``"inverse"`` takes
-    the ratio as it is, ``"sqrt"`` its square root, both clipped to [1/limit, limit]. A class not seen yet gets weight 1:
-    nothing is known about how rare it is.
+    the ratio as it is, ``"sqrt"`` its square root, both clipped to [1/limit, limit]. A class not seen yet, or a label
+    never seen absent, gets weight 1: nothing is known about how rare it is.
 
     Args:
         task: the head.
         targets: uint8 labels of the labelled frames; 255 is left out.
         scheme: how hard to balance.
-        limit: largest weight.
+        limit: largest weight, ≥ 1.
 
     Raises:
-        ValueError: unknown scheme.
+        ValueError: unknown scheme, or a limit below 1.
     """
     if scheme not in ("none", "sqrt", "inverse"):
         raise ValueError(f"unknown class balance {scheme!r}; choose none, sqrt or inverse")
+    if not limit >= 1:
+        raise ValueError(f"the limit of class weights must be at least 1, not {limit}")
     if scheme == "none":
         return None
     classes = len(task.classes)

@@ -9,6 +9,11 @@ from torch.nn import functional
 from mtal.datasets.label_map import IGNORE
 
 
+def _nothing(logits: Tensor) -> Tensor:
+    """0 with a gradient of 0: the sum of no elements, which stays 0 where ``0 * logits`` would meet 0 · ∞."""
+    return logits[:0].sum()
+
+
 def bernoulli_loss(logits: Tensor, targets: Tensor, positive_weights: Tensor | None = None) -> Tensor:
     """Mean of −w_c y log p − (1 − y) log(1 − p) over annotated labels.
 
@@ -19,7 +24,7 @@ def bernoulli_loss(logits: Tensor, targets: Tensor, positive_weights: Tensor | N
     """
     annotated = targets != IGNORE
     if not annotated.any():
-        return logits.sum() * 0.0
+        return _nothing(logits)
     y = torch.where(annotated, targets, 0).to(logits.dtype)
     weights = None
     if positive_weights is not None:
@@ -37,5 +42,5 @@ def categorical_loss(logits: Tensor, targets: Tensor, class_weights: Tensor | No
         class_weights: ``[C]``.
     """
     if not (targets != IGNORE).any():
-        return logits.sum() * 0.0
+        return _nothing(logits)
     return functional.cross_entropy(logits, targets.long(), weight=class_weights, ignore_index=IGNORE)

@@ -61,30 +61,44 @@ class PoolMetrics:
     def __init__(self, tasks: Sequence[Task], false_alarm_rate: float = 0.1) -> None:
         self.tasks = list(tasks)
         self.false_alarm_rate = false_alarm_rate
+        self._updates = 0
         self._frame: dict[str, list[tuple[Tensor, Tensor]]] = {t.name: [] for t in tasks if t.support == "frame"}
         self._pixel = {t.name: _confusion(t) for t in tasks if t.support == "pixel"}
 
     def update(self, logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> None:
-        """Add a batch: logits as the model gives them, targets uint8 with 255 left out (see :meth:`Task.loss`)."""
+        """Add a batch: logits as the model gives them, targets uint8 with 255 left out (see :meth:`Task.loss`).
+
+        Raises:
+            ValueError: logits that are NaN or infinite, which any ranking would put in an arbitrary place.
+        """
+        self._updates += 1
         for task in self.tasks:
             x, y = logits[task.name].detach().float().cpu(), targets[task.name].cpu()
+            if not x.isfinite().all():
+                raise ValueError(
+                    f"the logits of {task.name!r} are not finite: training has diverged; lower the learning rate"
+                )
             if task.support == "frame":
-                self._frame[task.name].append((task.probs(x), y.long()))
+                # a float32 sigmoid is 1 from a logit of 17 on and would tie the surest frames
+                self._frame[task.name].append((task.probs(x.double()), y.long()))
             else:
                 _count(task, self._pixel[task.name], x, y)
 
     def compute(self) -> dict[str, float]:
-        """All metrics of all tasks and ``joint``."""
+        """All metrics of all tasks and ``joint``.
+
+        Raises:
+            RuntimeError: nothing was added.
+        """
+        if not self._updates:
+            raise RuntimeError("metrics of an empty split: update() was never called")
         metrics: dict[str, float] = {}
         for task in self.tasks:
             if task.support == "pixel":
                 metrics |= _pixel_metrics(task, self._pixel[task.name])
                 continue
-            batches = self._frame[task.name]
-            if not batches:
-                raise RuntimeError("metrics of an empty split: update() was never called")
-            probs = torch.cat([p for p, _ in batches])
-            labels = torch.cat([y for _, y in batches])
+            probs = torch.cat([p for p, _ in self._frame[task.name]])
+            labels = torch.cat([y for _, y in self._frame[task.name]])
             if task.family == "categorical":
                 metrics |= _categorical_frame_metrics(task, probs, labels)
             else:

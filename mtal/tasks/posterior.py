@@ -26,7 +26,7 @@ class HeadOutput:
         bias: the last layer has a bias, so gradients see h with a 1 appended.
 
     Raises:
-        ValueError: shapes disagree, or probabilities are outside [0, 1] or not finite.
+        ValueError: shapes disagree, ``valid`` is not bool, or probabilities are outside [0, 1] or not finite.
     """
 
     family: Family
@@ -43,7 +43,9 @@ class HeadOutput:
         n_s = self.probs.shape[-3:-1]
         if self.valid is not None and self.valid.shape != n_s:
             raise ValueError(f"valid is {list(self.valid.shape)} but probs has {list(n_s)} frames and sites")
-        if self.features is not None and self.features.shape[:2] != n_s:
+        if self.valid is not None and self.valid.dtype != torch.bool:  # ~ on an integer mask flips bits, not sites
+            raise ValueError(f"valid must be bool, not {self.valid.dtype}; pass valid.bool()")
+        if self.features is not None and (self.features.ndim != 3 or self.features.shape[:2] != n_s):
             raise ValueError(f"features are {list(self.features.shape)} but probs has {list(n_s)} frames and sites")
         if self.probs.numel():
             low, high = torch.aminmax(self.probs.detach())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -22,14 +23,17 @@ class Task:
     Args:
         label_map: classes, support (frame or pixel) and whether they exclude each other.
         weight: weight of the task's loss, ≥ 0.
+
+    Raises:
+        ValueError: the weight is negative or not finite.
     """
 
     label_map: LabelMap
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.weight < 0:
-            raise ValueError(f"tasks.{self.name}.weight must be at least 0, not {self.weight}")
+        if not 0 <= self.weight < math.inf:  # also false for NaN
+            raise ValueError(f"tasks.heads.{self.name}.weight must be finite and at least 0, not {self.weight}")
 
     @property
     def name(self) -> str:
@@ -70,8 +74,9 @@ class Task:
         return logits.softmax(dim=1) if self.family == "categorical" else logits.sigmoid()
 
     def head_output(self, logits: Tensor, features: Tensor | None = None) -> HeadOutput:
-        """What acquisition sees: posterior ``[N, S, C]`` and features ``[N, S, D]``; the sites of a pixel head are the
-        cells of the decoder's map.
+        """What acquisition sees: posterior ``[N, S, C]`` and features ``[N, S, D]``.
+
+        The sites of a pixel head are the cells of the decoder's map, row by row.
         """
         return HeadOutput(
             self.family, _sites(self.probs(logits)), features=None if features is None else _sites(features)

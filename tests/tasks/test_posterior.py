@@ -1,0 +1,63 @@
+import pytest
+import torch
+
+from mtal.tasks import HeadOutput
+
+PROBS = torch.full((2, 3, 4), 0.25)
+
+
+class TestHeadOutput:
+    def test_every_site_counts_unless_told_otherwise(self):
+        assert HeadOutput("categorical", PROBS).mask.tolist() == [[True] * 3] * 2
+
+    def test_mask_is_the_one_given(self):
+        valid = torch.tensor([[True, False, True], [False, False, True]])
+        assert HeadOutput("categorical", PROBS, valid=valid).mask.tolist() == valid.tolist()
+
+    def test_members_lead(self):
+        assert HeadOutput("bernoulli", torch.rand(5, 2, 3, 4)).mask.shape == (2, 3)
+
+    def test_accepts_features_of_any_length(self):
+        assert HeadOutput("bernoulli", PROBS, features=torch.randn(2, 3, 7)).features.shape == (2, 3, 7)
+
+    def test_accepts_an_empty_pool(self):
+        assert HeadOutput("bernoulli", torch.zeros(0, 1, 4)).mask.shape == (0, 1)
+
+    @pytest.mark.parametrize("value", [0.0, 1.0, 1 + 5e-7, -5e-7])
+    def test_accepts_the_ends_and_their_rounding(self, value):
+        assert HeadOutput("bernoulli", torch.full((1, 1, 1), value)).probs.item() == pytest.approx(value)
+
+    @pytest.mark.parametrize("value", [-0.01, 1.01, float("nan"), float("inf"), float("-inf")])
+    def test_refuses_what_is_no_probability(self, value):
+        probs = PROBS.clone()
+        probs[1, 2, 3] = value
+        with pytest.raises(ValueError, match=r"probabilities must lie in \[0, 1\]"):
+            HeadOutput("categorical", probs)
+
+    def test_refuses_an_unknown_family(self):
+        with pytest.raises(ValueError, match="unknown family 'softmax'; families are bernoulli and categorical"):
+            HeadOutput("softmax", PROBS)
+
+    @pytest.mark.parametrize("shape", [(4,), (2, 4), (1, 1, 1, 1, 1)])
+    def test_refuses_other_dimensions(self, shape):
+        with pytest.raises(ValueError, match=r"probs must be \[N, S, C\] or \[K, N, S, C\]"):
+            HeadOutput("bernoulli", torch.zeros(shape))
+
+    @pytest.mark.parametrize("shape", [(2, 4), (3, 3), (2, 3, 4), (2,)])
+    def test_refuses_a_mask_of_other_sites(self, shape):
+        with pytest.raises(ValueError, match="valid is"):
+            HeadOutput("categorical", PROBS, valid=torch.ones(shape, dtype=torch.bool))
+
+    @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.int64])
+    def test_refuses_a_mask_that_is_not_bool(self, dtype):
+        with pytest.raises(ValueError, match="valid must be bool"):
+            HeadOutput("categorical", PROBS, valid=torch.ones(2, 3, dtype=dtype))
+
+    @pytest.mark.parametrize("shape", [(2, 3), (2, 4, 7), (1, 3, 7), (2, 3, 7, 1)])
+    def test_refuses_features_of_other_sites(self, shape):
+        with pytest.raises(ValueError, match="features are"):
+            HeadOutput("categorical", PROBS, features=torch.zeros(shape))
+
+    def test_members_do_not_share_features_of_another_pool(self):
+        with pytest.raises(ValueError, match="features are"):
+            HeadOutput("categorical", torch.full((5, 2, 3, 4), 0.25), features=torch.zeros(5, 2, 7))
