@@ -22,7 +22,7 @@ class Alternating(Fusion):
     [0, 2, 1]
     """
 
-    def fuse(self, scores: Tensor, weights: Tensor, tasks: tuple[str, ...] | None, /) -> Tensor:
+    def fuse(self, scores: Tensor, weights: Tensor, tasks: tuple[str, ...] | None) -> Tensor:
         """Minus the turn at which a frame first comes up, in units of one round of turns, ``[N]``."""
         heads = torch.nonzero(weights > 0).flatten().tolist()
         turns = sorted(heads, key=lambda t: (-float(weights[t]), tasks[t] if tasks else "", t))

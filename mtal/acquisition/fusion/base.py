@@ -41,5 +41,5 @@ class Fusion(ABC):
         return self.fuse(scores.double(), weights, None if tasks is None else tuple(tasks))
 
     @abstractmethod
-    def fuse(self, scores: Tensor, weights: Tensor, tasks: tuple[str, ...] | None, /) -> Tensor:
+    def fuse(self, scores: Tensor, weights: Tensor, tasks: tuple[str, ...] | None) -> Tensor:
         """Utility from checked float64 scores ``[N, T]`` and weights ``[T]``: ``[N]``."""

@@ -18,7 +18,7 @@ class Max(Fusion):
     [0.75, 0.5]
     """
 
-    def fuse(self, scores: Tensor, weights: Tensor, _tasks: tuple[str, ...] | None, /) -> Tensor:
+    def fuse(self, scores: Tensor, weights: Tensor, tasks: tuple[str, ...] | None) -> Tensor:
         """Largest weighted score, ``[N]``."""
         heads = weights > 0  # [T]: a head of weight 0 could still win with 0 where all others are negative
         scores, share = scores[:, heads], weights[heads] / weights.max()

@@ -26,7 +26,7 @@ class ReciprocalRank(Fusion):
             raise ValueError(f"k of reciprocal rank fusion must be 0 or more, not {k}")
         self.k = k
 
-    def fuse(self, scores: Tensor, weights: Tensor, _tasks: tuple[str, ...] | None, /) -> Tensor:
+    def fuse(self, scores: Tensor, weights: Tensor, tasks: tuple[str, ...] | None) -> Tensor:
         """Weighted sum of reciprocal ranks, ``[N]``."""
         ranks = average_rank(scores, descending=True)  # [N, T]
         return (weights / (self.k + ranks)).sum(dim=1)  # [N]

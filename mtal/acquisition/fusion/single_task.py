@@ -27,7 +27,7 @@ class SingleTask(Fusion):
     def __init__(self, task: str) -> None:
         self.task = task
 
-    def fuse(self, scores: Tensor, weights: Tensor, tasks: tuple[str, ...] | None, /) -> Tensor:
+    def fuse(self, scores: Tensor, weights: Tensor, tasks: tuple[str, ...] | None) -> Tensor:
         """Score of the named head, ``[N]``."""
         if tasks is None or self.task not in tasks:
             raise ValueError(f"no head is called {self.task!r}; heads are {tasks}; set fusion.task to one of them")

@@ -17,6 +17,6 @@ class WeightedMean(Fusion):
     [0.75, 0.3125]
     """
 
-    def fuse(self, scores: Tensor, weights: Tensor, _tasks: tuple[str, ...] | None, /) -> Tensor:
+    def fuse(self, scores: Tensor, weights: Tensor, tasks: tuple[str, ...] | None) -> Tensor:
         """Weighted mean, ``[N]``."""
         return (scores * (weights / weights.sum())).sum(dim=1)  # [N]

@@ -104,9 +104,7 @@ class Selector(ABC):
         return torch.tensor(picks, dtype=torch.int64)
 
     @abstractmethod
-    def choose(
-        self, candidates: Candidates, generator: np.random.Generator, constraint: Constraint, /
-    ) -> Iterator[int]:
+    def choose(self, candidates: Candidates, generator: np.random.Generator, constraint: Constraint) -> Iterator[int]:
         """Yield one allowed position after the other; each is picked from ``constraint`` before the next is asked."""
 
     def _check(self, candidates: Candidates, budget: int, constraint: Constraint) -> None:

@@ -33,9 +33,8 @@ class KCenterGreedy(Selector):
     def choose(
         self,
         candidates: Candidates,
-        _generator: np.random.Generator,
+        generator: np.random.Generator,
         constraint: Constraint,
-        /,
     ) -> Iterator[int]:
         """Yield the allowed frame farthest from the labelled and picked ones."""
         if candidates.features is None:

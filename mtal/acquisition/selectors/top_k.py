@@ -25,9 +25,8 @@ class TopK(Selector):
     def choose(
         self,
         candidates: Candidates,
-        _generator: np.random.Generator,
+        generator: np.random.Generator,
         constraint: Constraint,
-        /,
     ) -> Iterator[int]:
         """Yield the allowed frame of highest utility."""
         utility = require(candidates.utility, "utility")  # [N]

@@ -31,14 +31,14 @@ def test_length_is_autograd_over_all_labels(family, bias):
     ("family", "sites", "classes"), [("bernoulli", 1, 3), ("categorical", 1, 4), ("bernoulli", 3, 2)]
 )
 def test_rms_is_autograd_over_all_labels(family, sites, classes, bias):
-    head = LinearHead(family, sites, classes, bias=bias)
+    head = LinearHead(family, sites, classes, frames=3, bias=bias)
     expected = torch.stack([(p * g.square().sum(dim=1)).sum().sqrt() for p, g in head.gradients_of_all_labels()])
     torch.testing.assert_close(ExpectedGradientLength("rms")(head.output), expected, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("sites", [2, 3, 4])
 def test_pixels_take_the_rms_and_it_is_autograd_over_all_labels(sites):
-    head = LinearHead("categorical", sites)
+    head = LinearHead("categorical", sites, frames=3)
     expected = torch.stack([(p * g.square().sum(dim=1)).sum().sqrt() for p, g in head.gradients_of_all_labels()])
     assert ExpectedGradientLength().kind_for(head.output) == "rms"
     torch.testing.assert_close(ExpectedGradientLength()(head.output), expected, rtol=1e-10, atol=1e-12)

@@ -1,0 +1,50 @@
+from hashlib import blake2b
+
+import numpy as np
+import pytest
+from axioms.selectors import frame_ids
+
+from mtal.acquisition.selectors import largest, tie_break
+
+
+def test_pinned_value():
+    """Picks of an old run can only be made again as long as this holds."""
+    digest = blake2b(b"7\x00video01/000025", digest_size=8).hexdigest()
+    assert tie_break(7, ["video01/000025"]).tolist() == [int(digest, 16)] == [4573280898453430447]
+
+
+def test_does_not_depend_on_the_other_frames_or_their_order():
+    ids = frame_ids(50)
+    assert tie_break(0, ids[::-1]).tolist() == tie_break(0, ids).tolist()[::-1]
+    assert tie_break(0, ids[7:9]).tolist() == tie_break(0, ids)[7:9].tolist()
+
+
+def test_depends_on_the_seed():
+    assert not (tie_break(0, frame_ids(50)) == tie_break(1, frame_ids(50))).any()
+
+
+def test_seed_and_frame_cannot_be_confused():
+    assert tie_break(1, ["2/000003"]) != tie_break(12, ["/000003"])
+
+
+def test_no_part_of_a_video_comes_first():
+    places = np.argsort(np.argsort(tie_break(0, frame_ids(400))))
+    assert abs(np.corrcoef(places, np.arange(400))[0, 1]) < 0.15
+
+
+def test_largest_looks_at_allowed_values_only():
+    values = np.array([np.nan, 5.0, 1.0, 5.0])
+    hashes = np.array([1, 9, 2, 8], dtype=np.uint64)
+    assert largest(values, np.array([False, True, True, True]), hashes) == 3
+    assert largest(values, np.array([False, True, True, False]), hashes) == 1
+    assert largest(values, np.array([False, False, True, False]), hashes) == 2
+
+
+def test_hashes_above_the_signed_range_compare_right():
+    hashes = np.array([2**63 + 5, 3], dtype=np.uint64)
+    assert largest(np.zeros(2), np.ones(2, dtype=bool), hashes) == 1
+
+
+@pytest.mark.parametrize("ids", [[], ()])
+def test_no_frames(ids):
+    assert tie_break(0, ids).shape == (0,)

@@ -1,0 +1,239 @@
+import math
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from axioms.heads import random_head
+from axioms.selectors import frame_ids
+
+from mtal.acquisition import (
+    Acquisition,
+    Badge,
+    Candidates,
+    Entropy,
+    ExpectedGradientLength,
+    Identity,
+    Margin,
+    Moments,
+    PercentileRank,
+    Random,
+    ScoreTable,
+    SingleTask,
+    TopK,
+    WeightedMean,
+    gradient_block,
+    tie_break,
+)
+from mtal.tasks.posterior import HeadOutput
+
+
+def acquisition(signals=("entropy",), normalizer=None, fusion=None, selector=None, **options):
+    made = {"entropy": Entropy(), "margin": Margin(), "length": ExpectedGradientLength()}
+    return Acquisition(
+        {name: made[name] for name in signals},
+        normalizer or Identity(),
+        fusion or WeightedMean(),
+        selector or TopK(),
+        **options,
+    )
+
+
+def table(**columns):
+    """Columns named ``<task>_<signal>``."""
+    return ScoreTable.from_scores({tuple(key.split("_")): torch.tensor(values) for key, values in columns.items()})
+
+
+OUTPUTS = {"tools": random_head("bernoulli", 1), "anatomy": random_head("categorical", 4)}
+BLOCKS = {task: gradient_block(head) for task, head in OUTPUTS.items()}
+
+
+class TestScore:
+    def test_every_signal_of_every_head(self):
+        scores = acquisition(["entropy", "length"]).score(OUTPUTS)
+        assert list(scores) == [
+            ("tools", "entropy"),
+            ("tools", "length"),
+            ("anatomy", "entropy"),
+            ("anatomy", "length"),
+        ]
+        torch.testing.assert_close(scores["anatomy", "length"], ExpectedGradientLength()(OUTPUTS["anatomy"]))
+        assert all(column.dtype == torch.float64 for column in scores.values())
+
+    def test_pitfall_7_no_head_takes_every_pick(self):
+        """Each of two heads is unsure of its own half of the pool, one has 4 classes per frame, one 900 pixels."""
+        unsure, sure = torch.full((10,), 0.5), torch.full((10,), 0.05)
+        noise = torch.rand(20, generator=torch.Generator().manual_seed(0)) * 0.04
+        tools = HeadOutput("bernoulli", (torch.cat([unsure, sure]) - noise)[:, None, None].repeat(1, 1, 4))
+        p = (torch.cat([sure, unsure]) - noise)[:, None]
+        anatomy = HeadOutput("categorical", torch.stack([p, 1 - p], dim=-1).repeat(1, 900, 1))
+        chooser = acquisition(normalizer=PercentileRank())
+        made = ScoreTable.from_scores(chooser.score({"tools": tools, "anatomy": anatomy}))
+        candidates = Candidates(tie_break(0, frame_ids(20)), utility=chooser.utility(made))
+        picks = chooser.select(candidates, 8, np.random.default_rng(0))
+        assert 2 <= (picks < 10).sum() <= 6
+
+
+class TestUtility:
+    def test_worked_example(self):
+        # tools ¼·(3·e + 1·m): 0.3, 0.1; anatomy 0.0, 1.0 likewise 0, 1; heads (2·tools + anatomy)/3
+        chooser = acquisition(
+            signal_weights={"entropy": 3.0}, head_weights={"tools": 2.0}, signals=["entropy", "margin"]
+        )
+        made = table(
+            tools_entropy=[0.4, 0.0], tools_margin=[0.0, 0.4], anatomy_entropy=[0.0, 1.0], anatomy_margin=[0.0, 1.0]
+        )
+        assert chooser.utility(made).tolist() == pytest.approx([0.2, (0.2 + 1) / 3], rel=1e-6)
+
+    def test_is_float64_and_uses_the_normalizer(self):
+        made = table(tools_entropy=[0.1, 0.9, 0.2], anatomy_entropy=[30.0, 10.0, 90.0])
+        utility = acquisition(normalizer=PercentileRank()).utility(made)
+        assert utility.dtype == torch.float64
+        assert utility.tolist() == [0.25, 0.5, 0.75]
+
+    def test_weight_of_a_constant_signal_is_shared_within_its_head(self):
+        chooser = acquisition(signals=["entropy", "margin"])
+        made = table(tools_entropy=[0.2, 0.6], tools_margin=[0.3, 0.3], anatomy_entropy=[0.0, 1.0])
+        with pytest.warns(UserWarning, match="tools/margin: the same score on all 2 frames"):
+            utility = chooser.utility(made)
+        assert utility.tolist() == pytest.approx([0.1, 0.8])
+
+    def test_weight_of_a_constant_head_is_shared_among_the_heads(self):
+        made = table(tools_entropy=[0.2, 0.6], bleeding_entropy=[0.0, 0.0], anatomy_entropy=[0.0, 1.0])
+        with pytest.warns(UserWarning, match="bleeding/entropy: the same score"):
+            utility = acquisition().utility(made)
+        assert utility.tolist() == pytest.approx([0.1, 0.8])
+
+    def test_head_without_labels_has_no_say_and_is_named(self):
+        made = table(tools_entropy=[0.2, 0.6], bleeding_entropy=[0.9, 0.1], anatomy_entropy=[0.0, 1.0])
+        with pytest.warns(UserWarning, match="bleeding: no label so far") as caught:
+            utility = acquisition().utility(made, inactive_tasks={"bleeding"})
+        assert utility.tolist() == pytest.approx([0.1, 0.8])
+        assert len(caught) == 1
+
+    def test_single_task_of_a_head_without_labels_is_left_to_the_tie_break(self):
+        made = table(tools_entropy=[0.2, 0.6], bleeding_entropy=[0.9, 0.1])
+        with pytest.warns(UserWarning, match="no label so far"):
+            utility = acquisition(fusion=SingleTask("bleeding")).utility(made, ["bleeding"])
+        assert utility.tolist() == [0.0, 0.0]
+
+    def test_no_head_left_gives_equal_utilities(self):
+        with pytest.warns(UserWarning, match="tools/entropy, anatomy/entropy: the same score"):
+            utility = acquisition().utility(table(tools_entropy=[0.2] * 3, anatomy_entropy=[0.5] * 3))
+        assert utility.tolist() == [0.0] * 3
+
+    def test_one_frame_is_no_reason_to_warn(self):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert acquisition().utility(table(tools_entropy=[0.2])).tolist() == [0.0]
+
+    def test_order_of_columns_does_not_matter(self):
+        columns = {
+            "tools_entropy": [0.2, 0.6, 0.1],
+            "tools_margin": [0.3, 0.1, 0.2],
+            "anatomy_entropy": [0.4, 0.0, 1.0],
+        }
+        chooser = acquisition(signals=["entropy", "margin"], normalizer=PercentileRank(), head_weights={"tools": 3.0})
+        expected = chooser.utility(table(**columns))
+        torch.testing.assert_close(chooser.utility(table(**dict(reversed(columns.items())))), expected)
+
+    def test_unknown_names_are_refused(self):
+        made = table(tools_entropy=[0.2, 0.6])
+        with pytest.raises(ValueError, match="head_weights names 'tool', which is not one of tools"):
+            acquisition(head_weights={"tool": 2.0}).utility(made)
+        with pytest.raises(ValueError, match="inactive_tasks names 'tool'"):
+            acquisition().utility(made, ["tool"])
+
+
+class TestNanPolicy:
+    made = table(tools_entropy=[0.2, math.nan, 0.6, 0.4], anatomy_entropy=[0.0, 1.0, 1.0, 0.1])
+
+    def test_raise(self):
+        with pytest.raises(ValueError, match="tools/entropy has 1 of 4"):
+            acquisition().utility(self.made)
+
+    def test_neutral(self):
+        with pytest.warns(UserWarning, match="NaN in tools/entropy: 1 of 4 frames are given the median"):
+            utility = acquisition(nan_policy="neutral").utility(self.made)
+        assert utility.tolist() == pytest.approx([0.1, 0.7, 0.8, 0.25])
+
+    def test_pitfall_8_dropped_frames_are_never_picked(self):
+        chooser = acquisition(nan_policy="drop_frame")
+        with pytest.warns(UserWarning, match="1 of 4 frames are left out"):
+            utility = chooser.utility(self.made)
+        assert utility.isnan().tolist() == [False, True, False, False]
+        candidates = Candidates(tie_break(0, frame_ids(4)), utility=utility)
+        assert chooser.select(candidates, 3, np.random.default_rng(0)).tolist() == [2, 3, 0]
+        with pytest.warns(UserWarning, match="only 3 are left"):
+            assert len(chooser.select(candidates, 4, np.random.default_rng(0))) == 3
+
+    def test_every_frame_dropped(self):
+        with pytest.warns(UserWarning, match="2 of 2 frames are left out"):
+            utility = acquisition(nan_policy="drop_frame").utility(table(tools_entropy=[math.nan] * 2))
+        assert utility.isnan().all()
+
+
+class TestSelect:
+    candidates = Candidates(tie_break(0, frame_ids(4)), utility=torch.tensor([0.9, 0.8, 0.1, 0.5]))
+    moments = Moments(np.array([0, 0, 0, 1]), np.array([0.0, 1.0, 2.0, 0.0]))
+
+    def test_minimum_gap_between_picks(self):
+        chooser = acquisition(minimum_gap_s=2.0)
+        assert chooser.select(self.candidates, 3, np.random.default_rng(0), self.moments).tolist() == [0, 3, 2]
+
+    def test_minimum_gap_to_labelled_frames(self):
+        chooser = acquisition(minimum_gap_s=1.5)
+        labelled = Moments(np.array([0]), np.array([0.25]))
+        picks = chooser.select(self.candidates, 2, np.random.default_rng(0), self.moments, labelled)
+        assert picks.tolist() == [3, 2]
+
+    def test_minimum_gap_without_moments_is_refused(self):
+        with pytest.raises(ValueError, match="minimum_gap_s is 2: give the moments"):
+            acquisition(minimum_gap_s=2.0).select(self.candidates, 3, np.random.default_rng(0))
+
+    def test_calls_do_not_remember_each_other(self):
+        chooser = acquisition(minimum_gap_s=2.0)
+        first, second = (chooser.select(self.candidates, 2, np.random.default_rng(0), self.moments) for _ in range(2))
+        assert torch.equal(first, second)
+
+
+class TestJointGradient:
+    def test_head_weights(self):
+        joint = acquisition(head_weights={"tools": 3.0}).joint_gradient(BLOCKS)
+        for task, weight in (("tools", 3.0), ("anatomy", 1.0)):
+            mean = float(BLOCKS[task].sq_norm.mean())
+            assert joint.scales[task] == pytest.approx(weight / mean)
+
+    def test_head_without_labels_has_no_say(self):
+        with pytest.warns(UserWarning, match="tools: no label so far"):
+            joint = acquisition(head_weights={"tools": 3.0}).joint_gradient(BLOCKS, ["tools"])
+        assert joint.scales["tools"] == 0.0
+
+    def test_no_head_with_labels_draws_at_random(self):
+        with pytest.warns(UserWarning, match="anatomy, tools: no label so far"):
+            joint = acquisition().joint_gradient(BLOCKS, ["tools", "anatomy"])
+        picks = Badge()(Candidates(tie_break(0, frame_ids(6)), gradient=joint), 6, np.random.default_rng(0))
+        assert sorted(picks.tolist()) == list(range(6))
+
+
+def test_says_what_it_needs():
+    assert acquisition().needs == {"utility"}
+    assert acquisition(selector=Random()).needs == frozenset()
+    assert not acquisition().needs_head_features
+    assert acquisition(["length"]).needs_head_features
+    assert acquisition(selector=Badge()).needs_head_features
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"signal_weights": {"entrpy": 1.0}}, "signal_weights names 'entrpy', which is not one of entropy"),
+        ({"signal_weights": {"entropy": -1.0}}, "signal_weights.entropy must be 0 or more"),
+        ({"head_weights": {"tools": math.nan}}, "head_weights.tools must be 0 or more"),
+        ({"minimum_gap_s": -1.0}, "minimum_gap_s must be 0 seconds or more"),
+        ({"nan_policy": "ignore"}, "'ignore'; policies are raise, drop_frame, neutral"),
+    ],
+)
+def test_impossible_options_are_refused(options, match):
+    with pytest.raises(ValueError, match=match):
+        acquisition(**options)

@@ -1,0 +1,22 @@
+import pytest
+import torch
+
+from mtal.acquisition.predictive import mean_over_sites, predictive_probs
+from mtal.tasks.posterior import HeadOutput
+
+
+def test_pitfall_9_members_are_averaged_as_probabilities():
+    # sigmoid of the mean logit of 0.5 and 0.99 would be 0.909
+    members = torch.tensor([0.5, 0.99], dtype=torch.float64)[:, None, None, None]
+    assert predictive_probs(HeadOutput("bernoulli", members)).item() == pytest.approx(0.745)
+
+
+def test_rounding_is_cut_off():
+    probs = torch.tensor([[[1 + 5e-7, -5e-7]]])
+    assert predictive_probs(HeadOutput("categorical", probs)).tolist() == [[[1.0, 0.0]]]
+
+
+def test_mean_is_over_valid_sites():
+    values = torch.tensor([[1.0, 2.0, 9.0], [4.0, torch.nan, torch.nan], [torch.nan] * 3])
+    mask = torch.tensor([[True, True, False], [True, False, False], [False] * 3])
+    assert mean_over_sites(values, mask).tolist() == [1.5, 4.0, 0.0]
