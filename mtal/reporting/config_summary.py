@@ -5,53 +5,71 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-# label → where the choice may stand, most specific first
-_CHOICES: Mapping[str, tuple[str, ...]] = {
-    "Data": ("dataset", "data"),
-    "Encoder": ("model.encoder", "encoder", "model.encoder_name", "model"),
-    "Signals": ("acquisition.signals", "signals", "signal"),
-    "Normaliser": ("acquisition.normalizer", "normalizer"),
-    "Fusion": ("acquisition.fusion", "fusion"),
-    "Selector": ("acquisition.selector", "selector"),
-    "Acquisition": ("acquisition",),
-    "Initial frames": ("initial", "budget.initial", "learning.initial", "experiment.initial"),
-    "Frames per round": ("batch", "per_round", "budget.per_round", "budget.batch", "learning.per_round"),
-    "Rounds": ("rounds", "budget.rounds", "learning.rounds", "experiment.rounds"),
-    "Budget": ("budget", "learning.budget"),
-    "Seed": ("seed", "learning.seed", "experiment.seed"),
+# label → where the choice stands in the configuration
+_CHOICES: Mapping[str, str] = {
+    "Data": "data",
+    "Encoder": "encoder",
+    "Signals": "acquisition.signals",
+    "Normaliser": "acquisition.normalizer",
+    "Fusion": "acquisition.fusion",
+    "Selector": "acquisition.selector",
+    "Seconds between picks": "acquisition.minimum_gap_s",
+    "Loss weighting": "tasks.weighting",
+    "Initial frames": "loop.initial",
+    "Frames per round": "loop.batch",
+    "Rounds": "loop.rounds",
+    "Seed": "seed",
 }
-_ACQUISITION_PARTS = ("Signals", "Normaliser", "Fusion", "Selector")
-_BUDGET_PARTS = ("Initial frames", "Frames per round", "Rounds")
+
+
+def title(config: Mapping[str, Any], folder: str) -> str:
+    """The experiment's name and its folder's, the latter being made of the options that were given."""
+    name = config.get("name")
+    return folder if name is None or str(name) == folder else f"{name} · {folder}"
 
 
 def summarize(config: Mapping[str, Any]) -> dict[str, str]:
     """Label → choice in words, for the choices that ``config`` holds."""
-    found = {}
-    for label, places in _CHOICES.items():
-        value = next((v for place in places if (v := _at(config, place)) is not None), None)
-        if value is not None:
-            found[label] = describe(value)
-    if any(part in found for part in _ACQUISITION_PARTS):
-        found.pop("Acquisition", None)
-    if isinstance(config.get("budget"), Mapping) and any(part in found for part in _BUDGET_PARTS):
-        found.pop("Budget", None)
-    return found
+    found = {label: describe(_at(config, place)) for label, place in _CHOICES.items()}
+    return {label: words for label, words in found.items() if words}
 
 
 def describe(value: Any) -> str:
-    """A configured value in words: ``{"_target_": "mtal.x.Entropy", "k": 2}`` → ``"Entropy (k 2)"``."""
+    """A configured value in words.
+
+    >>> describe({"_target_": "mtal.x.Entropy", "base": 2, "pixels": True, "heads": None})
+    'Entropy (base 2, pixels)'
+    >>> describe({"name": "resnet18", "frozen": False})
+    'resnet18 (not frozen)'
+    """
+    if value is None:
+        return ""
     if isinstance(value, Mapping):
-        target = value.get("_target_")
-        rest = ", ".join(f"{k} {describe(v)}" for k, v in value.items() if not str(k).startswith("_") and v is not None)
-        if target is None:
-            return rest
-        parts = str(target).split(".")
-        # a loader is a function with the same name everywhere; its module tells which one it is
-        name = parts[-2] if parts[-1] == "load" and len(parts) > 1 else parts[-1]
-        return f"{name} ({rest})" if rest else name
+        name = _name(value)
+        options = [_option(str(k), v) for k, v in value.items() if not str(k).startswith("_") and k != "name"]
+        rest = ", ".join(option for option in options if option)
+        return f"{name} ({rest})" if name and rest else name or rest
     if isinstance(value, (list, tuple)):
         return ", ".join(describe(item) for item in value)
     return str(value)
+
+
+def _name(value: Mapping[str, Any]) -> str:
+    """Class or function that a mapping stands for, or the name it gives itself."""
+    if "_target_" not in value:
+        return str(value.get("name", ""))
+    parts = str(value["_target_"]).split(".")
+    # A loader is a function called load everywhere; its module tells which one it is.
+    return parts[-2] if parts[-1] == "load" and len(parts) > 1 else parts[-1]
+
+
+def _option(key: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return key if value else f"not {key}"
+    words = describe(value)
+    if isinstance(value, Mapping) and "_target_" in value:
+        return words
+    return f"{key} {words}" if words else ""
 
 
 def _at(config: Mapping[str, Any], place: str) -> Any:

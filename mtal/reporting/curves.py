@@ -56,16 +56,18 @@ def curve(run: Run, key: str, name: str | None = None) -> Curve:
 
 def draw(curves: Sequence[Curve], empty: str = "no value yet") -> Figure:
     """Curves on a common 0-to-1 axis; the first one is drawn strongest and its last value is written beside it."""
-    figure = Figure(figsize=(4.6, 2.9), layout="constrained")
-    axes = figure.add_subplot()
-    drawn = [c for c in curves if any(math.isfinite(v) for v in c.values)]
-    for position, (this, style) in enumerate(zip(drawn, _cycle(len(drawn)), strict=True)):
-        _plot(axes, this, style, strong=position == 0)
-    _dress(axes, curves)
-    if not drawn:
-        axes.text(0.5, 0.5, empty, transform=axes.transAxes, ha="center", va="center", color=_INK)
-    elif len(drawn) > 1:
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=3, frameon=False, labelcolor=_INK)
+    # Names of classes and metrics may hold dollars; texts take this setting when they are made.
+    with mpl.rc_context({"text.parse_math": False}):
+        figure = Figure(figsize=(4.6, 2.9), layout="constrained")
+        axes = figure.add_subplot()
+        drawn = [c for c in curves if any(math.isfinite(v) for v in c.values)]
+        for position, this in enumerate(drawn):
+            _plot(axes, this, _STYLES[position % len(_STYLES)], strong=position == 0)
+        _dress(axes, curves)
+        if not drawn:
+            axes.text(0.5, 0.5, empty, transform=axes.transAxes, ha="center", va="center", color=_INK)
+        elif len(drawn) > 1:
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=3, frameon=False, labelcolor=_INK)
     return figure
 
 
@@ -76,7 +78,7 @@ def to_svg(figure: Figure, label: str) -> str:
     """
     buffer = io.StringIO()
     # A fixed salt instead of a random one: the same run draws the same bytes.
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": label, "text.parse_math": False}):
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": label}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
@@ -103,12 +105,13 @@ def describe(curves: Sequence[Curve], title: str) -> str:
 
 
 def _plot(axes: Axes, this: Curve, style: tuple[str, object, str], *, strong: bool) -> None:
+    """One curve; the strong one has its last value written beside it."""
     color, dash, marker = style
     (line,) = axes.plot(this.labelled, this.values, color=color, linestyle=dash, marker=marker, label=this.name)
     line.set_linewidth(2.4 if strong else 1.2)
     line.set_markersize(5.5 if strong else 3.5)
-    known = [(n, v) for n, v in zip(this.labelled, this.values, strict=True) if math.isfinite(v)]
     if strong:
+        known = [(n, v) for n, v in zip(this.labelled, this.values, strict=True) if math.isfinite(v)]
         axes.annotate(
             f"{known[-1][1]:.2f}",
             known[-1],
@@ -142,10 +145,6 @@ def _dress(axes: Axes, curves: Sequence[Curve]) -> None:
 def _thinned(labelled: Sequence[int], most: int = 7) -> list[int]:
     """At most about ``most`` of the numbers, evenly strided, so that tick labels do not run into each other."""
     return list(labelled[:: math.ceil(len(labelled) / most)])
-
-
-def _cycle(count: int) -> list[tuple[str, object, str]]:
-    return [_STYLES[i % len(_STYLES)] for i in range(count)]
 
 
 def _attribute(text: str) -> str:

@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from mtal.reporting import curves
-from mtal.reporting.config_summary import summarize
+from mtal.reporting.config_summary import summarize, title
 from mtal.reporting.overlay import colorize
 from mtal.reporting.pick import Pick, picks_of
 from mtal.reporting.run_reader import IGNORE, Round, Run, Task, main_metric, read_run
@@ -23,12 +23,15 @@ from mtal.reporting.run_reader import IGNORE, Round, Run, Task, main_metric, rea
 THUMBNAIL = 160
 """Longer side of a picked frame on the page, in pixels: 20 rounds of 24 picks stay under 15 MB."""
 
+MOST_CARDS = 120
+"""Picks shown per round; an initial set may be the whole pool."""
+
 
 @dataclass(frozen=True)
 class Headline:
     """Main metric of one head, or the joint score, at the end of the run."""
 
-    title: str
+    name: str
     metric: str
     value: float
     change: float
@@ -89,6 +92,7 @@ def render(run: Run) -> str:
     last = run.rounds[-1]
     return environment.get_template("report.html.j2").render(
         run=run,
+        title=title(run.config, run.name),
         last=last,
         config=summarize(run.config),
         config_text=(run.path / "config.yaml").read_text(encoding="utf-8"),
@@ -109,11 +113,11 @@ def _headlines(run: Run) -> list[Headline]:
     keys = [(name, main_metric(name, run.rounds[-1].metrics)) for name in run.tasks]
     keys.append(("joint", "joint"))
     headlines = []
-    for title, key in keys:
+    for name, key in keys:
         values = [this.metrics.get(key, math.nan) for this in run.rounds] if key else [math.nan]
         known = [v for v in values if math.isfinite(v)]
         change = known[-1] - known[0] if len(known) > 1 else math.nan
-        headlines.append(Headline(title, _metric_name(key), values[-1], change))
+        headlines.append(Headline(name, _metric_name(key), values[-1], change))
     return headlines
 
 
@@ -126,9 +130,9 @@ def _figures(run: Run) -> list[tuple[str, str]]:
     panels = [(name, curves.head_curves(run, name)) for name in run.tasks]
     panels.append(("joint", [curves.curve(run, "joint")]))
     figures = []
-    for title, drawn in panels:
+    for name, drawn in panels:
         figure = curves.draw(drawn, empty="no labels to test this head on")
-        figures.append((title, curves.to_svg(figure, curves.describe(drawn, title))))
+        figures.append((name, curves.to_svg(figure, curves.describe(drawn, name))))
     return figures
 
 
@@ -149,7 +153,7 @@ def _class_rows(run: Run, task: Task) -> list[ClassRow]:
 
 
 def _cards(run: Run, this: Round) -> list[Card]:
-    return [_card(this, pick, run.pixel_tasks()) for pick in picks_of(run, this.number)]
+    return [_card(this, pick, run.pixel_tasks()) for pick in picks_of(run, this.number)[:MOST_CARDS]]
 
 
 def _card(this: Round, pick: Pick, pixel_tasks: Sequence[Task]) -> Card:

@@ -18,10 +18,14 @@ import numpy as np
 import wandb
 from PIL import Image
 
+from mtal.reporting.config_summary import title
 from mtal.reporting.pick import Pick, picks_of
 from mtal.reporting.run_reader import IGNORE, Round, Run, Task, plain, read_run
 
 _log = logging.getLogger(__name__)
+MOST_IMAGES = 100
+"""Pictures logged per round; an initial set may be the whole pool."""
+
 _MODES = ("online", "offline", "disabled")
 
 
@@ -72,7 +76,7 @@ class WandbLogger:
         project: W&B project.
         mode: ``"offline"`` (kept in ``<run>/wandb`` for ``wandb sync``), ``"online"`` or ``"disabled"``.
         group: runs of one sweep share a group.
-        name: shown name; the run folder's name if None.
+        name: shown name; made of the experiment's and the run folder's name if None.
         entity: W&B user or team.
         tags: shown beside the run.
 
@@ -155,7 +159,7 @@ class WandbLogger:
             project=self.project,
             entity=self.entity,
             group=self.group,
-            name=self.name or run_dir.name,
+            name=self.name or title(config, run_dir.name),
             tags=self.tags,
             id=run_id(config, run_dir),
             resume="allow",
@@ -214,9 +218,12 @@ class WandbLogger:
 def run_id(config: Mapping[str, Any], run_dir: Path) -> str:
     """The W&B id of a run: the same at every resume, another for another folder or configuration.
 
-    How a run is logged is no part of what it is, so ``config["logger"]`` does not count.
+    What may change while a run stays the same run does not count: where things lie, how they are logged, how many
+    rounds there are to be.
     """
-    content = {key: value for key, value in config.items() if key != "logger"}
+    content = {key: value for key, value in config.items() if key not in ("logger", "cache", "run_root")}
+    if isinstance(content.get("loop"), Mapping):
+        content["loop"] = {key: value for key, value in content["loop"].items() if key != "rounds"}
     text = json.dumps([run_dir.name, content], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -228,9 +235,12 @@ def _payload(run: Run, this: Round) -> dict[str, Any]:
     payload |= {f"class_counts/{t}/{c}": n for t, counts in this.class_counts.items() for c, n in counts.items()}
     payload |= {f"seconds/{stage}": seconds for stage, seconds in this.timings.items()}
     picks = picks_of(run, this.number)
-    images = [_image(this, pick, run.pixel_tasks()) for pick in picks]
-    payload["picks/frames"] = [image for image in images if image is not None]
-    payload["picks/table"] = _table(run, picks, [_image(this, pick, run.pixel_tasks()) for pick in picks])
+    # Built twice, because W&B moves the files of a picture when it is logged. A list of pictures is a gallery with a
+    # slider over the rounds, a table can be sorted and filtered; W&B shows no more than 108 pictures of a list.
+    gallery, column = ([_image(this, pick, run.pixel_tasks()) for pick in picks[:MOST_IMAGES]] for _ in range(2))
+    if shown := [image for image in gallery if image is not None]:
+        payload["picks/frames"] = shown
+    payload["picks/table"] = _table(run, picks, column + [None] * (len(picks) - len(column)))
     return payload
 
 

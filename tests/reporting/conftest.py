@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from mtal.reporting import write_report
+
 TASKS: dict[str, dict[str, Any]] = {
     "tools": {
         "family": "bernoulli",
@@ -28,19 +30,27 @@ TASKS: dict[str, dict[str, Any]] = {
     },
 }
 CONFIG = """\
+name: demo
 seed: 7
-dataset:
+data:
   _target_: mtal.datasets.synthetic.load
-  rate_hz: 1
-model:
-  encoder: resnet18
+  root: data/synthetic
+encoder:
+  name: resnet18
+  pretrained: false
+  frozen: true
 acquisition:
-  signals: [entropy]
+  _target_: mtal.acquisition.Acquisition
+  signals:
+    entropy: {_target_: mtal.acquisition.signals.Entropy}
   fusion:
-    _target_: mtal.acquisition.fusion.WeightedMean
-budget:
+    _target_: mtal.acquisition.fusion.ReciprocalRank
+    k: 60.0
+  minimum_gap_s: 2.0
+loop:
   initial: 4
-  per_round: 4
+  batch: 4
+  rounds: 2
 logger:
   mode: offline
 """
@@ -162,6 +172,14 @@ def _write_images(folder: Path, order: int, *, predicted: bool) -> None:
 def run_dir(tmp_path: Path) -> Path:
     """Three rounds of four picks, three heads, bleeding without labels."""
     return write_run(tmp_path / "trial")
+
+
+@pytest.fixture(scope="session")
+def drawn_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same run with its report, for tests that only look."""
+    folder = write_run(tmp_path_factory.mktemp("drawn") / "trial")
+    write_report(folder)
+    return folder
 
 
 @pytest.fixture

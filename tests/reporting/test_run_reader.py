@@ -13,7 +13,7 @@ from mtal.reporting.run_reader import read_round
 def test_reads_what_was_written(run_dir):
     run = read_run(run_dir)
     assert run.name == "trial"
-    assert run.config["budget"] == {"initial": 4, "per_round": 4}
+    assert run.config["loop"] == {"initial": 4, "batch": 4, "rounds": 2}
     assert list(run.tasks) == ["tools", "bleeding", "anatomy"]
     assert run.tasks["anatomy"].colors[1] == (255, 160, 165)
     assert [task.name for task in run.pixel_tasks()] == ["anatomy"]

@@ -1,0 +1,380 @@
+from __future__ import annotations
+
+import json
+import os
+import struct
+import time
+import warnings
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import wandb
+from omegaconf import OmegaConf
+from PIL import Image
+from wandb.proto import wandb_internal_pb2
+
+from mtal.reporting import NoLogger, WandbLogger
+from mtal.reporting.wandb_logger import run_id
+
+CONFIG = {"name": "demo", "seed": 7, "loop": {"rounds": 2, "batch": 4}, "logger": {"mode": "offline"}}
+
+# W&B leaves its temporary folders to the garbage collector
+pytestmark = pytest.mark.filterwarnings("ignore:Implicitly cleaning up:ResourceWarning")
+
+
+@pytest.fixture(autouse=True)
+def _at_home_nowhere(monkeypatch, tmp_path):
+    """W&B without an account, and with a home folder in which anything it leaves would be seen."""
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("NETRC", str(tmp_path / "home" / "netrc"))
+
+
+def records(path):
+    """The records of a ``.wandb`` file: a seven-byte header, then LevelDB's log format in blocks of 32 KiB."""
+    content, position, record = path.read_bytes(), 7, b""
+    assert content[:4] == b":W&B"
+    while position + 7 <= len(content):
+        left = 32768 - position % 32768
+        if left < 7:  # too short for a header: padding
+            position += left
+            continue
+        _, length, kind = struct.unpack("<IHB", content[position : position + 7])
+        if position + 7 + length > len(content):  # still being written
+            return
+        record += content[position + 7 : position + 7 + length]
+        position += 7 + length
+        if kind in (1, 4):  # whole, or last part
+            message = wandb_internal_pb2.Record()
+            message.ParseFromString(record)
+            yield message
+            record = b""
+
+
+def read_whole(path):
+    """Records by kind, once the last one is there: W&B's service writes it shortly after ``finish`` returns."""
+    for _ in range(600):
+        by_kind = defaultdict(list)
+        for record in records(path):
+            kind = record.WhichOneof("record_type")
+            by_kind[kind].append(getattr(record, kind))
+        if by_kind["exit"]:
+            return by_kind
+        time.sleep(0.05)
+    raise AssertionError(f"{path} was never closed")
+
+
+class Written:
+    """What the newest offline file of a run says."""
+
+    def __init__(self, run_dir):
+        self.folder = max((run_dir / "wandb").glob("offline-run-*"))
+        (file,) = self.folder.glob("run-*.wandb")
+        self.by_kind = read_whole(file)
+
+    @property
+    def history(self):
+        rows = {}
+        for history in self.by_kind["history"]:
+            row = rows[history.step.num] = {}
+            for item in history.item:
+                *parents, key = list(item.nested_key) or [item.key]
+                at = row
+                for parent in parents:
+                    at = at.setdefault(parent, {})
+                at[key] = json.loads(item.value_json)
+        return rows
+
+    def table(self, step):
+        """The table of one round with its pictures; the copy beside the history has none."""
+        artifact = [a for a in self.by_kind["artifact"] if a.type == "run_table"][step]
+        (entry,) = (e for e in artifact.manifest.contents if e.path.endswith(".table.json"))
+        return json.loads(Path(entry.local_path).read_text())
+
+
+def log(run_dir, rounds, **options):
+    with WandbLogger(**options) as logger:
+        logger.start(run_dir, CONFIG)
+        for number in rounds:
+            logger.log_round(run_dir, number)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, drawn_run):
+    log(drawn_run, [0, 1, 2], group="sweep", tags=("a", "b"))
+    return Written(drawn_run)
+
+
+def test_every_round_with_its_metrics_counts_and_times(written):
+    assert sorted(written.history) == [0, 1, 2]
+    for number, row in written.history.items():
+        assert row["labelled"] == 4 * (number + 1)
+        assert row["tools/mAP"] == pytest.approx(0.5 + 0.1 * number)
+        assert row["anatomy/IoU/liver"] == pytest.approx(0.5 + 0.1 * number)
+        assert row["joint"] == pytest.approx(0.4 + 0.1 * number)
+        assert row["class_counts/tools/grasper"] == 4 * (number + 1)
+        assert row["class_counts/bleeding/bleeding"] == 0
+        assert row["seconds/train"] == 75.0
+
+
+def test_metrics_without_a_value_are_left_out(written):
+    assert not any(key.startswith(("bleeding/", "anatomy/IoU/fat")) for key in written.history[0])
+
+
+def test_everything_is_drawn_against_the_labelled_frames(written):
+    metrics = {(m.name or m.glob_name): m.step_metric for m in written.by_kind["metric"]}
+    assert metrics == {"labelled": "", "*": "labelled"}
+
+
+def test_run_is_named_grouped_tagged_and_configured(written, drawn_run):
+    (run,) = written.by_kind["run"]
+    assert (run.project, run.run_group, run.display_name, list(run.tags)) == (
+        "mtal",
+        "sweep",
+        "demo · trial",
+        ["a", "b"],
+    )
+    assert run.run_id == run_id(CONFIG, drawn_run)
+    config = {item.key: json.loads(item.value_json) for item in run.config.update}
+    assert (config["seed"], config["loop"]) == (7, {"rounds": 2, "batch": 4})
+
+
+def test_table_of_picks(written):
+    table = written.table(2)
+    assert table["columns"] == [
+        *("order", "frame_id", "patient", "video", "frame", "time_s", "image", "reason", "utility"),
+        *("label/tools", "label/bleeding"),
+        *("score/tools/entropy", "score/anatomy/entropy"),
+        *("percentile/tools/entropy", "percentile/anatomy/entropy"),
+    ]
+    row = dict(zip(table["columns"], table["data"][1], strict=True))
+    assert row["frame_id"] == "video01/000225"
+    assert row["reason"] == "tools · entropy · 91st percentile"
+    assert row["utility"] == pytest.approx(0.8)
+    assert (row["label/tools"], row["label/bleeding"]) == ("grasper", "not annotated")
+    assert (row["score/anatomy/entropy"], row["percentile/anatomy/entropy"]) == (0.25, 40.0)
+    assert set(row["image"]["masks"]) == {"anatomy_label", "anatomy_prediction"}
+    assert written.table(0)["columns"][-1] == "label/bleeding"  # the initial set has no scores
+
+
+def test_pictures_and_masks_lie_in_the_run_folder(written, drawn_run):
+    frames = written.history[1]["picks/frames"]
+    assert frames["count"] == 4
+    assert frames["captions"][0] == "video01/000100: anatomy · entropy · 98th percentile"
+    for name, masks in zip(frames["filenames"], frames["all_masks"], strict=True):
+        assert np.asarray(Image.open(written.folder / "files" / name)).shape == (24, 40, 3)
+        stored = np.asarray(Image.open(written.folder / "files" / masks["anatomy_label"]["path"]))
+        original = Image.open(drawn_run / "rounds" / "01" / "images" / "0000.anatomy.png")
+        assert np.array_equal(stored, np.asarray(original))
+    labels = [json.loads(item.value_json) for c in written.by_kind["config"] for item in c.update]
+    assert '"2": "fat", "255": "not annotated"' in json.dumps(labels)
+
+
+def test_picks_are_kept_as_artifacts(written):
+    kept = [a for a in written.by_kind["artifact"] if a.type == "picks"]
+    assert [set(a.aliases) for a in kept] == [{"latest", f"round-0{r}"} for r in range(3)]
+    assert [[e.path for e in a.manifest.contents] for a in kept] == [["picks.parquet"]] * 3
+
+
+def test_files_of_tables_are_staged_in_the_run_folder(written, drawn_run):
+    tables = [a for a in written.by_kind["artifact"] if a.type == "run_table"]
+    assert len(tables) == 3
+    staged = [Path(e.local_path) for a in tables for e in a.manifest.contents]
+    assert all(path.is_relative_to(drawn_run) and path.is_file() for path in staged)
+
+
+def test_console_is_not_captured(written):
+    assert not written.by_kind["output"]
+    assert not written.by_kind["output_raw"]
+
+
+def test_offline_resume_tells_the_whole_story_again(run_dir, add_round):
+    log(run_dir, [0, 1, 2])
+    add_round(run_dir, 3)
+    with WandbLogger() as logger:
+        logger.start(run_dir, CONFIG)
+        add_round(run_dir, 4)
+        logger.log_round(run_dir, 4)
+    assert len(list((run_dir / "wandb").glob("offline-run-*"))) == 2
+    assert {step: row["labelled"] for step, row in Written(run_dir).history.items()} == {
+        0: 4,
+        1: 8,
+        2: 12,
+        3: 16,
+        4: 20,
+    }
+
+
+def test_silent(run_dir, capfd):
+    log(run_dir, [0])
+    assert capfd.readouterr() == ("", "")
+
+
+def test_missing_pictures_and_predictions_are_no_fault(run_dir):
+    images = run_dir / "rounds" / "01" / "images"
+    (images / "0000.anatomy.pred.png").unlink()
+    (images / "0001.jpg").unlink()
+    log(run_dir, [0, 1, 2])
+    assert Written(run_dir).history[1]["picks/frames"]["count"] == 3
+
+
+def test_a_round_that_is_not_complete_is_our_fault_and_raises(run_dir):
+    with WandbLogger() as logger:
+        logger.start(run_dir, CONFIG)
+        with pytest.raises(FileNotFoundError, match="round 3 is not complete"):
+            logger.log_round(run_dir, 3)
+
+
+class FakeRun:
+    """Stands for a run that is online."""
+
+    id = "x"
+
+    def __init__(self, step, failing=()):
+        self.step = step
+        self.logged = []
+        self.failing = failing
+        self.exit_code = None
+
+    def define_metric(self, *args, **kwargs):
+        pass
+
+    def log(self, payload, step, commit):
+        if step in self.failing:
+            raise OSError(28, "No space left on device")
+        assert commit
+        self.logged.append(step)
+
+    def log_artifact(self, *args, **kwargs):
+        pass
+
+    def finish(self, exit_code):
+        self.exit_code = exit_code
+
+
+def online(monkeypatch, run):
+    asked = {}
+    monkeypatch.setattr(wandb, "setup", lambda settings: None)
+    monkeypatch.setattr(wandb, "init", lambda **options: asked.update(options) or run)
+    return asked
+
+
+def test_online_resume_skips_what_is_there(run_dir, add_round, monkeypatch):
+    run = FakeRun(step=2)
+    asked = online(monkeypatch, run)
+    with WandbLogger(mode="online") as logger:
+        logger.start(run_dir, CONFIG)
+        assert run.logged == [2]
+        add_round(run_dir, 3)
+        logger.log_round(run_dir, 3)
+        logger.log_round(run_dir, 3)  # told twice, logged once
+    assert run.logged == [2, 3]
+    assert (asked["mode"], asked["resume"], asked["id"]) == ("online", "allow", run_id(CONFIG, run_dir))
+    assert (asked["settings"].console, asked["settings"].silent) == ("off", True)
+    assert run.exit_code == 0
+
+
+def test_a_failed_experiment_is_marked_as_failed(run_dir, monkeypatch):
+    run = FakeRun(step=0)
+    online(monkeypatch, run)
+
+    def experiment():
+        with WandbLogger(mode="online") as logger:
+            logger.start(run_dir, CONFIG)
+            raise RuntimeError("out of memory")
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        experiment()
+    assert run.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    "error", [wandb.errors.CommError("no such host"), OSError("network is unreachable"), KeyError("anything")]
+)
+def test_the_experiment_goes_on_when_wandb_cannot_start(run_dir, monkeypatch, error):
+    def fail(**options):
+        raise error
+
+    monkeypatch.setattr(wandb, "setup", lambda settings: None)
+    monkeypatch.setattr(wandb, "init", fail)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        log(run_dir, [0, 1, 2], mode="online")
+    (message,) = [str(w.message) for w in caught]
+    assert message.startswith(f"W&B could not start: {type(error).__name__}:")
+    assert "The experiment goes on without it" in message
+    assert "WANDB_DATA_DIR" not in os.environ
+
+
+def test_the_experiment_goes_on_when_wandb_fails_half_way(run_dir, monkeypatch):
+    run = FakeRun(step=0, failing={1, 2})
+    online(monkeypatch, run)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        log(run_dir, [0, 1, 2], mode="online")
+    assert run.logged == [0]
+    (message,) = [str(w.message) for w in caught]
+    assert message.startswith("W&B could not log round 1: OSError: [Errno 28] No space left on device")
+
+
+def test_online_without_a_key_warns_and_does_not_ask(run_dir):
+    with pytest.warns(UserWarning, match="W&B could not start: UsageError: .*API key"):
+        log(run_dir, [0], mode="online")
+
+
+def test_a_fault_in_the_run_folder_is_not_taken_for_one_of_wandb(run_dir, monkeypatch):
+    online(monkeypatch, FakeRun(step=0))
+    (run_dir / "rounds" / "01" / "metrics.json").write_text("{")
+    with pytest.raises(ValueError, match=r"metrics\.json"):
+        log(run_dir, [0])
+
+
+def test_disabled_writes_nothing(run_dir):
+    log(run_dir, [0], mode="disabled")
+    assert not (run_dir / "wandb").exists()
+
+
+def test_unknown_mode_is_refused():
+    with pytest.raises(ValueError, match=r"unknown W&B mode 'onlin'.*online, offline, disabled"):
+        WandbLogger(mode="onlin")
+
+
+def test_environment_is_left_as_it_was(run_dir, monkeypatch):
+    log(run_dir, [])
+    assert "WANDB_DATA_DIR" not in os.environ
+    monkeypatch.setenv("WANDB_DATA_DIR", str(run_dir / "elsewhere"))
+    log(run_dir, [])
+    assert os.environ["WANDB_DATA_DIR"] == str(run_dir / "elsewhere")
+
+
+def test_run_id_is_that_of_the_run_and_not_of_how_it_is_logged(tmp_path):
+    one = run_id(CONFIG, tmp_path / "a")
+    assert run_id(CONFIG | {"logger": {"mode": "online"}}, tmp_path / "elsewhere" / "a") == one
+    assert run_id(CONFIG | {"loop": {"rounds": 9, "batch": 4}}, tmp_path / "a") == one
+    assert run_id(CONFIG | {"cache": "x", "run_root": "y"}, tmp_path / "a") == one
+    assert run_id(CONFIG | {"seed": 8}, tmp_path / "a") != one
+    assert run_id(CONFIG | {"loop": {"rounds": 2, "batch": 5}}, tmp_path / "a") != one
+    assert run_id(CONFIG, tmp_path / "b") != one
+
+
+@pytest.mark.parametrize("logger", ["wandb", "none"])
+def test_configs_name_what_exists(logger, monkeypatch, run_dir):
+    from hydra.utils import instantiate
+
+    file = Path(__file__).parents[2] / "configs" / "logger" / f"{logger}.yaml"
+    made = instantiate(OmegaConf.load(file))
+    assert isinstance(made, WandbLogger if logger == "wandb" else NoLogger)
+    if logger == "wandb":
+        assert made.mode == "offline"
+        monkeypatch.setenv("WANDB_MODE", "disabled")
+        assert instantiate(OmegaConf.load(file)).mode == "disabled"
+
+
+def test_no_logger_does_nothing(run_dir):
+    with NoLogger() as logger:
+        logger.start(run_dir, CONFIG)
+        logger.log_round(run_dir, 0)
+    assert not (run_dir / "wandb").exists()
