@@ -1,12 +1,26 @@
-"""H.264 and HEVC packets in MP4 and Matroska: does one hold a whole picture, judged without decoding it?
+"""H.264 and HEVC packets in MP4 and Matroska: what one holds, judged without decoding it.
 
 Packets are a chain of units, each behind its length (ISO/IEC 14496-15, section 5.3.4.2). A packet of fillers, or one
-that lost its tail, still counts as a frame in the container but never comes out of a decoder.
+that lost its tail, still counts as a frame in the container but never comes out of a decoder. A packet may be marked as
+a keyframe though frames after it refer to frames before (open groups of pictures, periodic intra refresh); only an IDR
+picture resets the decoder.
 """
 
 from __future__ import annotations
 
+from enum import Enum
+
 _LENGTH_AT = {"h264": 4, "hevc": 21}  # byte of the decoder configuration record that holds the size of the lengths
+_SLICES = {"h264": range(1, 6), "hevc": range(32)}  # unit types: ITU-T H.264 table 7-1, H.265 table 7-1
+_IDR = {"h264": {5}, "hevc": {19, 20}}
+
+
+class Picture(Enum):
+    """What a packet holds."""
+
+    NONE = "no whole picture, as far as can be told"
+    DEPENDENT = "a picture that may need earlier ones"
+    RESET = "an IDR picture: nothing after it in the file needs anything before it"
 
 
 def length_size(codec: str, extradata: bytes) -> int | None:
@@ -17,18 +31,22 @@ def length_size(codec: str, extradata: bytes) -> int | None:
     return (extradata[at] & 3) + 1
 
 
-def holds_picture(packet: memoryview, codec: str, size: int) -> bool:
-    """The units fill the packet exactly and one of them is a slice of a picture.
+def picture(packet: memoryview, codec: str, size: int) -> Picture:
+    """What the units of a packet hold, if they fill it exactly.
 
     Args:
         packet: the bytes.
         codec: ``"h264"`` or ``"hevc"``.
         size: result of :func:`length_size`.
     """
-    at, slices = 0, 0
+    at, slices = 0, set()
     while at + size < len(packet):
         length = int.from_bytes(packet[at : at + size], "big")
         header = packet[at + size]
-        slices += (1 <= header & 31 <= 5) if codec == "h264" else (header >> 1 & 63 < 32)
+        kind = header & 31 if codec == "h264" else header >> 1 & 63
+        if kind in _SLICES[codec]:
+            slices.add(kind)
         at += size + length
-    return at == len(packet) and slices > 0
+    if at != len(packet) or not slices:
+        return Picture.NONE
+    return Picture.RESET if slices <= _IDR[codec] else Picture.DEPENDENT

@@ -12,6 +12,7 @@ import decord
 import numpy as np
 from numpy.typing import NDArray
 
+from mtal.frames.bitstream import Picture
 from mtal.frames.demux import Demuxed, demux
 from mtal.frames.pyav_reader import PyAVReader
 from mtal.frames.request import positions
@@ -131,8 +132,10 @@ def _unproven_packets(found: Demuxed) -> str | None:
         return f"seeking in {found.container} is not exact"
     if not found.clean:
         return "packets and frames do not match one to one (hidden, damaged, missing or without timestamps)"
-    if not found.whole:
-        return f"some packet does not provably hold a {found.codec} picture"
+    if Picture.NONE in found.pictures:
+        return f"packet {found.pictures.index(Picture.NONE)} does not provably hold a whole {found.codec} picture"
+    if any(p is not Picture.RESET for p, key in zip(found.pictures, found.keyframes, strict=True) if key):
+        return "decoding cannot start at some keyframe, because later frames refer to frames before it"
     return None
 
 

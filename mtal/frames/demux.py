@@ -11,7 +11,7 @@ import av.error
 import numpy as np
 from numpy.typing import NDArray
 
-from mtal.frames.bitstream import holds_picture, length_size
+from mtal.frames.bitstream import Picture, length_size, picture
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Demuxed:
         frame_size: (H, W) of the decoded frames.
         time_base: seconds per tick of a timestamp.
         pts: presentation timestamps in ticks; ``None`` where a packet has none.
-        keyframes: packet can be decoded without the ones before it.
-        whole: every packet provably holds a picture; False where that cannot be told without decoding.
+        keyframes: packets marked as decodable without the ones before.
+        pictures: what each packet holds, as far as can be told without decoding it.
         discarded: some packet is decoded but not shown (an edit list cuts into it).
         corrupt: some packet is marked as damaged or cut short.
     """
@@ -40,7 +40,7 @@ class Demuxed:
     time_base: Fraction
     pts: tuple[int | None, ...]
     keyframes: NDArray[np.bool_]
-    whole: bool
+    pictures: tuple[Picture, ...]
     discarded: bool
     corrupt: bool
 
@@ -84,19 +84,20 @@ def demux(source: Path) -> Demuxed:
     """
     pts: list[int | None] = []
     keyframes: list[bool] = []
+    pictures: list[Picture] = []
     discarded = corrupt = False
     with open_video(source) as container:
         stream = container.streams.video[0]
         context = stream.codec_context
         size = length_size(context.name, context.extradata or b"")
-        whole = size is not None
         try:
             for packet in container.demux(stream):
                 if packet.size == 0:  # PyAV ends with an empty packet that flushes the decoder
                     continue
                 pts.append(packet.pts)
                 keyframes.append(packet.is_keyframe)
-                whole = whole and size is not None and holds_picture(memoryview(packet), context.name, size)
+                held = Picture.NONE if size is None else picture(memoryview(packet), context.name, size)
+                pictures.append(held)
                 discarded |= packet.is_discard
                 corrupt |= packet.is_corrupt
         except av.error.FFmpegError:
@@ -114,7 +115,7 @@ def demux(source: Path) -> Demuxed:
             time_base=stream.time_base,
             pts=tuple(pts),
             keyframes=np.array(keyframes),
-            whole=whole,
+            pictures=tuple(pictures),
             discarded=discarded,
             corrupt=corrupt,
         )
