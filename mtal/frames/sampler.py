@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 class UniformSampler:
     """The frame nearest to each tick k / rate, k = 0, 1, …: one frame every 1 / rate seconds.
 
-    A tick is served only by a frame at most half a tick away, so that gaps in the video stay gaps. Of two equally near
-    frames the earlier is taken, and no frame twice; a rate above the native one gives every frame.
+    A tick is served only by a frame at most half a tick away, so that gaps in the video stay gaps, and none is served
+    after the last frame has been shown (3 s of video at 1 Hz give 3 frames). Of two equally near frames the earlier is
+    taken, and no frame twice; a rate above the native one gives every frame.
 
     Args:
         rate_hz: frames per second.
@@ -38,4 +39,9 @@ class UniformSampler:
         distance = np.round(np.abs(times - tick / self.rate_hz), 9)  # [N]
         nearest_first = np.lexsort((np.arange(len(times)), distance, tick))  # [N] by tick, distance, order
         _, first = np.unique(tick[nearest_first], return_index=True)
-        return np.sort(nearest_first[first])
+        taken = np.sort(nearest_first[first])  # ascending, and so are their ticks
+        if len(times) > 1:
+            # 0.9 of a frame, since containers round timestamps
+            end = times[-1] + 0.9 * np.median(np.diff(times))
+            taken = taken[tick[taken] / self.rate_hz < max(end, times[-1] + 1e-9)]
+        return taken

@@ -1,0 +1,153 @@
+import logging
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from mtal.frames import cache as cache_module
+from mtal.frames.cache import FrameCache
+from mtal.frames.image_folder import folder_source
+
+SIZE = (24, 32)
+
+
+def rows(*pairs: tuple[object, int]) -> pd.DataFrame:
+    return pd.DataFrame({"source": [str(s) for s, _ in pairs], "frame": [k for _, k in pairs]})
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Frames 0, 1, 2 of 48x64, each of one gray: 0, 50, 100."""
+    (tmp_path / "seq").mkdir()
+    for k in range(3):
+        Image.new("RGB", (64, 48), (50 * k,) * 3).save(tmp_path / "seq" / f"{k}.png")
+    return tmp_path / "seq"
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """Sources that were opened, in order."""
+    opened = []
+    original = cache_module.open_reader
+    monkeypatch.setattr(cache_module, "open_reader", lambda source: opened.append(source) or original(source))
+    return opened
+
+
+class TestFrames:
+    def test_order_of_the_rows_across_sources(self, tmp_path, clip, sequential, folder):
+        video = clip("groups")
+        frames = FrameCache(tmp_path / "cache").get(
+            rows((video, 31), (folder, 2), (video, 4), (folder, 0), (video, 31)), (48, 64), progress=False
+        )
+        assert frames.shape == (5, 48, 64, 3)
+        assert len(frames) == 5
+        expected, _ = sequential("groups")
+        got = frames[np.array([4, 1, 2, 3, 0, 0])]
+        assert got.dtype == np.uint8
+        assert got.shape == (6, 48, 64, 3)
+        np.testing.assert_allclose(got[[0, 4, 5]].astype(int), expected[[31, 31, 31]], atol=3)
+        np.testing.assert_allclose(got[2].astype(int), expected[4], atol=3)
+        assert (got[1] == 100).all()
+        assert (got[3] == 0).all()
+
+    def test_slices_and_no_positions(self, tmp_path, folder):
+        frames = FrameCache(tmp_path / "cache").get(rows((folder, 0), (folder, 1), (folder, 2)), SIZE)
+        assert frames[1:].mean(axis=(1, 2, 3)).tolist() == [50, 100]
+        assert frames[np.array([], dtype=np.int64)].shape == (0, *SIZE, 3)
+        with pytest.raises(IndexError):
+            frames[[3]]
+
+    def test_no_rows(self, tmp_path):
+        assert FrameCache(tmp_path / "cache").get(rows(), SIZE).shape == (0, *SIZE, 3)
+
+    def test_more_than_one_chunk(self, tmp_path, clip, sequential):
+        order = np.random.default_rng(0).permutation(60)
+        frames = FrameCache(tmp_path / "cache").get(rows(*((clip("groups"), int(k)) for k in order)), (48, 64))
+        np.testing.assert_allclose(frames[np.arange(60)].astype(int), sequential("groups")[0][order], atol=3)
+
+    def test_resizing_averages(self, tmp_path):
+        # stripes of one pixel, 0 and 200: picking pixels would give 0 or 200, averaging gives 100
+        (tmp_path / "s").mkdir()
+        stripes = np.tile(np.array([0, 200], dtype=np.uint8), (64, 32))
+        Image.fromarray(stripes).save(tmp_path / "s" / "0.png")
+        frame = FrameCache(tmp_path / "cache").get(rows((tmp_path / "s", 0)), (8, 8))[[0]]
+        np.testing.assert_allclose(frame[:, :, 1:-1], 100, atol=1)
+
+    def test_resizing_to_height_and_width(self, tmp_path):
+        # the left half is white: at 10 rows x 4 columns the first column is white and the last one black
+        (tmp_path / "s").mkdir()
+        half = np.zeros((40, 40), dtype=np.uint8)
+        half[:, :20] = 255
+        Image.fromarray(half).save(tmp_path / "s" / "0.png")
+        frame = FrameCache(tmp_path / "cache").get(rows((tmp_path / "s", 0)), (10, 4))[[0]][0]
+        assert frame.shape == (10, 4, 3)
+        assert (frame[:, 0] == 255).all()
+        assert (frame[:, -1] == 0).all()
+
+    def test_folders_that_count_from_one(self, tmp_path, folder):
+        (folder / "0.png").unlink()
+        frames = FrameCache(tmp_path / "cache").get(rows((folder_source(folder, first_number=1), 0)), SIZE)
+        assert (frames[[0]] == 50).all()
+
+
+class TestReuse:
+    def test_decoded_once(self, tmp_path, folder, decoded):
+        FrameCache(tmp_path / "cache").get(rows((folder, 1), (folder, 2)), SIZE)
+        frames = FrameCache(tmp_path / "cache").get(rows((folder, 2), (folder, 1), (folder, 2)), SIZE)
+        assert frames[:].mean(axis=(1, 2, 3)).tolist() == [100, 50, 100]
+        assert decoded == [str(folder)]
+
+    def test_other_frames_or_size_are_decoded(self, tmp_path, folder, decoded):
+        cache = FrameCache(tmp_path / "cache")
+        cache.get(rows((folder, 1)), SIZE)
+        assert cache.get(rows((folder, 1)), (12, 16)).shape == (1, 12, 16, 3)
+        assert (cache.get(rows((folder, 2)), SIZE)[[0]] == 100).all()
+        assert len(decoded) == 3
+
+    def test_a_changed_source_is_decoded_anew(self, tmp_path, folder):
+        cache = FrameCache(tmp_path / "cache")
+        cache.get(rows((folder, 1)), SIZE)
+        Image.new("RGB", (64, 48), (7, 7, 7)).save(folder / "1.png")
+        os.utime(folder / "1.png", ns=(1, 1))
+        assert (cache.get(rows((folder, 1)), SIZE)[[0]] == 7).all()
+
+    @pytest.mark.parametrize("damage", ["cut", "shape", "type", "text", "empty"])
+    def test_a_damaged_file_is_made_again(self, tmp_path, folder, decoded, damage, caplog):
+        cache = FrameCache(tmp_path / "cache")
+        cache.get(rows((folder, 1), (folder, 2)), SIZE)
+        (path,) = (tmp_path / "cache").iterdir()
+        if damage == "cut":
+            path.write_bytes(path.read_bytes()[:-1])
+        elif damage == "shape":
+            np.save(path, np.zeros((1, *SIZE, 3), dtype=np.uint8))
+        elif damage == "type":
+            np.save(path, np.zeros((2, *SIZE, 3), dtype=np.float32))
+        else:
+            path.write_bytes(b"not an array" if damage == "text" else b"")
+        with caplog.at_level(logging.WARNING, logger="mtal"):
+            frames = cache.get(rows((folder, 1), (folder, 2)), SIZE)
+        assert frames[:].mean(axis=(1, 2, 3)).tolist() == [50, 100]
+        assert len(decoded) == 2
+        assert f"the cached frames of {folder} are damaged" in caplog.text
+
+    def test_nothing_is_left_of_a_failed_decode(self, tmp_path, clip):
+        cache = FrameCache(tmp_path / "cache")
+        with pytest.raises(ValueError, match=r"fillers_at_the_end\.mp4: frame 5\d does not decode"):
+            cache.get(rows(*((clip("fillers_at_the_end"), k) for k in range(60))), SIZE)
+        assert list((tmp_path / "cache").iterdir()) == []
+
+
+class TestErrors:
+    def test_missing_source(self, tmp_path):
+        with pytest.raises(FileNotFoundError, match=r"gone\.mp4"):
+            FrameCache(tmp_path / "cache").get(rows((tmp_path / "gone.mp4", 0)), SIZE)
+
+    def test_broken_video(self, tmp_path, clip):
+        with pytest.raises(ValueError, match=r"text\.mp4: not a video"):
+            FrameCache(tmp_path / "cache").get(rows((clip("text"), 0)), SIZE)
+
+    def test_no_such_frame(self, tmp_path, folder):
+        with pytest.raises(IndexError, match="seq: there is no frame 7"):
+            FrameCache(tmp_path / "cache").get(rows((folder, 7)), SIZE)
