@@ -1,6 +1,11 @@
 """Frames of a video by decord, which seeks to the nearest keyframe, on files where it provably gets them right."""
 
-# decord2 3.4.0 (the maintained fork, same import name) rather than decord 0.6.0: measured figures follow below.
+# decord2 3.4.0 (the maintained fork, same import name) rather than decord 0.6.0. On 44 clips, each with a trait that
+# misleads decoders, both gave right frames on the same 24 and wrong ones, mostly without an error, on the same others,
+# save for one that 0.6.0 refused to open: the checks below are needed with either. decord2 takes less time: in a second
+# of CPU (H.264, 854x480, one keyframe in 250) it returned 31 and 28 frames at one in 25 against 26 and 26, and 244 and
+# 231 in a row against 188 and 195; seeks at random cost the same. PyAV in sequence returned 30 at one in 25 and 494 in
+# a row, so little is lost by falling back.
 
 from __future__ import annotations
 

@@ -104,6 +104,6 @@ def _check(table: pd.DataFrame, disjoint_by: str) -> None:
     splits = table.groupby(disjoint_by)["split"].unique()
     for key, names in splits[splits.map(len) > 1].items():
         raise ValueError(
-            f"{disjoint_by} {key!r} is in the splits {' and '.join(sorted(names))}: its frames would be both learnt from "
-            f"and tested on; give each {disjoint_by} one split"
+            f"{disjoint_by} {key!r} is in the splits {' and '.join(sorted(names))}: its frames would be both learnt "
+            f"from and tested on; give each {disjoint_by} one split"
         )
