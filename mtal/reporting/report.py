@@ -88,7 +88,9 @@ def render(run: Run) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=_number, signed=_signed, seconds=_seconds, clock=_clock, rgb=_rgb)
+    environment.filters.update(
+        number=_number, significant=_significant, signed=_signed, seconds=_seconds, clock=_clock, rgb=_rgb
+    )
     last = run.rounds[-1]
     return environment.get_template("report.html.j2").render(
         run=run,
@@ -186,7 +188,7 @@ def _layer(path: Path, task: Task, size: tuple[int, int]) -> tuple[str, list[str
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     classes = [task.classes[int(v)] for v in np.unique(full) if v != IGNORE]
-    return _data_uri(layer, "PNG", optimize=True), classes
+    return _data_uri(layer, "PNG"), classes
 
 
 def _in_words(present: tuple[str, ...] | None) -> str:
@@ -203,6 +205,11 @@ def _data_uri(image: Image.Image, kind: str, **options: int) -> str:
 
 def _number(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}f}" if math.isfinite(value) else "–"
+
+
+def _significant(value: float) -> str:
+    """Scores of different signals differ by orders of magnitude."""
+    return f"{value:.3g}" if math.isfinite(value) else "–"
 
 
 def _signed(value: float) -> str:

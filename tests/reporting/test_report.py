@@ -118,8 +118,8 @@ def test_figures_of_the_last_round(page):
 
 def test_config_and_scores_are_there(page):
     assert "Encoder resnet18 (not pretrained, frozen)" in page.words
-    assert "anatomy · entropy 0.250 98.7" in page.words
-    assert "utility 0.900" in page.words
+    assert "anatomy · entropy 0.25 98.7" in page.words
+    assert "utility 0.9" in page.words
 
 
 def test_one_curve_per_head_and_one_for_all(page):
