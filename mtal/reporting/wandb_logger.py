@@ -159,7 +159,7 @@ class WandbLogger:
             project=self.project,
             entity=self.entity,
             group=self.group,
-            name=self.name or title(config, run_dir.name),
+            name=(self.name or title(config, run_dir.name))[:128],  # W&B takes no longer ones
             tags=self.tags,
             id=run_id(config, run_dir),
             resume="allow",

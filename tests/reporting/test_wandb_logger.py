@@ -208,6 +208,12 @@ def test_offline_resume_tells_the_whole_story_again(run_dir, add_round):
     }
 
 
+def test_folders_named_after_long_options(make_run):
+    folder = make_run("fusion=mean,signals=" + "x" * 120, rounds=1)
+    log(folder, [0])
+    assert sorted(Written(folder).history) == [0]
+
+
 def test_silent(run_dir, capfd):
     log(run_dir, [0])
     assert capfd.readouterr() == ("", "")
