@@ -152,7 +152,6 @@ def gradient_block(head: HeadOutput, max_dim: int | None = 512, seed: int = 0) -
         features = _features(head)[:, 0]  # [N, D]
         if head.bias:
             features = torch.cat([features, torch.ones_like(features[:, :1])], dim=1)  # [N, D + 1]
-        features = torch.where(head.mask, features, 0.0)
         return GradientBlock(hallucinated_residual(head)[:, 0], features)
     whole = mean_gradient(head).flatten(start_dim=1)  # [N, C · D]
     if max_dim is None or whole.shape[1] <= max_dim:

@@ -128,3 +128,17 @@ def test_high_gamma_approaches_top_k_among_the_diverse():
     utility[:25] *= 0.01
     picks = Badge(gamma=8.0)(make(utility, left, features), 4, np.random.default_rng(0)).tolist()
     assert all(i >= 25 for i in picks)
+
+
+@pytest.mark.parametrize(("draw", "weighty"), [(0.0, "smallest"), (1.0, "largest")])
+def test_ends_of_the_draw_do_not_land_on_a_frame_without_weight(draw, weighty):
+    """All but two frames are duplicates of the first pick, so their weight is 0, first and last in hash order too."""
+
+    class Always:
+        def random(self):
+            return draw
+
+    hashes = np.arange(6, dtype=np.uint64)
+    gradient = JointGradientEmbedding({"tools": GradientBlock(torch.tensor([9.0, 9.0, 1.0, 2.0, 9.0, 9.0])[:, None])})
+    second = Badge()(Candidates(hashes, gradient=gradient), 2, Always()).tolist()[1]
+    assert second == {"smallest": 2, "largest": 3}[weighty]

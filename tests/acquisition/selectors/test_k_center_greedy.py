@@ -64,6 +64,15 @@ def test_pitfall_14_duplicates_of_labelled_frames_come_last(offset):
     assert sorted(picks) == list(range(40))
 
 
+def test_small_distances_far_from_the_origin_keep_their_order():
+    """Millionths apart at 10⁴, along one dimension, so that the distances are known."""
+    steps = torch.tensor([3.0, 7.0, 1.0, 5.2])
+    x = torch.full((4, 64), 1e4, dtype=torch.float64)
+    x[:, 0] += steps * 1e-6
+    # 7; then 3 is 3 from the labelled 0, against 1.8 and 1; then 5.2
+    assert select(x, 4, labelled=torch.full((1, 64), 1e4, dtype=torch.float64)) == [1, 0, 3, 2]
+
+
 def test_pitfall_14_picks_are_positions_among_the_candidates():
     # two are excluded: positions must still be those of the whole pool
     x = torch.tensor([[0.0], [50.0], [1.0], [9.0], [60.0]])
