@@ -211,7 +211,9 @@ def test_offline_resume_tells_the_whole_story_again(run_dir, add_round):
 def test_folders_named_after_long_options(make_run):
     folder = make_run("fusion=mean,signals=" + "x" * 120, rounds=1)
     log(folder, [0])
-    assert sorted(Written(folder).history) == [0]
+    written = Written(folder)
+    assert sorted(written.history) == [0]
+    assert written.by_kind["run"][0].display_name == f"demo · {folder.name}"[:128]
 
 
 def test_silent(run_dir, capfd):
