@@ -12,19 +12,22 @@ from torch import Tensor, nn
 from mtal.models.encoders import Encoder
 
 DecoderName = Literal["auto", "fpn", "unet", "dpt"]
+DPT_STRIDE = 32
+"""Stride of DPT's deepest map; each map is doubled to the size of the one above it, so none may be rounded up."""
 
 
 class Decoder(nn.Module):
-    """Encoder levels → one map of ``channels`` features at stride 2 (U-Net, DPT with 16 px patches: 2) or 4 (FPN).
+    """Encoder levels → one map of ``channels`` features at stride 2 (U-Net, DPT) or 4 (FPN).
 
     Args:
         encoder: the encoder whose levels will come in.
         name: ``fpn``, ``unet``, ``dpt`` or ``auto`` (FPN for a CNN, DPT for a ViT).
-        channels: width of the decoder.
+        channels: width of the decoder; a multiple of 32 for FPN, whose GroupNorm has 32 groups.
         dropout: probability of dropping a channel of the decoder's output map.
 
     Raises:
-        ValueError: a plain ViT with a pyramid decoder, or a CNN with DPT.
+        ValueError: a plain ViT with a pyramid decoder, a CNN with DPT, a ViT whose patches are not 4, 8, 16 or 32
+            pixels wide, or a width that FPN can't have.
     """
 
     def __init__(self, encoder: Encoder, name: DecoderName = "auto", channels: int = 64, dropout: float = 0.1) -> None:
@@ -35,7 +38,16 @@ class Decoder(nn.Module):
         if encoder.is_vit != (name == "dpt"):
             kind, takes = ("plain ViT", "dpt") if encoder.is_vit else ("CNN", "fpn or unet")
             raise ValueError(f"{encoder.name} is a {kind} and takes model.decoder={takes}, not {name}")
+        if name == "dpt" and not set(encoder.strides) <= {4, 8, 16, 32}:
+            raise ValueError(
+                f"{encoder.name} has patches of {encoder.strides[0]} pixels; DPT halves and doubles its maps and takes "
+                "4, 8, 16 or 32, such as encoder=vit_small"
+            )
+        if name == "fpn" and channels % 32:
+            raise ValueError(f"model.channels must be a multiple of 32 for the FPN decoder, not {channels}")
         self.name = name
+        self.encoder_name = encoder.name
+        self.stride = encoder.strides[0]
         self.levels = len(encoder.out_channels)
         self.has_prefix = encoder.has_prefix
         self.channels = channels
@@ -63,9 +75,19 @@ class Decoder(nn.Module):
         self.dropout = nn.Dropout2d(dropout)
 
     def forward(self, levels: list[Tensor]) -> Tensor:
-        """``[N, channels, H/s, W/s]``."""
+        """``[N, channels, H/s, W/s]``.
+
+        Raises:
+            ValueError: DPT, and the images' height or width is not divisible by 32.
+        """
         maps = levels[: self.levels]
         if self.name == "dpt":
+            height, width = (side * self.stride for side in maps[0].shape[-2:])
+            if height % DPT_STRIDE or width % DPT_STRIDE:
+                raise ValueError(
+                    f"DPT over {self.encoder_name} needs a height and width divisible by {DPT_STRIDE}, not "
+                    f"{height}x{width}; set frames.image_size"
+                )
             tokens: list[Tensor | None] = list(levels[self.levels :]) if self.has_prefix else [None] * self.levels
             return self.dropout(self.body(maps, tokens))
         return self.dropout(self.body([maps[0], *maps]))  # the first entry stands for the image, which neither uses

@@ -21,7 +21,7 @@ TIMM_NAMES = {
 }
 """Short names; any other name goes to timm as it is."""
 
-_VIT_MODULES = {"timm.models.vision_transformer", "timm.models.deit", "timm.models.eva", "timm.models.beit"}
+_VIT_MODULES = {"timm.models.vision_transformer", "timm.models.deit", "timm.models.eva"}  # take any image size
 
 
 class Encoder(nn.Module):
@@ -54,6 +54,8 @@ class Encoder(nn.Module):
         statistics = timm.get_pretrained_cfg(name)
         mean = statistics.mean if statistics is not None else (0.485, 0.456, 0.406)
         std = statistics.std if statistics is not None else (0.229, 0.224, 0.225)
+        self.mean: Tensor
+        self.std: Tensor
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
@@ -63,7 +65,8 @@ class Encoder(nn.Module):
         if images.shape[-2] % stride or images.shape[-1] % stride:
             height, width = images.shape[-2:]
             raise ValueError(
-                f"{self.name} needs a height and width divisible by {stride}, not {height}x{width}; set data.image_size"
+                f"{self.name} needs a height and width divisible by {stride}, not {height}x{width}; "
+                "set frames.image_size"
             )
         x = (images.to(self.mean.dtype) / 255 - self.mean) / self.std
         if not self.is_vit:
@@ -86,12 +89,12 @@ def build_encoder(name: str, *, pretrained: bool = False, weights: str | Path | 
         weights: a file of weights (``.safetensors``, ``.pth``) with timm's parameter names, used instead of the hub.
 
     Raises:
-        ValueError: timm knows no such model, or it has no feature pyramid.
-        PretrainedWeightsUnavailableError: the hub can't be reached and nothing is cached.
+        ValueError: timm knows no such model or no such tag of it, it has no feature pyramid, or ``weights`` do not fit.
+        PretrainedWeightsUnavailableError: the hub can't be reached and nothing is cached, or nobody has trained any.
         FileNotFoundError: ``weights`` does not exist.
     """
     timm_name = TIMM_NAMES.get(name, name)
-    architecture = timm_name.split(".")[0]
+    architecture = timm_name.partition(".")[0]
     if not timm.is_model(architecture):
         close = timm.list_models(f"*{architecture.split('_')[0]}*")[:5]
         raise ValueError(
@@ -100,14 +103,30 @@ def build_encoder(name: str, *, pretrained: bool = False, weights: str | Path | 
         )
     local = Path(weights) if weights is not None else packaged_weights(name) if pretrained else None
     from_hub = pretrained and local is None
-    with hub_guard(name, enabled=from_hub):
+    _check_tag(timm_name)
+    with hub_guard(timm_name, enabled=from_hub):
         backbone = _backbone(timm_name, from_hub)
     if local is not None:
         load_backbone_weights(backbone.model, timm_name, local)
     return Encoder(backbone, timm_name)
 
 
+def _check_tag(timm_name: str) -> None:
+    try:
+        timm.get_pretrained_cfg(timm_name)
+    except RuntimeError as error:
+        raise ValueError(f"encoder={timm_name}: {error} Leave the tag out to get timm's default") from error
+
+
 def _backbone(timm_name: str, pretrained: bool) -> TimmUniversalEncoder | TimmViTEncoder:
-    if timm.model_entrypoint(timm_name.split(".")[0]).__module__ in _VIT_MODULES:
-        return TimmViTEncoder(timm_name, pretrained=pretrained, dynamic_img_size=True)
-    return TimmUniversalEncoder(timm_name, pretrained=pretrained)
+    try:
+        if timm.model_entrypoint(timm_name.partition(".")[0]).__module__ in _VIT_MODULES:
+            return TimmViTEncoder(timm_name, pretrained=pretrained, dynamic_img_size=True)
+        return TimmUniversalEncoder(timm_name, pretrained=pretrained)
+    except OSError:  # weights that could not be fetched; some of these errors are ValueErrors as well
+        raise
+    except ValueError as error:
+        raise ValueError(
+            f"{timm_name} has no pyramid of feature maps for a decoder to stand on ({error}); take one of "
+            f"{', '.join(TIMM_NAMES)} or another CNN or plain ViT of timm"
+        ) from error

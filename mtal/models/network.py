@@ -72,6 +72,7 @@ class MultiTaskModel(nn.Module):
         self.heads = nn.ModuleDict(heads)
         if frozen:
             self.encoder.requires_grad_(requires_grad=False)
+            self.encoder.eval()  # a module is born in training mode
 
     def train(self, mode: bool = True) -> MultiTaskModel:
         """As usual, except that a frozen encoder stays in evaluation mode: its BatchNorm statistics must not move."""
