@@ -24,7 +24,7 @@ def load(
     patients: int = 12,
     test_patients: int = 4,
     seconds: float = 75.0,
-    fps: int = 6,
+    fps: int = 5,
     size: int = 160,
     seed: int = 0,
     workers: int | None = None,
@@ -40,7 +40,7 @@ def load(
         patients: number of patients, one video each.
         test_patients: how many of them are held out.
         seconds: length of each video.
-        fps: frames per second of the videos.
+        fps: frames per second of the videos, at least 5.
         size: edge of the square picture in pixels.
         seed: of all randomness.
         workers: processes that draw; as many as there are processors if ``None``. The files do not depend on it.

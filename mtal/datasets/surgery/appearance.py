@@ -9,14 +9,15 @@ from numpy.typing import NDArray
 
 from mtal.datasets.surgery.names import ORGANS
 
+# The usual colour of each organ and a rarer one (pale, inflamed, fatty, ...); patients lie between the two.
 _TISSUE = {
-    "abdominal_wall": (0.70, 0.40, 0.36),
-    "liver": (0.43, 0.15, 0.11),
-    "gut": (0.79, 0.46, 0.43),
-    "fat": (0.85, 0.66, 0.28),
-    "gallbladder": (0.50, 0.50, 0.37),
-    "connective_tissue": (0.78, 0.60, 0.54),
-    "cystic_duct": (0.74, 0.70, 0.50),
+    "abdominal_wall": ((0.68, 0.38, 0.34), (0.74, 0.52, 0.44)),
+    "liver": ((0.42, 0.15, 0.11), (0.56, 0.30, 0.18)),
+    "gut": ((0.79, 0.46, 0.42), (0.66, 0.34, 0.36)),
+    "fat": ((0.84, 0.65, 0.28), (0.86, 0.70, 0.48)),
+    "gallbladder": ((0.50, 0.50, 0.37), (0.66, 0.44, 0.38)),
+    "connective_tissue": ((0.76, 0.58, 0.52), (0.72, 0.46, 0.40)),
+    "cystic_duct": ((0.74, 0.68, 0.50), (0.72, 0.54, 0.46)),
 }
 
 
@@ -55,19 +56,20 @@ class Appearance:
         """One patient and one camera stack at random."""
         tissue = {}
         for organ in ORGANS:
-            brightness = np.exp(rng.normal(0, 0.09))
-            tint = np.exp(rng.normal(0, 0.055, 3))
-            tissue[organ] = (np.array(_TISSUE[organ]) * brightness * tint).astype(np.float32)
+            usual, rarer = (np.array(colour) for colour in _TISSUE[organ])
+            colour = usual + rng.beta(0.7, 1.2) * (rarer - usual)
+            colour = colour * np.exp(rng.normal(0, 0.12)) * np.exp(rng.normal(0, 0.07, 3))
+            tissue[organ] = np.clip(colour, 0, 0.95).astype(np.float32)
         return cls(
             tissue=tissue,
-            gain=np.exp(rng.normal(0, 0.05, 3)).astype(np.float32),
-            saturation=float(rng.uniform(0.85, 1.2)),
-            exposure=float(rng.uniform(0.95, 1.25)),
+            gain=np.exp(rng.normal(0, 0.06, 3)).astype(np.float32),
+            saturation=float(rng.uniform(0.75, 1.2)),
+            exposure=float(rng.uniform(0.85, 1.3)),
             falloff=float(rng.uniform(0.25, 0.6)),
             light=rng.normal(0, 0.15, 2),
             aperture=float(rng.choice([1.02, 1.12, 1.25, 1.6])),
             axis=rng.normal(0, 0.03, 2),
             blur=float(rng.uniform(0.45, 0.75)),
-            noise=float(rng.uniform(0.006, 0.016)),
+            noise=float(rng.uniform(0.004, 0.012)),
             shaft=(np.array([0.10, 0.10, 0.12]) * rng.uniform(0.6, 1.6)).astype(np.float32),
         )

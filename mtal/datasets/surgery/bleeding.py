@@ -34,12 +34,12 @@ class Pool:
         self._vigour = float(rng.uniform(0.8, 1.25))
         grid = ((np.arange(_CELLS) + 0.5) / _CELLS * 2 - 1).astype(np.float32) * np.float32(_REACH)
         y, x = np.meshgrid(grid, grid, indexing="ij")
-        ragged = fractal_noise(rng, _CELLS, 40, 1.4)
+        ragged = fractal_noise(rng, _CELLS, 40, 2.2, finest=8)
         round_pool = np.hypot(x, y * np.where(y > 0, 0.75, 1.25)) + 0.035 * ragged
         sway = 0.10 * np.interp(grid, np.linspace(-_REACH, _REACH, 8), rng.normal(0, 1, 8)).astype(np.float32)
         sway = (sway - np.interp(0, grid, sway)).astype(np.float32)
         width = 0.6 + 0.35 * np.tanh(2 * ragged)
-        stream = np.where(y > -0.02, 0.42 * np.abs(y) + np.abs(x - sway[:, None]) / (width * 0.35), 9.0) + 0.02 * ragged
+        stream = np.where(y > -0.02, 0.72 * np.abs(y) + np.abs(x - sway[:, None]) / (width * 0.35), 9.0) + 0.02 * ragged
         self._needed = ndimage.gaussian_filter(np.minimum(round_pool, stream), 1.0).astype(np.float32)
         self._grid_x, self._grid_y = x, y
         self._kept = np.ones((_CELLS, _CELLS), np.float32)
@@ -67,7 +67,7 @@ class Pool:
 
     def stain(self, x: Field, y: Field) -> Field:
         """What stays behind at points of the plane, 0 to ½."""
-        row, column = ((c + 0.5).clip(0, _CELLS - 1).astype(np.intp) for c in self._cell(x, y))
+        row, column = ((c + 0.5).clip(0, _CELLS - 1).astype(np.intp) for c in self._cell(x, y))  # the rim is clean
         return self._stain[row, column]
 
     def _cell(self, x: Field, y: Field) -> tuple[Field, Field]:

@@ -23,10 +23,10 @@ class View:
     zoom: float
     angle: float
 
-    def to_plane(self, x: Field, y: Field, parallax: float = 1.0) -> tuple[Field, Field]:
-        """Where screen points lie in the plane; ``parallax`` scales the pan of layers nearer than the back wall."""
-        c, s = np.float32(np.cos(self.angle) / self.zoom), np.float32(np.sin(self.angle) / self.zoom)
-        cx, cy = (self.centre * parallax).astype(np.float32)
+    def to_plane(self, x: Field, y: Field) -> tuple[Field, Field]:
+        """Where screen points lie in the plane."""
+        c, s = float(np.cos(self.angle)) / self.zoom, float(np.sin(self.angle)) / self.zoom
+        cx, cy = self.centre.tolist()
         return cx + c * x - s * y, cy + s * x + c * y
 
     def to_screen(self, point: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -44,7 +44,7 @@ class Camera:
         self._roll = Wander(rng, 1, 0.04, 0.12)
         self._dolly = Wander(rng, 1, 0.05, 0.16)
         self._shake = Wander(rng, 2, 1.3, 0.012)
-        self._tilt = rng.normal(0, 0.08)
+        self._tilt = rng.normal(0, 0.16)
         self._distance = rng.uniform(1.0, 1.18)
 
     def view(self, hand_time: float, look_at: NDArray[np.float64], zoom: float) -> View:

@@ -6,7 +6,8 @@ outline. Picture and mask are read from the same texels, hence the masks are exa
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,13 +43,33 @@ class Layer:
     parallax: float
     breath: float
 
-    def sample(self, x: Field, y: Field) -> tuple[Field, NDArray[np.uint8]]:
-        """Texels ``[..., 7]`` and class numbers ``[...]`` nearest to points of the plane."""
-        scale = np.float32(TEXELS / (2 * EXTENT))
+    def __post_init__(self) -> None:
+        self._opaque = self.texels[:, ALPHA] > 0
+
+    def texel(self, x: Field, y: Field) -> NDArray[np.intp]:
+        """Numbers of the texels nearest to points of the plane."""
+        scale = TEXELS / (2 * EXTENT)
         column = np.clip((x + EXTENT) * scale, 0, TEXELS - 1).astype(np.intp)
         row = np.clip((y + EXTENT) * scale, 0, TEXELS - 1).astype(np.intp)
-        texel = row * TEXELS + column
+        return row * TEXELS + column
+
+    def sample(self, x: Field, y: Field) -> tuple[Field, NDArray[np.uint8]]:
+        """Texels ``[P, 7]`` and organs ``[P]`` at P points of the plane."""
+        texel = self.texel(x, y)
         return self.texels.take(texel, axis=0), self.organs.take(texel)
+
+    def cover(self, x: Field, y: Field, seen: Field, organs: NDArray[np.uint8]) -> None:
+        """Lay this sheet over what is ``seen [P, 7]`` and over its ``organs [P]`` at P points of the plane."""
+        texel = self.texel(x, y)
+        here = np.flatnonzero(self._opaque.take(texel))  # most of a front sheet is a hole
+        texel = texel[here]
+        top = self.texels.take(texel, axis=0)  # [here, 7]
+        opacity = top[:, ALPHA, None].copy()
+        top *= opacity
+        top += seen.take(here, axis=0) * (1 - opacity)
+        seen[here] = top
+        front = opacity[:, 0] > 0.5
+        organs[here[front]] = self.organs.take(texel[front])
 
     def mark(
         self, point: NDArray[np.float64], radius: tuple[float, float], angle: float, colour: Field, amount: float
@@ -63,7 +84,7 @@ class Layer:
         )
         along, across = np.cos(angle) * grid_x + np.sin(angle) * grid_y, np.cos(angle) * grid_y - np.sin(angle) * grid_x
         inside = (np.hypot(along / radius[0], across / radius[1]) < 1).astype(np.float32)[..., None] * amount
-        window = np.ix_(rows, columns, [0, 1, 2, 3])
+        window = np.ix_(rows, columns, np.arange(ALPHA + 1))
         square = self.texels.reshape(TEXELS, TEXELS, -1)
         square[window] += inside * (colour - square[window])
 
@@ -79,7 +100,7 @@ class Anatomy:
     liver: Layer
     calot: Layer
     gallbladder: Layer
-    sites: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    sites: dict[str, NDArray[np.float64]]
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -88,12 +109,13 @@ class Anatomy:
 
 
 def _texel_centres() -> NDArray[np.float64]:
-    return (np.arange(TEXELS) + 0.5) * (2 * EXTENT / TEXELS) - EXTENT
+    return np.asarray((np.arange(TEXELS) + 0.5) * (2 * EXTENT / TEXELS) - EXTENT, np.float64)
 
 
 def _ellipse(x: Field, y: Field, centre: NDArray[np.float64], radii: tuple[float, float], angle: float) -> Field:
-    dx, dy = x - centre[0], y - centre[1]
-    along, across = np.cos(angle) * dx + np.sin(angle) * dy, np.cos(angle) * dy - np.sin(angle) * dx
+    (centre_x, centre_y), c, s = centre.tolist(), float(np.cos(angle)), float(np.sin(angle))  # keeps float32
+    dx, dy = x - centre_x, y - centre_y
+    along, across = c * dx + s * dy, c * dy - s * dx
     return ((np.hypot(along / radii[0], across / radii[1]) - 1) * min(radii)).astype(np.float32)
 
 
@@ -101,15 +123,16 @@ def _cone(
     x: Field, y: Field, a: NDArray[np.float64], b: NDArray[np.float64], radius_a: float, radius_b: float
 ) -> Field:
     """Signed distance to a capsule whose radius goes smoothly from ``radius_a`` to ``radius_b``."""
-    ax, ay = b - a
-    u = np.clip(((x - a[0]) * ax + (y - a[1]) * ay) / (ax**2 + ay**2), 0, 1)
+    (start_x, start_y), (along_x, along_y) = a.tolist(), (b - a).tolist()
+    dx, dy = x - start_x, y - start_y
+    u = np.clip((dx * along_x + dy * along_y) / (along_x**2 + along_y**2), 0, 1)
     radius = radius_a + (radius_b - radius_a) * u * u * (3 - 2 * u)
-    return (np.hypot(x - a[0] - u * ax, y - a[1] - u * ay) - radius).astype(np.float32)
+    return (np.sqrt((dx - u * along_x) ** 2 + (dy - u * along_y) ** 2) - radius).astype(np.float32)
 
 
 def _tube(x: Field, y: Field, points: NDArray[np.float64], radius: float) -> Field:
     distance = np.full_like(x, 9.0)
-    for a, b in zip(points[:-1], points[1:], strict=True):
+    for a, b in pairwise(points):
         distance = np.minimum(distance, _cone(x, y, a, b, radius, radius))
     return distance
 
@@ -167,13 +190,13 @@ def _shadow(alpha: Field, shift: tuple[float, float], softness: float, strength:
 
 
 def draw_anatomy(rng: np.random.Generator, look: Appearance) -> Anatomy:
-    """One patient's organs: abdominal wall, gut and fat behind; liver above; gallbladder, its duct and Calot's tissue."""
+    """One patient's organs: wall, gut and fat behind, liver above, gallbladder and Calot's triangle in front."""
     centres = _texel_centres().astype(np.float32)
     y, x = np.meshgrid(centres, centres, indexing="ij")  # [T, T]
     bend_x, bend_y = (0.07 * fractal_noise(rng, TEXELS, 220, 2.2) for _ in range(2))
     x, y = x + bend_x, y + bend_y
-    grain = fractal_noise(rng, TEXELS, 60, 1.3)
-    cloud = fractal_noise(rng, TEXELS, 260, 2.0)
+    grain = fractal_noise(rng, TEXELS, 70, 1.9, finest=4)
+    cloud = fractal_noise(rng, TEXELS, 260, 2.2)
 
     fundus = np.array([0.12, -0.42]) + rng.normal(0, 0.10, 2)
     neck = fundus + np.array([-0.30, 0.62]) + rng.normal(0, [0.12, 0.06])
@@ -195,10 +218,10 @@ def draw_anatomy(rng: np.random.Generator, look: Appearance) -> Anatomy:
         calot=calot.finish(_shadow(gallbladder.alpha, (0.01, 0.03), 0.03, 0.35), 1.03, 0.02),
         gallbladder=gallbladder.finish(none, 1.05, 0.03),
         sites={
-            "fundus": fundus + [0.02, -0.05],
-            "neck": neck + [-0.02, 0.05],
+            "fundus": np.add(fundus, [0.02, -0.05]),
+            "neck": np.add(neck, [-0.02, 0.05]),
             "duct": duct[1],
-            "bed": fundus * 0.55 + neck * 0.45 + [0.22, 0.0],
+            "bed": np.add(fundus * 0.55 + neck * 0.45, [0.22, 0.0]),
             "fat": fat_site,
         },
     )
@@ -218,18 +241,18 @@ def _liver(
     left = _ellipse(x, y, np.array([-1.15, -1.5]) + rng.normal(0, 0.12, 2), (1.25, 1.15), rng.normal(-0.1, 0.1))
     distance = np.minimum(right, left)
     sheet = _Sheet.empty()
-    speckle = fractal_noise(rng, TEXELS, 14, 0.8)
+    speckle = fractal_noise(rng, TEXELS, 18, 1.0)
     colour = _shade(
         look.tissue["liver"],
-        (cloud, (0.10, 0.12, 0.12)),
-        (grain, (0.05, 0.07, 0.07)),
-        (speckle, (0.035, 0.05, 0.05)),
+        (cloud, (0.12, 0.15, 0.15)),
+        (grain, (0.05, 0.06, 0.06)),
+        (speckle, (0.025, 0.035, 0.035)),
         (np.exp(-((distance / 0.05) ** 2)), (0.12, 0.05, 0.05)),
     )
     # Where the gallbladder lies the liver is bare: paler and rough once it has been removed.
     bed = np.clip(-_cone(x, y, fundus, neck, 0.26, 0.1) / 0.06, 0, 1)
     colour = _shade(colour, (bed, (0.22, 0.02, 0.0)), (bed * grain, (0.12, 0.1, 0.1)))
-    height = _dome(distance, 0.22, 0.30) + 0.010 * grain + 0.0025 * speckle + 0.05 * cloud
+    height = _dome(distance, 0.22, 0.30) + 0.008 * grain + 0.0008 * speckle + 0.05 * cloud
     sheet.paint("liver", distance, colour, height, 0.55)
     return sheet
 
@@ -253,7 +276,7 @@ def _gallbladder(
         (grain, (0.05, 0.05, 0.06)),
         (vessels, (0.05, -0.32, -0.28)),
     )
-    sheet.paint("gallbladder", distance, colour, _dome(distance, 0.14, 0.26) + 0.006 * grain + 0.03 * cloud, 0.8)
+    sheet.paint("gallbladder", distance, colour, _dome(distance, 0.14, 0.26) + 0.005 * grain + 0.03 * cloud, 0.8)
     return sheet
 
 
@@ -274,11 +297,11 @@ def _calot(
     colour = _shade(
         look.tissue["connective_tissue"],
         (cloud, (0.05, 0.12, 0.12)),
-        (fibres, (0.10, 0.16, 0.16)),
+        (fibres, (0.07, 0.12, 0.12)),
         (grain, (0.06, 0.09, 0.10)),
         (ridges(rng, TEXELS, 110, 0.07), (-0.10, -0.55, -0.5)),
     )
-    height = _dome(tissue, 0.12, 0.10) + 0.014 * grain + 0.012 * fibres
+    height = _dome(tissue, 0.12, 0.10) + 0.014 * grain + 0.005 * fibres
     sheet.paint("connective_tissue", tissue, colour, height, 0.45)
     tube = _tube(x, y, duct, rng.uniform(0.062, 0.078))
     colour = _shade(look.tissue["cystic_duct"], (cloud, (0.05, 0.06, 0.06)), (grain, (0.03, 0.04, 0.04)))
@@ -306,7 +329,7 @@ def _wall(
         (blush, (0.0, -0.45, -0.45)),
     )
     everywhere = np.full_like(x, -1.0)
-    sheet.paint("abdominal_wall", everywhere, colour, 0.012 * grain + 0.10 * cloud, 0.35)
+    sheet.paint("abdominal_wall", everywhere, colour, 0.012 * grain + 0.10 * cloud, 0.4)
 
     folds = fractal_noise(rng, TEXELS, 50, 1.8)
     for _ in range(2):
@@ -322,7 +345,7 @@ def _wall(
         )
         sheet.paint("gut", tube, colour, 0.15 + _dome(tube, 0.14, 0.25) + 0.010 * folds, 0.7)
 
-    lobules = cells(rng, TEXELS, 16)
+    lobules = cells(rng, TEXELS, 22)
     sites = []
     for side in (-1, 1):
         middle = np.array([neck[0] + side * rng.uniform(0.75, 1.0), rng.uniform(0.45, 0.75)])
@@ -331,10 +354,10 @@ def _wall(
         lobe = lobe + 0.06 * outline
         colour = _shade(
             look.tissue["fat"],
-            (lobules - 0.7, (0.35, 0.5, 0.75)),
+            (lobules - 0.7, (0.22, 0.34, 0.5)),
             (cloud, (0.05, 0.07, 0.12)),
             (ridges(rng, TEXELS, 90, 0.06), (-0.05, -0.45, -0.4)),
         )
-        sheet.paint("fat", lobe, colour, 0.25 + _dome(lobe, 0.10, 0.16) + 0.035 * lobules, 0.6)
+        sheet.paint("fat", lobe, colour, 0.25 + _dome(lobe, 0.10, 0.16) + 0.022 * lobules, 0.6)
         sites.append(middle)
     return sheet, sites[int(rng.integers(2))] * 0.75 + neck * 0.25

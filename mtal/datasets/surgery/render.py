@@ -13,12 +13,12 @@ from mtal.datasets.label_map import IGNORE
 from mtal.datasets.surgery.appearance import Appearance
 from mtal.datasets.surgery.bleeding import Pool
 from mtal.datasets.surgery.camera import Camera, View
-from mtal.datasets.surgery.motion import Wander
 from mtal.datasets.surgery.names import TOOLS
-from mtal.datasets.surgery.organs import ALPHA, GLOSS, RGB, SLOPE_X, SLOPE_Y, draw_anatomy
-from mtal.datasets.surgery.texture import Field, fractal_noise
+from mtal.datasets.surgery.optics import Optics
+from mtal.datasets.surgery.organs import GLOSS, RGB, SLOPE_X, SLOPE_Y, draw_anatomy
+from mtal.datasets.surgery.texture import Field
 from mtal.datasets.surgery.tools import Pose, draw_tool, tip_area
-from mtal.datasets.surgery.workflow import ToolUse, count_bleeds, gaze, rest_aware_clock, write_script
+from mtal.datasets.surgery.workflow import ToolUse, count_bleeds, gaze, hand_clock, write_script
 
 BLOOD_AREA = 0.008
 """Bleeding is labelled where visible blood covers more than this share of the picture."""
@@ -70,7 +70,7 @@ class Surgery:
         self._fps = fps
         self._size = size
         streams = [np.random.default_rng([seed, 1 + patient, purpose]) for purpose in range(5)]
-        look_rng, organ_rng, script_rng, self._blood_rng, self._noise_rng = streams
+        look_rng, organ_rng, script_rng, self._blood_rng, optics_rng = streams
         self._look = Appearance.draw(look_rng)
         self._anatomy = draw_anatomy(organ_rng, self._look)
         self._script = write_script(script_rng, seconds, count_bleeds(seed, patient))
@@ -78,13 +78,10 @@ class Surgery:
         self._ports = {port: angle + script_rng.normal(0, 0.16) for port, angle in _PORTS.items()}
         self._tool_scale = float(script_rng.uniform(0.9, 1.15))
         self._breath = float(script_rng.uniform(0.20, 0.30))
-        self._haze_path = Wander(script_rng, 2, 0.2, 40.0)
-        self._haze = fractal_noise(script_rng, 256, 120, 2.0)
-        self._focus = Wander(script_rng, 1, 0.09, 1.0)
         self._pools: list[Pool] = []
         centres = ((np.arange(size) + 0.5) / size * 2 - 1).astype(np.float32)
         self._y, self._x = np.meshgrid(centres, centres, indexing="ij")
-        self._border, self._light = self._optics()
+        self._optics = Optics(optics_rng, self._look, self._x, self._y)
 
     def frames(self) -> Iterator[Frame]:
         """Every frame, in order of presentation."""
@@ -92,18 +89,10 @@ class Surgery:
         for number in range(self.frames_total):
             yield self._frame(number / self._fps, marks)
 
-    def _optics(self) -> tuple[Field, Field]:
-        look = self._look
-        off_axis = np.hypot(self._x - look.axis[0], self._y - look.axis[1])
-        border = np.clip((look.aperture - off_axis) * self._size / 4 + 0.5, 0, 1)
-        off_light = (self._x - look.light[0]) ** 2 + (self._y - look.light[1]) ** 2
-        light = look.exposure * 1.25 / (1 + look.falloff * off_light) * (1 - 0.12 * off_axis**2)
-        return border.astype(np.float32), light.astype(np.float32)
-
     def _frame(self, t: float, marks: _Marks) -> Frame:
         script, sites = self._script, self._anatomy.sites
         point, zoom = gaze(script.phases, sites, t)
-        hand = rest_aware_clock(script.phases, t)
+        hand = hand_clock(script.phases, t)
         view = self._camera.view(hand / max(script.pace, 0.2), point, zoom)
         at_work = [use for use in script.uses if use.start < t < use.end]
         tips = {id(use): self._tip(use, t) for use in at_work}  # in the plane
@@ -112,17 +101,18 @@ class Surgery:
 
         tissue, organs, plane = self._tissue(view, t, pull)
         blood = self._bleed(t, at_work, tips, plane, tissue)
-        image = tissue[..., RGB] * self._light[..., None]
-        image += self._highlights(tissue)[..., None]
-        self._smoke(image, at_work, t)
+        image = self._optics.light(tissue)
+        burning = [u.inserted(t, 2 * self._travel) for u in at_work if u.tool in ("hook", "bipolar")]
+        if burning:
+            self._optics.smoke(image, max(burning), t)
         poses = [self._pose(use, view, tips[id(use)], t) for use in at_work]
         solid, tip_number = self._tools(image, poses)
 
-        hidden = (solid > 0.5) | (self._border < 0.5)
+        hidden = (solid > 0.5) | self._optics.outside
         seen_blood = blood & ~hidden
         anatomy = np.where(hidden | blood, IGNORE, organs).astype(np.uint8)
         return Frame(
-            image=self._expose(image, hand),
+            image=self._optics.record(image, hand),
             anatomy=anatomy,
             tools=self._present(tip_number, poses),
             bleeding=int(seen_blood.mean() > BLOOD_AREA),
@@ -174,20 +164,18 @@ class Surgery:
         anatomy = self._anatomy
         seen, organs = np.empty(0, np.float32), np.empty(0, np.uint8)
         for layer in anatomy.layers:
-            x, y = view.to_plane(self._x, self._y, layer.parallax)
-            x, y = x - layer.breath * breath * sway_x, y - layer.breath * breath * sway_y
+            pan_x, pan_y = (view.centre * (layer.parallax - 1)).tolist()
+            x, y = plane[0] + pan_x - layer.breath * breath * sway_x, plane[1] + pan_y - layer.breath * breath * sway_y
             if layer is anatomy.gallbladder:
                 (fundus_x, fundus_y), (pull_x, pull_y) = anatomy.sites["fundus"].tolist(), pull.tolist()
                 grip = np.exp(((x - fundus_x) ** 2 + (y - fundus_y) ** 2) / -(0.55**2))
                 x, y = x - grip * pull_x, y - grip * pull_y
-            texels, classes = layer.sample(x, y)
             if layer is anatomy.wall:
-                seen, organs = texels, classes
-                continue
-            cover = texels[..., ALPHA, None]
-            seen += cover * (texels - seen)
-            organs = np.where(cover[..., 0] > 0.5, classes, organs)
-        return seen, organs, plane
+                seen, organs = layer.sample(x.ravel(), y.ravel())
+            else:
+                layer.cover(x.ravel(), y.ravel(), seen, organs)
+        square = (self._size, self._size)
+        return seen.reshape(*square, -1), organs.reshape(square), plane
 
     def _bleed(
         self,
@@ -206,7 +194,7 @@ class Surgery:
         wet = np.zeros(tissue.shape[:2], dtype=bool)
         for pool in self._pools:
             pool.advance(t, 1 / self._fps, rinse)
-            tissue[..., RGB] *= np.exp(-pool.stain(*plane)[..., None] * _STAIN)
+            self._stain(tissue, pool.stain(*plane))
             film = pool.film(*plane)
             if not film.any():
                 continue
@@ -214,30 +202,17 @@ class Surgery:
             blood = _BLOOD * (1.15 - 0.65 * np.clip(film, 0, 1)[..., None])
             tissue[..., RGB] += cover[..., None] * (blood - tissue[..., RGB])
             down, right = np.gradient(film)
-            tissue[..., SLOPE_X] += cover * (5 * right - tissue[..., SLOPE_X])
-            tissue[..., SLOPE_Y] += cover * (5 * down - tissue[..., SLOPE_Y])
+            tissue[..., SLOPE_X] += cover * (4 * right - 0.7 * tissue[..., SLOPE_X])
+            tissue[..., SLOPE_Y] += cover * (4 * down - 0.7 * tissue[..., SLOPE_Y])
             tissue[..., GLOSS] += cover * (0.6 - tissue[..., GLOSS])
             wet |= film > _BLOOD_FILM
         return wet
 
-    def _highlights(self, tissue: Field) -> Field:
-        """Reflections of the lamp: bright where the surface faces half-way between lamp and lens."""
-        off_x = tissue[..., SLOPE_X] + 0.55 * (self._x - 0.12)
-        off_y = tissue[..., SLOPE_Y] + 0.55 * (self._y + 0.10)
-        off = off_x**2 + off_y**2
-        return tissue[..., GLOSS] * (0.75 * np.exp(off / -0.035) + 0.10 * np.exp(off / -0.4)) * self._look.exposure
-
-    def _smoke(self, image: Field, at_work: list[ToolUse], t: float) -> None:
-        """Haze rises while a hook or a bipolar burns."""
-        burning = max((u.inserted(t, 2 * self._travel) for u in at_work if u.tool in ("hook", "bipolar")), default=0.0)
-        if burning == 0:
-            return
-        row, column = (self._haze_path(t) % 256).astype(int)
-        step = 256 / self._size / 2
-        rows = (row + np.arange(self._size) * step).astype(int) % 256
-        columns = (column + np.arange(self._size) * step).astype(int) % 256
-        haze = np.clip(0.10 + 0.09 * self._haze[np.ix_(rows, columns)], 0, 0.35) * burning
-        image += haze[..., None] * (np.array([0.72, 0.70, 0.72], np.float32) - image)
+    @staticmethod
+    def _stain(tissue: Field, stain: Field) -> None:
+        texels, flat = tissue.reshape(-1, tissue.shape[-1]), stain.ravel()
+        here = np.flatnonzero(flat)
+        texels[here, RGB] *= np.exp(-flat[here, None] * _STAIN)
 
     def _pose(self, use: ToolUse, view: View, site: NDArray[np.float64], t: float) -> Pose:
         angle = self._ports[use.port] - view.angle * 0.3
@@ -273,24 +248,12 @@ class Surgery:
 
     def _present(self, tip_number: NDArray[np.int8], poses: list[Pose]) -> tuple[int, ...]:
         present = [0] * len(TOOLS)
-        visible = np.where(self._border > 0.5, tip_number, -1)
+        visible = np.where(self._optics.outside, -1, tip_number)
         for number, pose in enumerate(poses):
             area = tip_area(pose.tool, pose.opening) * (pose.scale * self._size / 2) ** 2  # in pixels
             if np.count_nonzero(visible == number) >= TIP_VISIBLE * area:
                 present[TOOLS.index(pose.tool)] = 1
         return tuple(present)
-
-    def _expose(self, image: Field, hand: float) -> NDArray[np.uint8]:
-        """Lens, sensor and camera processor."""
-        look = self._look
-        defocus = max(float(self._focus(hand)[0]) - 0.75, 0.0) * 1.6
-        blur = look.blur + defocus
-        image = ndimage.gaussian_filter(image, (blur, blur, 0), truncate=2.5) * self._border[..., None]
-        gray = (image[..., 0] + image[..., 1] + image[..., 2])[..., None] / 3
-        image = (gray + look.saturation * (image - gray)) * look.gain
-        image = np.where(image > 0.8, 0.8 + 0.2 * np.tanh((image - 0.8) / 0.2), image)  # soft shoulder of the sensor
-        grain = self._noise_rng.standard_normal(image.shape[:2], dtype=np.float32) * look.noise * self._border
-        return (np.clip(image + grain[..., None], 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
 @dataclass

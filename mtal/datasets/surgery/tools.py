@@ -51,12 +51,7 @@ def _bar(
     radius = radius_a + (radius_b - radius_a) * u
     off_s, off_w = s - a[0] - u * ds, w - a[1] - u * dw
     across = (off_w * ds - off_s * dw) / length / np.maximum(radius, 1e-3)
-    return np.hypot(off_s, off_w) - radius, np.clip(across, -1, 1)
-
-
-def _shaft(s: Field, w: Field, start: float, radius: float, colour: Colour | None, shine: float) -> Part:
-    distance = np.maximum(np.abs(w) - radius * (1 + 0.10 * np.maximum(s, 0)), start - s)
-    return Part(distance, np.clip(w / (radius * (1 + 0.10 * np.maximum(s, 0))), -1, 1), colour, shine, tip=False)
+    return (np.hypot(off_s, off_w) - radius).astype(np.float32), np.clip(across, -1, 1).astype(np.float32)
 
 
 def _collar(s: Field, w: Field, start: float, end: float, radius: float, colour: Colour, tip: bool = False) -> Part:
@@ -65,7 +60,7 @@ def _collar(s: Field, w: Field, start: float, end: float, radius: float, colour:
 
 
 def _grasper(s: Field, w: Field, opening: float) -> list[Part]:
-    parts = [_shaft(s, w, 0.44, 0.095, None, 0.25), _collar(s, w, 0.40, 0.50, 0.085, STEEL, tip=True)]
+    parts = [_collar(s, w, 0.40, 0.50, 0.085, STEEL, tip=True)]
     for side in (-1, 1):
         jaw, across = _bar(s, w, (0.40, 0.02 * side), (0.05, side * (0.05 + 0.20 * opening)), 0.055, 0.045)
         window, _ = _bar(
@@ -77,7 +72,7 @@ def _grasper(s: Field, w: Field, opening: float) -> list[Part]:
 
 
 def _bipolar(s: Field, w: Field, opening: float) -> list[Part]:
-    parts = [_shaft(s, w, 0.46, 0.085, BLUE, 0.35), _collar(s, w, 0.34, 0.48, 0.075, BLUE, tip=True)]
+    parts = [_collar(s, w, 0.34, 0.48, 0.075, BLUE, tip=True)]
     for side in (-1, 1):
         bow = side * (0.06 + 0.11 * opening)
         back, across_back = _bar(s, w, (0.36, 0.035 * side), (0.18, bow), 0.030, 0.027)
@@ -94,17 +89,16 @@ def _hook(s: Field, w: Field, opening: float) -> list[Part]:
     bend, across_bend = _bar(s, w, (0.03, 0.0), (0.05, reach), 0.026, 0.018)
     ceramic, across_ceramic = _bar(s, w, (0.44, 0.0), (0.26, 0.0), 0.070, 0.040)
     return [
-        _shaft(s, w, 0.42, 0.085, None, 0.25),
         Part(np.minimum(rod, bend), np.where(rod < bend, across_rod, across_bend), (0.45, 0.40, 0.36), 0.8, tip=True),
         Part(ceramic, across_ceramic, IVORY, 0.4, tip=True),
     ]
 
 
 def _scissors(s: Field, w: Field, opening: float) -> list[Part]:
-    parts = [_shaft(s, w, 0.46, 0.085, None, 0.25), _collar(s, w, 0.38, 0.50, 0.070, BRIGHT, tip=True)]
+    parts = [_collar(s, w, 0.38, 0.50, 0.070, BRIGHT, tip=True)]
     for side in (-1, 1):
-        spread = side * (0.02 + 0.26 * opening)
-        blade, across = _bar(s, w, (0.36, -0.03 * side), (0.0, spread), 0.060, 0.004)
+        spread = side * (0.03 + 0.32 * opening)
+        blade, across = _bar(s, w, (0.38, -0.035 * side), (0.0, spread), 0.070, 0.005)
         parts.append(Part(blade, np.clip(across * 0.4 + 0.3 * side, -1, 1), BRIGHT, 1.0, tip=True))
     screw = np.hypot(s - 0.34, w) - 0.026
     return [*parts, Part(screw, np.zeros_like(s), DARK, 0.2, tip=True)]
@@ -112,7 +106,7 @@ def _scissors(s: Field, w: Field, opening: float) -> list[Part]:
 
 def _clipper(s: Field, w: Field, opening: float) -> list[Part]:
     gap = 0.055 + 0.05 * opening
-    parts = [_shaft(s, w, 0.46, 0.125, BRIGHT, 0.9), _collar(s, w, 0.38, 0.50, 0.105, DARK, tip=True)]
+    parts = [_collar(s, w, 0.38, 0.50, 0.105, DARK, tip=True)]
     for side in (-1, 1):
         root, across_root = _bar(s, w, (0.42, 0.03 * side), (0.30, side * gap), 0.040, 0.034)
         jaw, across = _bar(s, w, (0.30, side * gap), (0.03, side * gap), 0.034, 0.030)
@@ -127,7 +121,6 @@ def _irrigator(s: Field, w: Field, opening: float) -> list[Part]:
     radius = 0.078
     tube = np.maximum(np.abs(w) - radius, 0.03 - s)
     parts = [
-        _shaft(s, w, 0.40, radius, STEEL, 1.0),
         Part(np.maximum(tube, s - 0.42), np.clip(w / radius, -1, 1), STEEL, 1.0, tip=True),
         Part(np.hypot((s - 0.035) * 1.8, w) - 0.055, np.zeros_like(s), DARK, 0.0, tip=True),
     ]
@@ -145,21 +138,37 @@ def _specimen_bag(s: Field, w: Field, opening: float) -> list[Part]:
     folds = np.clip(0.7 * np.sin(9 * s + 6 * w * w) + 0.5 * np.sin(17 * w + 5 * s), -1, 1)
     rim = np.abs(np.hypot((s - 0.72) / 0.16, w / (width * 0.85)) - 1) * 0.16 - 0.022
     return [
-        _shaft(s, w, 0.84, 0.07, STEEL, 0.8),
         Part(pouch, folds, (0.80, 0.83, 0.86), 0.45, tip=True, opacity=0.80),
         Part(rim, np.clip(w / width, -1, 1), BLUE, 0.3, tip=True),
     ]
 
 
-_PARTS: dict[str, Callable[[Field, Field, float], list[Part]]] = {
-    "grasper": _grasper,
-    "bipolar": _bipolar,
-    "hook": _hook,
-    "scissors": _scissors,
-    "clipper": _clipper,
-    "irrigator": _irrigator,
-    "specimen_bag": _specimen_bag,
+@dataclass(frozen=True)
+class _Shaft:
+    """A tube from ``start`` on; it widens slowly, because its far end is nearer to the lens."""
+
+    start: float
+    radius: float
+    colour: Colour | None
+    shine: float
+
+    def part(self, s: Field, w: Field) -> Part:
+        radius = self.radius * (1 + 0.10 * np.maximum(s, 0))
+        distance = np.maximum(np.abs(w) - radius, self.start - s).astype(np.float32)
+        across = np.clip(w / radius, -1, 1).astype(np.float32)
+        return Part(distance, across, self.colour, self.shine, tip=False)
+
+
+_TOOLS: dict[str, tuple[_Shaft, Callable[[Field, Field, float], list[Part]]]] = {
+    "grasper": (_Shaft(0.44, 0.095, None, 0.25), _grasper),
+    "bipolar": (_Shaft(0.46, 0.085, BLUE, 0.35), _bipolar),
+    "hook": (_Shaft(0.42, 0.085, None, 0.25), _hook),
+    "scissors": (_Shaft(0.46, 0.080, STEEL, 0.5), _scissors),
+    "clipper": (_Shaft(0.46, 0.125, BRIGHT, 0.9), _clipper),
+    "irrigator": (_Shaft(0.40, 0.078, STEEL, 1.0), _irrigator),
+    "specimen_bag": (_Shaft(0.84, 0.07, STEEL, 0.8), _specimen_bag),
 }
+_TIP_LENGTH = 0.90  # no tip is longer
 _HALF_WIDTH = 0.46  # no tool is wider, whatever its opening
 
 
@@ -189,11 +198,10 @@ class Pose:
 @lru_cache(maxsize=512)
 def tip_area(tool: str, opening: float) -> float:
     """Area of the whole tip at scale 1, in squared half picture widths."""
-    step = 0.005
-    s, w = np.meshgrid(np.arange(-0.1, 1.1, step), np.arange(-_HALF_WIDTH, _HALF_WIDTH, step), indexing="ij")
-    inside = np.zeros(s.shape, dtype=bool)
-    for part in _PARTS[tool](s.astype(np.float32), w.astype(np.float32), opening):
-        inside = np.where(part.distance < 0, part.tip, inside)
+    step = 0.008
+    s, w = np.meshgrid(np.arange(-0.1, _TIP_LENGTH, step), np.arange(-_HALF_WIDTH, _HALF_WIDTH, step), indexing="ij")
+    parts = _TOOLS[tool][1](s.astype(np.float32), w.astype(np.float32), opening)
+    inside = np.any([part.distance < 0 for part in parts], axis=0)
     return float(inside.sum() * step**2)
 
 
@@ -216,21 +224,22 @@ def draw_tool(
     dx, dy = (x - tip_x) / pose.scale, (y - tip_y) / pose.scale
     s_all = dx * along + dy * across
     w_all = (dy * along - dx * across) * pose.mirror
-    near = (np.abs(w_all) < _HALF_WIDTH) & (s_all > -0.1) & (s_all < _SHAFT_END)
-    if not near.any():
-        return
-    s, w = s_all[near], w_all[near]  # [P]
-    colour, opacity, numbers = image[near], solid[near], tip[near]
     pixel = abs(float(x[0, 1] - x[0, 0])) / pose.scale
-    for part in _PARTS[pose.tool](s, w, pose.opening):
-        hit = np.flatnonzero(part.distance < pixel / 2)
-        distance = part.distance[hit]
-        cover = np.clip(0.5 - distance / pixel, 0, 1) * part.opacity
-        paint = _metal(part, part.across[hit], w[hit], s[hit], shaft) * pose.brightness  # [hits, 3]
-        colour[hit] += cover[:, None] * (paint - colour[hit])
-        opacity[hit] = np.maximum(opacity[hit], cover)
-        numbers[hit[distance < 0]] = number if part.tip else -1
-    image[near], solid[near], tip[near] = colour, opacity, numbers
+    tube, tip_parts = _TOOLS[pose.tool]
+    reach = np.flatnonzero((np.abs(w_all) < 2 * tube.radius) & (s_all > tube.start - pixel) & (s_all < _SHAFT_END))
+    head = np.flatnonzero((np.abs(w_all) < _HALF_WIDTH) & (s_all > -0.1) & (s_all < _TIP_LENGTH))
+    flat_image, flat_solid, flat_tip = image.reshape(-1, 3), solid.reshape(-1), tip.reshape(-1)  # views
+    for where, shapes in ((reach, lambda s, w: [tube.part(s, w)]), (head, lambda s, w: tip_parts(s, w, pose.opening))):
+        s, w = s_all.take(where), w_all.take(where)  # [P]
+        for part in shapes(s, w):
+            hit = np.flatnonzero(part.distance < pixel / 2)
+            at, distance = where[hit], part.distance[hit]
+            cover = np.clip(0.5 - distance / pixel, 0, 1) * part.opacity
+            paint = _metal(part, part.across[hit], w[hit], s[hit], shaft) * pose.brightness  # [hits, 3]
+            below = flat_image[at]
+            flat_image[at] = below + cover[:, None] * (paint - below)
+            flat_solid[at] = np.maximum(flat_solid[at], cover)
+            flat_tip[at[distance < 0]] = number if part.tip else -1
 
 
 def _metal(part: Part, across: Field, w: Field, s: Field, shaft: Field) -> Field:

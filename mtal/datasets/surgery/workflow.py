@@ -18,7 +18,7 @@ _PHASES = (
     ("inspection", 6.0, 0.9, 0.90),
     ("preparation", 11.0, 1.0, 1.00),
     ("calot_dissection", 16.0, 0.8, 1.20),
-    ("clipping_cutting", 10.0, 0.6, 1.25),
+    ("clipping_cutting", 12.0, 0.6, 1.15),
     ("gallbladder_dissection", 15.0, 0.8, 1.10),
     ("idle", 5.0, 0.0, 1.05),
     ("cleaning", 7.0, 0.9, 1.00),
@@ -115,19 +115,20 @@ def write_script(rng: np.random.Generator, seconds: float, bleeds: int) -> Scrip
         Phase(name, float(a), float(b), liveliness, zoom, sites.get(name, "duct"))
         for (name, _, liveliness, zoom), a, b in zip(_PHASES, starts, ends, strict=True)
     )
-    which = {0: (), 1: (int(rng.choice([2, 4])),), 2: (2, 4)}[bleeds]
-    stage = _Stage(rng, pace)
-    for number, phase in enumerate(phases):
-        getattr(stage, phase.name)(phase, number in which)
+    bloody = rng.permutation(["calot_dissection", "gallbladder_dissection"])[:bleeds]
+    stage = _Stage(rng, pace, frozenset(bloody.tolist()))
+    for phase in phases:
+        getattr(stage, phase.name)(phase)
     return Script(phases, tuple(stage.uses), tuple(stage.bleeds), pace)
 
 
 class _Stage:
     """Places tool uses and bleedings phase by phase; one method per phase, called by its name."""
 
-    def __init__(self, rng: np.random.Generator, pace: float) -> None:
+    def __init__(self, rng: np.random.Generator, pace: float, bloody: frozenset[str]) -> None:
         self._rng = rng
         self._pace = pace
+        self._bloody = bloody
         self.uses: list[ToolUse] = []
         self.bleeds: list[Bleed] = []
 
@@ -140,10 +141,10 @@ class _Stage:
         self.uses.append(ToolUse(tool, port, max(start, 0.0), end, site, stroke, jaws, holds))
         return len(self.uses) - 1
 
-    def inspection(self, phase: Phase, bleeds: bool) -> None:
+    def inspection(self, phase: Phase) -> None:
         """Nothing but a look around."""
 
-    def preparation(self, phase: Phase, bleeds: bool) -> None:
+    def preparation(self, phase: Phase) -> None:
         """Adhesions are pulled off the fat, and a vessel sealed in passing."""
         self._use("grasper", "left", phase.start + 0.5 * self._pace, phase.end + 1.0 * self._pace, "fundus", 0.05, True)
         half = phase.start + (phase.end - phase.start) * self._rng.uniform(0.45, 0.6)
@@ -151,18 +152,18 @@ class _Stage:
         if self._rng.random() < 0.75:
             self._use("bipolar", "right", half + 0.5 * self._pace, phase.end - 0.3 * self._pace, "fat")
 
-    def calot_dissection(self, phase: Phase, bleeds: bool) -> None:
+    def calot_dissection(self, phase: Phase) -> None:
         """The hook frees the duct."""
-        self._dissect(phase, "duct", bleeds)
+        self._dissect(phase, "duct")
 
-    def gallbladder_dissection(self, phase: Phase, bleeds: bool) -> None:
+    def gallbladder_dissection(self, phase: Phase) -> None:
         """The hook frees the gallbladder from the liver."""
-        self._dissect(phase, "bed", bleeds)
+        self._dissect(phase, "bed")
 
-    def _dissect(self, phase: Phase, site: str, bleeds: bool) -> None:
+    def _dissect(self, phase: Phase, site: str) -> None:
         u = self._pace
         self._use("grasper", "left", phase.start, phase.end, "fundus", 0.06, True)
-        if not bleeds:
+        if phase.name not in self._bloody:
             rest = phase.start + (phase.end - phase.start) * self._rng.uniform(0.4, 0.6)
             self._use("hook", "right", phase.start + 0.8 * u, rest, site)
             self._use("hook", "right", rest + 1.2 * u, phase.end - 0.2 * u, site)
@@ -177,34 +178,34 @@ class _Stage:
         if phase.end - end > 2.5 * u:
             self._use("hook", "right", end + 0.4 * u, phase.end - 0.2 * u, site)
 
-    def clipping_cutting(self, phase: Phase, bleeds: bool) -> None:
+    def clipping_cutting(self, phase: Phase) -> None:
         """Clips on the duct, then scissors between them: the only phase with either."""
         u = self._pace
         self._use("grasper", "left", phase.start, phase.end, "fundus", 0.05, True)
-        middle = phase.start + (phase.end - phase.start) * self._rng.uniform(0.5, 0.58)
+        middle = phase.start + (phase.end - phase.start) * self._rng.uniform(0.48, 0.54)
         self._use("clipper", "right", phase.start + 0.2 * u, middle, "duct", 0.07)
         self._use("scissors", "right", middle + 0.1 * u, phase.end - 0.2 * u, "duct", 0.06)
 
-    def idle(self, phase: Phase, bleeds: bool) -> None:
+    def idle(self, phase: Phase) -> None:
         """Everyone waits; at most a grasper stays where it is."""
         if self._rng.random() < 0.5:
             self._use("grasper", "left", phase.start, phase.end, "fundus", 0.0, True)
 
-    def cleaning(self, phase: Phase, bleeds: bool) -> None:
+    def cleaning(self, phase: Phase) -> None:
         """Washing and a last touch of the bipolar, with or without blood."""
         u = self._pace
         length = phase.end - phase.start
         self._use("irrigator", "right", phase.start + 0.2 * u, phase.start + 0.62 * length, "neck", 0.26)
         self._use("bipolar", "low", phase.start + 0.45 * length, phase.end, "bed", 0.12)
 
-    def packaging(self, phase: Phase, bleeds: bool) -> None:
+    def packaging(self, phase: Phase) -> None:
         """The gallbladder goes into the bag."""
         u = self._pace
         self._use("specimen_bag", "low", phase.start + 0.4 * u, phase.end - 0.1 * u, "neck", 0.10)
         self._use("grasper", "left", phase.start, phase.end - 1.5 * u, "fundus", 0.08, True)
 
 
-def rest_aware_clock(phases: tuple[Phase, ...], t: float) -> float:
+def hand_clock(phases: tuple[Phase, ...], t: float) -> float:
     """∫ liveliness dt: seconds that the camera hand has moved up to ``t``; it stands still while all wait."""
     return sum((min(t, p.end) - p.start) * p.liveliness for p in phases if t > p.start)
 

@@ -31,7 +31,7 @@ from PIL import Image
 from mtal.datasets.surgery.render import Surgery
 from mtal.frames.index import frame_id
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Raised whenever the same arguments begin to give other files."""
 _MANIFEST = "dataset.json"
 _UNFINISHED = ".unfinished.json"
@@ -54,7 +54,7 @@ class SurgeryArguments:
 
     patients: int = 12
     seconds: float = 75.0
-    fps: int = 6
+    fps: int = 5
     size: int = 160
     seed: int = 0
 
@@ -186,11 +186,11 @@ class _VideoWriter:
         self._stream = self._container.add_stream("libx264", rate=Fraction(arguments.fps))
         self._stream.width = self._stream.height = arguments.size
         self._stream.pix_fmt = "yuv420p"
+        self._stream.codec_context.thread_count = 1
         # A key frame every two seconds; B-frames as recorders write them.
         self._stream.options = {
-            "threads": "1",
             "preset": "veryfast",
-            "crf": "20",
+            "crf": "22",
             "g": str(2 * arguments.fps),
             "bf": "2",
         }
