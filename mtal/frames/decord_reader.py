@@ -1,11 +1,12 @@
 """Frames of a video by decord, which seeks to the nearest keyframe, on files where it provably gets them right."""
 
-# decord2 3.4.0 (the maintained fork, same import name) rather than decord 0.6.0. On 44 clips, each with a trait that
-# misleads decoders, both gave right frames on the same 24 and wrong ones, mostly without an error, on the same others,
-# save for one that 0.6.0 refused to open: the checks below are needed with either. decord2 takes less time: in a second
-# of CPU (H.264, 854x480, one keyframe in 250) it returned 31 and 28 frames at one in 25 against 26 and 26, and 244 and
-# 231 in a row against 188 and 195; seeks at random cost the same. PyAV in sequence returned 30 at one in 25 and 494 in
-# a row, so little is lost by falling back.
+# decord 0.6.0 rather than its maintained fork decord2 3.4.0 (same import name). On 44 clips, each with a trait that
+# misleads decoders, both gave right frames on the same 24 and wrong ones, mostly without an error, on the same others:
+# the checks below are needed with either. decord2 is somewhat faster (31 and 28 frames per second of CPU at one in 25 of
+# H.264 854x480 with one keyframe in 250, against 26 and 26), but importing it loads the CUDA libraries that torch brings
+# for all symbols of the process, NVBLAS among them, which then takes the place of torch's own BLAS: on a machine
+# without a GPU the first matrix product of a training ended in a segmentation fault. PyAV in sequence decodes at about
+# the same speed, so little is lost by falling back, also where there is no decord.
 
 from __future__ import annotations
 
@@ -13,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-import decord
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +21,11 @@ from mtal.frames.bitstream import Picture
 from mtal.frames.demux import Demuxed, demux
 from mtal.frames.pyav_reader import PyAVReader
 from mtal.frames.request import positions
+
+try:
+    import decord
+except ImportError:  # there is no wheel for every platform
+    decord = None
 
 _CONTAINERS = {"mov", "mp4", "matroska", "webm"}
 
@@ -37,11 +42,14 @@ class DecordReader:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file holds no video, or decord cannot be trusted on it (the message says why).
+        ValueError: decord is not installed, the file holds no video, or decord cannot be trusted on it (the message says
+            why).
     """
 
     def __init__(self, source: Path, demuxed: Demuxed | None = None) -> None:
         self.source = source
+        if decord is None:
+            raise ValueError(f"{source}: decord is not installed on this platform; use backend='auto' or 'pyav'")
         found = demuxed or demux(source)
         reason = distrust(found)
         if reason is not None:

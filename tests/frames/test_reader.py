@@ -95,6 +95,14 @@ class TestBackend:
         (message,) = caplog.messages
         assert "gaps.mp4: decord may return wrong frames: the timestamps have gaps; reading it with PyAV" in message
 
+    def test_pyav_where_decord_is_not_installed(self, clip, sequential, monkeypatch):
+        monkeypatch.setattr("mtal.frames.decord_reader.decord", None)
+        with open_reader(clip("groups")) as reader:
+            assert isinstance(reader, PyAVReader)
+            assert_frames(reader, sequential("groups")[0], [3, 0])
+        with pytest.raises(ValueError, match="decord is not installed"):
+            open_reader(clip("groups"), backend="decord")
+
     def test_unknown_backend(self, clip):
         with pytest.raises(ValueError, match="unknown backend 'opencv'"):
             open_reader(clip("groups"), "opencv")
