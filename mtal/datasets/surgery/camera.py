@@ -51,7 +51,7 @@ class Camera:
         """The pose at ``hand_time`` (seconds during which the hand moved, so it rests where time stands still)."""
         zoom = zoom * self._distance * float(np.exp(self._dolly(hand_time)[0]))
         zoom = float(np.clip(zoom, 0.85, 1.75))
-        centre = look_at * 0.6 + self._pan(hand_time) + self._shake(hand_time)
+        centre = look_at * 0.75 + self._pan(hand_time) + self._shake(hand_time)
         # The plane ends at ±2: keep the corners of the picture inside it.
         reach = max(2.0 - 1.5 / zoom, 0.0)
         return View(np.clip(centre, -reach, reach), zoom, float(self._tilt + self._roll(hand_time)[0]))

@@ -22,6 +22,7 @@ DARK: Colour = (0.10, 0.10, 0.12)
 GOLD: Colour = (0.78, 0.62, 0.28)
 BLUE: Colour = (0.12, 0.25, 0.55)
 IVORY: Colour = (0.86, 0.82, 0.72)
+AMBER: Colour = (0.80, 0.44, 0.14)
 GREEN: Colour = (0.30, 0.62, 0.42)
 _SHAFT_END = 4.0
 
@@ -95,7 +96,7 @@ def _hook(s: Field, w: Field, opening: float) -> list[Part]:
 
 
 def _scissors(s: Field, w: Field, opening: float) -> list[Part]:
-    parts = [_collar(s, w, 0.38, 0.50, 0.070, BRIGHT, tip=True)]
+    parts = [_collar(s, w, 0.37, 0.52, 0.080, AMBER, tip=True)]
     for side in (-1, 1):
         spread = side * (0.03 + 0.32 * opening)
         blade, across = _bar(s, w, (0.38, -0.035 * side), (0.0, spread), 0.070, 0.005)
@@ -163,7 +164,7 @@ _TOOLS: dict[str, tuple[_Shaft, Callable[[Field, Field, float], list[Part]]]] = 
     "grasper": (_Shaft(0.44, 0.095, None, 0.25), _grasper),
     "bipolar": (_Shaft(0.46, 0.085, BLUE, 0.35), _bipolar),
     "hook": (_Shaft(0.42, 0.085, None, 0.25), _hook),
-    "scissors": (_Shaft(0.46, 0.080, STEEL, 0.5), _scissors),
+    "scissors": (_Shaft(0.46, 0.085, None, 0.25), _scissors),
     "clipper": (_Shaft(0.46, 0.125, BRIGHT, 0.9), _clipper),
     "irrigator": (_Shaft(0.40, 0.078, STEEL, 1.0), _irrigator),
     "specimen_bag": (_Shaft(0.84, 0.07, STEEL, 0.8), _specimen_bag),

@@ -18,7 +18,7 @@ _PHASES = (
     ("inspection", 6.0, 0.9, 0.90),
     ("preparation", 11.0, 1.0, 1.00),
     ("calot_dissection", 16.0, 0.8, 1.20),
-    ("clipping_cutting", 12.0, 0.6, 1.15),
+    ("clipping_cutting", 12.0, 0.6, 1.3),
     ("gallbladder_dissection", 15.0, 0.8, 1.10),
     ("idle", 5.0, 0.0, 1.05),
     ("cleaning", 7.0, 0.9, 1.00),

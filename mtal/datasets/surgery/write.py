@@ -31,7 +31,7 @@ from PIL import Image
 from mtal.datasets.surgery.render import Surgery
 from mtal.frames.index import frame_id
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Raised whenever the same arguments begin to give other files."""
 _MANIFEST = "dataset.json"
 _UNFINISHED = ".unfinished.json"
@@ -187,12 +187,14 @@ class _VideoWriter:
         self._stream.width = self._stream.height = arguments.size
         self._stream.pix_fmt = "yuv420p"
         self._stream.codec_context.thread_count = 1
-        # A key frame every two seconds; B-frames as recorders write them.
+        # A key frame every two seconds; B-frames as recorders write them. Without macroblock-tree rate control: with it
+        # libx264 reads memory that it has not written, and the bytes differ from one process to the next.
         self._stream.options = {
             "preset": "veryfast",
             "crf": "22",
             "g": str(2 * arguments.fps),
             "bf": "2",
+            "x264-params": "mbtree=0",
         }
 
     def __enter__(self) -> _VideoWriter:
