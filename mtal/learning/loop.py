@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -114,6 +115,8 @@ class Experiment:
             raise ValueError(
                 f"data set {self.dataset.name!r} needs frames in the splits pool and test; see its split option"
             )
+        if self.weighting not in get_args(Weighting):
+            raise ValueError(f"tasks.weighting must be {' or '.join(get_args(Weighting))}, not {self.weighting!r}")
         self._size: tuple[int, int] = self.frames.size
         self._first = self.loop.first(len(self._pool))
         self._device = self.trainer.device()

@@ -1,7 +1,5 @@
 """Heads of every kind, and images."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor
@@ -25,15 +23,6 @@ def tasks() -> list[Task]:
         task("anatomy", "pixel", 5, exclusive=True),
         task("structures", "pixel", 2, exclusive=False),
     ]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Images this small are slower on several threads, and much slower beside other work."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -1,0 +1,372 @@
+import math
+import re
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from miniature import surgery
+from torch import Tensor
+
+from mtal.datasets.label_map import IGNORE
+from mtal.learning.inputs import FrameInputs
+from mtal.learning.training import LabelledFrames, MultiTaskLoss, MultiTaskModule, TrainerSettings, fit, mirror_half
+from mtal.tasks.task import Task
+
+AT = np.array([3, 0, 17, 20, 9, 26])
+QUICK = TrainerSettings(steps=3, batch_size=4, accelerator="cpu")
+
+
+def labels_at(targets, at=AT):
+    return {name: y[at] for name, y in targets.items()}
+
+
+def trained(tasks, inputs, targets, settings=QUICK, *, seed=1, **options):
+    model = surgery.make_model(tasks, **{k: options.pop(k) for k in ("frozen", "encoder") if k in options})
+    fit(model, tasks, inputs, AT, labels_at(targets), settings, seed=seed, **options)
+    return model
+
+
+def changed(before, after) -> set[str]:
+    return {name for name, tensor in before.state_dict().items() if not torch.equal(tensor, after.state_dict()[name])}
+
+
+class TestFit:
+    def test_same_seed_same_weights_to_the_bit(self, tasks, features, targets):
+        first, second = (trained(tasks, features, targets) for _ in range(2))
+        assert not changed(first, second)
+        assert changed(first, trained(tasks, features, targets, seed=2))
+
+    def test_global_state_does_not_matter(self, tasks, features, targets):
+        first = trained(tasks, features, targets)
+        torch.manual_seed(99)
+        np.random.seed(99)  # noqa: NPY002  the legacy global state is what is meant
+        torch.rand(7)
+        assert not changed(first, trained(tasks, features, targets))
+
+    def test_frozen_encoder_stays(self, tasks, frames, features, targets):
+        fresh = surgery.make_model(tasks)
+        for inputs in (features, FrameInputs(frames)):
+            moved = changed(fresh, trained(tasks, inputs, targets))
+            assert not any(name.startswith("encoder.") for name in moved)
+            assert all(any(name.startswith(f"heads.{t.name}.last") for name in moved) for t in tasks)
+
+    def test_free_encoder_learns(self, tasks, frames, targets):
+        fresh = surgery.make_model(tasks, frozen=False)
+        moved = changed(fresh, trained(tasks, FrameInputs(frames), targets, frozen=False))
+        assert any(name.startswith("encoder.") and name.endswith("weight") for name in moved)
+        assert any(name.endswith("running_mean") for name in moved)
+
+    def test_loss_falls(self, tasks, features, targets):
+        settings = TrainerSettings(steps=40, batch_size=6, accelerator="cpu", flip=False, class_balance="none")
+        model, fresh = trained(tasks, features, targets, settings), surgery.make_model(tasks).eval()
+        y = {name: torch.from_numpy(v) for name, v in labels_at(targets).items()}
+        for task in tasks:
+            before, after = (
+                task.loss(m(features.batch(AT)).heads[task.name].logits, y[task.name]) for m in (fresh, model)
+            )
+            assert after < 0.8 * before
+
+    @pytest.mark.parametrize("weighting", ["fixed", "uncertainty"])
+    def test_head_without_labels(self, tasks, features, targets, weighting):
+        silent = {**targets, "bleeding": np.full_like(targets["bleeding"], IGNORE)}
+        model = trained(tasks, features, silent, weighting=weighting)
+        assert all(p.isfinite().all() for p in model.parameters())
+        # no gradient reaches the head; weight decay only shrinks it, by the factor (1 - rate x decay) at each step
+        before = surgery.make_model(tasks).heads["bleeding"].last.weight
+        torch.testing.assert_close(model.heads["bleeding"].last.weight, before, rtol=1e-5, atol=0)
+
+    def test_left_in_evaluation_mode(self, tasks, features, targets):
+        assert not any(m.training for m in trained(tasks, features, targets).modules())
+
+    def test_trains_in_bfloat16(self, tasks, features, targets):
+        settings = TrainerSettings(steps=3, batch_size=4, accelerator="cpu", precision="bf16-mixed")
+        model, exact = trained(tasks, features, targets, settings), trained(tasks, features, targets)
+        assert {p.dtype for p in model.parameters()} == {torch.float32}
+        assert changed(model, exact)
+        last, wanted = (m.heads["anatomy"].last.weight for m in (model, exact))
+        start = surgery.make_model(tasks).heads["anatomy"].last.weight
+        assert torch.cosine_similarity((last - start).flatten(), (wanted - start).flatten(), dim=0) > 0.9
+
+    @pytest.mark.parametrize("steps", [1, 2, 5])
+    def test_few_steps(self, tasks, features, targets, steps):
+        """A one-cycle schedule whose warm-up lasts a single step divides by zero."""
+        settings = TrainerSettings(steps=steps, batch_size=4, accelerator="cpu")
+        model, fresh = trained(tasks, features, targets, settings), surgery.make_model(tasks)
+        # Adam's first step is as long as the rate, so a rate of zero would show
+        moved = (model.heads["tools"].last.weight - fresh.heads["tools"].last.weight).abs().max()
+        assert 1e-5 < moved < 2 * steps * settings.learning_rate
+
+    def test_single_labelled_frame(self, tasks, features, targets):
+        model = surgery.make_model(tasks)
+        fit(model, tasks, features, AT[:1], labels_at(targets, AT[:1]), QUICK)
+        assert all(p.isfinite().all() for p in model.parameters())
+
+    def test_nothing_labelled(self, tasks, features, targets):
+        with pytest.raises(ValueError, match="no labelled frame to train on"):
+            fit(surgery.make_model(tasks), tasks, features, AT[:0], labels_at(targets, AT[:0]), QUICK)
+
+    def test_divergence_is_told(self, tasks, features, targets):
+        settings = TrainerSettings(steps=3, batch_size=4, accelerator="cpu", learning_rate=1e30)
+        with pytest.raises(FloatingPointError, match="lower trainer.learning_rate"):
+            trained(tasks, features, targets, settings)
+
+    def test_other_warnings_still_show(self, tasks, features, targets):
+        before = list(warnings.filters)
+        trained(tasks, features, targets)
+        assert warnings.filters == before
+
+
+@pytest.mark.slow
+class TestSeveralDevices:
+    """Processes are spawned, and the weights that they trained come back to this one."""
+
+    def test_main_process_gets_trained_weights(self, tasks, frames, targets, tmp_path, monkeypatch):
+        """A free ViT is the hard case: its last norm gets no gradient, which DDP refuses unless told."""
+        monkeypatch.chdir(tmp_path)
+        settings = TrainerSettings(steps=2, batch_size=2, accelerator="cpu", devices=2)
+        model = trained(tasks, FrameInputs(frames), targets, settings, encoder="test_vit", frozen=False)
+        moved = changed(surgery.make_model(tasks, encoder="test_vit", frozen=False), model)
+        assert all(any(name.startswith(f"heads.{t.name}.last") for name in moved) for t in tasks)
+        assert any(name.startswith("encoder.") for name in moved)
+        assert not list(tmp_path.iterdir())  # the file that carried the weights is gone
+
+
+class TestRestart:
+    def test_warm_goes_on_and_cold_begins_anew(self, experiment, start, tmp_path):
+        settings = {"steps": 3, "batch_size": 4, "accelerator": "cpu"}
+        for restart in ("warm", "cold"):
+            start(experiment(trainer=TrainerSettings(**settings, restart=restart)), tmp_path / restart)
+        models = {
+            (restart, r): (tmp_path / restart / "rounds" / f"0{r}" / "model.safetensors").read_bytes()
+            for restart in ("warm", "cold")
+            for r in range(3)
+        }
+        assert models["warm", 0] == models["cold", 0]
+        assert models["warm", 1] != models["cold", 1]
+
+    def test_warm_starts_at_the_weights_of_the_round_before(self, experiment, start, tmp_path, monkeypatch):
+        seen = []
+
+        def spy(model, tasks, *args, **kwargs):
+            seen.append({k: v.clone() for k, v in model.trained_state().items()})
+            with torch.no_grad():
+                model.heads["tools"].last.bias += 1
+
+        monkeypatch.setattr("mtal.learning.loop.fit", spy)
+        for restart, expected in (("warm", [0, 1, 2]), ("cold", [0, 0, 0])):
+            start(experiment(trainer=TrainerSettings(accelerator="cpu", restart=restart)), tmp_path / restart)
+            biases = [s["heads.tools.last.bias"] for s in seen]
+            assert [round(float((b - biases[0]).mean())) for b in biases] == expected
+            seen.clear()
+
+
+class TestLoss:
+    """Worked by hand: a Bernoulli head with logit 0 has loss log 2 whatever the label, one with logit log 3 and
+    label 1 has log 4/3, and a categorical head with equal logits over three classes log 3."""
+
+    logits = {
+        "tools": torch.zeros(2, 3),
+        "bleeding": torch.full((2, 1), math.log(3)),
+        "anatomy": torch.zeros(2, 3, 2, 2),
+    }
+    targets = {
+        "tools": torch.tensor([[0, 1, 1], [1, 0, 255]], dtype=torch.uint8),
+        "bleeding": torch.ones(2, 1, dtype=torch.uint8),
+        "anatomy": torch.zeros(2, 2, 2, dtype=torch.uint8),
+    }
+    none = {"tools": None, "bleeding": None, "anatomy": None}
+
+    def weighted(self, tasks):
+        return [Task(t.label_map, w) for t, w in zip(tasks, (1.0, 2.0, 0.5), strict=True)]
+
+    def test_fixed(self, tasks):
+        total, losses = MultiTaskLoss(self.weighted(tasks), self.none, "fixed")(self.logits, self.targets)
+        assert losses["tools"] == pytest.approx(math.log(2))
+        assert losses["bleeding"] == pytest.approx(math.log(4 / 3))
+        assert losses["anatomy"] == pytest.approx(math.log(3))
+        assert total == pytest.approx(math.log(2) + 2 * math.log(4 / 3) + 0.5 * math.log(3))
+
+    def test_uncertainty(self, tasks):
+        loss = MultiTaskLoss(self.weighted(tasks), self.none, "uncertainty")
+        with torch.no_grad():
+            loss.log_variance.copy_(torch.tensor([math.log(2), 0.0, -math.log(4)]))
+        total, _ = loss(self.logits, self.targets)
+        by_hand = (
+            1.0 * (math.log(2) / 2 + math.log(2) / 2)
+            + 2.0 * math.log(4 / 3)
+            + 0.5 * (4 * math.log(3) - math.log(4) / 2)
+        )
+        assert total.item() == pytest.approx(by_hand)
+
+    def test_log_variance_settles_at_the_head_s_loss(self, tasks):
+        """d/ds (e^-s L + s/2) = 0 at s = log 2L."""
+        loss = MultiTaskLoss(self.weighted(tasks), self.none, "uncertainty")
+        with torch.no_grad():
+            loss.log_variance.copy_(2 * torch.tensor([math.log(2), math.log(4 / 3), math.log(3)]))
+            loss.log_variance.log_()
+        loss(self.logits, self.targets)[0].backward()
+        torch.testing.assert_close(loss.log_variance.grad, torch.zeros(3), rtol=0, atol=1e-6)
+
+    def test_head_without_label_in_the_batch_is_left_out(self, tasks):
+        loss = MultiTaskLoss(self.weighted(tasks), self.none, "uncertainty")
+        with torch.no_grad():
+            loss.log_variance.copy_(torch.tensor([0.0, -1.0, 0.0]))
+        silent = {**self.targets, "bleeding": torch.full((2, 1), IGNORE, dtype=torch.uint8)}
+        total, losses = loss(self.logits, silent)
+        assert losses["bleeding"] == 0
+        assert total.item() == pytest.approx(math.log(2) + 0.5 * math.log(3))
+        total.backward()
+        assert loss.log_variance.grad[1] == 0
+        assert (loss.log_variance.grad[[0, 2]] != 0).all()
+
+    def test_fixed_has_nothing_to_learn(self, tasks):
+        assert not MultiTaskLoss(tasks, self.none, "fixed").log_variance.requires_grad
+
+    def test_class_weights_reach_the_loss(self, tasks):
+        weights = {**self.none, "bleeding": torch.tensor([3.0])}
+        _, losses = MultiTaskLoss(tasks, weights, "fixed")(self.logits, self.targets)
+        assert losses["bleeding"] == pytest.approx(3 * math.log(4 / 3))
+
+    def test_unknown_weighting(self, tasks):
+        with pytest.raises(ValueError, match="must be fixed or uncertainty, not 'equal'"):
+            MultiTaskLoss(tasks, self.none, "equal")
+
+
+class TestMirror:
+    images = torch.arange(64 * 4 * 6, dtype=torch.float32).reshape(64, 1, 4, 6)
+
+    def chosen(self, before: Tensor, after: Tensor) -> Tensor:
+        """Which rows were mirrored; each must be mirrored whole or left as it is."""
+        kept = (before == after).flatten(1).all(dim=1)
+        mirrored = (before.flip(-1) == after).flatten(1).all(dim=1)
+        assert (kept ^ mirrored).all()
+        return mirrored
+
+    def test_masks_follow_their_images(self):
+        torch.manual_seed(0)
+        y = {"anatomy": self.images[:, 0].long(), "structures": self.images, "tools": torch.rand(64, 6)}
+        images, targets = mirror_half(self.images, y)
+        rows = self.chosen(self.images, images)
+        assert 16 < rows.sum() < 48  # 64 coins
+        assert torch.equal(targets["anatomy"], images[:, 0].long())
+        assert torch.equal(targets["structures"], images)
+        assert torch.equal(targets["tools"], y["tools"])
+
+    def test_feature_maps_follow_and_tokens_stay(self):
+        torch.manual_seed(0)
+        tokens = torch.rand(64, 2, 6)
+        levels, targets = mirror_half(
+            [self.images, self.images[..., ::2], tokens], {"anatomy": self.images[:, 0].long()}
+        )
+        rows = self.chosen(self.images, levels[0])
+        assert rows.any()
+        assert torch.equal(self.chosen(self.images[..., ::2], levels[1]), rows)
+        assert torch.equal(levels[2], tokens)
+        assert torch.equal(targets["anatomy"], levels[0][:, 0].long())
+
+    def test_inputs_are_not_changed_in_place(self):
+        before = self.images.clone()
+        mirror_half(self.images, {})
+        assert torch.equal(self.images, before)
+
+    @pytest.mark.parametrize("flip", [True, False])
+    def test_only_where_wanted(self, tasks, features, targets, flip, monkeypatch):
+        asked = []
+        monkeypatch.setattr(
+            "mtal.learning.training.mirror_half", lambda inputs, y: (asked.append(len(asked)), (inputs, y))[1]
+        )
+        trained(tasks, features, targets, TrainerSettings(steps=2, batch_size=4, accelerator="cpu", flip=flip))
+        assert len(asked) == (2 if flip else 0)
+
+
+class TestLabelledFrames:
+    def order(self, features, targets, length=20, seed=4):
+        return LabelledFrames(features, AT, labels_at(targets), length, seed)
+
+    def test_every_frame_once_per_pass(self, features, targets):
+        data = self.order(features, targets)
+        assert len(data) == 20
+        passes = [data.order[i : i + 6].tolist() for i in (0, 6, 12)]
+        assert all(sorted(p) == list(range(6)) for p in passes)
+        assert len({tuple(p) for p in passes}) > 1
+        assert len(set(data.order[18:].tolist())) == 2
+
+    def test_labels_stay_with_their_frames(self, features, targets):
+        data = self.order(features, targets)
+        inputs, y = data.__getitems__([0, 7, 13])
+        rows = AT[data.order[[0, 7, 13]]]
+        for level, expected in zip(inputs, features.batch(rows), strict=True):
+            assert torch.equal(level, expected)
+        for name, labels in targets.items():
+            np.testing.assert_array_equal(y[name].numpy(), labels[rows])
+        np.testing.assert_array_equal(data[7][1]["tools"].numpy(), targets["tools"][rows[1:2]])
+
+    def test_seed(self, features, targets):
+        first, again, other = (self.order(features, targets, 60, seed).order.tolist() for seed in (4, 4, 5))
+        assert first == again != other
+
+
+class TestSchedule:
+    @pytest.mark.parametrize("steps", [2, 3, 5, 10, 50])
+    def test_rises_to_the_rate_and_falls(self, tasks, steps):
+        settings = TrainerSettings(steps=steps, learning_rate=0.01)
+        loss = MultiTaskLoss(tasks, {t.name: None for t in tasks}, "uncertainty")
+        module = MultiTaskModule(surgery.make_model(tasks), loss, settings)
+        parts = module.configure_optimizers()
+        rates = []
+        for _ in range(steps):
+            rates.append(parts["optimizer"].param_groups[0]["lr"])
+            parts["optimizer"].step()
+            parts["lr_scheduler"]["scheduler"].step() if len(rates) < steps else None
+        assert max(rates) == pytest.approx(0.01)
+        assert rates[0] < 0.01
+        assert rates.index(max(rates)) == max(1, steps // 5 - 1)
+        optimised = {id(p) for group in parts["optimizer"].param_groups for p in group["params"]}
+        assert id(loss.log_variance) in optimised
+        assert not optimised & {id(p) for p in module.model.encoder.parameters()}
+
+
+class TestSettings:
+    @pytest.mark.parametrize(
+        ("wrong", "message"),
+        [
+            ({"steps": 0}, "trainer.steps must be a whole number of at least 1, not 0"),
+            ({"steps": "many"}, "trainer.steps must be a whole number of at least 1, not 'many'"),
+            ({"steps": 2.5}, "trainer.steps .* not 2.5"),
+            ({"batch_size": True}, "trainer.batch_size .* not True"),
+            ({"devices": -1}, "trainer.devices .* not -1"),
+            ({"learning_rate": 0}, "trainer.learning_rate must be a number above 0, not 0"),
+            ({"learning_rate": math.nan}, "trainer.learning_rate must be a number above 0, not nan"),
+            ({"learning_rate": "fast"}, "trainer.learning_rate .* not 'fast'"),
+            ({"weight_decay": -0.1}, "trainer.weight_decay must be a number of at least 0, not -0.1"),
+            ({"flip": "no"}, "trainer.flip must be true or false, not 'no'"),
+            ({"class_balance": "invers"}, "none, sqrt or inverse, not 'invers', did you mean 'inverse'"),
+            ({"restart": "hot"}, "trainer.restart must be cold or warm, not 'hot'"),
+            ({"accelerator": "gpuu"}, "trainer.accelerator must be .* not 'gpuu', did you mean 'gpu'"),
+            ({"precision": "bf16"}, "not 'bf16', did you mean 'bf16-mixed'"),
+            (
+                {"devices": 2, "strategy": "ddp"},
+                "trainer.strategy=ddp would run the loop once per device; use ddp_spawn",
+            ),
+        ],
+    )
+    def test_wrong_values(self, wrong, message):
+        with pytest.raises(ValueError, match=message):
+            TrainerSettings(**wrong)
+
+    @pytest.mark.parametrize("accelerator", ["gpu", "cuda"])
+    def test_gpu_that_is_not_there(self, accelerator, monkeypatch):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+        with pytest.raises(ValueError, match=f"trainer.accelerator={accelerator}, but no GPU is found"):
+            TrainerSettings(accelerator=accelerator).device()
+        assert TrainerSettings(accelerator="auto").device() == torch.device("cpu")
+
+    def test_device(self, monkeypatch):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        assert TrainerSettings().device() == torch.device("cuda")
+        assert TrainerSettings(accelerator="cpu").device() == torch.device("cpu")
+
+    def test_options_that_lightning_refuses(self, tasks, features, targets, monkeypatch):
+        with pytest.raises(ValueError, match=re.escape("the options of trainer do not go together")):
+            trained(tasks, features, targets, TrainerSettings(accelerator="mps"))
