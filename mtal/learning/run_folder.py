@@ -78,7 +78,7 @@ class RunFolder:
             temporary = frames_file.with_name(".frames.parquet")
             index.write(temporary)
             temporary.rename(frames_file)
-        for leftover in self.rounds.glob(".*"):
+        for leftover in self.rounds.glob(".*/"):
             shutil.rmtree(leftover)
         return self.complete_rounds()
 

@@ -1,0 +1,179 @@
+import json
+import multiprocessing
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from mtal.frames.index import FrameIndex
+from mtal.learning.run_folder import RunFolder
+
+CONFIG = {"name": "a", "seed": 1, "loop": {"batch": 4, "rounds": 2}, "logger": {"mode": "offline"}, "weights": {}}
+TASKS = {"tools": {"classes": ["grasper"]}}
+
+
+@pytest.fixture
+def index(dataset) -> FrameIndex:
+    return dataset.index
+
+
+@pytest.fixture
+def folder(tmp_path, index) -> RunFolder:
+    made = RunFolder(tmp_path / "run")
+    assert made.open(CONFIG, TASKS, index) == 0
+    return made
+
+
+def add_round(folder: RunFolder, number: int, frame_ids: list[str]) -> None:
+    with folder.round(number) as path:
+        pd.DataFrame({"frame_id": frame_ids}).to_parquet(path / "picks.parquet")
+        (path / "metrics.json").write_text(json.dumps({"round": number, "metrics": {"joint": 0.5}}))
+
+
+class TestRound:
+    def test_gets_its_name_when_whole(self, folder):
+        with folder.round(0) as path:
+            (path / "metrics.json").write_text("{}")
+            assert not folder.round_path(0).exists()
+            assert folder.complete_rounds() == 0
+        assert [p.name for p in folder.rounds.iterdir()] == ["00"]
+        assert [p.name for p in folder.round_path(0).iterdir()] == ["metrics.json"]
+
+    @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
+    def test_leaves_nothing_after_an_error(self, folder, error):
+        def fail():
+            with folder.round(0) as path:
+                (path / "picks.parquet").write_text("half")
+                raise error
+
+        with pytest.raises(error):
+            fail()
+        assert not list(folder.rounds.iterdir())
+
+    def test_starts_from_nothing_over_a_leftover(self, folder):
+        (folder.rounds / ".00").mkdir()
+        (folder.rounds / ".00" / "old").write_text("of a killed run")
+        with folder.round(0) as path:
+            assert not list(path.iterdir())
+
+    def test_labelled_in_order_of_choice(self, folder):
+        assert folder.labelled() == []
+        add_round(folder, 0, ["v/3", "v/1"])
+        add_round(folder, 1, ["v/2", "a/9"])
+        assert folder.labelled() == ["v/3", "v/1", "v/2", "a/9"]
+
+    def test_metrics(self, folder):
+        add_round(folder, 0, ["v/3"])
+        assert folder.metrics(0) == {"round": 0, "metrics": {"joint": 0.5}}
+
+    def test_counted_without_a_gap(self, folder):
+        for number in (0, 1, 3):
+            add_round(folder, number, [f"v/{number}"])
+        assert folder.complete_rounds() == 2
+        assert folder.labelled() == ["v/0", "v/1"]
+
+    def test_more_than_a_hundred(self, folder):
+        assert folder.round_path(7).name == "07"
+        assert folder.round_path(123).name == "123"
+
+
+class TestOpen:
+    def test_writes_what_a_reader_needs(self, folder, index):
+        assert yaml.safe_load((folder.path / "config.yaml").read_text()) == CONFIG
+        assert json.loads((folder.path / "tasks.json").read_text()) == TASKS
+        pd.testing.assert_frame_equal(pd.read_parquet(folder.path / "frames.parquet"), index.table)
+
+    def test_no_temporary_file_stays(self, folder):
+        assert {p.name for p in folder.path.iterdir()} == {"config.yaml", "tasks.json", "frames.parquet", "rounds"}
+
+    def test_leftovers_of_a_killed_run_are_removed(self, folder, index):
+        add_round(folder, 0, ["v/0"])
+        (folder.rounds / ".01" / "images").mkdir(parents=True)
+        (folder.rounds / ".01" / "images" / "0000.jpg").write_text("half")
+        (folder.rounds / ".DS_Store").write_text("a file manager was here")
+        assert folder.open(CONFIG, TASKS, index) == 1
+        assert {p.name for p in folder.rounds.iterdir()} == {"00", ".DS_Store"}
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"loop": {"batch": 4, "rounds": 9}},
+            {"logger": {"mode": "online", "project": "other"}},
+            {"logger": None},
+            {"cache": "elsewhere"},
+            {"run_root": "elsewhere"},
+        ],
+    )
+    def test_goes_on_where_nothing_that_matters_changed(self, folder, index, change):
+        add_round(folder, 0, ["v/0"])
+        assert folder.open({**CONFIG, **change}, TASKS, index) == 1
+        assert yaml.safe_load((folder.path / "config.yaml").read_text()) == {**CONFIG, **change}
+
+    @pytest.mark.parametrize(
+        ("change", "named"),
+        [
+            ({"seed": 2}, r"seed: 1 then, 2 now"),
+            ({"loop": {"batch": 5, "rounds": 2}}, r"loop\.batch: 4 then, 5 now"),
+            ({"weights": {"tools": 2.0}}, r"weights\.tools: 'absent' then, 2\.0 now"),
+            ({"extra": 0}, r"extra: 'absent' then, 0 now"),
+            ({"loggers": 0}, r"loggers: 'absent' then, 0 now"),
+        ],
+    )
+    def test_another_config_is_refused(self, folder, index, change, named):
+        before = (folder.path / "config.yaml").read_bytes()
+        with pytest.raises(ValueError, match=rf"run holds a run of a different config \(.*{named}.*\).*name=…"):
+            folder.open({**CONFIG, **change}, TASKS, index)
+        assert (folder.path / "config.yaml").read_bytes() == before
+
+    def test_a_key_that_is_gone_is_refused(self, folder, index):
+        config = {key: value for key, value in CONFIG.items() if key != "seed"}
+        with pytest.raises(ValueError, match="seed: 1 then, 'absent' now"):
+            folder.open(config, TASKS, index)
+
+    def test_many_changes_are_not_all_listed(self, folder, index):
+        with pytest.raises(ValueError, match=r"k0: .* k4: .* and 3 more"):
+            folder.open({**CONFIG, **{f"k{i}": i for i in range(8)}}, TASKS, index)
+
+    def test_other_frames_are_refused(self, folder, index):
+        fewer = FrameIndex(index.table.iloc[1:])
+        with pytest.raises(ValueError, match=r"frames\.parquet lists other frames than the data set does now"):
+            folder.open(CONFIG, TASKS, fewer)
+        later = FrameIndex(index.table.assign(time_s=index.table["time_s"] + np.float64(1e-9)))
+        with pytest.raises(ValueError, match="the data changed since this run"):
+            folder.open(CONFIG, TASKS, later)
+
+    def test_same_frames_in_another_order_go_on(self, folder, index):
+        shuffled = FrameIndex(index.table.sample(frac=1, random_state=0))
+        assert folder.open(CONFIG, TASKS, shuffled) == 0
+
+
+def _try_lock(path, answers) -> None:
+    try:
+        with RunFolder(path).lock():
+            answers.put("got it")
+    except RuntimeError as error:
+        answers.put(str(error))
+
+
+class TestLock:
+    def ask(self, path) -> str:
+        context = multiprocessing.get_context("fork")
+        answers = context.Queue()
+        process = context.Process(target=_try_lock, args=(path, answers))
+        process.start()
+        answer = answers.get(timeout=30)
+        process.join()
+        return answer
+
+    def test_a_second_process_is_refused_while_it_lasts(self, tmp_path):
+        path = tmp_path / "run"
+        with RunFolder(path).lock():
+            answer = self.ask(path)
+        assert "is in use by another process; wait for it, or give this run another name=" in answer
+        assert str(path) in answer
+        assert self.ask(path) == "got it"
+
+    def test_other_folders_are_free(self, tmp_path):
+        with RunFolder(tmp_path / "a").lock():
+            assert self.ask(tmp_path / "b") == "got it"
