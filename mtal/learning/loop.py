@@ -52,7 +52,8 @@ class LoopSettings:
     rounds: int = 5
 
     def __post_init__(self) -> None:
-        if not (self.initial == "all" or (isinstance(self.initial, int) and self.initial >= 1)):
+        a_number = isinstance(self.initial, int) and not isinstance(self.initial, bool) and self.initial >= 1
+        if not (self.initial == "all" or a_number):
             raise ValueError(f"loop.initial must be a number of frames or 'all', not {self.initial!r}")
         if self.batch < 1 or self.rounds < 0:
             raise ValueError(f"loop.batch must be ≥ 1 and loop.rounds ≥ 0, not {self.batch} and {self.rounds}")
@@ -215,7 +216,7 @@ class Experiment:
                 Candidates(
                     hashes,
                     utility=utility,
-                    gradient=self.acquisition.joint_gradient(scores.gradients, silent),
+                    gradient=self.acquisition.joint_gradient(scores.gradients, silent) if scores.gradients else None,
                     features=torch.from_numpy(scores.shared),
                     labelled_features=self._labelled_features(model, labelled),
                 ),

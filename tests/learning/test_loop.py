@@ -1,0 +1,422 @@
+import itertools
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from miniature import surgery
+from PIL import Image
+from safetensors.torch import load_file
+
+from mtal.acquisition import Random
+from mtal.annotation import LabelsPendingError, SimulatedOracle
+from mtal.datasets.dataset import SurgicalDataset
+from mtal.datasets.label_map import IGNORE
+from mtal.datasets.label_table import LabelTable
+from mtal.frames.index import FrameIndex
+from mtal.learning.loop import LoopSettings
+from mtal.learning.training import TrainerSettings
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+POOL = 2 * surgery.PER_PATIENT
+
+
+class SpyOracle(SimulatedOracle):
+    """Keeps what it was asked."""
+
+    def __init__(self, dataset):
+        super().__init__(dataset)
+        self.asked: list[list[str]] = []
+
+    def label(self, frame_ids, size):
+        self.asked.append(list(frame_ids))
+        return super().label(frame_ids, size)
+
+
+class SlowOracle(SimulatedOracle):
+    """Is not done the first two times that it meets a frame it does not know."""
+
+    def __init__(self, dataset):
+        super().__init__(dataset)
+        self.known: set[str] = set()
+        self.patience = 2
+
+    def label(self, frame_ids, size):
+        new = set(frame_ids) - self.known
+        if new and self.patience:
+            self.patience -= 1
+            raise LabelsPendingError(f"{len(new)} frames wait")
+        if new:
+            self.known |= new
+            self.patience = 2
+        return super().label(frame_ids, size)
+
+
+def picks(run: Path) -> list[list[str]]:
+    return [pd.read_parquet(f)["frame_id"].tolist() for f in sorted(run.glob("rounds/*/picks.parquet"))]
+
+
+def read(run: Path, number: int) -> dict:
+    return json.loads((run / "rounds" / f"{number:02d}" / "metrics.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def finished(dataset, frames, features, tmp_path_factory):
+    """One whole run, with an oracle that keeps what it was asked."""
+    from mtal.learning.run_folder import RunFolder
+
+    path = tmp_path_factory.mktemp("finished") / "run"
+    oracle = SpyOracle(dataset)
+    told = []
+    made = surgery.make_experiment(
+        dataset,
+        frames,
+        features,
+        oracle=oracle,
+        listeners=[lambda folder, number: told.append((folder, number, read(folder, number)["round"]))],
+    )
+    folder = RunFolder(path)
+    folder.open({}, {}, dataset.index)
+    return path, oracle, told, made.run(folder)
+
+
+class TestBudget:
+    def test_exact_each_round_and_no_frame_twice(self, finished):
+        rounds = picks(finished[0])
+        assert [len(r) for r in rounds] == [6, 4, 4]
+        assert len(set(itertools.chain(*rounds))) == 14
+
+    def test_only_frames_of_the_pool(self, finished, dataset):
+        pool = set(dataset.index.split("pool").frame_ids)
+        assert set(itertools.chain(*picks(finished[0]))) <= pool
+        scored = pd.read_parquet(finished[0] / "rounds" / "02" / "scores.parquet")["frame_id"]
+        assert set(scored) == pool - set(itertools.chain(*picks(finished[0])[:2]))
+
+    def test_oracle_is_never_asked_for_test_frames(self, finished, dataset):
+        asked = set(itertools.chain(*finished[1].asked))
+        assert asked == set(itertools.chain(*picks(finished[0])))
+        assert not asked & set(dataset.index.split("test").frame_ids)
+
+    def test_larger_than_the_pool(self, experiment):
+        with pytest.raises(ValueError, match=re.escape("= 20 + 3 x 5 = 35 frames, but the pool has 32")):
+            experiment(loop=LoopSettings(initial=20, batch=5, rounds=3))
+
+    def test_whole_pool_in_rounds(self, experiment, start, tmp_path):
+        quick = TrainerSettings(steps=1, batch_size=2, accelerator="cpu")
+        start(experiment(loop=LoopSettings(initial=20, batch=6, rounds=2), trainer=quick), tmp_path)
+        assert len(set(itertools.chain(*picks(tmp_path)))) == POOL
+
+    def test_initial_all(self, experiment, start, tmp_path, dataset):
+        quick = TrainerSettings(steps=1, batch_size=2, accelerator="cpu")
+        start(experiment(loop=LoopSettings(initial="all", batch=4, rounds=0), trainer=quick), tmp_path)
+        assert sorted(picks(tmp_path)[0]) == dataset.index.split("pool").frame_ids
+
+    def test_all_leaves_nothing_for_more_rounds(self, experiment):
+        with pytest.raises(ValueError, match=r"= 32 \+ 1 x 4 = 36 frames, but the pool has 32"):
+            experiment(loop=LoopSettings(initial="all", batch=4, rounds=1))
+
+    @pytest.mark.parametrize(
+        ("wrong", "message"),
+        [
+            ({"initial": 0}, "loop.initial must be a number of frames or 'all', not 0"),
+            ({"initial": "some"}, "or 'all', not 'some'"),
+            ({"initial": True}, "or 'all', not True"),
+            ({"batch": 0}, "loop.batch must be ≥ 1"),
+            ({"rounds": -1}, "loop.rounds ≥ 0, not 24 and -1"),
+        ],
+    )
+    def test_wrong_numbers(self, wrong, message):
+        with pytest.raises(ValueError, match=message):
+            LoopSettings(**wrong)
+
+
+class TestFolder:
+    """A round's folder is what reporting reads, so its content is a contract."""
+
+    def test_files(self, finished):
+        rounds = finished[0] / "rounds"
+        always = {"picks.parquet", "metrics.json", "timings.json", "images", "model.safetensors"}
+        assert {p.name for p in (rounds / "00").iterdir()} == always
+        for number in ("01", "02"):
+            assert {p.name for p in (rounds / number).iterdir()} == always | {"scores.parquet", "embeddings.npy"}
+        assert {p.name for p in rounds.iterdir()} == {"00", "01", "02"}
+
+    def test_picks(self, finished, tasks):
+        names = [f"{what}/{t.name}/entropy" for t in tasks for what in ("score", "percentile")]
+        plain = ["order", "frame_id", "patient", "video", "frame", "time_s", "utility"]
+        reason = ["reason_task", "reason_signal", "reason_percentile"]
+        labels = ["label/tools", "label/bleeding"]
+        first, second = (pd.read_parquet(finished[0] / f"rounds/0{r}/picks.parquet") for r in (0, 1))
+        assert list(first) == [*plain, *reason, *labels]
+        assert list(second) == [*plain, *reason, *names, *labels]
+        assert first["utility"].isna().all()
+        assert second["order"].tolist() == [0, 1, 2, 3]
+        assert second[[n for n in names if "percentile" in n]].to_numpy().max() <= 100
+
+    def test_scores_agree_with_picks(self, finished):
+        scores = pd.read_parquet(finished[0] / "rounds/01/scores.parquet").set_index("frame_id")
+        picked = pd.read_parquet(finished[0] / "rounds/01/picks.parquet").set_index("frame_id")
+        assert list(scores) == ["tools/entropy", "bleeding/entropy", "anatomy/entropy", "utility"]
+        assert len(scores) == POOL - 6
+        for column in ("tools/entropy", "bleeding/entropy", "anatomy/entropy"):
+            assert scores.loc[picked.index, column].tolist() == picked[f"score/{column}"].tolist()
+            # percentile by hand: share of the other frames that score lower, ties counting half
+            for frame, value in picked[f"percentile/{column}"].items():
+                mine, all_ = scores.loc[frame, column], scores[column]
+                below = (all_ < mine).sum() + ((all_ == mine).sum() - 1) / 2
+                assert value == pytest.approx(100 * below / (len(all_) - 1))
+        assert scores.loc[picked.index, "utility"].tolist() == picked["utility"].tolist()
+
+    def test_utility_is_the_mean_percentile(self, finished):
+        """Percentile ranks, averaged over three heads of one signal each."""
+        scores = pd.read_parquet(finished[0] / "rounds/02/scores.parquet")
+        ranks = scores[["tools/entropy", "bleeding/entropy", "anatomy/entropy"]].rank().sub(1).div(len(scores) - 1)
+        np.testing.assert_allclose(scores["utility"], ranks.mean(axis=1), atol=1e-12)
+
+    def test_embeddings(self, finished, features, dataset):
+        scores = pd.read_parquet(finished[0] / "rounds/01/scores.parquet")
+        at = [dataset.index.frame_ids.index(f) for f in scores["frame_id"]]
+        expected = features.batch(np.array(at))[-1].mean(dim=(2, 3)).numpy()
+        stored = np.load(finished[0] / "rounds/01/embeddings.npy")
+        np.testing.assert_allclose(stored, expected, rtol=2e-3, atol=1e-3)
+
+    def test_metrics(self, finished, dataset, targets):
+        for number, labelled, picked in ((0, 6, 6), (1, 10, 4), (2, 14, 4)):
+            summary = read(finished[0], number)
+            assert (summary["round"], summary["labelled"], summary["picked"]) == (number, labelled, picked)
+            assert {"tools/mAP", "bleeding/AP", "bleeding/AUROC", "bleeding/sensitivity"} <= set(summary["metrics"])
+            main = [summary["metrics"][k] for k in ("tools/mAP", "bleeding/AP", "anatomy/mIoU")]
+            assert summary["metrics"]["joint"] == pytest.approx(np.mean(main))
+        known = [dataset.index.frame_ids.index(f) for f in itertools.chain(*picks(finished[0]))]
+        assert summary["class_counts"]["bleeding"]["bleeding"] == int(targets["bleeding"][known].sum())
+        assert list(summary["class_counts"]["tools"].values()) == targets["tools"][known].sum(axis=0).tolist()
+        assert finished[3] == summary["metrics"]
+
+    def test_timings(self, finished):
+        for number, stages in ((0, set()), (1, {"score"})):
+            timings = json.loads((finished[0] / f"rounds/0{number}/timings.json").read_text())
+            assert set(timings) == stages | {"select", "label", "train", "evaluate"}
+            assert all(seconds >= 0 for seconds in timings.values())
+
+    def test_images(self, finished, frames, dataset, targets):
+        for number, suffixes in ((0, ("jpg", "anatomy.png")), (1, ("jpg", "anatomy.png", "anatomy.pred.png"))):
+            folder = finished[0] / f"rounds/0{number}/images"
+            chosen = picks(finished[0])[number]
+            assert {p.name for p in folder.iterdir()} == {
+                f"{k:04d}.{suffix}" for k in range(len(chosen)) for suffix in suffixes
+            }
+            for k, frame in enumerate(chosen):
+                at = dataset.index.frame_ids.index(frame)
+                mask = np.asarray(Image.open(folder / f"{k:04d}.anatomy.png"))
+                np.testing.assert_array_equal(mask, targets["anatomy"][at])
+                with Image.open(folder / f"{k:04d}.jpg") as picture:
+                    assert np.abs(np.asarray(picture).astype(int) - frames[at][0]).mean() < 12
+
+    def test_model_holds_what_was_trained(self, finished, tasks):
+        state = load_file(finished[0] / "rounds/00/model.safetensors")
+        assert set(state) == set(surgery.make_model(tasks).trained_state())
+        assert not any(name.startswith("encoder.") for name in state)
+
+    def test_listeners_hear_of_complete_rounds(self, finished):
+        assert finished[2] == [(finished[0], r, r) for r in range(3)]
+
+
+class TestSeed:
+    def test_same_seed_same_picks(self, finished, experiment, start, tmp_path):
+        start(experiment(), tmp_path)
+        assert picks(tmp_path) == picks(finished[0])
+        for number in range(3):
+            name = f"rounds/0{number}/model.safetensors"
+            assert (tmp_path / name).read_bytes() == (finished[0] / name).read_bytes()
+
+    def test_other_seed_other_picks(self, finished, experiment, start, tmp_path):
+        start(experiment(seed=4, loop=LoopSettings(initial=6, batch=4, rounds=0)), tmp_path)
+        assert set(picks(tmp_path)[0]) != set(picks(finished[0])[0])
+
+    def test_a_longer_run_begins_like_a_shorter_one(self, finished, experiment, start, tmp_path):
+        start(experiment(loop=LoopSettings(initial=6, batch=4, rounds=1)), tmp_path)
+        assert picks(tmp_path) == picks(finished[0])[:2]
+        start(experiment(loop=LoopSettings(initial=6, batch=4, rounds=2)), tmp_path)
+        assert picks(tmp_path) == picks(finished[0])
+
+
+class TestResume:
+    def test_a_lost_round_comes_back_the_same(self, finished, experiment, start, tmp_path):
+        run = tmp_path / "run"
+        shutil.copytree(finished[0], run)
+        shutil.rmtree(run / "rounds" / "02")
+        (run / "config.yaml").unlink()  # the fixture's is another's
+        start(experiment(), run)
+        for name in ("picks.parquet", "scores.parquet", "metrics.json", "model.safetensors"):
+            assert (run / "rounds/02" / name).read_bytes() == (finished[0] / "rounds/02" / name).read_bytes()
+
+    def test_nothing_left_to_do(self, finished, experiment, start, tmp_path, monkeypatch):
+        run = tmp_path / "run"
+        shutil.copytree(finished[0], run)
+        (run / "config.yaml").unlink()
+        monkeypatch.setattr("mtal.learning.loop.fit", lambda *args, **kwargs: pytest.fail("trained again"))
+        assert start(experiment(), run) == finished[3]
+
+
+class TestPendingLabels:
+    def test_goes_on_as_if_it_had_never_waited(self, finished, experiment, start, dataset, tmp_path):
+        oracle = SlowOracle(dataset)
+        waits, complete = 0, []
+        while True:
+            try:
+                metrics = start(experiment(oracle=oracle), tmp_path)
+                break
+            except LabelsPendingError:
+                waits += 1
+                complete.append(sorted(p.name for p in (tmp_path / "rounds").iterdir()))
+        assert waits == 6  # two for each round
+        assert complete == [[], [], ["00"], ["00"], ["00", "01"], ["00", "01"]]
+        assert picks(tmp_path) == picks(finished[0])
+        assert metrics == finished[3]
+
+
+class TestOracle:
+    def test_asked_for_all_tasks_of_all_labelled_frames_together(self, finished):
+        rounds = picks(finished[0])
+        everything = list(itertools.accumulate(rounds, lambda a, b: a + b))
+        assert all(asked in everything for asked in finished[1].asked)
+        assert [everything.index(a) for a in finished[1].asked if a in everything][-1] == 2
+
+    def test_labels_of_the_pool_come_from_the_oracle_only(self, finished, experiment, start, dataset, tmp_path):
+        asked = set()
+        targets = dataset.labels.targets
+
+        class Watched(LabelTable):
+            def __init__(self):
+                self.__dict__.update(dataset.labels.__dict__)
+
+            def targets(self, task, frame_ids, size=None):
+                asked.update(frame_ids)
+                return targets(task, frame_ids, size)
+
+        watched = SurgicalDataset(dataset.name, dataset.index, dataset.label_maps, Watched())
+        made = experiment(dataset=watched, oracle=SimulatedOracle(dataset), loop=LoopSettings(6, 4, 1))
+        start(made, tmp_path)
+        assert asked == set(dataset.index.split("test").frame_ids)
+        assert picks(tmp_path) == picks(finished[0])[:2]
+
+
+class TestHeadWithoutLabels:
+    @pytest.mark.filterwarnings("ignore:bleeding. no label so far")
+    def test_has_no_say(self, dataset, experiment, start, tmp_path):
+        class Blind(SimulatedOracle):
+            def label(self, frame_ids, size):
+                labels = super().label(frame_ids, size)
+                return {**labels, "bleeding": np.full_like(labels["bleeding"], IGNORE)}
+
+        start(experiment(oracle=Blind(dataset), loop=LoopSettings(6, 4, 1)), tmp_path)
+        scores = pd.read_parquet(tmp_path / "rounds/01/scores.parquet")
+        ranks = scores[["tools/entropy", "anatomy/entropy"]].rank().sub(1).div(len(scores) - 1)
+        np.testing.assert_allclose(scores["utility"], ranks.mean(axis=1), atol=1e-12)
+        assert read(tmp_path, 1)["class_counts"]["bleeding"] == {"bleeding": 0}
+
+    def test_is_warned_of(self, dataset, experiment, start, tmp_path):
+        class Blind(SimulatedOracle):
+            def label(self, frame_ids, size):
+                labels = super().label(frame_ids, size)
+                return {**labels, "bleeding": np.full_like(labels["bleeding"], IGNORE)}
+
+        with pytest.warns(UserWarning, match="bleeding: no label so far, so no say in this round"):
+            start(experiment(oracle=Blind(dataset), loop=LoopSettings(6, 4, 1)), tmp_path)
+
+    def test_test_split_without_labels_of_a_head(self, experiment, start, tmp_path, monkeypatch):
+        made = experiment(loop=LoopSettings(6, 4, 0))
+        known = made.dataset_targets
+        monkeypatch.setattr(
+            made, "dataset_targets", lambda f: {**known(f), "bleeding": np.full((len(f), 1), IGNORE, dtype=np.uint8)}
+        )
+        metrics = start(made, tmp_path)
+        assert metrics["bleeding/AP"] is None
+        assert metrics["joint"] == pytest.approx((metrics["tools/mAP"] + metrics["anatomy/mIoU"]) / 2)
+
+
+class TestRandom:
+    def test_needs_no_scoring(self, experiment, start, tmp_path, monkeypatch):
+        monkeypatch.setattr("mtal.learning.loop.score_pool", lambda *args: pytest.fail("scored for nothing"))
+        random = surgery.make_acquisition(selector=Random())
+        start(experiment(acquisition=random, loop=LoopSettings(6, 4, 1)), tmp_path)
+        assert not (tmp_path / "rounds/01/scores.parquet").exists()
+        assert pd.read_parquet(tmp_path / "rounds/01/picks.parquet")["utility"].isna().all()
+
+    def test_starts_as_every_other_selector_does(self, finished, experiment, start, tmp_path):
+        random = surgery.make_acquisition(selector=Random())
+        start(experiment(acquisition=random, loop=LoopSettings(6, 4, 0)), tmp_path)
+        assert picks(tmp_path)[0] == picks(finished[0])[0]
+
+
+class TestMinimumGap:
+    def test_kept_between_rounds_too(self, experiment, start, tmp_path):
+        made = experiment(acquisition=surgery.make_acquisition(minimum_gap_s=2.0), loop=LoopSettings(4, 3, 2))
+        start(made, tmp_path)
+        for _, video in pd.concat(pd.read_parquet(f) for f in sorted(tmp_path.glob("rounds/*/picks.parquet"))).groupby(
+            "video"
+        ):
+            assert np.diff(np.sort(video["time_s"])).min() >= 2
+
+
+CHOICES = [
+    f"acquisition/{group}={path.stem}"
+    for group in ("selector", "fusion", "normalizer", "signals")
+    for path in sorted((CONFIGS / "acquisition" / group).glob("*.yaml"))
+]
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_choice_runs(choice, finished, experiment, start, tmp_path):
+    """Resumed after round 0, which no choice of acquisition touches."""
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        acquisition = instantiate(compose("acquisition/default", overrides=[choice]).acquisition)
+    run = tmp_path / "run"
+    (run / "rounds").mkdir(parents=True)
+    shutil.copytree(finished[0] / "rounds" / "00", run / "rounds" / "00")
+    quick = TrainerSettings(steps=1, batch_size=2, accelerator="cpu")
+    start(experiment(acquisition=acquisition, trainer=quick, loop=LoopSettings(6, 4, 1)), run)
+    chosen = picks(run)
+    assert len(set(chosen[0] + chosen[1])) == 10
+    if "random" not in choice:
+        columns = list(pd.read_parquet(run / "rounds/01/scores.parquet"))
+        assert len(columns) == 2 + 3 * len(acquisition.signals)
+
+
+class TestWrongSettings:
+    def test_weighting(self, experiment):
+        with pytest.raises(ValueError, match=r"tasks\.weighting must be fixed or uncertainty, not 'none'"):
+            experiment(weighting="none")
+
+    def test_split_without_test_frames(self, dataset, experiment):
+        pool = FrameIndex(dataset.index.table.assign(split="pool"))
+        with pytest.raises(ValueError, match="'miniature' needs frames in the splits pool and test"):
+            experiment(dataset=SurgicalDataset("miniature", pool, dataset.label_maps, dataset.labels))
+
+
+def test_frozen_and_free_encoders_are_both_kept_whole(tasks, frames, dataset, tmp_path):
+    """Round r loads what round r - 1 kept; a free encoder must be part of it."""
+    from mtal.learning.inputs import FrameInputs
+    from mtal.learning.run_folder import RunFolder
+
+    made = surgery.make_experiment(
+        dataset,
+        frames,
+        FrameInputs(frames),
+        make_model=lambda: surgery.make_model(tasks, frozen=False),
+        trainer=TrainerSettings(steps=1, batch_size=2, accelerator="cpu"),
+        loop=LoopSettings(4, 2, 1),
+    )
+    folder = RunFolder(tmp_path)
+    folder.open({}, {}, dataset.index)
+    made.run(folder)
+    state = load_file(tmp_path / "rounds/00/model.safetensors")
+    fresh = surgery.make_model(tasks, frozen=False).state_dict()
+    assert set(state) == set(fresh)
+    assert any(k.startswith("encoder.") and not torch.equal(v, fresh[k]) for k, v in state.items())
