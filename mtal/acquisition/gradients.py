@@ -27,14 +27,15 @@ def hallucinated_residual(head: HeadOutput) -> Tensor:
     if head.family == "bernoulli":
         answer = (probs > 0.5).to(probs.dtype)  # [N, S, C]
     else:
-        answer = torch.zeros_like(probs).scatter_(-1, probs.argmax(dim=-1, keepdim=True), 1.0)  # [N, S, C]
-    return torch.where(head.mask.unsqueeze(-1), probs - answer, 0.0)
+        likeliest = probs.max(dim=-1, keepdim=True).indices  # [N, S, 1]; argmax is far slower on strided probabilities
+        answer = torch.zeros_like(probs).scatter_(-1, likeliest, 1.0)  # [N, S, C]
+    return probs - answer if head.valid is None else torch.where(head.valid.unsqueeze(-1), probs - answer, 0.0)
 
 
 def sq_feature_norm(head: HeadOutput) -> Tensor:
     """‖h_s‖², with the bias's 1 counted: ``[N, S]``, 0 at invalid sites."""
     sq = _features(head).square().sum(dim=-1) + float(head.bias)  # [N, S]
-    return torch.where(head.mask, sq, 0.0)
+    return sq if head.valid is None else torch.where(head.valid, sq, 0.0)
 
 
 def mean_gradient(head: HeadOutput) -> Tensor:
@@ -215,7 +216,7 @@ def _features(head: HeadOutput) -> Tensor:
         raise ValueError("gradients need HeadOutput.features, the input of the last layer: ask the model for them")
     features = head.features.detach()
     features = features if features.dtype in (torch.float32, torch.float64) else features.float()
-    return torch.where(head.mask.unsqueeze(-1), features, 0.0)
+    return features if head.valid is None else torch.where(head.valid.unsqueeze(-1), features, 0.0)
 
 
 @lru_cache(maxsize=4)

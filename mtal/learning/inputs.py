@@ -45,11 +45,13 @@ class FrameInputs:
 
     def batch(self, positions: np.ndarray) -> Tensor:
         """See :class:`Inputs`."""
-        return torch.from_numpy(self.frames[positions]).permute(0, 3, 1, 2).contiguous()
+        return torch.from_numpy(self.frames[positions]).permute(0, 3, 1, 2)  # [n, 3, H, W], channels last in memory
 
 
 class FeatureInputs:
     """Levels of a frozen encoder ``[n, C, h, w]``, memory-mapped in float16 and given back in float32.
+
+    Maps lie on disk with their channels last, which is how the decoder's convolutions are fastest on them.
 
     Args:
         folder: made by :meth:`compute`.
@@ -67,7 +69,8 @@ class FeatureInputs:
 
     def batch(self, positions: np.ndarray) -> list[Tensor]:
         """See :class:`Inputs`."""
-        return [torch.from_numpy(level[positions]).float() for level in self._levels]
+        levels = [torch.from_numpy(level[positions]).float() for level in self._levels]
+        return [x.permute(0, 3, 1, 2) if x.ndim == 4 else x for x in levels]
 
     @classmethod
     def compute(
@@ -103,7 +106,7 @@ def _write_levels(encoder: Encoder, frames: FrameArray, folder: Path, device: to
     with torch.inference_mode():
         for images in track(prefetch(inputs.batch(b) for b in batches), "Encoding frames once", total=len(batches)):
             levels = encoder(images.to(device))
-            for i, level in enumerate(levels):
+            for i, level in enumerate(x.permute(0, 2, 3, 1) if x.ndim == 4 else x for x in levels):
                 if len(maps) == i:
                     shape = (len(frames), *level.shape[1:])
                     path = folder / f"level{i:02d}.npy"

@@ -70,6 +70,7 @@ class MultiTaskModel(nn.Module):
             else:
                 heads[task.name] = PixelHead(channels, classes, dropout)
         self.heads = nn.ModuleDict(heads)
+        self.to(memory_format=torch.channels_last)  # frames and cached features come that way
         if frozen:
             self.encoder.requires_grad_(requires_grad=False)
             self.encoder.eval()  # a module is born in training mode
