@@ -91,11 +91,10 @@ def scoring(arguments: argparse.Namespace) -> None:
     CONSOLE.print(table)
 
 
-def loop(arguments: argparse.Namespace) -> None:
+def loop(_: argparse.Namespace) -> None:
     data = REPOSITORY / "data" / "benchmark"
-    fixed = [f"data.root={data}", "+data.patients=9", "+data.test_patients=2", "+data.seconds=75"]
-    make = "from mtal.datasets.synthetic import load; import sys; load(sys.argv[1], patients=9, test_patients=2, seconds=75)"
-    subprocess.run([sys.executable, "-c", make, str(data)], check=True)
+    fixed = [f"data.root={data}", "data.patients=9", "data.test_patients=2"]
+    subprocess.run([sys.executable, "scripts/make_dataset.py", "--root", str(data), "--patients", "9"], check=True)
     table = Table("experiment", "seconds", "peak GiB", title="Six rounds, frozen encoder, 525 frames in the pool")
     for name, options in {"joint BADGE": [], "random": ["acquisition/selector=random"]}.items():
         with tempfile.TemporaryDirectory() as folder:

@@ -2,11 +2,11 @@
 
 # decord 0.6.0 rather than its maintained fork decord2 3.4.0 (same import name). On 44 clips, each with a trait that
 # misleads decoders, both gave right frames on the same 24 and wrong ones, mostly without an error, on the same others:
-# the checks below are needed with either. decord2 is somewhat faster (31 and 28 frames per second of CPU at one in 25 of
-# H.264 854x480 with one keyframe in 250, against 26 and 26), but importing it loads the CUDA libraries that torch brings
-# for all symbols of the process, NVBLAS among them, which then takes the place of torch's own BLAS: on a machine
-# without a GPU the first matrix product of a training ended in a segmentation fault. PyAV in sequence decodes at about
-# the same speed, so little is lost by falling back, also where there is no decord.
+# the checks below are needed with either. decord2 is somewhat faster (31 and 28 frames per second of CPU at one in 25
+# of H.264 854x480 with one keyframe in 250, against 26 and 26), but importing it loads the CUDA libraries that torch
+# brings, NVBLAS among them, for all symbols of the process. NVBLAS then takes the place of torch's own BLAS, and on a
+# machine without a GPU the first matrix product of a training ended in a segmentation fault. PyAV in sequence decodes
+# at about the same speed, so little is lost by falling back, also where there is no decord.
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class DecordReader:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: decord is not installed, the file holds no video, or decord cannot be trusted on it (the message says
-            why).
+        ValueError: decord is not installed, the file holds no video, or decord cannot be trusted on it (the message
+            says why).
     """
 
     def __init__(self, source: Path, demuxed: Demuxed | None = None) -> None:

@@ -97,7 +97,7 @@ def _refuse_key(override: Override, config: DictConfig, groups: set[str]) -> Non
         raise UnknownOptionError(f"unknown option {key!r}{nearest(key, groups) or '; groups are ' + ', '.join(groups)}")
     parent, _, leaf = key.rpartition(".")
     node = OmegaConf.select(config, parent, throw_on_missing=False) if parent else config
-    if isinstance(node, DictConfig) and leaf in node:
+    if isinstance(node, DictConfig) and leaf in list(node):  # "in" alone does not see a value that is still missing
         return
     if isinstance(node, DictConfig) and parent and len(node) == 0:
         raise UnknownOptionError(f"{parent} is empty; to add to it write +{key}={override.value()}")
