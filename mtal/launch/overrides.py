@@ -31,7 +31,8 @@ def check_overrides(configs: Path, arguments: Sequence[str]) -> None:
     try:
         refuse_unknown(configs, get_args_parser().parse_args(list(arguments)).overrides)
     except (UnknownOptionError, HydraException) as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201  there is no console yet
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        print(f"error: {'; '.join(lines)}", file=sys.stderr)  # noqa: T201  there is no console yet
         raise SystemExit(2) from None
 
 
@@ -42,20 +43,34 @@ def refuse_unknown(configs: Path, overrides: Sequence[str]) -> None:
         UnknownOptionError: with the nearest right name, or the list of choices.
         hydra.errors.HydraException: an override can't be parsed.
     """
-    parsed = [o for o in OverridesParser.create().parse_overrides(list(overrides)) if not _is_hydras(o)]
     with initialize_config_dir(config_dir=str(configs.resolve()), version_base="1.3", job_name="check"):
+        parser = OverridesParser.create(GlobalHydra.instance().config_loader())  # glob(*) looks for the choices
+        parsed = [o for o in (_parsed(parser, text) for text in overrides) if not _is_hydras(o)]
         groups = _groups()
         chosen: list[str] = []
         for override in parsed:
             key = override.key_or_group
-            if key in groups:
-                for choice in _values(override):
-                    _refuse_choice(key, choice)
-                chosen.append(f"{override.get_key_element()}={_values(override)[0]}")
+            if key not in groups:
+                continue
+            values = _values(override)
+            for choice in values:
+                _refuse_choice(key, choice)
+            if override.is_delete():
+                chosen.append(str(override.input_line))
+            elif values:
+                chosen.append(f"{override.get_key_element()}={values[0]}")
         config = compose("config", overrides=chosen)
         for override in parsed:
             if override.key_or_group not in groups and not override.is_add() and not override.is_force_add():
                 _refuse_key(override, config, groups)
+
+
+def _parsed(parser: OverridesParser, text: str) -> Override:
+    try:
+        return parser.parse_overrides([text])[0]
+    except HydraException as error:
+        what = str(error).partition("\nSee ")[0]
+        raise HydraException(f"{text}: {what}; put a value with signs such as = or , in two pairs of quotes") from error
 
 
 def _is_hydras(override: Override) -> bool:
@@ -63,9 +78,12 @@ def _is_hydras(override: Override) -> bool:
 
 
 def _values(override: Override) -> list[str]:
+    """What a group is to be set to, as it would be written: one for each job of a sweep."""
     if override.is_sweep_override():
         return [str(v) for v in override.sweep_string_iterator()]
-    return [str(override.value())]
+    if override.is_delete() and override.value() is None:
+        return []
+    return [override.get_value_element_as_str()]
 
 
 def _groups() -> set[str]:
@@ -84,8 +102,10 @@ def _groups() -> set[str]:
 
 def _refuse_choice(group: str, choice: str) -> None:
     options = GlobalHydra.instance().config_loader().get_group_options(group)
-    for one in choice.strip("[]").split(","):
-        if one and one.strip() not in (*options, "null", "None"):
+    for one in (part.strip(" '\"") for part in choice.strip("[]").split(",")):
+        if one == "null":
+            raise UnknownOptionError(f"{group}=null: a group is left out by ~{group}")
+        if one and one not in options:
             raise UnknownOptionError(
                 f"{group}={one}: no such choice{nearest(one, options)} (choices: {', '.join(options)})"
             )

@@ -19,6 +19,7 @@ from omegaconf.errors import MissingMandatoryValue
 from rich.console import Console
 
 from mtal.annotation import LabelsPendingError
+from mtal.launch.plain_warnings import plain_warnings
 from mtal.learning.experiment import run_experiment
 from mtal.learning.loop import Experiment
 from mtal.reporting import RoundTable, summary, write_report
@@ -36,12 +37,23 @@ def launch(config: DictConfig) -> float:
     hydra = HydraConfig.get()
     sweeping = hydra.mode == RunMode.MULTIRUN
     console = Console()
+    path = Path(hydra.runtime.output_dir)
+    path = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
     try:
-        return _run(config, Path(hydra.runtime.output_dir), console, sweeping)
+        with plain_warnings(Console(stderr=True)):
+            return _run(config, path, console, sweeping)
     except LabelsPendingError as pending:
         console.print(f"[yellow]waiting for labels:[/yellow] {pending}")
         return math.nan
-    except (ValueError, OSError, KeyError, RuntimeError, MissingMandatoryValue, InstantiationException) as error:
+    except (
+        ValueError,
+        ArithmeticError,  # training that diverged
+        OSError,
+        LookupError,
+        RuntimeError,
+        MissingMandatoryValue,
+        InstantiationException,
+    ) as error:
         if sweeping or os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
         cause = error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error
@@ -74,6 +86,7 @@ def _run(config: DictConfig, path: Path, console: Console, sweeping: bool) -> fl
             f"[bold]{experiment.dataset.name}[/bold]: {splits.get('pool', 0)} frames in the pool, "
             f"{splits.get('test', 0)} held out; run folder [bold]{path}[/bold]",
             highlight=False,
+            soft_wrap=True,  # a path that is broken in two can't be copied
         )
         last = experiment.loop.rounds
         if complete > last:
@@ -91,10 +104,15 @@ def _run(config: DictConfig, path: Path, console: Console, sweeping: bool) -> fl
         show(folder, number)
         logger.log_round(folder, number)
 
-    try:
-        metrics = run_experiment(config, path, [on_round], on_start)
-    finally:
-        logger.finish()
+    pending: LabelsPendingError | None = None
+    metrics: dict[str, float] = {}
+    with logger:  # tells W&B of a run that failed; one that waits for labels did not
+        try:
+            metrics = run_experiment(config, path, [on_round], on_start)
+        except LabelsPendingError as error:
+            pending = error
+    if pending is not None:
+        raise pending
     write_report(path)
     summary(path, console)
     joint = metrics.get("joint")

@@ -78,17 +78,20 @@ class RunSchema:
 def run_folder_name(overrides: str) -> str:
     """Name of a run folder: the options that were given, or ``"default"``.
 
-    The same command line thus always finds the same folder, which is what makes "run it again" mean "go on". Paths
-    and long lists are replaced by a hash.
+    The same command line thus always finds the same folder, which is what makes "run it again" mean "go on". A hash is
+    added where the name is cut short or holds signs that a folder's name should not, so that no two command lines share
+    a folder.
 
     >>> run_folder_name("acquisition/fusion=mean,seed=1")
     'fusion=mean,seed=1'
+    >>> run_folder_name("data.root=/a b,data=vocalfolds")
+    'data.root=_a_b,data=vocalfolds-79b53e7e'
     >>> run_folder_name("")
     'default'
     """
-    parts = [part.rpartition("/")[2] if "=" not in part.partition("/")[0] else part for part in overrides.split(",")]
-    name = re.sub(r"[^\w.,=+-]", "_", ",".join(parts))
-    if len(name) > 120 or "/" in overrides.replace("acquisition/", ""):
+    short = re.sub(r"(^|,)acquisition/", r"\1", overrides)
+    name = re.sub(r"[^\w.,=+-]", "_", short)
+    if name != short or len(name) > 120:
         digest = hashlib.sha256(overrides.encode()).hexdigest()[:8]
         name = f"{name[:100]}-{digest}"
     return name or "default"

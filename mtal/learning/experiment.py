@@ -42,7 +42,7 @@ def build_experiment(config: DictConfig, listeners: Sequence[RoundListener] = ()
         tasks=tasks,
         make_model=make_model,
         acquisition=acquisition,
-        oracle=instantiate(config.oracle, dataset=dataset),
+        oracle=instantiate(config.oracle, _partial_=True)(dataset=dataset),  # an argument would be turned into a config
         loop=loop,
         trainer=trainer,
         weighting=config.tasks.weighting,
