@@ -12,7 +12,12 @@ def seed_sequence(seed: int, round_number: int, purpose: str) -> np.random.SeedS
     """Independent stream for one purpose of one round, the same after a crash and a resume.
 
     It depends on its three arguments only: not on what was drawn before, nor on the order of asking.
+
+    Raises:
+        ValueError: the seed is negative.
     """
+    if seed < 0:
+        raise ValueError(f"seed must be 0 or more, not {seed}")
     return np.random.SeedSequence(entropy=seed, spawn_key=(round_number, zlib.crc32(purpose.encode())))
 
 

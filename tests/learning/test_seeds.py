@@ -1,6 +1,7 @@
 import itertools
 
 import numpy as np
+import pytest
 import torch
 
 from mtal.learning.seeds import integer_seed, numpy_generator, seed_sequence, torch_generator
@@ -57,3 +58,8 @@ def test_fits_63_bits():
     seeds = [integer_seed(*s) for s in STREAMS]
     assert all(0 <= s < 2**63 for s in seeds)
     assert max(seeds) > 2**60
+
+
+def test_negative_seed():
+    with pytest.raises(ValueError, match="seed must be 0 or more, not -1"):
+        integer_seed(-1, 0, "train")

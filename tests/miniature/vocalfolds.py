@@ -21,6 +21,7 @@ OPTIONS = (
     "loop.initial=4",
     "loop.batch=3",
     "loop.rounds=1",
+    "acquisition.minimum_gap_s=0",
     "trainer.steps=2",
     "trainer.batch_size=4",
     "trainer.accelerator=cpu",

@@ -1,0 +1,41 @@
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+from miniature import vocalfolds
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "run.py"
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory) -> Path:
+    return vocalfolds.write(tmp_path_factory.mktemp("vocalfolds") / "data")
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def options(data, cache, tmp_path) -> list[str]:
+    """A run of a second in ``tmp_path/runs``."""
+    return [*vocalfolds.OPTIONS, f"data.root={data}", f"run_root={tmp_path / 'runs'}", f"cache={cache}", "name=mini"]
+
+
+@pytest.fixture
+def start(monkeypatch, capsys):
+    """Call scripts/run.py in this process: exit code, standard output, standard error."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", [str(SCRIPT), *arguments])
+        code = 0
+        try:
+            runpy.run_path(str(SCRIPT), run_name="__main__")
+        except SystemExit as end:
+            code = int(end.code or 0)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run

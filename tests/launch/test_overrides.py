@@ -1,0 +1,114 @@
+from pathlib import Path
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+
+from mtal.launch import UnknownOptionError, check_overrides, refuse_unknown, register
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+register()
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        "",
+        "seed=3",
+        "loop.rounds=2",
+        "acquisition/fusion=max",
+        "acquisition/fusion=mean,max,reciprocal_rank seed=0,1",
+        "acquisition/fusion=choice(mean,max)",
+        "acquisition/fusion=glob(*)",
+        "acquisition/signals=[entropy,margin]",
+        "data=vocalfolds data.root=anywhere",
+        "data.root=anywhere data=vocalfolds",
+        "data=vocalfolds data.root=anywhere data.split=sequence",
+        "encoder=timm encoder.name=test_vit",
+        "acquisition/selector=badge acquisition.selector.gamma=1",
+        "acquisition/selector=random,badge",
+        "experiment=tiny",
+        "experiment=tiny logger=wandb logger.mode=disabled loop.batch=3",
+        "experiment=vocalfolds data.root=anywhere data.split=patient",
+        "~experiment",
+        "~data",
+        "+acquisition.head_weights.tools=2",
+        "++trainer.steps=3",
+        "hydra.run.dir=anywhere",
+        "hydra/job_logging=none",
+        "trainer.steps=range(1,4)",
+        "frames.image_size=[64,96]",
+        "tasks.heads.tools.weight=2",
+        "loop={rounds:1}",
+    ],
+)
+def test_right_options(right):
+    refuse_unknown(CONFIGS, right.split())
+    assert not GlobalHydra.instance().is_initialized()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("sed=3", "unknown option 'sed', did you mean 'seed'?"),
+        ("loop.round=3", "unknown option 'loop.round', did you mean 'loop.rounds'?"),
+        ("lop.rounds=3", "unknown option 'lop.rounds', did you mean 'loop.rounds'?"),
+        ("trainer.learningrate=1", "unknown option 'trainer.learningrate', did you mean 'trainer.learning_rate'?"),
+        ("acquisition.selector.gama=1", "did you mean 'acquisition.selector.gamma'?"),
+        ("acquisition/selector=top_k acquisition.selector.gamma=1", "unknown option 'acquisition.selector.gamma'"),
+        ("acquisition.fusion.k=1", "unknown option 'acquisition.fusion.k'"),
+        ("tasks.heads.tool.weight=2", "did you mean 'tasks.heads.tools.weight'?"),
+        ("seed.x=3", "unknown option 'seed.x'"),
+        ("data.rot=x data=vocalfolds", "unknown option 'data.rot', did you mean 'data.root'?"),
+        ("acquisitions/fusion=mean", "unknown option 'acquisitions/fusion', did you mean 'acquisition/fusion'?"),
+        ("acquisition/fuson=mean", "unknown option 'acquisition/fuson', did you mean 'acquisition/fusion'?"),
+        ("data=vocalfold", "no such choice, did you mean 'vocalfolds'? (choices: synthetic, vocalfolds)"),
+        ("acquisition/fusion=mena", "acquisition/fusion=mena: no such choice, did you mean 'mean'?"),
+        ("acquisition/fusion=mean,maxx", "acquisition/fusion=maxx: no such choice, did you mean 'max'?"),
+        ("acquisition/signals=[entropy,margn]", "acquisition/signals=margn: no such choice, did you mean 'margin'?"),
+        ("acquisition/signals=[entropy],[margn]", "acquisition/signals=margn: no such choice"),
+        ("experiment=tyni", "experiment=tyni: no such choice, did you mean 'tiny'?"),
+        ("experiment=null", "experiment=null: a group is left out by ~experiment"),
+        ("experiment=vocalfolds data.splt=patient", "did you mean 'data.split'?"),
+        ("acquisition.head_weights.tools=2", "is empty; to add to it write +acquisition.head_weights.tools=2"),
+        ("~loger", "unknown option 'loger', did you mean 'logger'?"),
+    ],
+)  # fmt: skip
+def test_wrong_options(wrong, message):
+    with pytest.raises(UnknownOptionError) as error:
+        refuse_unknown(CONFIGS, wrong.split())
+    assert message in str(error.value)
+
+
+def test_what_cannot_be_parsed():
+    with pytest.raises(HydraException, match=r"data\.root: .*\smissing EQUAL"):
+        refuse_unknown(CONFIGS, ["data.root"])
+    with pytest.raises(HydraException, match=r"data\.root=a=b: .*in two pairs of quotes"):
+        refuse_unknown(CONFIGS, ["data.root=a=b"])
+    refuse_unknown(CONFIGS, ["data=vocalfolds", "data.root='a=b'"])
+
+
+class TestCheck:
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["-m", "acquisition/fusion=mean,max", "seed=0,1"],
+            ["--multirun", "seed=1"],
+            ["--cfg", "job"],
+            ["--help"],
+            ["--info", "plugins", "seed=2"],
+        ],
+    )
+    def test_flags_of_hydra_pass(self, arguments, capsys):
+        check_overrides(CONFIGS, arguments)
+        assert capsys.readouterr().err == ""
+
+    @pytest.mark.parametrize("wrong", ["sed=3", "data.root", "experiment=tyni", "acquisition@foo=default"])
+    def test_ends_with_code_2_and_one_line(self, wrong, capsys):
+        with pytest.raises(SystemExit) as end:
+            check_overrides(CONFIGS, ["-m", wrong])
+        assert end.value.code == 2
+        said = capsys.readouterr()
+        assert said.err.startswith("error: ")
+        assert said.err.count("\n") == 1
+        assert said.out == ""

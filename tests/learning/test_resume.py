@@ -1,0 +1,42 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parents[1]
+KILLS = 20
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_twenty_random_moments_ends_like_one_that_was_not(tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(TESTS / "miniature" / "killed.py"), str(tmp_path), str(KILLS)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)]), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=500,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert len(told["rounds_at_kill"]) == KILLS
+    assert {0, 1, 2} <= set(told["rounds_at_kill"])  # hit in every round
+    whole = content(tmp_path / "whole")
+    assert len([name for name in whole if name.endswith("model.safetensors")]) == 3
+    for number in range(told["runs"]):
+        killed = content(tmp_path / f"killed{number:02d}")
+        assert killed.keys() == whole.keys()
+        assert [name for name in whole if killed[name] != whole[name]] == []
+
+
+def content(run: Path) -> dict[str, bytes]:
+    """Every file of the rounds, to the byte, but for how long things took."""
+    rounds = run / "rounds"
+    return {
+        str(f.relative_to(rounds)): f.read_bytes()
+        for f in sorted(rounds.rglob("*"))
+        if f.is_file() and f.name != "timings.json"
+    }

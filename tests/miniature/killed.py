@@ -1,0 +1,94 @@
+"""Run one experiment whole, and the same again under SIGKILL at random moments until it has been hit often enough.
+
+A program of its own, because it forks: ``python killed.py ROOT KILLS`` with this folder's parent on the path.
+Everything is imported once and each attempt is a fork of that, so an attempt costs no start-up. The folder ``whole`` is
+the run that nobody disturbed, ``killed00`` and so on are the others; the last line printed is a JSON summary.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import numpy as np
+import torch
+from hydra import compose, initialize_config_dir
+from miniature import vocalfolds
+from omegaconf import DictConfig
+
+from mtal.launch import register
+from mtal.learning.experiment import run_experiment
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
+
+def child(config: DictConfig, run: Path) -> int:
+    """Fork, run, and leave by the shortest way."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            run_experiment(config, run)
+            code = 0
+        except BaseException:  # noqa: BLE001  nothing may return into the parent's code
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    return pid
+
+
+def ended(pid: int, within_s: float) -> int | None:
+    """Exit status of ``pid``, or ``None`` while it runs."""
+    until = time.monotonic() + within_s
+    while True:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return status
+        if time.monotonic() > until:
+            return None
+        time.sleep(0.002)
+
+
+def attempt(config: DictConfig, run: Path, delay_s: float) -> bool:
+    """Whether the run was killed before it came to its end."""
+    pid = child(config, run)
+    status = ended(pid, delay_s)
+    if status is None:
+        os.kill(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
+    if os.WIFSIGNALED(status):
+        return True
+    if status != 0:
+        raise SystemExit(f"{run} ended with status {status}")
+    return False
+
+
+def main(root: Path, kills: int) -> None:
+    torch.set_num_threads(1)
+    register()
+    data = vocalfolds.write(root / "data")
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        config = compose("config", overrides=[*vocalfolds.OPTIONS, "loop.rounds=2", f"data.root={data}"])
+    config.cache = str(root / "cache_whole")
+    start = time.monotonic()
+    attempt(config, root / "whole", 600)
+    duration_s = time.monotonic() - start
+    generator = np.random.default_rng(0)
+    rounds_at_kill: list[int] = []
+    runs = 0
+    while len(rounds_at_kill) < kills:
+        run = root / f"killed{runs:02d}"
+        config.cache = str(root / f"cache{runs:02d}")  # decoding and encoding are killed as well
+        runs += 1
+        while attempt(config, run, generator.uniform(0, duration_s) if len(rounds_at_kill) < kills else 600):
+            rounds_at_kill.append(len(list(run.glob("rounds/[0-9]*"))))
+    print(json.dumps({"runs": runs, "rounds_at_kill": rounds_at_kill, "seconds": duration_s}))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))
