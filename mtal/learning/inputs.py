@@ -21,6 +21,8 @@ from mtal.progress import track
 
 ModelInput = Tensor | list[Tensor]
 
+_FORMAT = 2  # raised whenever cached levels would lie on disk in another way
+
 
 class Inputs(Protocol):
     """Model inputs of every frame of a data set, by position in its frame index."""
@@ -118,7 +120,7 @@ def _write_levels(encoder: Encoder, frames: FrameArray, folder: Path, device: to
 
 
 def _key(encoder: Encoder, frames: FrameArray) -> str:
-    digest = hashlib.sha256(frames.key.encode())
+    digest = hashlib.sha256(f"{_FORMAT} {frames.key}".encode())
     for name, tensor in sorted(encoder.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())

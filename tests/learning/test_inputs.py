@@ -117,6 +117,12 @@ class TestFeatureInputs:
         assert len(set(names)) == 4
         assert sum(calls) == 4 * 48
 
+    def test_key_changes_with_the_layout_on_disk(self, encoder, frames, features, tmp_path, monkeypatch):
+        """Levels that lie there with their channels elsewhere would be read as other numbers without an error."""
+        monkeypatch.setattr("mtal.learning.inputs._FORMAT", 1)
+        made = FeatureInputs.compute(encoder, frames, tmp_path, CPU)
+        assert made.folder.name != features.folder.name
+
     def test_pickled_by_name(self, features):
         again = pickle.loads(pickle.dumps(features))
         assert len(pickle.dumps(features)) < 1000  # a path, and no feature
