@@ -92,9 +92,7 @@ def scoring(arguments: argparse.Namespace) -> None:
 
 
 def loop(_: argparse.Namespace) -> None:
-    data = REPOSITORY / "data" / "benchmark"
-    fixed = [f"data.root={data}", "data.patients=9", "data.test_patients=2"]
-    subprocess.run([sys.executable, "scripts/make_dataset.py", "--root", str(data), "--patients", "9"], check=True)
+    subprocess.run([sys.executable, "scripts/make_dataset.py"], check=True, cwd=REPOSITORY, stdout=subprocess.DEVNULL)
     table = Table("experiment", "seconds", "peak GiB", title="Six rounds, frozen encoder, 525 frames in the pool")
     for name, options in {"joint BADGE": [], "random": ["acquisition/selector=random"]}.items():
         with tempfile.TemporaryDirectory() as folder:
@@ -103,7 +101,6 @@ def loop(_: argparse.Namespace) -> None:
             command = [
                 sys.executable,
                 "scripts/run.py",
-                *fixed,
                 *options,
                 f"run_root={folder}",
                 f"cache={folder}/cache",

@@ -21,8 +21,8 @@ from mtal.frames.index import FrameIndex
 def load(
     root: str | Path,
     rate_hz: float = 1.0,
-    patients: int = 12,
-    test_patients: int = 4,
+    patients: int = 10,
+    test_patients: int = 3,
     seconds: float = 75.0,
     fps: int = 5,
     size: int = 160,

@@ -49,7 +49,7 @@ class TrainerSettings:
         ValueError: a value is of another type, out of range or no choice.
     """
 
-    steps: int = 120
+    steps: int = 80
     batch_size: int = 16
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
@@ -177,7 +177,9 @@ class MultiTaskModule(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW under a one-cycle schedule."""
         parameters = [p for p in self.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(parameters, self.settings.learning_rate, weight_decay=self.settings.weight_decay)
+        optimizer = torch.optim.AdamW(
+            parameters, self.settings.learning_rate, weight_decay=self.settings.weight_decay, fused=True
+        )
         steps = max(self.settings.steps, 3)  # a single step would be the end of the cycle, where the rate is 0
         warm_up = max(0.2, 2 / steps)  # and a warm-up of a single step divides by zero
         schedule = torch.optim.lr_scheduler.OneCycleLR(

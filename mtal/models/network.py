@@ -34,8 +34,8 @@ class ModelOutput(NamedTuple):
 class MultiTaskModel(nn.Module):
     """Frames → logits of every task, through one shared encoder-decoder.
 
-    Frame heads see the encoder's pooled vector beside the decoder's map averaged and maximised over space, so masks
-    teach the tags as well.
+    Frame heads see the encoder's pooled vector and the peaks of its deep maps (a tool's tip fills few cells) beside the
+    decoder's map averaged and maximised over space, so masks teach the tags as well.
 
     Args:
         encoder: shared encoder.
@@ -66,7 +66,7 @@ class MultiTaskModel(nn.Module):
         for task in tasks:
             classes = len(task.classes)
             if task.support == "frame":
-                heads[task.name] = FrameHead(encoder.dim + 2 * channels, hidden, classes, dropout)
+                heads[task.name] = FrameHead(encoder.dim + encoder.peaks_dim + 2 * channels, hidden, classes, dropout)
             else:
                 heads[task.name] = PixelHead(channels, classes, dropout)
         self.heads = nn.ModuleDict(heads)
@@ -91,7 +91,8 @@ class MultiTaskModel(nn.Module):
             levels = inputs
         shared = self.encoder.pool(levels)  # [N, D]
         decoded = self.decoder(levels)  # [N, channels, h, w]
-        frame = torch.cat([shared, decoded.mean(dim=(2, 3)), decoded.amax(dim=(2, 3))], dim=1)  # [N, D + 2 channels]
+        summaries = [shared, self.encoder.peaks(levels), decoded.mean(dim=(2, 3)), decoded.amax(dim=(2, 3))]
+        frame = torch.cat(summaries, dim=1)  # [N, dim + peaks_dim + 2 channels]
         heads = {
             name: HeadLogits(*head(frame if isinstance(head, FrameHead) else decoded))
             for name, head in self.heads.items()

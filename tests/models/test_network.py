@@ -92,11 +92,13 @@ class ModelAxioms:
                 by_hand += last.bias.view(1, -1, *[1] * (head.logits.ndim - 2))
                 torch.testing.assert_close(head.logits, by_hand, rtol=1e-4, atol=1e-5)
 
-    def test_frame_heads_see_the_shared_vector_beside_the_mean_and_maximum_of_the_map(self, model, images):
+    def test_frame_heads_see_the_shared_vector_and_peaks_beside_the_mean_and_maximum_of_the_map(self, model, images):
         with torch.no_grad():
             output = model(images)
             decoded = output.heads["anatomy"].features.flatten(2)  # the pixel head's dropout is off
-            vector = torch.cat([output.shared, decoded.mean(dim=2), decoded.max(dim=2).values], dim=1)
+            maps = model.encoder(images)[: len(model.encoder.out_channels)]
+            peaks = [deep.flatten(2).max(dim=2).values for deep in maps[-3:]]
+            vector = torch.cat([output.shared, *peaks, decoded.mean(dim=2), decoded.max(dim=2).values], dim=1)
             expected = model.heads["tools"](vector)[0]
         torch.testing.assert_close(output.heads["tools"].logits, expected, rtol=1e-4, atol=1e-5)
 

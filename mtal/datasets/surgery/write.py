@@ -52,7 +52,7 @@ class SurgeryArguments:
         ValueError: a value is out of range.
     """
 
-    patients: int = 12
+    patients: int = 10
     seconds: float = 75.0
     fps: int = 5
     size: int = 160
