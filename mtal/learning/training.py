@@ -37,8 +37,8 @@ class TrainerSettings:
         learning_rate: peak of the one-cycle schedule.
         weight_decay: of AdamW.
         class_balance: ``none``, ``sqrt`` or ``inverse``; see :func:`mtal.tasks.class_balance.class_weights`.
-        mask_stride: learn from every n-th row and column of the masks. The decoder's map has a stride of 2 or 4, so 2
-            costs next to nothing in accuracy and saves a fifth of the training time; evaluation uses whole masks.
+        mask_stride: learn from every n-th row and column of the masks; the decoder's map has a stride of 2 or 4 anyway.
+            Evaluation uses whole masks.
         flip: mirror each frame left to right (labels too) with probability ½.
         restart: ``cold`` trains from the initial weights each round, ``warm`` goes on from the round before.
         accelerator, devices, strategy: as Lightning's Trainer takes them. Several devices train by ``ddp_spawn``, since
@@ -177,9 +177,7 @@ class MultiTaskModule(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW under a one-cycle schedule."""
         parameters = [p for p in self.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(
-            parameters, self.settings.learning_rate, weight_decay=self.settings.weight_decay, fused=True
-        )
+        optimizer = torch.optim.AdamW(parameters, self.settings.learning_rate, weight_decay=self.settings.weight_decay)
         steps = max(self.settings.steps, 3)  # a single step would be the end of the cycle, where the rate is 0
         warm_up = max(0.2, 2 / steps)  # and a warm-up of a single step divides by zero
         schedule = torch.optim.lr_scheduler.OneCycleLR(
