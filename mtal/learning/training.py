@@ -49,7 +49,7 @@ class TrainerSettings:
         ValueError: a value is of another type, out of range or no choice.
     """
 
-    steps: int = 80
+    steps: int = 150
     batch_size: int = 16
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
