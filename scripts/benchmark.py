@@ -94,13 +94,12 @@ def scoring(arguments: argparse.Namespace) -> None:
 def loop(_: argparse.Namespace) -> None:
     subprocess.run([sys.executable, "scripts/make_dataset.py"], check=True, cwd=REPOSITORY, stdout=subprocess.DEVNULL)
     with tempfile.TemporaryDirectory() as folder:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         start = time.perf_counter()
         options = ["trainer.steps=70", f"run_root={folder}", f"cache={folder}/cache"]
         command = [sys.executable, "scripts/run.py", *options]
         subprocess.run(command, check=True, cwd=REPOSITORY, env={**os.environ, "WANDB_MODE": "offline"})
         seconds = time.perf_counter() - start
-    peak = max(before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 2**20
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20  # of the largest process
     table = Table(
         "from start to report, s", "peak memory, GiB", title="Demo: six rounds, frozen encoder, 525 + 225 frames"
     )

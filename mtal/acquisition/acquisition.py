@@ -81,11 +81,6 @@ class Acquisition:
         """What the selector needs of the candidates: any of ``"utility"``, ``"gradient"``, ``"features"``."""
         return self.selector.needs
 
-    @property
-    def needs_head_features(self) -> bool:
-        """The head outputs have to carry the features of their last layer, for a signal or for gradient blocks."""
-        return "gradient" in self.needs or any(signal.needs_features for signal in self.signals.values())
-
     def score(self, outputs: Mapping[str, HeadOutput]) -> dict[Column, Tensor]:
         """Every signal of every head for one batch of n frames: (task, signal) to ``[n]`` float64 on the CPU.
 

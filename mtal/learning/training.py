@@ -17,6 +17,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from mtal.datasets.label_map import IGNORE
 from mtal.learning.inputs import Inputs, ModelInput
 from mtal.learning.training_progress import TrainingProgress
 from mtal.models import MultiTaskModel
@@ -133,7 +134,7 @@ class MultiTaskLoss(nn.Module):
         }
         total = torch.stack([task.weight * losses[task.name] for task in self.tasks])  # [T]
         if self.weighting == "uncertainty":
-            annotated = torch.stack([(targets[t.name] != 255).any() for t in self.tasks])  # [T]
+            annotated = torch.stack([(targets[t.name] != IGNORE).any() for t in self.tasks])  # [T]
             fixed = torch.tensor([t.weight for t in self.tasks], device=total.device)
             total = torch.where(annotated, torch.exp(-self.log_variance) * total + fixed * self.log_variance / 2, 0.0)
         return total.sum(), losses

@@ -219,9 +219,6 @@ class TestJointGradient:
 def test_says_what_it_needs():
     assert acquisition().needs == {"utility"}
     assert acquisition(selector=Random()).needs == frozenset()
-    assert not acquisition().needs_head_features
-    assert acquisition(["length"]).needs_head_features
-    assert acquisition(selector=Badge()).needs_head_features
 
 
 @pytest.mark.parametrize(
