@@ -6,6 +6,7 @@ HeadOutput ► signal ► ScoreTable ► normaliser ► fusion ► utility ► s
 from mtal.acquisition.acquisition import Acquisition
 from mtal.acquisition.fusion import Alternating, Fusion, Max, ReciprocalRank, SingleTask, WeightedMean
 from mtal.acquisition.gradients import GradientBlock, JointGradientEmbedding, gradient_block
+from mtal.acquisition.moments import Moments
 from mtal.acquisition.normalizers import Identity, MinMax, Normalizer, PercentileRank, ZScore, active_columns
 from mtal.acquisition.ranks import average_rank
 from mtal.acquisition.score_table import ScoreTable
@@ -15,7 +16,6 @@ from mtal.acquisition.selectors import (
     Constraint,
     KCenterGreedy,
     MinimumGap,
-    Moments,
     Random,
     Selector,
     TopK,

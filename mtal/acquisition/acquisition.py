@@ -11,10 +11,11 @@ from torch import Tensor
 
 from mtal.acquisition.fusion.base import Fusion
 from mtal.acquisition.gradients import GradientBlock, JointGradientEmbedding
+from mtal.acquisition.moments import Moments
 from mtal.acquisition.normalizers.base import Normalizer, active_columns
 from mtal.acquisition.score_table import NAN_POLICIES, Column, NanPolicy, ScoreTable
 from mtal.acquisition.selectors.base import Candidates, Selector
-from mtal.acquisition.selectors.constraints import Constraint, MinimumGap, Moments
+from mtal.acquisition.selectors.constraints import Constraint, MinimumGap
 from mtal.acquisition.signals.base import Signal
 from mtal.tasks.posterior import HeadOutput
 

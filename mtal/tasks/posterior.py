@@ -24,6 +24,11 @@ class HeadOutput:
         valid: ``[N, S]`` bool, the sites that count. ``None`` means all of them.
         features: ``[N, S, D]`` input h of the linear last layer; ``None`` where no gradient signal is wanted.
         bias: the last layer has a bias, so gradients see h with a 1 appended.
+        grid: (rows, columns) of the sites of a pixel head, row by row, rows · columns = S; ``None`` where the sites
+            have no places.
+        shared_gradient: ``[N, D']`` ∂L/∂z under the head's own answer, z the output of the shared encoder.
+        predicted_loss: ``[N]`` loss that a loss-prediction module expects of the frame.
+        class_weights: ``[C]`` ≥ 0, how much each class counts where an aggregation asks; ``None`` weights all the same.
 
     Raises:
         ValueError: shapes disagree, ``valid`` is not bool, or probabilities are outside [0, 1] or not finite.
@@ -34,6 +39,10 @@ class HeadOutput:
     valid: Tensor | None = None
     features: Tensor | None = None
     bias: bool = True
+    grid: tuple[int, int] | None = None
+    shared_gradient: Tensor | None = None
+    predicted_loss: Tensor | None = None
+    class_weights: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.family not in ("bernoulli", "categorical"):
@@ -47,6 +56,7 @@ class HeadOutput:
             raise ValueError(f"valid must be bool, not {self.valid.dtype}; pass valid.bool()")
         if self.features is not None and (self.features.ndim != 3 or self.features.shape[:2] != n_s):
             raise ValueError(f"features are {list(self.features.shape)} but probs has {list(n_s)} frames and sites")
+        self._check_extras()
         if self.probs.numel():
             low, high = torch.aminmax(self.probs.detach())
             if not (low >= -1e-6 and high <= 1 + 1e-6):  # also false for NaN
@@ -58,3 +68,22 @@ class HeadOutput:
         if self.valid is not None:
             return self.valid
         return torch.ones(self.probs.shape[-3:-1], dtype=torch.bool, device=self.probs.device)
+
+    @property
+    def members(self) -> Tensor | None:
+        """``[K, N, S, C]`` probabilities of each member, ``None`` where there is only one posterior."""
+        return self.probs if self.probs.ndim == 4 else None
+
+    def _check_extras(self) -> None:
+        N, S, C = self.probs.shape[-3:]
+        if self.grid is not None and self.grid[0] * self.grid[1] != S:
+            raise ValueError(f"grid is {self.grid[0]} x {self.grid[1]} but probs has {S} sites")
+        if self.shared_gradient is not None and (self.shared_gradient.ndim != 2 or len(self.shared_gradient) != N):
+            raise ValueError(f"shared_gradient must be [{N}, D], not {list(self.shared_gradient.shape)}")
+        if self.predicted_loss is not None and self.predicted_loss.shape != (N,):
+            raise ValueError(f"predicted_loss must be [{N}], not {list(self.predicted_loss.shape)}")
+        if self.class_weights is not None:
+            if self.class_weights.shape != (C,):
+                raise ValueError(f"class_weights must be [{C}], not {list(self.class_weights.shape)}")
+            if not (self.class_weights.isfinite().all() and (self.class_weights >= 0).all()):
+                raise ValueError(f"class_weights must be finite and 0 or more, not {self.class_weights.tolist()}")

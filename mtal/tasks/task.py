@@ -79,7 +79,10 @@ class Task:
         The sites of a pixel head are the cells of the decoder's map, row by row.
         """
         return HeadOutput(
-            self.family, _sites(self.probs(logits)), features=None if features is None else _sites(features)
+            self.family,
+            _sites(self.probs(logits)),
+            features=None if features is None else _sites(features),
+            grid=(logits.shape[2], logits.shape[3]) if self.support == "pixel" else None,
         )
 
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from mtal.acquisition.gradients import GradientBlock, JointGradientEmbedding
-from mtal.acquisition.selectors import Candidates, Constraint, MinimumGap, Moments, tie_break
+from mtal.acquisition.moments import Moments
+from mtal.acquisition.selectors import Candidates, Constraint, MinimumGap, tie_break
 
 
 def frame_ids(frames):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -15,9 +16,14 @@ class Fusion(ABC):
     Frames with equal rows get equal utilities, so a tie is left to the selector's hash and never goes by file order.
     A head of weight 0 has no say. Only the ratios of the weights matter for the order.
 
+    Attributes:
+        keeps_unit: scores of one unit give a utility of that unit (a mean does, a sum of ranks does not).
+
     Raises:
         ValueError: the shapes disagree, a score is not finite, a weight is negative, or all weights are 0.
     """
+
+    keeps_unit: ClassVar[bool] = False
 
     def __call__(self, scores: Tensor, weights: Tensor | None = None, tasks: Sequence[str] | None = None) -> Tensor:
         """Utility of each frame, ``[N]``.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -17,6 +19,8 @@ class Max(Fusion):
     >>> Max()(torch.tensor([[0.75, 0.0], [0.5, 1.0]]), torch.tensor([1.0, 0.25])).tolist()
     [0.75, 0.5]
     """
+
+    keeps_unit: ClassVar[bool] = True
 
     def fuse(self, scores: Tensor, weights: Tensor, tasks: tuple[str, ...] | None) -> Tensor:
         """Largest weighted score, ``[N]``."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -23,6 +25,8 @@ class SingleTask(Fusion):
     >>> SingleTask("bleeding")(torch.tensor([[1.0, 0.25]]), tasks=("tools", "bleeding")).tolist()
     [0.25]
     """
+
+    keeps_unit: ClassVar[bool] = True
 
     def __init__(self, task: str) -> None:
         self.task = task

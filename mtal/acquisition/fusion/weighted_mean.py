@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor
 
 from mtal.acquisition.fusion.base import Fusion
@@ -16,6 +18,8 @@ class WeightedMean(Fusion):
     >>> WeightedMean()(torch.tensor([[1.0, 0.0], [0.25, 0.5]]), torch.tensor([3.0, 1.0])).tolist()
     [0.75, 0.3125]
     """
+
+    keeps_unit: ClassVar[bool] = True
 
     def fuse(self, scores: Tensor, weights: Tensor, tasks: tuple[str, ...] | None) -> Tensor:
         """Weighted mean, ``[N]``."""

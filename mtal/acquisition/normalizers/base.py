@@ -13,23 +13,75 @@ _ROUNDING = 1e-12
 class Normalizer(ABC):
     """``[N, T]`` to ``[N, T]`` float64, each column by itself, order of the frames kept and ties kept.
 
-    A constant column stays constant.
+    Statistics (ranges, means, ranks) come from the scores themselves, or from ``reference``: those of an earlier round,
+    so that a score means the same in every round. With ``groups`` (videos, say) each group is normalised by the
+    statistics of its own frames. A constant column stays constant.
 
     Raises:
-        ValueError: the scores are not ``[N, T]`` or not finite.
+        ValueError: the scores are not ``[N, T]`` or not finite, or the shapes disagree.
     """
 
-    def __call__(self, values: Tensor) -> Tensor:
-        """Normalised scores, ``[N, T]``."""
-        if values.ndim != 2 or not values.isfinite().all():
-            raise ValueError(f"a normaliser needs finite scores [N, T]; these are {list(values.shape)}, not all finite")
+    def __call__(
+        self,
+        values: Tensor,
+        *,
+        reference: Tensor | None = None,
+        groups: Tensor | None = None,
+        reference_groups: Tensor | None = None,
+        ranges: Tensor | None = None,
+    ) -> Tensor:
+        """Normalised scores, ``[N, T]``.
+
+        Args:
+            values: ``[N, T]`` scores.
+            reference: ``[R, T]`` scores that the statistics are taken from; ``None`` for ``values`` themselves.
+            groups: ``[N]`` integer code of each frame's group; ``None`` for one group.
+            reference_groups: ``[R]``; a group that the reference does not have takes the whole reference.
+            ranges: ``[T, 2]`` smallest and largest possible value of each column, may be infinite.
+        """
+        values = _finite(values, "scores")
+        reference = values if reference is None else _finite(reference, "reference scores")
+        _check_shapes(values, reference, groups, reference_groups, ranges)
         if len(values) == 0:
-            return values.double()
-        return self.normalize(values.double())
+            return values
+        if len(reference) == 0:
+            raise ValueError("a normaliser cannot take its statistics from no frame")
+        if groups is None:
+            return self.normalize(values, reference, ranges)
+        reference_groups = groups if reference is values else reference_groups
+        normalised = torch.empty_like(values)  # [N, T]
+        for group in groups.unique():
+            here = groups == group  # [N]
+            there = torch.zeros(len(reference), dtype=torch.bool)
+            if reference_groups is not None:
+                there = reference_groups == group  # [R]
+            normalised[here] = self.normalize(values[here], reference[there] if there.any() else reference, ranges)
+        return normalised
 
     @abstractmethod
-    def normalize(self, values: Tensor) -> Tensor:
-        """Normalised scores of N ≥ 1 frames, ``[N, T]``."""
+    def normalize(self, values: Tensor, reference: Tensor, ranges: Tensor | None) -> Tensor:
+        """Normalised scores of N ≥ 1 frames by the statistics of R ≥ 1 frames: ``[N, T]``, ``[R, T]`` to ``[N, T]``."""
+
+
+def _finite(values: Tensor, name: str) -> Tensor:
+    if values.ndim != 2 or not values.isfinite().all():
+        raise ValueError(f"a normaliser needs finite {name} [N, T]; these are {list(values.shape)}, not all finite")
+    return values.detach().cpu().double()
+
+
+def _check_shapes(
+    values: Tensor, reference: Tensor, groups: Tensor | None, reference_groups: Tensor | None, ranges: Tensor | None
+) -> None:
+    N, T = values.shape
+    R = len(reference)
+    for name, part, shape in (
+        ("reference", reference, (R, T)),
+        ("groups", groups, (N,)),
+        ("reference_groups", reference_groups, (R,)),
+        ("ranges", ranges, (T, 2)),
+    ):
+        if part is not None and part.shape != shape:
+            raise ValueError(f"{name} must be {list(shape)} for scores {[N, T]}, not {list(part.shape)}")
 
 
 def active_columns(values: Tensor) -> Tensor:

@@ -13,6 +13,6 @@ class Identity(Normalizer):
     Raw scores of different signals must not be added: the one with the largest numbers takes every pick.
     """
 
-    def normalize(self, values: Tensor) -> Tensor:
+    def normalize(self, values: Tensor, reference: Tensor, ranges: Tensor | None) -> Tensor:
         """The same scores, ``[N, T]``."""
         return values.clone()

@@ -17,9 +17,9 @@ class MinMax(Normalizer):
     [0.0, 1.0, 0.5]
     """
 
-    def normalize(self, values: Tensor) -> Tensor:
+    def normalize(self, values: Tensor, reference: Tensor, ranges: Tensor | None) -> Tensor:
         """Scores in [0, 1], ``[N, T]``."""
-        low = values.amin(dim=0)  # [T]
-        spread = values.amax(dim=0) - low  # [T]
-        active = active_columns(values)  # [T]
+        low = reference.amin(dim=0)  # [T]
+        spread = reference.amax(dim=0) - low  # [T]
+        active = active_columns(reference)  # [T]
         return torch.where(active, (values - low) / torch.where(active, spread, 1.0), 0.0)

@@ -18,7 +18,7 @@ class PercentileRank(Normalizer):
     [0.25, 1.0, 0.25]
     """
 
-    def normalize(self, values: Tensor) -> Tensor:
+    def normalize(self, values: Tensor, reference: Tensor, ranges: Tensor | None) -> Tensor:
         """Percentile ranks as fractions, ``[N, T]``."""
         if len(values) == 1:
             return torch.full_like(values, 0.5)

@@ -15,8 +15,8 @@ class ZScore(Normalizer):
     [-1.0, 1.0]
     """
 
-    def normalize(self, values: Tensor) -> Tensor:
+    def normalize(self, values: Tensor, reference: Tensor, ranges: Tensor | None) -> Tensor:
         """Scores with mean 0 and standard deviation 1, ``[N, T]``."""
-        active = active_columns(values)  # [T]
-        std = torch.where(active, values.std(dim=0, correction=0), 1.0)  # [T]
-        return torch.where(active, (values - values.mean(dim=0)) / std, 0.0)
+        active = active_columns(reference)  # [T]
+        std = torch.where(active, reference.std(dim=0, correction=0), 1.0)  # [T]
+        return torch.where(active, (values - reference.mean(dim=0)) / std, 0.0)

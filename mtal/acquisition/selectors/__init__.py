@@ -2,7 +2,7 @@
 
 from mtal.acquisition.selectors.badge import Badge
 from mtal.acquisition.selectors.base import Candidates, Selector
-from mtal.acquisition.selectors.constraints import Constraint, MinimumGap, Moments
+from mtal.acquisition.selectors.constraints import Constraint, MinimumGap
 from mtal.acquisition.selectors.k_center_greedy import KCenterGreedy
 from mtal.acquisition.selectors.random import Random
 from mtal.acquisition.selectors.tie_break import largest, tie_break
@@ -14,7 +14,6 @@ __all__ = [
     "Constraint",
     "KCenterGreedy",
     "MinimumGap",
-    "Moments",
     "Random",
     "Selector",
     "TopK",

@@ -45,7 +45,9 @@ class Badge(Selector):
         self.first = first
         self.needs = frozenset({"gradient", "utility"} if gamma > 0 else {"gradient"})
 
-    def choose(self, candidates: Candidates, generator: np.random.Generator, constraint: Constraint) -> Iterator[int]:
+    def choose(
+        self, candidates: Candidates, budget: int, generator: np.random.Generator, constraint: Constraint
+    ) -> Iterator[int]:
         """Yield k-means++ centres."""
         if candidates.gradient is None:
             raise ValueError("the candidates bring no gradient")

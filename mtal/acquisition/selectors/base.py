@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 
 from mtal.acquisition.gradients import JointGradientEmbedding
+from mtal.acquisition.moments import Moments
 from mtal.acquisition.selectors.constraints import Constraint
+from mtal.tasks.posterior import HeadOutput
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,12 @@ class Candidates:
         gradient: joint gradient embedding of the N frames.
         features: ``[N, D]`` embeddings of the shared encoder.
         labelled_features: ``[M, D]`` embeddings of the labelled frames, ``None`` or M = 0 where none are labelled.
+        posterior: task to coarse posterior of the N frames, ``probs [N, G, C]``, G = 1 for a frame head.
+        members: frame task to the members' posteriors, ``probs [K, N, 1, C]``.
+        fisher: task to factors V ``[N, R, P]`` of each frame's Fisher information, F = Vᵀ V.
+        labelled_fisher: task to the summed Fisher information of the labelled frames, ``[P, P]``.
+        moments: video and time of the N frames.
+        round_number: of the running round, from 1; for schedules that change over rounds.
 
     Raises:
         ValueError: the numbers of frames or of features disagree, or the features are not finite.
@@ -37,12 +45,17 @@ class Candidates:
     gradient: JointGradientEmbedding | None = None
     features: Tensor | None = None
     labelled_features: Tensor | None = None
+    posterior: Mapping[str, HeadOutput] | None = None
+    members: Mapping[str, HeadOutput] | None = None
+    fisher: Mapping[str, Tensor] | None = None
+    labelled_fisher: Mapping[str, Tensor] | None = None
+    moments: Moments | None = None
+    round_number: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("utility", "gradient", "features"):
-            values = getattr(self, name)
-            if values is not None and len(values) != len(self):
-                raise ValueError(f"{name} is of {len(values)} frames but tie_break of {len(self)}")
+        for name, size in self._sizes():
+            if size != len(self):
+                raise ValueError(f"{name} is of {size} frames but tie_break of {len(self)}")
         for name in ("features", "labelled_features"):
             values = getattr(self, name)
             if values is not None and not (values.ndim == 2 and values.isfinite().all()):
@@ -55,6 +68,17 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.tie_break)
 
+    def _sizes(self) -> Iterator[tuple[str, int]]:
+        for name in ("utility", "gradient", "features", "moments"):
+            values = getattr(self, name)
+            if values is not None:
+                yield name, len(values)
+        for name in ("posterior", "members"):
+            for task, head in (getattr(self, name) or {}).items():
+                yield f"{name}.{task}", int(head.probs.shape[-3])
+        for task, factors in (self.fisher or {}).items():
+            yield f"fisher.{task}", len(factors)
+
 
 class Selector(ABC):
     """``budget`` distinct candidates in order of choice, fewer only when no more are left.
@@ -62,7 +86,8 @@ class Selector(ABC):
     The order of the candidates does not matter: ties and draws go by their hashes.
 
     Attributes:
-        needs: which of ``"utility"``, ``"gradient"`` and ``"features"`` the candidates have to bring.
+        needs: which of ``"utility"``, ``"gradient"``, ``"features"``, ``"posterior"``, ``"members"``, ``"fisher"`` and
+            ``"moments"`` the candidates have to bring.
 
     Raises:
         ValueError: the budget is below 1, something needed is missing, a utility is not finite, or the constraint is
@@ -97,15 +122,26 @@ class Selector(ABC):
                 f"the budget is {budget} frames but only {constraint.remaining} are left in the pool: all are picked",
                 stacklevel=2,
             )
-        picks = []
-        for i in islice(self.choose(candidates, generator, constraint), min(budget, constraint.remaining)):
-            constraint.pick(i)
-            picks.append(i)
+        wanted = min(budget, constraint.remaining)
+        picks: list[int] = []
+        if wanted:
+            for i in islice(self.choose(candidates, wanted, generator, constraint), wanted):
+                constraint.pick(i)
+                picks.append(i)
         return torch.tensor(picks, dtype=torch.int64)
 
     @abstractmethod
-    def choose(self, candidates: Candidates, generator: np.random.Generator, constraint: Constraint) -> Iterator[int]:
-        """Yield one allowed position after the other; each is picked from ``constraint`` before the next is asked."""
+    def choose(
+        self, candidates: Candidates, budget: int, generator: np.random.Generator, constraint: Constraint
+    ) -> Iterator[int]:
+        """Yield one allowed position after the other; each is picked from ``constraint`` before the next is asked.
+
+        Args:
+            candidates: the pool.
+            budget: how many will be asked for, 1 or more and not more than remain; the iterator may go on beyond it.
+            generator: the only source of randomness.
+            constraint: what may be picked next.
+        """
 
     def _check(self, candidates: Candidates, budget: int, constraint: Constraint) -> None:
         if budget < 1:

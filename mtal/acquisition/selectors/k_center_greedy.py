@@ -31,10 +31,7 @@ class KCenterGreedy(Selector):
     needs = frozenset({"features"})
 
     def choose(
-        self,
-        candidates: Candidates,
-        generator: np.random.Generator,
-        constraint: Constraint,
+        self, candidates: Candidates, budget: int, generator: np.random.Generator, constraint: Constraint
     ) -> Iterator[int]:
         """Yield the allowed frame farthest from the labelled and picked ones."""
         if candidates.features is None:

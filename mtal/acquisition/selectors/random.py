@@ -20,7 +20,9 @@ class Random(Selector):
     [0, 1, 2, 3, 4]
     """
 
-    def choose(self, candidates: Candidates, generator: np.random.Generator, constraint: Constraint) -> Iterator[int]:
+    def choose(
+        self, candidates: Candidates, budget: int, generator: np.random.Generator, constraint: Constraint
+    ) -> Iterator[int]:
         """Yield the allowed frames in shuffled order."""
         shuffled = generator.permutation(np.argsort(candidates.tie_break, kind="stable"))  # [N]
         while True:

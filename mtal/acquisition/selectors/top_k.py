@@ -23,10 +23,7 @@ class TopK(Selector):
     needs = frozenset({"utility"})
 
     def choose(
-        self,
-        candidates: Candidates,
-        generator: np.random.Generator,
-        constraint: Constraint,
+        self, candidates: Candidates, budget: int, generator: np.random.Generator, constraint: Constraint
     ) -> Iterator[int]:
         """Yield the allowed frame of highest utility."""
         utility = require(candidates.utility, "utility")  # [N]

@@ -1,40 +1,57 @@
-"""What a signal promises: one value per frame of one head, higher = more worth labelling."""
+"""What a signal promises: one value per frame, higher = more worth labelling.
+
+Three kinds, by what they look at: :class:`Signal` one head's output, batch by batch; :class:`JointSignal` all heads'
+outputs at once, batch by batch; :class:`PoolSignal` what the pass over the pool left behind.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from mtal.acquisition.predictive import mean_over_sites, predictive_probs
+from mtal.acquisition.aggregation import (
+    LabelAggregation,
+    MeanOverLabels,
+    MeanOverSites,
+    SiteAggregation,
+)
+from mtal.acquisition.predictive import predictive_probs
+from mtal.acquisition.signals.pool_view import PoolView
 from mtal.tasks.posterior import HeadOutput
 
+SHARED = "shared"
+"""Stands in place of a task in the columns of signals that belong to no single head."""
+
 _ROUNDING = 1e-4  # float32 sums over many pixels stray past the ends of a range by less than this
+_WAYS_OUT = {
+    "features": "ask the model for the input of its last layer",
+    "members": "give probs a leading K: Monte-Carlo dropout passes or ensemble members, K ≥ 2",
+    "shared_gradient": "run the model's shared-gradient pass",
+    "predicted_loss": "train a loss-prediction module (model.loss_prediction=true)",
+    "grid": "give the head's (rows, columns)",
+}
 
 
-class Signal(ABC):
-    """``HeadOutput`` to ``[N]``, one value per frame, checked to be finite and within ``range``.
+class _Scored(ABC):
+    """Values checked to be finite and within ``range``.
 
     Attributes:
         name: name of the column in the score table.
         range: smallest and largest possible value.
-        needs_features: reads ``HeadOutput.features``, so the model has to hand them over.
-
-    Raises:
-        ValueError: a value is not finite or lies outside ``range``.
+        needs: what the signal reads beyond one posterior per frame.
     """
 
     name: ClassVar[str]
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    needs_features: ClassVar[bool] = False
+    needs: ClassVar[frozenset[str]] = frozenset()
 
-    def __call__(self, head: HeadOutput) -> Tensor:
-        """Value of each frame, ``[N]``."""
-        values = self.score(head)  # [N]
+    def _checked(self, values: Tensor) -> Tensor:
         low, high = self.range
-        slack = _ROUNDING * (high - low) if high < float("inf") else 0.0
+        slack = _ROUNDING * (high - low) if high < float("inf") and low > -float("inf") else 0.0
         wrong = ~(values.isfinite() & (values >= low - slack) & (values <= high + slack))  # [N]
         if wrong.any():
             first = int(wrong.nonzero()[0])
@@ -45,33 +62,111 @@ class Signal(ABC):
             )
         return values.clamp(low, high)
 
+    def _check_head(self, head: HeadOutput) -> None:
+        for need in sorted(self.needs & _WAYS_OUT.keys()):
+            if getattr(head, need) is None:
+                raise ValueError(f"signal {self.name} needs HeadOutput.{need}: {_WAYS_OUT[need]}")
+
+
+class Signal(_Scored):
+    """``HeadOutput`` to ``[N]``: reads one head, each frame by itself, so any batching gives the same values.
+
+    Attributes:
+        needs: any of ``"features"``, ``"members"``, ``"shared_gradient"``, ``"predicted_loss"``.
+
+    Raises:
+        ValueError: the head lacks what the signal needs, or a value is not finite or lies outside ``range``.
+    """
+
+    def __call__(self, head: HeadOutput) -> Tensor:
+        """Value of each frame, ``[N]``."""
+        self._check_head(head)
+        return self._checked(self.score(head))
+
     @abstractmethod
     def score(self, head: HeadOutput) -> Tensor:
         """Unchecked value of each frame, ``[N]``."""
 
 
 class SiteSignal(Signal):
-    """|V|⁻¹ Σ_{s ∈ V} u(p_s): an uncertainty u in [0, 1] at each site, averaged over the valid sites V of the frame.
+    """A_s(A_c(u(p_sc))): an uncertainty u in [0, 1] of each label at each site, aggregated to one value per frame.
 
-    Averaging, not summing, keeps a head with 65 536 pixels on the scale of a head with one site. A frame without a
-    valid site gets 0.
+    The default is |V|⁻¹ Σ_{s ∈ V} C⁻¹ Σ_c u(p_sc) over the valid sites V: averaging, not summing, keeps a head with
+    65 536 pixels on the scale of a head with one site. A frame without a valid site gets 0.
+
+    Args:
+        sites: how the valid sites of a pixel head become one value; the mean by default.
+        labels: how the labels of a Bernoulli site become one value; the mean by default.
     """
 
+    def __init__(self, sites: SiteAggregation | None = None, labels: LabelAggregation | None = None) -> None:
+        self.sites = MeanOverSites() if sites is None else sites
+        self.labels = MeanOverLabels() if labels is None else labels
+
     def score(self, head: HeadOutput) -> Tensor:
-        """Mean uncertainty over the valid sites, ``[N]``."""
-        probs = predictive_probs(head)  # [N, S, C]
+        """Aggregated uncertainty, ``[N]``."""
+        probs = head.probs if "members" in self.needs else predictive_probs(head)  # [(K,) N, S, C]
         if head.family == "bernoulli":
-            at_site = self.bernoulli(probs).mean(dim=-1)  # [N, S]
+            at_site = self.labels(self.bernoulli(probs), head)  # [N, S]
         elif probs.shape[-1] == 1:
-            at_site = torch.zeros_like(probs[..., 0])  # [N, S]: with one class there is nothing to be unsure of
+            at_site = torch.zeros_like(probs[..., 0]).reshape(-1, *probs.shape[-3:-1])[0]  # [N, S]: nothing to ask
         else:
             at_site = self.categorical(probs)  # [N, S]
-        return mean_over_sites(at_site, head.mask)  # [N]
+        return self.sites(at_site, head)  # [N]
 
     @abstractmethod
     def bernoulli(self, probs: Tensor) -> Tensor:
-        """Uncertainty of each independent label, ``[N, S, C]`` to ``[N, S, C]`` in [0, 1]."""
+        """Uncertainty of each independent label, ``[N, S, C]`` (or ``[K, N, S, C]``) to ``[N, S, C]`` in [0, 1]."""
 
     @abstractmethod
     def categorical(self, probs: Tensor) -> Tensor:
-        """Uncertainty of one-of-C sites with C ≥ 2, ``[N, S, C]`` to ``[N, S]`` in [0, 1]."""
+        """Uncertainty of one-of-C sites with C ≥ 2, ``[N, S, C]`` (or ``[K, N, S, C]``) to ``[N, S]`` in [0, 1]."""
+
+
+class JointSignal(_Scored):
+    """All heads' outputs to ``[N]``: reads the heads of a frame together; its column is ``("shared", name)``.
+
+    Attributes:
+        needs: as for :class:`Signal`.
+
+    Raises:
+        ValueError: a head lacks what the signal needs, or a value is not finite or lies outside ``range``.
+    """
+
+    def __call__(self, heads: Mapping[str, HeadOutput]) -> Tensor:
+        """Value of each frame, ``[N]``."""
+        if not heads:
+            raise ValueError(f"signal {self.name} needs one head or more")
+        for head in heads.values():
+            self._check_head(head)
+        return self._checked(self.score(heads))
+
+    @abstractmethod
+    def score(self, heads: Mapping[str, HeadOutput]) -> Tensor:
+        """Unchecked value of each frame, ``[N]``."""
+
+
+class PoolSignal(_Scored):
+    """``PoolView`` to ``[N]``: compares frames with each other, with the labelled ones or with earlier rounds.
+
+    Attributes:
+        per_head: one column per head, else a single column ``("shared", name)`` from a view without posteriors.
+        needs: any of ``"features"``, ``"labelled_features"``, ``"posterior"``, ``"labelled_posterior"``, ``"members"``,
+            ``"previous"``, ``"moments"``.
+
+    Raises:
+        ValueError: the view lacks what the signal needs, or a value is not finite or lies outside ``range``.
+    """
+
+    per_head: ClassVar[bool] = True
+
+    def __call__(self, view: PoolView) -> Tensor:
+        """Value of each frame, ``[N]``."""
+        for need in sorted(self.needs):
+            if getattr(view, need) is None:
+                raise ValueError(f"signal {self.name} needs PoolView.{need}")
+        return self._checked(self.score(view))
+
+    @abstractmethod
+    def score(self, view: PoolView) -> Tensor:
+        """Unchecked value of each frame, ``[N]``."""

@@ -42,7 +42,7 @@ class ExpectedGradientLength(Signal):
 
     name: ClassVar[str] = "expected_gradient_length"
     range: ClassVar[tuple[float, float]] = (0.0, math.inf)
-    needs_features: ClassVar[bool] = True
+    needs: ClassVar[frozenset[str]] = frozenset({"features"})
 
     def __init__(self, kind: Kind = "length") -> None:
         if kind not in ("length", "rms"):

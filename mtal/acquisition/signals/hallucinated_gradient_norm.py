@@ -27,7 +27,7 @@ class HallucinatedGradientNorm(Signal):
 
     name: ClassVar[str] = "hallucinated_gradient_norm"
     range: ClassVar[tuple[float, float]] = (0.0, math.inf)
-    needs_features: ClassVar[bool] = True
+    needs: ClassVar[frozenset[str]] = frozenset({"features"})
 
     def score(self, head: HeadOutput) -> Tensor:
         """Gradient norm, ``[N]``."""

@@ -3,7 +3,8 @@ import warnings
 import numpy as np
 import pytest
 
-from mtal.acquisition.selectors import Candidates, Constraint, MinimumGap, Moments, Random, tie_break
+from mtal.acquisition.moments import Moments
+from mtal.acquisition.selectors import Candidates, Constraint, MinimumGap, Random, tie_break
 
 
 def moments(*pairs):
