@@ -15,7 +15,8 @@ from mtal.acquisition.moments import Moments
 from mtal.acquisition.normalizers.base import Normalizer, active_columns
 from mtal.acquisition.score_table import NAN_POLICIES, Column, NanPolicy, ScoreTable
 from mtal.acquisition.selectors.base import Candidates, Selector
-from mtal.acquisition.selectors.constraints import Constraint, MinimumGap
+from mtal.acquisition.selectors.constraints import Constraint, Rule
+from mtal.acquisition.selectors.minimum_gap import MinimumGap
 from mtal.acquisition.signals.base import Signal
 from mtal.tasks.posterior import HeadOutput
 
@@ -155,15 +156,14 @@ class Acquisition:
             ValueError: the budget is below 1, or something needed is missing.
         """
         excluded = None if candidates.utility is None else candidates.utility.isnan().cpu().numpy()  # [N]
-        if self.minimum_gap_s == 0:
-            constraint = Constraint(len(candidates), excluded)
-        elif moments is None:
-            raise ValueError(
-                f"minimum_gap_s is {self.minimum_gap_s:g}: give the moments of the candidates, or set it to 0"
-            )
-        else:
-            constraint = MinimumGap(self.minimum_gap_s, moments, labelled_moments, excluded)
-        return self.selector(candidates, budget, generator, constraint)
+        rules: list[Rule] = []
+        if self.minimum_gap_s > 0:
+            if moments is None:
+                raise ValueError(
+                    f"minimum_gap_s is {self.minimum_gap_s:g}: give the moments of the candidates, or set it to 0"
+                )
+            rules.append(MinimumGap(self.minimum_gap_s, moments, labelled_moments))
+        return self.selector(candidates, budget, generator, Constraint(len(candidates), excluded, rules))
 
     def _fused(self, table: ScoreTable, inactive_tasks: Collection[str]) -> Tensor:
         """Utility of N ≥ 1 frames without NaN, ``[N]``."""

@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 from safetensors.torch import load_file, save_file
 
-from mtal.acquisition import Acquisition, Candidates, MinimumGap, Moments, Random, tie_break
+from mtal.acquisition import Acquisition, Candidates, Constraint, MinimumGap, Moments, Random, tie_break
 from mtal.annotation import Oracle
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.frames.cache import FrameArray
@@ -195,8 +195,8 @@ class Experiment:
         hashes = tie_break(integer_seed(self.seed, number, "ties"), candidates)
         if number == 0:
             with _timed(timings, "select"):
-                gap = MinimumGap(self.acquisition.minimum_gap_s, moments)
-                at = Random()(Candidates(hashes), self._first, generator, gap).numpy()
+                constraint = Constraint(len(candidates), rules=[MinimumGap(self.acquisition.minimum_gap_s, moments)])
+                at = Random()(Candidates(hashes), self._first, generator, constraint).numpy()
             return [candidates[i] for i in at], None
         if not self.acquisition.needs:
             with _timed(timings, "select"):

@@ -6,7 +6,8 @@ import torch
 
 from mtal.acquisition.gradients import GradientBlock, JointGradientEmbedding
 from mtal.acquisition.moments import Moments
-from mtal.acquisition.selectors import Candidates, Constraint, MinimumGap, tie_break
+from mtal.acquisition.selectors import Candidates, Cap, Constraint, CostBudget, MinimumGap, tie_break
+from mtal.tasks.posterior import HeadOutput
 
 
 def frame_ids(frames):
@@ -14,10 +15,43 @@ def frame_ids(frames):
 
 
 def make(utility, left, features, labelled=None, ids=None):
-    """Candidates that bring everything; ``left`` ``[N, C]`` and ``features`` ``[N, D]`` also make the gradients."""
+    """Candidates that bring everything, all of it made of ``left`` ``[N, C]`` and ``features`` ``[N, D]``."""
+    ids = ids if ids is not None else frame_ids(len(utility))
     embedding = JointGradientEmbedding({"tools": GradientBlock(left, features), "anatomy": GradientBlock(left * 2)})
-    hashes = tie_break(0, ids if ids is not None else frame_ids(len(utility)))
-    return Candidates(hashes, utility, embedding, features, labelled)
+    return Candidates(
+        tie_break(0, ids),
+        utility,
+        embedding,
+        features,
+        labelled,
+        posterior={**frame_heads(left, features), "anatomy": pixel_head(left, features)},
+        members=frame_heads(torch.stack([left + step * features[:, :1] for step in (-1, 0, 2)]), features),
+        moments=moments(ids),
+    )
+
+
+def frame_heads(logits, features):
+    """Tools and bleeding (Bernoulli) and phase (categorical) from ``[N, C]`` or ``[K, N, C]``."""
+    logits, h = logits.unsqueeze(-2), features.unsqueeze(-2)  # one site
+    return {
+        "tools": HeadOutput("bernoulli", logits.sigmoid(), features=h, bias=False),
+        "bleeding": HeadOutput("bernoulli", (logits[..., :1] - 1).sigmoid(), features=h, bias=False),
+        "phase": HeadOutput("categorical", (2 * logits).softmax(dim=-1), features=h, bias=False),
+    }
+
+
+def pixel_head(logits, features):
+    """Anatomy on a grid of 2 × 2 cells, from ``[N, C]`` and ``[N, D]``."""
+    cells = features[:, torch.arange(4) % features.shape[1]]  # [N, 4]
+    shifted = logits.unsqueeze(1) + cells.unsqueeze(2) * torch.linspace(-1, 1, logits.shape[1], dtype=logits.dtype)
+    h = features.unsqueeze(1) * torch.linspace(0.5, 2, 4, dtype=features.dtype)[:, None]  # [N, 4, D]
+    return HeadOutput("categorical", shifted.softmax(dim=-1), features=h, bias=False, grid=(2, 2))
+
+
+def moments(ids):
+    """Video and time of ``frame_ids``, one frame a second."""
+    parts = [frame_id.removeprefix("video").split("/") for frame_id in ids]
+    return Moments(np.array([int(video) for video, _ in parts]), np.array([float(frame) for _, frame in parts]))
 
 
 def tensors(frames, seed=0):
@@ -33,10 +67,21 @@ def random_candidates(frames=30, seed=0):
     return make(*tensors(frames, seed))
 
 
+def smallest_gap(picks, moments):
+    """Seconds between the closest two picks of one video."""
+    return min(
+        abs(moments.time_s[i] - moments.time_s[j])
+        for k, i in enumerate(picks)
+        for j in picks[:k]
+        if moments.video[i] == moments.video[j]
+    )
+
+
 class SelectorAxioms:
     selector = None
     spreads = False  # picks duplicates of picked frames last
     seeded = False  # depends on the generator
+    prefix_stable = True  # a smaller budget is the start of a larger one
 
     def picks(self, candidates, budget, seed=0, constraint=None):
         chosen = self.selector(candidates, budget, np.random.default_rng(seed), constraint)
@@ -82,7 +127,8 @@ class SelectorAxioms:
         assert torch.equal(torch.get_rng_state(), state)
 
     def test_smaller_budget_is_the_start_of_a_larger_one(self):
-        assert self.picks(random_candidates(), 20)[:6] == self.picks(random_candidates(), 6)
+        is_start = self.picks(random_candidates(), 20)[:6] == self.picks(random_candidates(), 6)
+        assert is_start == self.prefix_stable
 
     def test_order_of_candidates_does_not_matter(self):
         parts, ids = tensors(30), frame_ids(30)
@@ -117,18 +163,67 @@ class SelectorAxioms:
 
     def test_minimum_gap_is_kept(self):
         # three videos of ten frames a second apart: at 3 s each video has room for four
-        video, time_s = np.arange(30) // 10, np.arange(30) % 10
-        gap = MinimumGap(3.0, Moments(video, time_s))
-        picks = self.picks(random_candidates(), 5, constraint=gap)
-        for k, i in enumerate(picks):
-            assert all(video[i] != video[j] or abs(time_s[i] - time_s[j]) >= 3 for j in picks[:k])
+        candidates = random_candidates()
+        gap = MinimumGap(3.0, candidates.moments)
+        picks = self.picks(candidates, 5, constraint=Constraint(30, rules=[gap]))
+        assert len(picks) == 5
+        assert smallest_gap(picks, candidates.moments) >= 3
 
     def test_minimum_gap_gives_way_to_the_budget(self):
         gap = MinimumGap(100.0, Moments(np.zeros(30), np.arange(30.0)))
         with pytest.warns(UserWarning, match="halved") as caught:
-            picks = self.picks(random_candidates(), 30, constraint=gap)
+            picks = self.picks(random_candidates(), 30, constraint=Constraint(30, rules=[gap]))
         assert sorted(picks) == list(range(30))
         assert len(caught) == 1
+
+    def test_cap_is_kept(self):
+        candidates = random_candidates()
+        cap = Cap(2, candidates.moments.video)
+        picks = self.picks(candidates, 6, constraint=Constraint(30, rules=[cap]))
+        assert np.bincount(candidates.moments.video[picks]).tolist() == [2, 2, 2]
+
+    def test_cap_gives_way_to_the_budget(self):
+        candidates = random_candidates()
+        cap = Cap(2, candidates.moments.video)
+        with pytest.warns(UserWarning, match="raised by one") as caught:
+            picks = self.picks(candidates, 12, constraint=Constraint(30, rules=[cap]))
+        assert np.bincount(candidates.moments.video[picks]).tolist() == [4, 4, 4]
+        assert len(caught) == 1
+
+    def test_cost_budget_ends_the_batch_without_a_warning(self):
+        cost_s = np.random.default_rng(7).uniform(10, 60, 30)
+        picks = self.picks(random_candidates(), 30, constraint=Constraint(30, rules=[CostBudget(200.0, cost_s)]))
+        spent = cost_s[picks].sum()
+        assert len(picks) == len(set(picks)) >= 3
+        assert spent <= 200
+        assert spent + np.delete(cost_s, picks).min() > 200
+
+    def test_cost_budget_that_no_frame_fits_says_so(self):
+        constraint = Constraint(30, rules=[CostBudget(5.0, np.full(30, 8.0))])
+        with pytest.warns(UserWarning, match="the cost budget is 5 s but the cheapest frame left costs 8 s"):
+            assert self.picks(random_candidates(), 30, constraint=constraint) == []
+
+    def test_rules_hold_together(self):
+        candidates = random_candidates()
+        cost_s = np.where(np.arange(30) % 5 == 2, 500.0, 30.0)
+        rules = [
+            MinimumGap(2.0, candidates.moments),
+            Cap(2, candidates.moments.video),
+            CostBudget(170.0, cost_s),
+        ]
+        picks = self.picks(candidates, 6, constraint=Constraint(30, np.arange(30) % 7 == 0, rules))
+        assert len(picks) == 5  # 150 s
+        assert not {i for i in picks if i % 7 == 0 or i % 5 == 2}
+        assert smallest_gap(picks, candidates.moments) >= 2
+        assert np.bincount(candidates.moments.video[picks]).max() <= 2
+
+    def test_gap_and_cap_give_way_to_the_budget_with_one_warning_each(self):
+        candidates = random_candidates()
+        rules = [MinimumGap(6.0, candidates.moments), Cap(1, candidates.moments.video)]
+        with pytest.warns(UserWarning, match=r"gap is halved|cap is raised") as caught:
+            picks = self.picks(candidates, 30, constraint=Constraint(30, rules=rules))
+        assert sorted(picks) == list(range(30))
+        assert sorted("cap" in str(warning.message) for warning in caught) == [False, True]
 
     def test_constraint_of_another_pool_is_refused(self):
         with pytest.raises(ValueError, match="on 29 frames but there are 30"):

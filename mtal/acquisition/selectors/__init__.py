@@ -2,8 +2,11 @@
 
 from mtal.acquisition.selectors.badge import Badge
 from mtal.acquisition.selectors.base import Candidates, Selector
-from mtal.acquisition.selectors.constraints import Constraint, MinimumGap
+from mtal.acquisition.selectors.cap import Cap
+from mtal.acquisition.selectors.constraints import Constraint, Rule
+from mtal.acquisition.selectors.cost_budget import CostBudget
 from mtal.acquisition.selectors.k_center_greedy import KCenterGreedy
+from mtal.acquisition.selectors.minimum_gap import MinimumGap
 from mtal.acquisition.selectors.random import Random
 from mtal.acquisition.selectors.tie_break import largest, tie_break
 from mtal.acquisition.selectors.top_k import TopK
@@ -11,10 +14,13 @@ from mtal.acquisition.selectors.top_k import TopK
 __all__ = [
     "Badge",
     "Candidates",
+    "Cap",
     "Constraint",
+    "CostBudget",
     "KCenterGreedy",
     "MinimumGap",
     "Random",
+    "Rule",
     "Selector",
     "TopK",
     "largest",

@@ -6,7 +6,6 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -107,27 +106,24 @@ class Selector(ABC):
 
         Args:
             candidates: the pool.
-            budget: how many to pick, 1 or more.
+            budget: how many to pick, 1 or more; with a hard rule such as a cost budget, the most to pick.
             generator: the only source of randomness.
             constraint: what may be picked; a fresh one for each call, ``None`` for any frame once.
 
         Warns:
-            UserWarning: fewer frames than the budget are left; all of them are picked.
+            UserWarning: fewer frames than the budget are left, or a hard rule ends the picking before it should.
         """
         if constraint is None:
             constraint = Constraint(len(candidates))
         self._check(candidates, budget, constraint)
-        if budget > constraint.remaining:
-            warnings.warn(
-                f"the budget is {budget} frames but only {constraint.remaining} are left in the pool: all are picked",
-                stacklevel=2,
-            )
         wanted = min(budget, constraint.remaining)
+        chosen = self.choose(candidates, wanted, generator, constraint)
         picks: list[int] = []
-        if wanted:
-            for i in islice(self.choose(candidates, wanted, generator, constraint), wanted):
-                constraint.pick(i)
-                picks.append(i)
+        while len(picks) < wanted and constraint.allowed().any():
+            picks.append(next(chosen))
+            constraint.pick(picks[-1])
+        if len(picks) < budget:
+            _warn_short(budget, len(picks), constraint)
         return torch.tensor(picks, dtype=torch.int64)
 
     @abstractmethod
@@ -160,6 +156,14 @@ class Selector(ABC):
                     f"{int(wrong.sum())} utilities are not finite, the first at position {int(wrong.argmax())}; exclude"
                     f" these frames by the constraint or mend their scores"
                 )
+
+
+def _warn_short(budget: int, picked: int, constraint: Constraint) -> None:
+    short = f"the budget is {budget} frames but only {picked} are"
+    if not constraint.free.any():
+        warnings.warn(f"{short} left in the pool: all are picked", stacklevel=3)
+    for reason in constraint.reasons():
+        warnings.warn(f"{short} picked: {reason}", stacklevel=3)
 
 
 def require(value: Tensor | None, name: str) -> npt.NDArray[np.float64]:

@@ -2,35 +2,87 @@
 
 from __future__ import annotations
 
-import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from mtal.acquisition.moments import Moments
-
 Bools = npt.NDArray[np.bool_]
 
 
+class Rule(ABC):
+    """One condition on the next pick. Keeps track of one call of a selector, so each call needs a fresh one.
+
+    A soft rule gives way to the budget by :meth:`relax`, which must always succeed; a hard rule never does, and ends
+    the picking instead.
+
+    Attributes:
+        hard: never relaxed; what it forbids cannot be picked.
+    """
+
+    hard: bool = False
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of candidates N."""
+
+    @abstractmethod
+    def allowed(self) -> Bools:
+        """``[N]`` bool: what this rule has nothing against. Not to be changed by the caller."""
+
+    @abstractmethod
+    def pick(self, i: int) -> None:
+        """Take note that candidate ``i`` is picked."""
+
+    def relax(self, left: Bools) -> None:
+        """Loosen as little as it takes to allow one of the candidates ``left`` (``[N]`` bool, some true); warn once."""
+        raise NotImplementedError(f"{type(self).__name__} is soft and needs relax(), or hard = True")
+
+    def capacity(self, left: Bools) -> int:
+        """How many of the candidates ``left`` can at most be picked under this rule."""
+        return int((left & self.allowed()).sum())
+
+    def reason(self, left: Bools) -> str | None:
+        """What to tell when this rule ends the picking although ``left`` remain; ``None`` if it is meant to end so."""
+        return f"{type(self).__name__} allows none of the {int(left.sum())} frames that are left"
+
+
 class Constraint:
-    """Every frame at most once. Keeps track of one call of a selector, so each call needs a fresh one.
+    """Every frame at most once, and rules that hold all at the same time. Each call of a selector needs a fresh one.
+
+    When no frame fulfils all rules but frames remain, soft rules give way, the last given first: going from the first
+    rule to the last, each keeps its say among the frames that the rules before it allow, and is relaxed only where it
+    would allow none of those.
 
     Args:
         size: number of candidates N.
         excluded: ``[N]`` bool, frames that must not be picked at all.
+        rules: conditions on N candidates each, the most important first.
 
-    >>> constraint = Constraint(3)
-    >>> constraint.pick(1)
+    Raises:
+        ValueError: ``excluded`` or a rule is of another number of candidates.
+
+    >>> from mtal.acquisition.moments import Moments
+    >>> from mtal.acquisition.selectors import Cap, MinimumGap
+    >>> moments = Moments(np.array([0, 0, 0, 1]), np.array([0.0, 1.0, 2.0, 0.0]))
+    >>> constraint = Constraint(4, rules=[MinimumGap(2.0, moments), Cap(1, moments.video)])
+    >>> constraint.pick(0)
     >>> constraint.allowed().tolist(), constraint.remaining
-    ([True, False, True], 2)
+    ([False, False, False, True], 3)
     """
 
-    def __init__(self, size: int, excluded: Bools | None = None) -> None:
+    def __init__(self, size: int, excluded: Bools | None = None, rules: Sequence[Rule] = ()) -> None:
         self._free = np.ones(size, dtype=bool)
         if excluded is not None:
             if excluded.shape != (size,):
                 raise ValueError(f"excluded must be [{size}], one per candidate, not {list(excluded.shape)}")
             self._free &= ~excluded
+        for rule in rules:
+            if len(rule) != size:
+                raise ValueError(f"{type(rule).__name__} is on {len(rule)} frames but there are {size} candidates")
+        self.rules = tuple(rules)
+        self._allowed: Bools | None = None  # of the next pick, once known and not widened since
 
     def __len__(self) -> int:
         return len(self._free)
@@ -42,95 +94,57 @@ class Constraint:
 
     @property
     def remaining(self) -> int:
-        """How many frames can still be picked."""
-        return int(self._free.sum())
+        """How many frames can at most still be picked: the free ones that the hard rules leave room for."""
+        left = self._pickable()
+        return min([int(left.sum()), *(rule.capacity(left) for rule in self.rules if rule.hard)])
 
-    def allowed(self) -> Bools:
-        """``[N]`` bool, at least one true as long as a frame remains."""
-        return self.free
+    def allowed(self, relax: bool = True) -> Bools:
+        """``[N]`` bool, not to be changed; all false only when no free frame is left that the hard rules allow.
+
+        Args:
+            relax: let soft rules give way where no frame fulfils all of them; ``False`` gives all false then.
+        """
+        if self._allowed is not None:
+            return self._allowed
+        left = self._pickable()
+        for rule in self.rules:
+            if rule.hard:
+                continue
+            kept = left & rule.allowed()
+            if relax and not kept.any() and left.any():
+                rule.relax(left)
+                kept = left & rule.allowed()
+            left = kept
+        left.setflags(write=False)
+        if relax or left.any():
+            self._allowed = left
+        return left
 
     def pick(self, i: int) -> None:
         """Take candidate ``i`` out.
 
         Raises:
-            ValueError: it was picked before or is excluded.
+            ValueError: it was picked before or is excluded, or a hard rule forbids it.
         """
         if not self._free[i]:
             raise ValueError(f"candidate {i} was picked before or is excluded")
+        for rule in self.rules:
+            if rule.hard and not rule.allowed()[i]:
+                raise ValueError(f"candidate {i} is not allowed by {type(rule).__name__}")
         self._free[i] = False
+        self._allowed = None
+        for rule in self.rules:
+            rule.pick(i)
 
+    def reasons(self) -> list[str]:
+        """Why nothing can be picked although frames are left, as far as that is not meant to be so."""
+        told = (rule.reason(self._free) for rule in self.rules if rule.hard and (self._free & ~rule.allowed()).any())
+        return [reason for reason in told if reason is not None]
 
-class MinimumGap(Constraint):
-    """|time − time'| ≥ seconds for frames of one video, against the frames picked in this call and the labelled ones.
-
-    Neighbouring frames of a video look alike, so a second one is worth little. When no frame is far enough from the
-    others but frames remain, the gap is halved until one is, for the rest of the call, and one warning says so: the
-    budget is always met.
-
-    Args:
-        seconds: the gap, 0 or more.
-        candidates: moments of the N candidates.
-        labelled: moments of the labelled frames, with the same video codes.
-        excluded: ``[N]`` bool, frames that must not be picked at all.
-
-    >>> gap = MinimumGap(2.0, Moments(np.zeros(4), np.array([0.0, 1.0, 2.0, 3.0])))
-    >>> gap.pick(0)
-    >>> gap.allowed().tolist()
-    [False, False, True, True]
-    """
-
-    def __init__(
-        self, seconds: float, candidates: Moments, labelled: Moments | None = None, excluded: Bools | None = None
-    ) -> None:
-        super().__init__(len(candidates), excluded)
-        if not 0 <= seconds < float("inf"):
-            raise ValueError(f"the minimum gap must be 0 seconds or more, not {seconds}")
-        self.seconds = float(seconds)
-        self._asked = float(seconds)
-        self._candidates = candidates
-        self._nearest_s = _nearest(candidates, labelled)  # [N], to any picked or labelled frame of the same video
-
-    def allowed(self) -> Bools:
-        """``[N]`` bool; widens the choice by halving the gap where none is left."""
-        if self.remaining and not (self._free & self._far()).any():
-            self._relax()
-        return self._free & self._far()
-
-    def pick(self, i: int) -> None:
-        """Take candidate ``i`` out, and its neighbours in time with it."""
-        super().pick(i)
-        same = self._candidates.video == self._candidates.video[i]  # [N]
-        distance = np.abs(self._candidates.time_s - self._candidates.time_s[i])  # [N]
-        np.minimum(self._nearest_s, np.where(same, distance, np.inf), out=self._nearest_s)
-
-    def _far(self) -> Bools:
-        return self._nearest_s >= self.seconds * (1 - 1e-9)  # frame times such as 0.1·k are rounded
-
-    def _relax(self) -> None:
-        if self.seconds == self._asked:
-            warnings.warn(
-                f"no frame is {self._asked:g} s away from the picked and labelled ones, {self.remaining} remain: the "
-                f"minimum gap is halved as often as needed; sample more sparsely or set a smaller minimum_gap_s",
-                stacklevel=2,
-            )
-        farthest = float(self._nearest_s[self._free].max())
-        while self.seconds > farthest > 0:
-            self.seconds /= 2
-        if farthest == 0:
-            self.seconds = 0.0  # only frames at the very moment of another are left
-
-
-def _nearest(candidates: Moments, labelled: Moments | None) -> npt.NDArray[np.float64]:
-    """Seconds to the nearest labelled frame of the same video, infinite where there is none: ``[N]``."""
-    nearest = np.full(len(candidates), np.inf)
-    if labelled is None:
-        return nearest
-    for video in np.unique(labelled.video):
-        there = np.sort(labelled.time_s[labelled.video == video])
-        mine = candidates.video == video
-        times = candidates.time_s[mine]
-        after = np.searchsorted(there, times)
-        before_s = np.abs(times - there[np.maximum(after - 1, 0)])
-        after_s = np.abs(times - there[np.minimum(after, len(there) - 1)])
-        nearest[mine] = np.minimum(before_s, after_s)
-    return nearest
+    def _pickable(self) -> Bools:
+        """``[N]`` bool: free and allowed by every hard rule."""
+        left = self._free.copy()
+        for rule in self.rules:
+            if rule.hard:
+                left &= rule.allowed()
+        return left

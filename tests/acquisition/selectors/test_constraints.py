@@ -1,14 +1,8 @@
-import warnings
-
 import numpy as np
 import pytest
 
 from mtal.acquisition.moments import Moments
-from mtal.acquisition.selectors import Candidates, Constraint, MinimumGap, Random, tie_break
-
-
-def moments(*pairs):
-    return Moments(np.array([video for video, _ in pairs]), np.array([time for _, time in pairs], dtype=float))
+from mtal.acquisition.selectors import Candidates, Cap, Constraint, CostBudget, MinimumGap, Random, Rule, tie_break
 
 
 def test_every_frame_once():
@@ -26,86 +20,121 @@ def test_mask_of_another_size_is_refused():
         Constraint(3, np.zeros(4, dtype=bool))
 
 
-def test_gap_holds_within_a_video_only():
-    gap = MinimumGap(2.0, moments((0, 0), (0, 1.9), (0, 2.0), (1, 0), (1, 1)))
-    gap.pick(0)
-    assert gap.allowed().tolist() == [False, False, True, True, True]
-    gap.pick(4)
-    assert gap.allowed().tolist() == [False, False, True, False, False]
+class Only(Rule):
+    """Hard: the candidates ``these`` and no other."""
+
+    hard = True
+
+    def __init__(self, size, these):
+        self.mask = np.isin(np.arange(size), these)
+
+    def __len__(self):
+        return len(self.mask)
+
+    def allowed(self):
+        return self.mask
+
+    def pick(self, i):
+        pass
 
 
-def test_gap_holds_against_labelled_frames():
-    gap = MinimumGap(1.0, moments((0, 0), (0, 4.5), (0, 6), (1, 5), (2, 5)), labelled=moments((0, 5), (0, 0.5), (1, 9)))
-    assert gap.allowed().tolist() == [False, False, True, True, True]
+# two videos: 0, 1, 2 s of the first and 0, 5 s of the second
+MOMENTS = Moments(np.array([0, 0, 0, 1, 1]), np.array([0.0, 1.0, 2.0, 0.0, 5.0]))
 
 
-def test_gap_agrees_with_all_pairs():
-    rng = np.random.default_rng(0)
-    candidates = Moments(rng.integers(0, 3, 80), rng.uniform(0, 20, 80))
-    labelled = Moments(rng.integers(0, 4, 12), rng.uniform(0, 20, 12))
-    gap = MinimumGap(0.7, candidates, labelled)
-    taken = list(zip(labelled.video, labelled.time_s, strict=True))
-    picked = []
-    for _ in range(12):
-        expected = [
-            i not in picked and all(v != video or abs(t - time) >= 0.7 for v, t in taken)
-            for i, (video, time) in enumerate(zip(candidates.video, candidates.time_s, strict=True))
-        ]
-        assert gap.allowed().tolist() == expected
-        picked.append(int(np.flatnonzero(expected)[-1]))
-        gap.pick(picked[-1])
-        taken.append((candidates.video[picked[-1]], candidates.time_s[picked[-1]]))
+def test_all_rules_hold_at_once():
+    rules = [MinimumGap(2.0, MOMENTS), Cap(2, MOMENTS.video), Only(5, [0, 1, 2, 4])]
+    constraint = Constraint(5, np.array([True, False, False, False, False]), rules)
+    assert constraint.allowed().tolist() == [False, True, True, False, True]
+    assert constraint.remaining == 3
+    constraint.pick(1)
+    assert constraint.allowed().tolist() == [False, False, False, False, True]
+    assert constraint.remaining == 2  # the gap may give way, Only not
 
 
-def test_rounded_times_are_a_whole_gap_apart():
-    # 0.3 − 0.2 is 0.09999999999999998
-    gap = MinimumGap(0.1, moments((0, 0.2), (0, 0.3)))
-    gap.pick(0)
-    assert gap.allowed().tolist() == [False, True]
+def test_the_last_soft_rule_gives_way_first():
+    """Both are in the way: of the frames far enough from the picked ones, the cap admits none."""
+    gap, cap = MinimumGap(2.0, MOMENTS), Cap(1, MOMENTS.video)
+    constraint = Constraint(5, rules=[gap, cap])
+    constraint.pick(0)
+    constraint.pick(3)
+    with pytest.warns(UserWarning, match="cap is raised") as caught:
+        assert constraint.allowed().tolist() == [False, False, True, False, True]
+    assert (gap.seconds, cap.limit, len(caught)) == (2.0, 2, 1)
 
 
-def test_gap_is_halved_until_a_frame_is_free_and_says_so_once():
-    # after 0, the farthest is 1.5 s away: 8, 4, 2, 1
-    gap = MinimumGap(8.0, moments((0, 0), (0, 0.5), (0, 1.5), (0, 0.75)))
-    gap.pick(0)
-    with pytest.warns(UserWarning, match=r"no frame is 8 s away.*3 remain") as caught:
-        assert gap.allowed().tolist() == [False, False, True, False]
-    assert gap.seconds == 1.0
-    gap.pick(2)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert gap.allowed().tolist() == [False, True, False, True]  # ½ s
-        gap.pick(1)
-        assert gap.allowed().tolist() == [False, False, False, True]  # ¼ s
-    assert gap.seconds == 0.25
-    assert len(caught) == 1
+def test_the_first_soft_rule_gives_way_only_where_it_must():
+    gap, cap = MinimumGap(2.0, MOMENTS), Cap(1, MOMENTS.video)
+    constraint = Constraint(5, rules=[cap, gap])
+    constraint.pick(2)
+    constraint.pick(3)
+    # the cap needs 2 of any video; the gap then still holds for 0 (2 s from 2) and 4 (5 s from 3)
+    with pytest.warns(UserWarning, match="cap is raised"):
+        assert constraint.allowed().tolist() == [True, False, False, False, True]
+    constraint.pick(0)
+    constraint.pick(4)
+    with pytest.warns(UserWarning, match="halved") as caught:
+        assert constraint.allowed().tolist() == [False, True, False, False, False]
+    assert (gap.seconds, cap.limit, len(caught)) == (1.0, 3, 1)
 
 
-def test_frames_at_the_very_same_moment_are_the_last_resort():
-    gap = MinimumGap(1.0, moments((0, 3), (0, 3)), labelled=moments((0, 3)))
+def test_without_relaxing_nothing_is_widened():
+    gap = MinimumGap(10.0, MOMENTS)
+    constraint = Constraint(5, rules=[gap])
+    constraint.pick(0)
+    constraint.pick(3)
+    assert not constraint.allowed(relax=False).any()
+    assert gap.seconds == 10.0
     with pytest.warns(UserWarning, match="halved"):
-        assert gap.allowed().tolist() == [True, True]
-    assert gap.seconds == 0.0
+        assert constraint.allowed().tolist() == [False, False, False, False, True]
 
 
-def test_no_warning_when_the_budget_is_met_just_in_time():
-    """Warnings are errors here: the last pick leaves no frame far enough, but none is asked for."""
-    gap = MinimumGap(1.0, moments((0, 0), (0, 0.5), (1, 0)))
-    picks = Random()(Candidates(tie_break(0, "abc")), 2, np.random.default_rng(0), gap)
-    assert len(picks) == 2
-    assert 2 in picks
+def test_hard_rule_is_never_relaxed():
+    constraint = Constraint(5, rules=[Only(5, [1]), MinimumGap(1.0, MOMENTS)])
+    with pytest.raises(ValueError, match="candidate 2 is not allowed by Only"):
+        constraint.pick(2)
+    constraint.pick(1)
+    assert not constraint.allowed().any()
+    assert constraint.free.sum() == 4
+    assert constraint.remaining == 0
 
 
-def test_zero_gap_allows_everything_once():
-    gap = MinimumGap(0.0, moments((0, 0), (0, 0)))
-    gap.pick(1)
-    assert gap.allowed().tolist() == [True, False]
+def test_hard_rule_that_ends_the_picking_is_named():
+    with pytest.warns(UserWarning, match="4 frames but only 1 are picked: Only allows none of the 2 frames"):
+        picks = Random()(
+            Candidates(tie_break(0, "abc")), 4, np.random.default_rng(0), Constraint(3, rules=[Only(3, [1])])
+        )
+    assert picks.tolist() == [1]
 
 
-@pytest.mark.parametrize("seconds", [-1.0, float("nan"), float("inf")])
-def test_impossible_gap_is_refused(seconds):
-    with pytest.raises(ValueError, match="0 seconds or more"):
-        MinimumGap(seconds, moments((0, 0)))
+def test_only_the_rule_that_stands_in_the_way_is_named():
+    rules = [Only(3, [0, 1, 2]), CostBudget(1.0, np.array([1.0, 1.0, 1.0]))]
+    picks = Random()(Candidates(tie_break(0, "abc")), 3, np.random.default_rng(0), Constraint(3, rules=rules))
+    assert len(picks) == 1  # and no warning, which would be an error
+
+
+def test_allowed_is_not_to_be_changed():
+    with pytest.raises(ValueError, match="read-only"):
+        Constraint(3).allowed()[0] = False
+
+
+def test_allowed_stays_what_it_was_when_it_was_asked():
+    constraint = Constraint(3)
+    before = constraint.allowed()
+    constraint.pick(0)
+    assert before.tolist() == [True, True, True]
+
+
+def test_rule_of_another_size_is_refused():
+    with pytest.raises(ValueError, match="Cap is on 5 frames but there are 4 candidates"):
+        Constraint(4, rules=[Cap(1, MOMENTS.video)])
+
+
+def test_soft_rule_must_say_how_it_gives_way():
+    rule = Only(2, [])
+    rule.hard = False
+    with pytest.raises(NotImplementedError, match="Only is soft and needs relax"):
+        Constraint(2, rules=[rule]).allowed()
 
 
 def test_moments_must_be_whole():
