@@ -198,10 +198,10 @@ class Experiment:
                 constraint = Constraint(len(candidates), rules=[MinimumGap(self.acquisition.minimum_gap_s, moments)])
                 at = Random()(Candidates(hashes), self._first, generator, constraint).numpy()
             return [candidates[i] for i in at], None
-        if not self.acquisition.needs:
+        if not self.acquisition.selector_needs:
             with _timed(timings, "select"):
                 at = self.acquisition.select(
-                    Candidates(hashes), self.loop.batch, generator, moments, labelled_moments
+                    Candidates(hashes, moments=moments), self.loop.batch, generator, labelled_moments
                 ).numpy()
             return [candidates[i] for i in at], None
         with _timed(timings, "score"):
@@ -219,10 +219,10 @@ class Experiment:
                     gradient=self.acquisition.joint_gradient(scores.gradients, silent) if scores.gradients else None,
                     features=torch.from_numpy(scores.shared),
                     labelled_features=self._labelled_features(model, labelled),
+                    moments=moments,
                 ),
                 self.loop.batch,
                 generator,
-                moments,
                 labelled_moments,
             ).numpy()
         table = pd.DataFrame({"frame_id": candidates})
@@ -235,7 +235,7 @@ class Experiment:
         return [candidates[i] for i in at], (scores, utility.numpy(), at)
 
     def _labelled_features(self, model: MultiTaskModel, labelled: list[str]) -> torch.Tensor | None:
-        if "features" not in self.acquisition.needs:
+        if "features" not in self.acquisition.selector_needs:
             return None
         return torch.from_numpy(shared_features(model, self.inputs, self.positions(labelled), self._device))
 

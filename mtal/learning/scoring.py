@@ -87,7 +87,7 @@ def score_pool(
             scores = acquisition.score(heads)
             columns = list(scores)
             collector.add("scores", torch.stack([s.double() for s in scores.values()], dim=1).cpu().numpy())
-            if "gradient" in acquisition.needs:
+            if "gradient" in acquisition.selector_needs:
                 for name, head in heads.items():
                     block = gradient_block(head)
                     factors[name] = None if block.right is None else block.left.shape[1]

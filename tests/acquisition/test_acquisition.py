@@ -1,5 +1,6 @@
 import math
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -175,16 +176,16 @@ class TestNanPolicy:
 
 class TestSelect:
     candidates = Candidates(tie_break(0, frame_ids(4)), utility=torch.tensor([0.9, 0.8, 0.1, 0.5]))
-    moments = Moments(np.array([0, 0, 0, 1]), np.array([0.0, 1.0, 2.0, 0.0]))
+    timed = replace(candidates, moments=Moments(np.array([0, 0, 0, 1]), np.array([0.0, 1.0, 2.0, 0.0])))
 
     def test_minimum_gap_between_picks(self):
         chooser = acquisition(minimum_gap_s=2.0)
-        assert chooser.select(self.candidates, 3, np.random.default_rng(0), self.moments).tolist() == [0, 3, 2]
+        assert chooser.select(self.timed, 3, np.random.default_rng(0)).tolist() == [0, 3, 2]
 
     def test_minimum_gap_to_labelled_frames(self):
         chooser = acquisition(minimum_gap_s=1.5)
         labelled = Moments(np.array([0]), np.array([0.25]))
-        picks = chooser.select(self.candidates, 2, np.random.default_rng(0), self.moments, labelled)
+        picks = chooser.select(self.timed, 2, np.random.default_rng(0), labelled)
         assert picks.tolist() == [3, 2]
 
     def test_minimum_gap_without_moments_is_refused(self):
@@ -193,7 +194,7 @@ class TestSelect:
 
     def test_calls_do_not_remember_each_other(self):
         chooser = acquisition(minimum_gap_s=2.0)
-        first, second = (chooser.select(self.candidates, 2, np.random.default_rng(0), self.moments) for _ in range(2))
+        first, second = (chooser.select(self.timed, 2, np.random.default_rng(0)) for _ in range(2))
         assert torch.equal(first, second)
 
 
@@ -217,8 +218,8 @@ class TestJointGradient:
 
 
 def test_says_what_it_needs():
-    assert acquisition().needs == {"utility"}
-    assert acquisition(selector=Random()).needs == frozenset()
+    assert acquisition().selector_needs == {"utility"}
+    assert acquisition(selector=Random()).selector_needs == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -228,7 +229,7 @@ def test_says_what_it_needs():
         ({"signal_weights": {"entropy": -1.0}}, "signal_weights.entropy must be 0 or more"),
         ({"head_weights": {"tools": math.nan}}, "head_weights.tools must be 0 or more"),
         ({"minimum_gap_s": -1.0}, "minimum_gap_s must be 0 seconds or more"),
-        ({"nan_policy": "ignore"}, "'ignore'; policies are raise, drop_frame, neutral"),
+        ({"nan_policy": "ignore"}, "'ignore'; choices are raise, drop_frame, neutral"),
     ],
 )
 def test_impossible_options_are_refused(options, match):

@@ -1,0 +1,47 @@
+"""Warnings about scores and heads that have no say in a round."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection
+
+from torch import Tensor
+
+from mtal.acquisition.score_table import NanPolicy, ScoreTable
+
+
+def warn_unlabelled(inactive_tasks: Collection[str]) -> None:
+    """Name the heads that have no label so far."""
+    if inactive_tasks:
+        warnings.warn(
+            f"{', '.join(sorted(inactive_tasks))}: no label so far, so no say in this round; the weight is shared "
+            f"among the other heads",
+            stacklevel=3,
+        )
+
+
+def warn_missing(table: ScoreTable, policy: NanPolicy) -> None:
+    """Name the columns that hold NaN, and what is done with these frames."""
+    missing = table.values.isnan()  # [N, T]
+    if missing.any():
+        names = [
+            f"{task}/{signal}" for (task, signal), some in zip(table.columns, missing.any(dim=0), strict=True) if some
+        ]
+        what = "left out" if policy == "drop_frame" else "given the median of the column"
+        frames = int(missing.any(dim=1).sum())
+        warnings.warn(f"NaN in {', '.join(names)}: {frames} of {len(table)} frames are {what}", stacklevel=3)
+
+
+def warn_constant(table: ScoreTable, active: Tensor, inactive_tasks: Collection[str]) -> None:
+    """Name the columns that tell no frames apart."""
+    constant = [
+        f"{task}/{signal}"
+        for (task, signal), some in zip(table.columns, active.tolist(), strict=True)
+        if not some and task not in inactive_tasks
+    ]
+    if constant:
+        warnings.warn(
+            f"{', '.join(constant)}: the same score on all {len(table)} frames, so no say in this round; the weight is "
+            f"shared among the others",
+            stacklevel=3,
+        )
