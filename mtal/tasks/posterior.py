@@ -6,6 +6,7 @@ Letters: K members, N frames, S sites per frame (1 for a frame-level head), C cl
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -71,8 +72,26 @@ class HeadOutput:
 
     @property
     def members(self) -> Tensor | None:
-        """``[K, N, S, C]`` probabilities of each member, ``None`` where there is only one posterior."""
-        return self.probs if self.probs.ndim == 4 else None
+        """``[K, N, S, C]`` probabilities of each member, ``None`` where there is only one posterior.
+
+        Half precision is widened to float32, and rounding outside [0, 1] is cut off.
+        """
+        return self._within_bounds if self.probs.ndim == 4 else None
+
+    @cached_property
+    def predictive(self) -> Tensor:
+        """Mean over members p = K⁻¹ Σₖ pₖ, ``[N, S, C]``: of probabilities and never of logits; widened as they are."""
+        return mean_over_members(self._within_bounds) if self.probs.ndim == 4 else self._within_bounds
+
+    @cached_property
+    def likeliest(self) -> Tensor:
+        """argmax_c of the predictive distribution, ``[N, S]`` int64; the lowest number among equals."""
+        return likeliest_class(self.predictive)
+
+    @cached_property
+    def _within_bounds(self) -> Tensor:
+        probs = self.probs.detach()
+        return (probs if probs.dtype in (torch.float32, torch.float64) else probs.float()).clamp(0.0, 1.0)
 
     def _check_extras(self) -> None:
         N, S, C = self.probs.shape[-3:]
@@ -87,3 +106,25 @@ class HeadOutput:
                 raise ValueError(f"class_weights must be [{C}], not {list(self.class_weights.shape)}")
             if not (self.class_weights.isfinite().all() and (self.class_weights >= 0).all()):
                 raise ValueError(f"class_weights must be finite and 0 or more, not {self.class_weights.tolist()}")
+
+
+def mean_over_members(values: Tensor) -> Tensor:
+    """K⁻¹ Σₖ vₖ, ``[K, …]`` to ``[…]``; ``mean`` takes ten times as long where sites lie closer than classes."""
+    total = values[0].clone()
+    for v in values[1:]:
+        total += v
+    return total / len(values)
+
+
+def likeliest_class(probs: Tensor) -> Tensor:
+    """argmax_c p_c with the lowest number among equals on every device, ``[…, C]`` to ``[…]`` int64.
+
+    A pixel head leaves the classes of a site far apart in memory, where ``argmax`` takes thirty times as long.
+
+    >>> likeliest_class(torch.tensor([[0.2, 0.4, 0.4], [0.9, 0.1, 0.0]])).tolist()
+    [1, 0]
+    """
+    C = probs.shape[-1]
+    places = torch.arange(C, 0, -1, dtype=torch.int16, device=probs.device)  # [C]: the first class has the largest
+    largest = probs == probs.amax(dim=-1, keepdim=True)  # […, C]
+    return C - (largest * places).amax(dim=-1).long()  # […]

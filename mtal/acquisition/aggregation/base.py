@@ -1,9 +1,13 @@
-"""What an aggregation promises: values in a range stay in it, and sites that do not count have no say."""
+"""What an aggregation promises: values in a range stay in it, and sites that do not count have no say.
+
+Letters: N frames, S sites per frame, C classes, G groups of sites.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor
 
 from mtal.tasks.posterior import HeadOutput
@@ -17,7 +21,7 @@ class SiteAggregation(ABC):
     """
 
     def __call__(self, values: Tensor, head: HeadOutput) -> Tensor:
-        """Value of each frame, ``[N]``.
+        """Value of each frame, ``[N]``, of the same dtype as ``values``.
 
         Args:
             values: ``[N, S]``, one per site; what stands at invalid sites is not looked at.
@@ -25,7 +29,10 @@ class SiteAggregation(ABC):
         """
         mask = head.mask  # [N, S]
         values = values.where(mask, 0.0)
-        return values[:, 0] if values.shape[1] == 1 else self.aggregate(values, mask, head)
+        if values.shape[1] == 1:
+            return values[:, 0]
+        wide = values if values.dtype in (torch.float32, torch.float64) else values.float()  # sums in half overflow
+        return self.aggregate(wide, mask, head).to(values.dtype)
 
     @abstractmethod
     def aggregate(self, values: Tensor, mask: Tensor, head: HeadOutput) -> Tensor:
@@ -38,3 +45,9 @@ class LabelAggregation(ABC):
     @abstractmethod
     def __call__(self, values: Tensor, head: HeadOutput) -> Tensor:
         """Value of each site, ``[N, S]``."""
+
+
+def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
+    """Σ_s v_s ω_s / Σ_s ω_s, 0 where no weight is above 0: ``[N, S]`` and ``[N, S]`` ≥ 0 to ``[N]``."""
+    total = weights.sum(dim=1)  # [N]
+    return (values * weights).sum(dim=1) / total.where(total > 0, 1.0)  # [N]

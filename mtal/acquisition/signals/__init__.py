@@ -1,18 +1,46 @@
 """Signals: how much a head would learn from a frame, one value per frame."""
 
-from mtal.acquisition.signals.base import Signal, SiteSignal
+from mtal.acquisition.signals.bald import Bald
+from mtal.acquisition.signals.base import SHARED, JointSignal, PoolSignal, Signal, SiteSignal
+from mtal.acquisition.signals.cross_task_inconsistency import CrossTaskInconsistency
+from mtal.acquisition.signals.disagreement import Disagreement
 from mtal.acquisition.signals.entropy import Entropy
 from mtal.acquisition.signals.expected_gradient_length import ExpectedGradientLength
+from mtal.acquisition.signals.gradient_agreement import GradientAgreement
 from mtal.acquisition.signals.hallucinated_gradient_norm import HallucinatedGradientNorm
+from mtal.acquisition.signals.joint_gradient_norm import JointGradientNorm
+from mtal.acquisition.signals.learning_loss import LearningLoss
 from mtal.acquisition.signals.least_confidence import LeastConfidence
 from mtal.acquisition.signals.margin import Margin
+from mtal.acquisition.signals.mean_std import MeanStd
+from mtal.acquisition.signals.predictive_entropy import PredictiveEntropy
+from mtal.acquisition.signals.relations import Relation, relations_by_name
+from mtal.acquisition.signals.shared_gradient_norm import SharedGradientNorm
+from mtal.acquisition.signals.variance import Variance
+from mtal.acquisition.signals.variation_ratio import VariationRatio
 
 __all__ = [
+    "SHARED",
+    "Bald",
+    "CrossTaskInconsistency",
+    "Disagreement",
     "Entropy",
     "ExpectedGradientLength",
+    "GradientAgreement",
     "HallucinatedGradientNorm",
+    "JointGradientNorm",
+    "JointSignal",
+    "LearningLoss",
     "LeastConfidence",
     "Margin",
+    "MeanStd",
+    "PoolSignal",
+    "PredictiveEntropy",
+    "Relation",
+    "SharedGradientNorm",
     "Signal",
     "SiteSignal",
+    "Variance",
+    "VariationRatio",
+    "relations_by_name",
 ]

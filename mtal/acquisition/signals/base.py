@@ -66,6 +66,8 @@ class _Scored(ABC):
         for need in sorted(self.needs & _WAYS_OUT.keys()):
             if getattr(head, need) is None:
                 raise ValueError(f"signal {self.name} needs HeadOutput.{need}: {_WAYS_OUT[need]}")
+        if "members" in self.needs and len(head.probs) < 2:
+            raise ValueError(f"signal {self.name} compares members, but there is only one: {_WAYS_OUT['members']}")
 
 
 class Signal(_Scored):
@@ -105,11 +107,13 @@ class SiteSignal(Signal):
 
     def score(self, head: HeadOutput) -> Tensor:
         """Aggregated uncertainty, ``[N]``."""
-        probs = head.probs if "members" in self.needs else predictive_probs(head)  # [(K,) N, S, C]
+        probs = head.members if "members" in self.needs else None  # [K, N, S, C]
+        if probs is None:
+            probs = predictive_probs(head)  # [N, S, C]
         if head.family == "bernoulli":
             at_site = self.labels(self.bernoulli(probs), head)  # [N, S]
         elif probs.shape[-1] == 1:
-            at_site = torch.zeros_like(probs[..., 0]).reshape(-1, *probs.shape[-3:-1])[0]  # [N, S]: nothing to ask
+            at_site = torch.zeros_like(predictive_probs(head)[..., 0])  # [N, S]: nothing to ask
         else:
             at_site = self.categorical(probs)  # [N, S]
         return self.sites(at_site, head)  # [N]
