@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
-from scipy.stats import rankdata
 from torch import Tensor
 
 
 def average_rank(values: Tensor, *, descending: bool = False) -> Tensor:
     """Rank of each value in its column from 1 to N, ties sharing their average rank: ``[N, T]`` to ``[N, T]``.
+
+    One sort per column, N log N.
 
     Args:
         values: ``[N, T]``; NaN keeps NaN and is not counted.
@@ -17,8 +19,41 @@ def average_rank(values: Tensor, *, descending: bool = False) -> Tensor:
     >>> average_rank(torch.tensor([[0.2], [0.9], [0.2]])).flatten().tolist()
     [1.5, 3.0, 1.5]
     """
-    array = values.detach().cpu().double().numpy()
-    if array.size == 0:
+    if values.numel() == 0:
         return values.double()
-    ranks = rankdata(-array if descending else array, method="average", axis=0, nan_policy="omit")
-    return torch.as_tensor(ranks, dtype=torch.float64, device=values.device)
+    columns = _columns(-values if descending else values)  # [T, N]
+    ranks = np.empty_like(columns)  # [T, N]
+    for column, rank in zip(columns, ranks, strict=True):
+        order = column.argsort()  # [N], NaN last
+        ordered = column[order]  # [N]
+        starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])  # of the runs of ties
+        lengths = np.diff(starts, append=len(ordered))
+        rank[order] = np.repeat(starts + (lengths + 1) / 2, lengths)
+    ranks[np.isnan(columns)] = np.nan
+    return torch.from_numpy(np.ascontiguousarray(ranks.T)).to(values.device)  # [N, T]
+
+
+def rank_among(values: Tensor, reference: Tensor) -> Tensor:
+    """Rank that each value takes among the reference's: ``[N, T]`` and ``[R, T]`` without NaN to ``[N, T]`` in [1, R].
+
+    A value that the reference has gets the average rank of its equals there, so ``rank_among(v, v)`` is
+    ``average_rank(v)``. A value between two neighbours of ranks i and i + 1 gets i + ½; one beyond the ends gets the
+    rank of the end.
+
+    >>> rank_among(torch.tensor([[0.0], [0.2], [0.5], [2.0]]), torch.tensor([[0.2], [0.9], [0.2]])).flatten().tolist()
+    [1.0, 1.5, 2.5, 3.0]
+    """
+    columns, references = _columns(values), np.sort(_columns(reference), axis=1)  # [T, N], [T, R]
+    ranks = np.empty_like(columns)  # [T, N]
+    for column, known, rank in zip(columns, references, ranks, strict=True):
+        order = column.argsort()  # [N]; a binary search in order stays in the cache
+        below = known.searchsorted(column[order], side="left")  # [N]
+        up_to = known.searchsorted(column[order], side="right")  # [N]
+        rank[order] = (below + up_to + 1) / 2
+    ranks = ranks.clip(1, references.shape[1])
+    return torch.from_numpy(np.ascontiguousarray(ranks.T)).to(values.device)  # [N, T]
+
+
+def _columns(values: Tensor) -> np.ndarray:
+    """``[N, T]`` to ``[T, N]`` float64, each column in one piece."""
+    return np.ascontiguousarray(values.detach().cpu().double().numpy().T)

@@ -48,25 +48,33 @@ class Normalizer(ABC):
             raise ValueError("a normaliser cannot take its statistics from no frame")
         if groups is None:
             return self.normalize(values, reference, ranges)
-        reference_groups = groups if reference is values else reference_groups
+        members = {} if reference_groups is None else _positions(reference_groups)
         normalised = torch.empty_like(values)  # [N, T]
-        for group in groups.unique():
-            here = groups == group  # [N]
-            there = torch.zeros(len(reference), dtype=torch.bool)
-            if reference_groups is not None:
-                there = reference_groups == group  # [R]
-            normalised[here] = self.normalize(values[here], reference[there] if there.any() else reference, ranges)
+        for group, here in _positions(groups).items():
+            own = values[here]  # [n, T]
+            known = reference[members[group]] if group in members else reference  # [r, T]
+            normalised[here] = self.normalize(own, own if reference is values else known, ranges)
         return normalised
 
     @abstractmethod
     def normalize(self, values: Tensor, reference: Tensor, ranges: Tensor | None) -> Tensor:
-        """Normalised scores of N ≥ 1 frames by the statistics of R ≥ 1 frames: ``[N, T]``, ``[R, T]`` to ``[N, T]``."""
+        """Normalised scores of N ≥ 1 frames by the statistics of R ≥ 1 frames: ``[N, T]``, ``[R, T]`` to ``[N, T]``.
+
+        ``reference`` is the same tensor as ``values`` where the scores are normalised by themselves.
+        """
 
 
 def _finite(values: Tensor, name: str) -> Tensor:
     if values.ndim != 2 or not values.isfinite().all():
         raise ValueError(f"a normaliser needs finite {name} [N, T]; these are {list(values.shape)}, not all finite")
     return values.detach().cpu().double()
+
+
+def _positions(groups: Tensor) -> dict[int, Tensor]:
+    """Code of each group to the positions of its members."""
+    order = groups.cpu().argsort(stable=True)  # [N]
+    codes, sizes = groups.cpu()[order].unique_consecutive(return_counts=True)
+    return dict(zip(codes.tolist(), order.split(sizes.tolist()), strict=True))
 
 
 def _check_shapes(
@@ -95,4 +103,9 @@ def active_columns(values: Tensor) -> Tensor:
     if len(values) == 0:
         return torch.zeros(values.shape[1], dtype=torch.bool)
     spread = values.amax(dim=0) - values.amin(dim=0)  # [T]
-    return spread > _ROUNDING * values.abs().amax(dim=0)
+    return exceeds_rounding(spread, values.abs().amax(dim=0))
+
+
+def exceeds_rounding(spread: Tensor, magnitude: Tensor) -> Tensor:
+    """Whether a spread is more than float64 rounding of numbers of that magnitude, elementwise."""
+    return spread > _ROUNDING * magnitude

@@ -1,5 +1,7 @@
 import torch
+from agreement import record
 from axioms.normalizers import NormalizerAxioms, random_scores
+from sklearn.preprocessing import MinMaxScaler
 
 from mtal.acquisition.normalizers import MinMax
 
@@ -15,3 +17,13 @@ class TestMinMax(NormalizerAxioms):
         normalised = MinMax()(random_scores())
         assert normalised.amin(dim=0).tolist() == [0.0] * 3
         assert normalised.amax(dim=0).tolist() == [1.0] * 3
+
+    def test_agrees_with_sklearn(self):
+        scores, reference = random_scores(), random_scores(25, seed=1)
+        scaler = MinMaxScaler().fit(reference.numpy())
+        error = (MinMax()(scores, reference=reference) - torch.from_numpy(scaler.transform(scores.numpy()))).abs().max()
+        record("min-max", "sklearn MinMaxScaler", error)
+        assert error < 1e-12
+
+    def test_constant_column_is_zero(self):
+        assert MinMax()(torch.full((3, 1), 0.4)).flatten().tolist() == [0.0] * 3
