@@ -3,18 +3,22 @@
 from mtal.acquisition.selectors.badge import Badge
 from mtal.acquisition.selectors.base import Candidates, Selector
 from mtal.acquisition.selectors.cap import Cap
+from mtal.acquisition.selectors.clips import Clips
 from mtal.acquisition.selectors.constraints import Constraint, Rule
 from mtal.acquisition.selectors.cost_budget import CostBudget
 from mtal.acquisition.selectors.k_center_greedy import KCenterGreedy
 from mtal.acquisition.selectors.minimum_gap import MinimumGap
 from mtal.acquisition.selectors.random import Random
+from mtal.acquisition.selectors.stochastic import Stochastic
 from mtal.acquisition.selectors.tie_break import largest, tie_break
 from mtal.acquisition.selectors.top_k import TopK
+from mtal.acquisition.selectors.uniform_in_time import UniformInTime
 
 __all__ = [
     "Badge",
     "Candidates",
     "Cap",
+    "Clips",
     "Constraint",
     "CostBudget",
     "KCenterGreedy",
@@ -22,7 +26,9 @@ __all__ = [
     "Random",
     "Rule",
     "Selector",
+    "Stochastic",
     "TopK",
+    "UniformInTime",
     "largest",
     "tie_break",
 ]

@@ -8,12 +8,13 @@ import numpy as np
 
 from mtal.acquisition.selectors.base import Candidates, Selector
 from mtal.acquisition.selectors.constraints import Constraint
+from mtal.acquisition.selectors.tie_break import first_allowed
 
 
 class Random(Selector):
     """Uniform draws without replacement.
 
-    Under a minimum gap each draw is uniform over the frames that are still allowed.
+    Under a constraint each draw is uniform over the frames that are still allowed.
 
     >>> picks = Random()(Candidates(np.arange(5, dtype=np.uint64)), 5, np.random.default_rng(0))
     >>> sorted(picks.tolist())
@@ -26,4 +27,4 @@ class Random(Selector):
         """Yield the allowed frames in shuffled order."""
         shuffled = generator.permutation(np.argsort(candidates.tie_break, kind="stable"))  # [N]
         while True:
-            yield int(shuffled[np.argmax(constraint.allowed()[shuffled])])
+            yield first_allowed(shuffled, constraint.allowed())

@@ -8,6 +8,8 @@ from hashlib import blake2b
 import numpy as np
 import numpy.typing as npt
 
+_BLOCK = 4096  # positions looked at or sorted at once
+
 
 def tie_break(seed: int, frame_ids: Iterable[str]) -> npt.NDArray[np.uint64]:
     """blake2b(seed, frame_id): one number per frame, the same on every machine and for every order of the frames.
@@ -33,7 +35,53 @@ def largest(values: npt.NDArray[np.float64], allowed: npt.NDArray[np.bool_], has
     >>> largest(np.array([2.0, 5.0, 5.0]), np.array([True, True, True]), np.array([7, 9, 8], dtype=np.uint64))
     2
     """
-    positions = np.flatnonzero(allowed)
-    among = values[positions]
-    best = positions[among == among.max()]
+    among = np.where(allowed, values, -np.inf)  # [N]
+    best = np.flatnonzero(allowed & (among == among.max()))
     return int(best[np.argmin(hashes[best])])
+
+
+def first_allowed(order: npt.NDArray[np.intp], allowed: npt.NDArray[np.bool_]) -> int:
+    """The first of the positions ``order`` that is allowed; at least one must be.
+
+    >>> first_allowed(np.array([2, 0, 1]), np.array([True, True, False]))
+    0
+    """
+    for start in range(0, len(order), _BLOCK):
+        hits = allowed[order[start : start + _BLOCK]]
+        if hits.any():
+            return int(order[start + int(hits.argmax())])
+    raise ValueError("none of the positions is allowed")
+
+
+class Ranking:
+    """Positions from the largest value to the smallest, the smallest hash first among equals.
+
+    Only as much is sorted as is asked for, so a batch from a pool of a million costs one pass over it.
+
+    Args:
+        values: ``[N]``; NaN comes last.
+        hashes: ``[N]`` from :func:`tie_break`.
+
+    >>> ranking = Ranking(np.array([2.0, 5.0, 5.0]), np.array([7, 9, 8], dtype=np.uint64))
+    >>> ranking.first(np.array([True, True, False]))
+    1
+    """
+
+    def __init__(self, values: npt.NDArray[np.float64], hashes: npt.NDArray[np.uint64]) -> None:
+        self._values = np.where(np.isnan(values), -np.inf, values)
+        self._hashes = hashes
+        self._sorted = self._top(_BLOCK)
+
+    def first(self, allowed: npt.NDArray[np.bool_]) -> int:
+        """The first allowed position; ``[N]`` bool, at least one true."""
+        while len(self._sorted) < len(self._values) and not allowed[self._sorted].any():
+            self._sorted = self._top(8 * len(self._sorted))
+        return first_allowed(self._sorted, allowed)
+
+    def _top(self, count: int) -> npt.NDArray[np.intp]:
+        """The ``count`` first positions, more where values are equal to the last of them."""
+        size = len(self._values)
+        top = np.arange(size)
+        if count < size:
+            top = np.flatnonzero(self._values >= np.partition(self._values, size - count)[size - count])
+        return top[np.lexsort((self._hashes[top], -self._values[top]))]

@@ -8,7 +8,7 @@ import numpy as np
 
 from mtal.acquisition.selectors.base import Candidates, Selector, require
 from mtal.acquisition.selectors.constraints import Constraint
-from mtal.acquisition.selectors.tie_break import largest
+from mtal.acquisition.selectors.tie_break import Ranking
 
 
 class TopK(Selector):
@@ -26,6 +26,6 @@ class TopK(Selector):
         self, candidates: Candidates, budget: int, generator: np.random.Generator, constraint: Constraint
     ) -> Iterator[int]:
         """Yield the allowed frame of highest utility."""
-        utility = require(candidates.utility, "utility")  # [N]
+        ranking = Ranking(require(candidates.utility, "utility"), candidates.tie_break)
         while True:
-            yield largest(utility, constraint.allowed(), candidates.tie_break)
+            yield ranking.first(constraint.allowed())

@@ -5,6 +5,7 @@ import pytest
 from axioms.selectors import frame_ids
 
 from mtal.acquisition.selectors import largest, tie_break
+from mtal.acquisition.selectors.tie_break import Ranking, first_allowed
 
 
 def test_pinned_value():
@@ -48,3 +49,42 @@ def test_hashes_above_the_signed_range_compare_right():
 @pytest.mark.parametrize("ids", [[], ()])
 def test_no_frames(ids):
     assert tie_break(0, ids).shape == (0,)
+
+
+def test_largest_of_minus_infinity_is_an_allowed_one():
+    hashes = np.array([0, 2, 1], dtype=np.uint64)
+    assert largest(np.full(3, -np.inf), np.array([False, True, True]), hashes) == 2
+
+
+class TestRanking:
+    @pytest.mark.parametrize("distinct", [3, 50, 10**9])
+    def test_is_a_full_sort(self, distinct):
+        """Against sorting all; more than one block, many ties, and taken out one after the other."""
+        rng = np.random.default_rng(distinct)
+        values = rng.integers(0, distinct, 9000).astype(float)
+        hashes = rng.permutation(9000).astype(np.uint64)
+        order = sorted(range(9000), key=lambda i: (-values[i], hashes[i]))
+        allowed = np.ones(9000, dtype=bool)
+        allowed[order[5:5000]] = False
+        ranking = Ranking(values, hashes)
+        for expected in [*order[:5], *order[5000:5020]]:
+            assert ranking.first(allowed) == expected
+            allowed[expected] = False
+
+    def test_nan_comes_last(self):
+        values = np.full(5000, np.nan)
+        values[4321] = -7.0
+        ranking = Ranking(values, np.arange(5000, dtype=np.uint64))
+        allowed = np.ones(5000, dtype=bool)
+        assert ranking.first(allowed) == 4321
+        allowed[4321] = False
+        assert ranking.first(allowed) == 0
+
+
+def test_first_allowed_looks_at_all_blocks():
+    order = np.arange(10_000)[::-1]
+    allowed = np.zeros(10_000, dtype=bool)
+    allowed[[17, 4]] = True
+    assert first_allowed(order, allowed) == 17
+    with pytest.raises(ValueError, match="none of the positions is allowed"):
+        first_allowed(order, np.zeros(10_000, dtype=bool))

@@ -1,0 +1,98 @@
+"""Top-k on noisy scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from mtal.acquisition.ranks import average_rank
+from mtal.acquisition.selectors.base import Candidates, Selector, require
+from mtal.acquisition.selectors.constraints import Bools, Constraint
+from mtal.acquisition.selectors.tie_break import Ranking
+
+Floats = npt.NDArray[np.float64]
+Kind = Literal["power", "softmax", "soft_rank"]
+
+
+class Stochastic(Selector):
+    """Draws without replacement, P(i) ∝ uᵢ^β (power), exp(β·uᵢ) (softmax) or rankᵢ^(−β) (soft_rank).
+
+    Kirsch et al., TMLR 2023. Scores change once the first frames of a batch are labelled, which the noise allows for.
+    Drawn as the top-k of log-weight + Gumbel noise (Kool et al., ICML 2019). Ranks count from 1 at the highest utility,
+    ties share their average rank. Under a constraint each draw is over the frames that are still allowed.
+
+    Args:
+        kind: how weights follow from utilities. With ``"power"`` a frame of utility 0 is drawn only when no other is
+            left, then uniformly.
+        beta: 0 draws uniformly, towards infinity the highest utilities win.
+
+    >>> candidates = Candidates(np.arange(3, dtype=np.uint64), utility=torch.tensor([0.0, 0.9, 0.5]))
+    >>> Stochastic("power", beta=100.0)(candidates, 3, np.random.default_rng(0)).tolist()
+    [1, 2, 0]
+    """
+
+    needs = frozenset({"utility"})
+
+    def __init__(self, kind: Kind = "power", beta: float = 1.0) -> None:
+        if kind not in get_args(Kind):
+            raise ValueError(f"unknown kind {kind!r} of stochastic; kinds are {', '.join(get_args(Kind))}")
+        if not 0 <= beta < float("inf"):
+            raise ValueError(f"beta of stochastic must be 0 or more, not {beta}")
+        self.kind = kind
+        self.beta = beta
+
+    def choose(
+        self, candidates: Candidates, budget: int, generator: np.random.Generator, constraint: Constraint
+    ) -> Iterator[int]:
+        """Yield the allowed frame of the largest noisy log-weight.
+
+        Raises:
+            ValueError: a utility is negative and the kind is power.
+        """
+        utility = require(candidates.utility, "utility")  # [N]
+        noise = gumbel_noise(candidates.tie_break, generator)  # [N]
+        free = constraint.free
+        if self.kind == "power":
+            values = noisy_log(utility, self.beta, noise, free)
+        elif self.kind == "softmax":
+            values = self.beta * utility + noise
+        else:
+            rank = average_rank(torch.from_numpy(utility[free, None]), descending=True)[:, 0].numpy()  # free frames
+            values = noise
+            values[free] -= self.beta * np.log(rank)
+        ranking = Ranking(values, candidates.tie_break)
+        while True:
+            yield ranking.first(constraint.allowed())
+
+
+def gumbel_noise(hashes: npt.NDArray[np.uint64], generator: np.random.Generator) -> Floats:
+    """Gumbel noise, ``[N]``, drawn in the order of the hashes, so that the order of the rows does not matter."""
+    noise = np.empty(len(hashes))
+    noise[np.argsort(hashes, kind="stable")] = generator.gumbel(size=len(hashes))
+    return noise
+
+
+def noisy_log(utility: Floats, beta: float, noise: Floats, free: Bools) -> Floats:
+    """β·log u + noise, ``[N]``; where u is 0, the noise alone but below all others.
+
+    Raises:
+        ValueError: a utility of a free frame is negative.
+    """
+    lowest = float(utility[free].min())
+    if lowest < 0:
+        raise ValueError(
+            f"power weights need utilities of 0 or more, the lowest is {lowest:.3g}; choose a normaliser that maps to "
+            f"[0, 1], such as percentile_rank, or another kind of noise"
+        )
+    if beta == 0:
+        return noise
+    above = free & (utility > 0)
+    values = noise.copy()
+    values[above] += beta * np.log(utility[above])
+    if above.any():
+        values[~above] += values[above].min() - noise.max() - 1
+    return values
