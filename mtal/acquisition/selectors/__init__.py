@@ -3,6 +3,7 @@
 from mtal.acquisition.selectors.badge import Badge
 from mtal.acquisition.selectors.base import Candidates, Selector
 from mtal.acquisition.selectors.cap import Cap
+from mtal.acquisition.selectors.class_stratified import ClassStratified
 from mtal.acquisition.selectors.clips import Clips
 from mtal.acquisition.selectors.constraints import Constraint, Rule
 from mtal.acquisition.selectors.cost_budget import CostBudget
@@ -18,6 +19,7 @@ __all__ = [
     "Badge",
     "Candidates",
     "Cap",
+    "ClassStratified",
     "Clips",
     "Constraint",
     "CostBudget",

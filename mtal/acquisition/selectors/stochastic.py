@@ -56,8 +56,10 @@ class Stochastic(Selector):
         utility = require(candidates.utility, "utility")  # [N]
         noise = gumbel_noise(candidates.tie_break, generator)  # [N]
         free = constraint.free
-        if self.kind == "power":
-            values = noisy_log(utility, self.beta, noise, free)
+        if self.beta == 0:
+            values = noise
+        elif self.kind == "power":
+            values = noisy_log(utility, noise / self.beta, free)
         elif self.kind == "softmax":
             values = self.beta * utility + noise
         else:
@@ -76,8 +78,8 @@ def gumbel_noise(hashes: npt.NDArray[np.uint64], generator: np.random.Generator)
     return noise
 
 
-def noisy_log(utility: Floats, beta: float, noise: Floats, free: Bools) -> Floats:
-    """β·log u + noise, ``[N]``; where u is 0, the noise alone but below all others.
+def noisy_log(utility: Floats, noise: Floats, free: Bools) -> Floats:
+    """Score log u + noise, ``[N]``; where u is 0, the noise alone but below all others.
 
     Raises:
         ValueError: a utility of a free frame is negative.
@@ -88,11 +90,9 @@ def noisy_log(utility: Floats, beta: float, noise: Floats, free: Bools) -> Float
             f"power weights need utilities of 0 or more, the lowest is {lowest:.3g}; choose a normaliser that maps to "
             f"[0, 1], such as percentile_rank, or another kind of noise"
         )
-    if beta == 0:
-        return noise
     above = free & (utility > 0)
     values = noise.copy()
-    values[above] += beta * np.log(utility[above])
+    values[above] += np.log(utility[above])
     if above.any():
         values[~above] += values[above].min() - noise.max() - 1
     return values

@@ -1,0 +1,134 @@
+"""A share of the batch for every class of every head."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from mtal.acquisition.predictive import predictive_probs
+from mtal.acquisition.selectors.base import Candidates, Selector, require
+from mtal.acquisition.selectors.constraints import Bools, Constraint
+from mtal.acquisition.selectors.stochastic import gumbel_noise, noisy_log
+from mtal.acquisition.selectors.tie_break import Ranking
+from mtal.tasks.posterior import HeadOutput
+
+
+class ClassStratified(Selector):
+    """argmax of log uᵢ + γ^(r−1)·Gumbel/β; a share of the picks is taken in turn among the frames of each class.
+
+    After ClaSP PE (Lüth et al., TMLR 2026): two thirds of a batch in equal parts from the frames in which each class is
+    predicted, power noise on all scores, less of it in every round r. There one head segments and scores are entropies
+    of each class; here strata are the classes of all heads, so that a batch holds rare tools, bleeding and small organs
+    at once, and one utility ranks the frames of all strata. Where the paper leaves it open, or this widens it:
+
+    - A frame head's label is predicted where p > ½ (Bernoulli) or where it is the likeliest (categorical); a pixel
+      head's class where that holds for any valid cell.
+    - A frame counts for all its strata. The next pick goes to the stratum with the fewest picks so far, among these to
+      the one with the fewest frames, so equal parts emerge and a short batch serves rare classes first.
+    - For a class that is predicted nowhere, the frame of the largest p is taken.
+    - A class predicted in every frame (background, as a rule) is no stratum, and neither is one without allowed frames.
+    - Picks by stratum and by utility alone alternate so that every start of a batch has the same shares.
+    - The noise decays geometrically.
+
+    Args:
+        stratified: share of the picks that go by strata, 0 to 1.
+        beta: inverse scale of the noise in round 1, above 0.
+        decay: γ, what is left of the noise from one round to the next, above 0 and at most 1.
+
+    >>> tools = HeadOutput("bernoulli", torch.tensor([[[0.9, 0.1]], [[0.8, 0.2]], [[0.7, 0.3]], [[0.1, 0.6]]]))
+    >>> utility = torch.tensor([0.9, 0.8, 0.7, 0.1])
+    >>> candidates = Candidates(
+    ...     np.arange(4, dtype=np.uint64), utility=utility, posterior={"tools": tools}, round_number=99
+    ... )
+    >>> ClassStratified()(candidates, 3, np.random.default_rng(0)).tolist()  # rare class, other class, best of all
+    [3, 0, 1]
+    """
+
+    needs = frozenset({"utility", "posterior"})
+
+    def __init__(self, stratified: float = 2 / 3, beta: float = 1.0, decay: float = 0.5) -> None:
+        if not 0 <= stratified <= 1:
+            raise ValueError(f"stratified of class_stratified must be a share from 0 to 1, not {stratified}")
+        if not 0 < beta < float("inf"):
+            raise ValueError(f"beta of class_stratified must be above 0, not {beta}")
+        if not 0 < decay <= 1:
+            raise ValueError(f"decay of class_stratified must be above 0 and at most 1, not {decay}")
+        self.stratified = stratified
+        self.beta = beta
+        self.decay = decay
+
+    def choose(
+        self, candidates: Candidates, budget: int, generator: np.random.Generator, constraint: Constraint
+    ) -> Iterator[int]:
+        """Yield the best frame of the stratum whose turn it is, or of all."""
+        if candidates.posterior is None:
+            raise ValueError("the candidates bring no posterior")
+        free = constraint.free
+        scale = self.decay ** (candidates.round_number - 1) / self.beta
+        noise = scale * gumbel_noise(candidates.tie_break, generator)  # [N]
+        ranking = Ranking(noisy_log(require(candidates.utility, "utility"), noise, free), candidates.tie_break)
+        strata = _strata(candidates.posterior, free, ranking, candidates.tie_break)
+        picked = 0
+        while True:
+            allowed = constraint.allowed()
+            turn = None
+            if _share(self.stratified, picked + 1) > _share(self.stratified, picked):
+                open_strata = (s for s in sorted(strata, key=_fewest_first) if (s.frames & allowed).any())
+                turn = next(open_strata, None)
+            pick = ranking.first(allowed) if turn is None else turn.ranking.first(turn.frames & allowed)
+            yield pick
+            picked += 1
+            for stratum in strata:
+                stratum.picks += bool(stratum.frames[pick]) if stratum.predicted else stratum is turn
+
+
+@dataclass(eq=False)
+class _Stratum:
+    """Frames ``[N]`` of one class, best first by ``ranking``; all free frames for a class predicted in none of them."""
+
+    frames: Bools
+    ranking: Ranking
+    predicted: int
+    picks: int = 0
+
+
+def _fewest_first(stratum: _Stratum) -> tuple[int, int]:
+    return stratum.picks, stratum.predicted
+
+
+def _share(share: float, picks: int) -> int:
+    """How many of the first ``picks`` go by strata; rounded up, but not because of the rounding of share · picks."""
+    return math.ceil(share * picks - 1e-9)
+
+
+def _strata(
+    posterior: Mapping[str, HeadOutput], free: Bools, ranking: Ranking, hashes: npt.NDArray[np.uint64]
+) -> list[_Stratum]:
+    """One per class of each head, in the order of the heads' names."""
+    strata = []
+    for task in sorted(posterior):
+        shows, probs = _predicted(posterior[task])  # [N, C], [N, C]
+        for c in range(shows.shape[1]):
+            frames = shows[:, c] & free  # [N]
+            count = int(frames.sum())
+            if count == 0:
+                strata.append(_Stratum(free, Ranking(probs[:, c], hashes), 0))
+            elif count < int(free.sum()):
+                strata.append(_Stratum(frames, ranking, count))
+    return strata
+
+
+def _predicted(head: HeadOutput) -> tuple[Bools, npt.NDArray[np.float64]]:
+    """Whether each class is predicted at any valid site, and its largest probability: two of ``[N, C]``."""
+    probs = predictive_probs(head).double().where(head.mask.unsqueeze(-1), 0.0)  # [N, G, C]
+    if head.family == "bernoulli":
+        answer = probs > 0.5  # [N, G, C]
+    else:
+        likeliest = torch.zeros_like(probs).scatter_(-1, probs.max(dim=-1, keepdim=True).indices, 1.0)
+        answer = (likeliest > 0) & head.mask.unsqueeze(-1)  # [N, G, C]
+    return answer.any(dim=1).cpu().numpy(), probs.amax(dim=1).cpu().numpy()
