@@ -30,7 +30,8 @@ class PoolView:
         seed: of whatever is drawn.
 
     Raises:
-        ValueError: the numbers of frames disagree.
+        ValueError: the numbers of frames, features, cells or classes disagree, the features are not finite, or the
+            members lack their leading K.
     """
 
     features: Tensor | None = None
@@ -56,10 +57,8 @@ class PoolView:
         }
         if len(set(sizes.values())) > 1:
             raise ValueError(f"a pool view needs one number of candidates throughout, not {sizes}")
-        if self.labelled_features is not None and self.labelled_posterior is not None:
-            ours, theirs = len(self.labelled_features), self.labelled_posterior.probs.shape[-3]
-            if ours != theirs:
-                raise ValueError(f"there are {ours} labelled features but {theirs} labelled posteriors")
+        self._check_features()
+        self._check_posteriors()
 
     def __len__(self) -> int:
         for part in (self.features, self.moments):
@@ -69,3 +68,36 @@ class PoolView:
             if head is not None:
                 return int(head.probs.shape[-3])
         return 0
+
+    def _check_features(self) -> None:
+        for name in ("features", "labelled_features"):
+            values = getattr(self, name)
+            if values is not None and not (values.ndim == 2 and values.isfinite().all()):
+                raise ValueError(f"{name} must be finite and [frames, D]; they are {list(values.shape)}")
+        if self.features is not None and self.labelled_features is not None:
+            ours, theirs = self.features.shape[1], self.labelled_features.shape[1]
+            if ours != theirs:
+                raise ValueError(f"features have {ours} numbers per frame but labelled_features {theirs}")
+        if self.labelled_features is not None and self.labelled_posterior is not None:
+            ours, theirs = len(self.labelled_features), self.labelled_posterior.probs.shape[-3]
+            if ours != theirs:
+                raise ValueError(f"there are {ours} labelled features but {theirs} labelled posteriors")
+
+    def _check_posteriors(self) -> None:
+        if self.members is not None and self.members.members is None:
+            raise ValueError(f"members must be [K, N, G, C], not {list(self.members.probs.shape)}")
+        heads = {
+            name: (head.family, *head.probs.shape[-2:])
+            for name, head in (
+                ("posterior", self.posterior),
+                ("labelled_posterior", self.labelled_posterior),
+                ("members", self.members),
+            )
+            if head is not None
+        }
+        if len(set(heads.values())) > 1:
+            raise ValueError(f"a pool view is of one head: one family, cells and classes throughout, not {heads}")
+        for i, earlier in enumerate(self.previous or ()):
+            for name, (_, *cells_classes) in heads.items():
+                if list(earlier.shape[1:]) != cells_classes:
+                    raise ValueError(f"previous[{i}] is {list(earlier.shape)} but {name} has {cells_classes} per frame")

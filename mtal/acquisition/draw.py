@@ -1,0 +1,49 @@
+"""Draws of frames that do not depend on the order of the frames.
+
+Letters: N frames, D numbers per frame.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+
+def content_hash(rows: Tensor, seed: int) -> npt.NDArray[np.uint64]:
+    """blake2b(seed, xᵢ) of the float32 numbers of each row of ``[N, D]``: ``[N]``, equal for equal rows.
+
+    The same on every machine and for every order of the rows. Two different rows share a hash with probability 2⁻⁶⁴.
+    """
+    numbers = np.ascontiguousarray((rows.detach().cpu().float() + 0.0).numpy())  # -0 becomes 0
+    return np.array([_number(seed, row.tobytes()) for row in numbers], dtype=np.uint64)
+
+
+def draw(rows: Tensor, size: int, seed: int) -> Tensor:
+    """Positions of ``size`` of the rows of ``[N, D]`` in ascending order, of all of them where N ≤ size: int64.
+
+    Those of the smallest hashes, so the same rows whatever order they come in and none likelier than another. Each copy
+    of a row has a hash of its own: a frame that is there a thousand times is neither drawn whole nor left out whole.
+
+    >>> x = torch.arange(6.0).unsqueeze(1)
+    >>> torch.equal(x[draw(x, 3, seed=0)], x.flip(0)[draw(x.flip(0), 3, seed=0)].flip(0))
+    True
+    """
+    if len(rows) <= size:
+        return torch.arange(len(rows))
+    hashes = content_hash(rows, seed)  # [N]
+    order = np.argsort(hashes, kind="stable")  # [N]: equal rows side by side
+    opens = np.r_[True, np.diff(hashes[order]) != 0]  # [N]: begins a run of equal rows
+    place = np.arange(len(rows))
+    copy = place - np.maximum.accumulate(np.where(opens, place, 0))  # [N]: equal rows before this one
+    own = hashes[order]  # [N]
+    for i in np.flatnonzero(copy):
+        own[i] = _number(seed, own[i].tobytes() + copy[i].tobytes())
+    return torch.from_numpy(np.sort(order[np.argsort(own, kind="stable")[:size]]))
+
+
+def _number(seed: int, content: bytes) -> int:
+    return int.from_bytes(blake2b(f"{seed}\0".encode() + content, digest_size=8).digest(), "big")

@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+import torch
+from agreement import record
+from scipy.spatial.distance import cdist
+from sklearn.neighbors import NearestNeighbors
+
+from mtal.acquisition import neighbours
+from mtal.acquisition.neighbours import distances, nearest
+
+
+def points(frames, features=5, seed=0):
+    return torch.randn(frames, features, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("numbers", [50, 1 << 20])  # in parts of one query, and whole
+def test_is_brute_force_over_all_pairs(monkeypatch, numbers):
+    monkeypatch.setattr(neighbours, "_NUMBERS", numbers)
+    queries, references = points(40), points(60, seed=1) + 3
+    index = nearest(queries, references, 7)
+    brute = cdist(queries, references)
+    assert (index.numpy() == np.argsort(brute, axis=1)[:, :7]).all()
+    error = np.abs(distances(queries, references, index).numpy() - np.sort(brute, axis=1)[:, :7]).max()
+    record("k nearest neighbours", "brute force over all pairs (scipy cdist)", error)
+    assert error < 1e-12
+
+
+def test_excluding_itself_is_scikit_learn_without_a_query():
+    x = points(80)
+    theirs, index = NearestNeighbors(n_neighbors=6).fit(x.numpy()).kneighbors()
+    ours = nearest(x, x, 6, exclude=torch.arange(80))
+    assert (ours.numpy() == index).all()
+    error = np.abs(distances(x, x, ours).numpy() - theirs).max()
+    record("k nearest neighbours", "scikit-learn NearestNeighbors", error)
+    assert error < 1e-12
+
+
+def test_minus_one_excludes_nobody():
+    x = points(10)
+    index = nearest(x, x, 1, exclude=torch.tensor([*range(5), *[-1] * 5])).squeeze(1)
+    assert (index[:5] != torch.arange(5)).all()
+    assert index[5:].tolist() == [5, 6, 7, 8, 9]
+
+
+def test_neighbours_far_from_the_origin_keep_their_order():
+    """About the origin the squared norms of 10¹² would swallow differences of 10⁻⁶."""
+    x = torch.tensor([[1e6], [1e6 + 1e-3], [1e6 + 3e-3]], dtype=torch.float64)
+    assert nearest(x, x, 1, exclude=torch.arange(3)).tolist() == [[1], [0], [1]]
+
+
+def test_duplicates_are_at_exactly_zero():
+    x = points(6).repeat(2, 1)
+    index = nearest(x, x, 1, exclude=torch.arange(12))
+    assert index.squeeze(1).tolist() == [6, 7, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5]
+    assert distances(x, x, index).eq(0).all()
+
+
+@pytest.mark.parametrize(("k", "exclude", "width"), [(9, False, 4), (9, True, 3), (3, True, 3), (2, False, 2)])
+def test_few_references_give_few_neighbours(k, exclude, width):
+    x = points(4)
+    assert nearest(x, x, k, torch.arange(4) if exclude else None).shape == (4, width)
+
+
+def test_no_references_or_no_queries():
+    assert nearest(points(3), points(0), 2).shape == (3, 0)
+    assert nearest(points(1), points(1), 2, exclude=torch.tensor([0])).shape == (1, 0)
+    assert nearest(points(0), points(3), 2).shape == (0, 2)
+    assert distances(points(3), points(0), torch.zeros(3, 0, dtype=torch.int64)).shape == (3, 0)
+
+
+def test_impossible_arguments_are_refused():
+    with pytest.raises(ValueError, match="k must be 1 neighbour or more, not 0"):
+        nearest(points(3), points(3), 0)
+    with pytest.raises(ValueError, match="queries have 5 features but references 4"):
+        nearest(points(3), points(3, 4), 1)
