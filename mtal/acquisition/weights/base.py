@@ -20,11 +20,24 @@ class PastRound:
         labelled: number of labelled frames that the round's model was trained on.
         scores: task to its out-of-fold score in [0, 1]; a task that could not be scored is absent.
         weights: task to the weight it had when the frames of the *next* round were picked; empty for the last one.
+
+    Raises:
+        ValueError: a score lies outside [0, 1] or comes from no labelled frame, or a weight is negative or not finite.
     """
 
     labelled: int
     scores: Mapping[str, float]
     weights: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.labelled < (1 if self.scores else 0):
+            raise ValueError(f"labelled is {self.labelled}; a round with scores has one labelled frame or more")
+        for task, score in self.scores.items():
+            if not 0 <= score <= 1:
+                raise ValueError(f"the score of {task} must lie in [0, 1], not {score}")
+        for task, weight in self.weights.items():
+            if not 0 <= weight < math.inf:
+                raise ValueError(f"the weight of {task} must be 0 or more and finite, not {weight}")
 
 
 @dataclass(frozen=True)
