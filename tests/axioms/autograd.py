@@ -89,3 +89,44 @@ class LinearHead:
             else:
                 label = torch.eye(probs.shape[1], dtype=torch.float64)[probs.argmax(dim=1)]
             yield gradient(self.family, h, self.weight, self.bias, label)
+
+
+class SharedEncoderOutput:
+    """Linear heads on one representation z, and the gradients of their own answers' losses at z by backward passes."""
+
+    def __init__(self, frames=5, features=6, seed=0):
+        generator = torch.Generator().manual_seed(seed)
+
+        def normal(*size):
+            return torch.randn(*size, generator=generator, dtype=torch.float64)
+
+        self.z = normal(frames, features)
+        self.layers = {"tools": normal(3, features), "bleeding": normal(1, features), "phase": normal(4, features)}
+
+    def loss(self, task, z):
+        """Loss of the head's own answer on one frame, z ``[D]``."""
+        logits = self.layers[task] @ z  # [C]
+        if task == "phase":
+            return cross_entropy(logits[None], logits.argmax()[None])
+        return binary_cross_entropy_with_logits(logits, (logits > 0).double(), reduction="sum")
+
+    def gradient(self, weights):
+        """∂ Σ_t w_t L_t/∂z by one backward pass a frame, ``[N, D]``."""
+        rows = []
+        for frame in self.z:
+            z = frame.clone().requires_grad_()
+            sum(w * self.loss(task, z) for task, w in weights.items()).backward()
+            rows.append(z.grad)
+        return torch.stack(rows)
+
+    def heads(self):
+        """The heads' outputs with their own gradients."""
+        from mtal.tasks.posterior import HeadOutput
+
+        outputs = {}
+        for task, layer in self.layers.items():
+            logits = (self.z @ layer.T).unsqueeze(1)  # [N, 1, C]
+            family = "categorical" if task == "phase" else "bernoulli"
+            probs = logits.softmax(dim=-1) if family == "categorical" else logits.sigmoid()
+            outputs[task] = HeadOutput(family, probs, shared_gradient=self.gradient({task: 1.0}))
+        return outputs

@@ -1,5 +1,7 @@
 """Random posteriors of all four kinds of head, in float64, with a linear last layer behind them."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -33,12 +35,27 @@ def random_head(family, sites, frames=6, classes=3, features=2, seed=0, holes=Tr
     return HeadOutput(family, probs, valid=valid, features=h, bias=bias)
 
 
+def random_members(family, sites, members=4, **options):
+    """A head with members that differ at random; the sites that count, and the features, are the first member's."""
+    heads = [random_head(family, sites, **{"seed": seed, **options}) for seed in range(members)]
+    return replace(heads[0], probs=torch.stack([head.probs for head in heads]))
+
+
+def with_gradient(head, size=5, seed=0):
+    """The head with a random shared-representation gradient and a random predicted loss."""
+    generator = torch.Generator().manual_seed(seed)
+    frames = head.probs.shape[-3]
+    return replace(
+        head,
+        shared_gradient=torch.randn(frames, size, generator=generator, dtype=torch.float64),
+        predicted_loss=torch.rand(frames, generator=generator, dtype=torch.float64) + 0.1,
+    )
+
+
 def rows(head, index):
     """The frames ``index`` of a head."""
-    return HeadOutput(
-        head.family,
-        head.probs[..., index, :, :],
-        None if head.valid is None else head.valid[index],
-        None if head.features is None else head.features[index],
-        head.bias,
-    )
+    of_frames = {
+        name: None if getattr(head, name) is None else getattr(head, name)[index]
+        for name in ("valid", "features", "shared_gradient", "predicted_loss")
+    }
+    return replace(head, probs=head.probs[..., index, :, :], **of_frames)
