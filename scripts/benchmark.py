@@ -2,6 +2,7 @@
 
 python scripts/benchmark.py scoring     the scoring pass with all signals against the bare forward pass
 python scripts/benchmark.py loop        a six-round experiment with a frozen encoder on about 500 frames
+python scripts/benchmark.py acquisition every method against the published libraries (requirements-peers.txt)
 """
 
 import argparse
@@ -12,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 
@@ -107,6 +109,13 @@ def loop(_: argparse.Namespace) -> None:
     CONSOLE.print(table)
 
 
+def acquisition(arguments: argparse.Namespace) -> None:
+    os.environ["TQDM_DISABLE"] = "1"  # the peers' progress bars would cost them time
+    peers = import_module("benchmarks.peers")  # needs requirements-peers.txt, unlike all the rest
+    for table in peers.compare(side_by_side, arguments.method):
+        CONSOLE.print(table)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     choices = parser.add_subparsers(required=True)
@@ -117,6 +126,9 @@ def main() -> None:
     one.add_argument("--repeats", type=int, default=5)
     one.set_defaults(run=scoring)
     choices.add_parser("loop").set_defaults(run=loop)
+    three = choices.add_parser("acquisition")
+    three.add_argument("--method", default="", help="only methods whose name contains this")
+    three.set_defaults(run=acquisition)
     arguments = parser.parse_args()
     arguments.run(arguments)
 

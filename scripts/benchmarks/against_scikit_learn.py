@@ -1,0 +1,58 @@
+"""scikit-learn has no active learning, but its k-means++ is that of BADGE once the gradients are written out."""
+
+from __future__ import annotations
+
+import numpy as np
+from benchmarks import ours
+from benchmarks.peers import Arrays, Comparison, Fault, differing_picks
+from sklearn.cluster import kmeans_plusplus
+
+
+class FirstGiven(np.random.RandomState):
+    """Uniform draws of a seed, but the first centre, which scikit-learn chooses uniformly, is given."""
+
+    def __init__(self, seed: int, first: int) -> None:
+        super().__init__(seed)
+        self.first = first
+
+    def choice(self, *_: object, **__: object) -> int:  # type: ignore[override]
+        return self.first
+
+
+class UniformDraws:
+    """Stands in for a NumPy generator, with the draws of the older RandomState that the peers use."""
+
+    def __init__(self, state: np.random.RandomState) -> None:
+        self.state = state
+
+    def random(self, size: int | None = None) -> object:
+        return self.state.random_sample(size)
+
+
+def gradients(arrays: Arrays) -> np.ndarray:
+    """(p − e_argmax) ⊗ h written out, ``[N, C·D]``."""
+    likeliest = arrays.probs.argmax(axis=1)
+    residual = arrays.probs - np.eye(arrays.classes)[likeliest]  # [N, C]
+    return (residual[:, :, None] * arrays.features[:, None, :]).reshape(arrays.frames, -1)
+
+
+def their_badge(arrays: Arrays) -> np.ndarray:
+    whole = gradients(arrays)  # [N, C·D]
+    sq_norm = np.einsum("ij,ij->i", whole, whole)  # [N]
+    state = FirstGiven(arrays.seed, int(sq_norm.argmax()))
+    _, picks = kmeans_plusplus(whole, arrays.budget, x_squared_norms=sq_norm, random_state=state, n_local_trials=1)
+    return picks
+
+
+COMPARISONS = (
+    Comparison(
+        "BADGE",
+        "scikit-learn",
+        "kmeans_plusplus on the written-out gradients",
+        their_badge,
+        lambda arrays: ours.badge(arrays, UniformDraws(np.random.RandomState(arrays.seed))),
+        "picks, by the same uniform draws",
+        differing_picks,
+    ),
+)
+FAULTS: tuple[Fault, ...] = ()

@@ -1,0 +1,212 @@
+"""The same method here and in a published library, on the same arrays: seconds, and whether the answers agree.
+
+Letters: N frames of the pool, M labelled frames, D features, C classes, K members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from rich.table import Table
+from scipy.spatial.distance import pdist
+from scipy.special import softmax
+from threadpoolctl import threadpool_limits
+
+from mtal.tasks.posterior import HeadOutput
+
+Floats = npt.NDArray[np.float64]
+SideBySide = Callable[[dict[str, Callable[[], object]], int], dict[str, float]]
+
+MODULES = ("scikit_learn", "scikit_activeml", "small_text", "baal", "batchbald_redux")
+"""Peers, each with its comparisons in ``benchmarks.against_<peer>``."""
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """What one round hands to every method; all float64, drawn from ``seed``.
+
+    Frames are of C overlapping classes, the posterior is that of a linear layer without bias that knows the class
+    means, and each member is that layer with noise.
+    """
+
+    frames: int = 2000
+    labelled_frames: int = 200
+    width: int = 128
+    classes: int = 10
+    member_count: int = 20
+    budget: int = 50
+    seed: int = 0
+    features: Floats = field(init=False)  # [N, D]
+    labelled: Floats = field(init=False)  # [M, D]
+    probs: Floats = field(init=False)  # [N, C]
+    labelled_probs: Floats = field(init=False)  # [M, C]
+    labels: npt.NDArray[np.int64] = field(init=False)  # [M]
+    weight: Floats = field(init=False)  # [C, D], of the last layer
+    members: Floats = field(init=False)  # [K, N, C]
+
+    def __post_init__(self) -> None:
+        generator = np.random.default_rng(self.seed)
+        N = self.frames
+        means = generator.normal(size=(self.classes, self.width))  # [C, D]
+        classes = generator.integers(0, self.classes, N + self.labelled_frames)  # [N + M]
+        x = 0.6 * means[classes] + generator.normal(size=(len(classes), self.width))  # [N + M, D]
+        weight = 1.5 * means / self.width**0.5  # [C, D]
+        noise = 0.08 * generator.normal(size=(self.member_count, *weight.shape))  # [K, C, D]
+        probs = softmax(x @ weight.T, axis=1)  # [N + M, C]
+        values = {
+            "features": x[:N],
+            "labelled": x[N:],
+            "probs": probs[:N],
+            "labelled_probs": probs[N:],
+            "labels": classes[N:],
+            "weight": weight,
+            "members": softmax(x[:N] @ (weight + noise).transpose(0, 2, 1), axis=2),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, np.ascontiguousarray(value))
+
+    @cached_property
+    def hashes(self) -> npt.NDArray[np.uint64]:
+        """Tie-breaking numbers, ``[N]``; they rise with the row because the peers draw and break ties by row."""
+        return np.arange(self.frames, dtype=np.uint64)
+
+    @cached_property
+    def everything(self) -> Floats:
+        """The pool above the labelled frames, ``[N + M, D]``."""
+        return np.concatenate([self.features, self.labelled])
+
+    @cached_property
+    def radius(self) -> float:
+        """A length within which one pair of frames in twenty lies."""
+        return float(np.quantile(pdist(self.everything[:500]), 0.05))
+
+    @property
+    def head(self) -> HeadOutput:
+        """The pool as a head of one-of-C frames; made anew at each use, as its checks are part of the cost."""
+        return HeadOutput("categorical", torch.from_numpy(self.probs)[:, None], bias=False)
+
+    @property
+    def head_with_features(self) -> HeadOutput:
+        """The same with the input of its last layer."""
+        features = torch.from_numpy(self.features)[:, None]
+        return HeadOutput("categorical", torch.from_numpy(self.probs)[:, None], features=features, bias=False)
+
+    @property
+    def labelled_head(self) -> HeadOutput:
+        """The labelled frames."""
+        return HeadOutput("categorical", torch.from_numpy(self.labelled_probs)[:, None], bias=False)
+
+    @property
+    def head_of_members(self) -> HeadOutput:
+        """The pool as its K members see it."""
+        return HeadOutput("categorical", torch.from_numpy(self.members)[:, :, None], bias=False)
+
+
+def largest_difference(_: Arrays, ours: Any, theirs: Any) -> float:
+    """maxᵢ |oursᵢ − theirsᵢ|."""
+    return float(np.abs(np.asarray(ours) - np.asarray(theirs)).max())
+
+
+def differing_picks(_: Arrays, ours: Any, theirs: Any) -> float:
+    """How many places in the order of choice hold another frame."""
+    ours, theirs = np.asarray(ours), np.asarray(theirs)
+    return float((ours != theirs).sum()) if ours.shape == theirs.shape else float("inf")
+
+
+def foreign_picks(_: Arrays, ours: Any, theirs: Any) -> float:
+    """How many frames are in one batch and not in the other; the order does not count."""
+    return float(len(set(np.asarray(ours).tolist()) ^ set(np.asarray(theirs).tolist())))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One method in both.
+
+    Args:
+        method: its name.
+        peer: distribution that holds the other implementation.
+        function: what is called there.
+        theirs: calls it.
+        ours: does the same here.
+        same: what is compared.
+        error: (arrays, ours, theirs) to how far the answers are apart.
+        tolerance: the largest error that is rounding or, for estimates, noise.
+        prepare: done before the clock starts, so that the peer finds its inputs in the layout it wants.
+        repeats: timed turns.
+    """
+
+    method: str
+    peer: str
+    function: str
+    theirs: Callable[..., object]
+    ours: Callable[[Arrays], object]
+    same: str = "scores"
+    error: Callable[[Arrays, Any, Any], float] = largest_difference
+    tolerance: float = 1e-12
+    prepare: Callable[[Arrays], object] = lambda arrays: arrays
+    repeats: int = 9
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An implementation that is not compared with, because its answer is another one.
+
+    Args:
+        method: its name.
+        peer: distribution that holds it.
+        function: the faulty part.
+        why: what it does instead.
+        shows: whether the fault is still there, on a case small enough to check by hand.
+    """
+
+    method: str
+    peer: str
+    function: str
+    why: str
+    shows: Callable[[], bool]
+
+
+def compare(side_by_side: SideBySide, methods: str = "") -> tuple[Table, Table]:
+    """Every comparison whose method's name contains ``methods``, and the faults.
+
+    Raises:
+        ModuleNotFoundError: a peer is not installed.
+    """
+    torch.set_num_threads(1)
+    comparisons, faults = [], []
+    for peer in MODULES:
+        module = import_module(f"benchmarks.against_{peer}")
+        comparisons += [c for c in module.COMPARISONS if methods in c.method]
+        faults += [f for f in module.FAULTS if methods in f.method]
+    arrays = Arrays()
+    pool = f"{arrays.frames} x {arrays.width}, {arrays.classes} classes, {arrays.member_count} members"
+    title = f"One thread; pool {pool}, {arrays.labelled_frames} labelled, budget {arrays.budget}"
+    columns = ("method", "peer", "function", "peer, ms", "mtal, ms", "ratio", "compared", "largest error")
+    timed = Table(*columns, title=title)
+    with threadpool_limits(1):
+        for c in sorted(comparisons, key=lambda c: (c.method, c.peer)):
+            timed.add_row(c.method, f"{c.peer} {version(c.peer)}", c.function, *measure(c, arrays, side_by_side))
+    wrong = Table("method", "peer", "function", "what it does instead", "seen", title="Not compared with")
+    for f in sorted(faults, key=lambda f: (f.method, f.peer)):
+        wrong.add_row(f.method, f"{f.peer} {version(f.peer)}", f.function, f.why, "yes" if f.shows() else "no longer")
+    return timed, wrong
+
+
+def measure(comparison: Comparison, arrays: Arrays, side_by_side: SideBySide) -> tuple[str, ...]:
+    """Milliseconds of both, their ratio, and how far the answers are apart."""
+    prepared = comparison.prepare(arrays)
+    seconds = side_by_side(
+        {"theirs": lambda: comparison.theirs(prepared), "ours": lambda: comparison.ours(arrays)}, comparison.repeats
+    )
+    error = comparison.error(arrays, comparison.ours(arrays), comparison.theirs(prepared))
+    verdict = f"{error:.1e}" if error <= comparison.tolerance else f"{error:.1e}: NOT THE SAME"
+    ratio = seconds["theirs"] / seconds["ours"]
+    return f"{1e3 * seconds['theirs']:.2f}", f"{1e3 * seconds['ours']:.2f}", f"{ratio:.3g}", comparison.same, verdict
