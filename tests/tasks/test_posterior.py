@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from mtal.tasks import HeadOutput
+from mtal.tasks.posterior import likeliest_class
 
 PROBS = torch.full((2, 3, 4), 0.25)
 
@@ -61,3 +62,40 @@ class TestHeadOutput:
     def test_members_do_not_share_features_of_another_pool(self):
         with pytest.raises(ValueError, match="features are"):
             HeadOutput("categorical", torch.full((5, 2, 3, 4), 0.25), features=torch.zeros(5, 2, 7))
+
+
+class TestPredictiveDistribution:
+    MEMBERS = torch.tensor([[0.2, 0.8], [0.6, 0.4], [0.7, 0.3]], dtype=torch.float64)[:, None, None]
+
+    def test_is_the_mean_probability_of_the_members(self):
+        head = HeadOutput("categorical", self.MEMBERS)
+        torch.testing.assert_close(head.predictive, torch.tensor([[[0.5, 0.5]]], dtype=torch.float64))
+        assert torch.equal(HeadOutput("categorical", self.MEMBERS[0]).predictive, self.MEMBERS[0])
+
+    def test_half_precision_is_widened_and_rounding_cut_off(self):
+        head = HeadOutput("bernoulli", torch.tensor([1 + 5e-7, -5e-7])[:, None, None, None])
+        assert head.members.flatten().tolist() == [1.0, 0.0]
+        assert HeadOutput("bernoulli", torch.full((2, 1, 1, 1), 0.5).half()).members.dtype == torch.float32
+        assert HeadOutput("bernoulli", torch.full((1, 1, 1), 0.5).half()).predictive.dtype == torch.float32
+
+    def test_members_are_left_as_they_are(self):
+        members = self.MEMBERS.clone()
+        HeadOutput("categorical", members).predictive.zero_()
+        assert torch.equal(members, self.MEMBERS)
+
+    def test_one_posterior_has_no_members(self):
+        assert HeadOutput("categorical", PROBS).members is None
+
+    def test_gradient_stops_here(self):
+        probs = PROBS.clone().requires_grad_()
+        assert not HeadOutput("categorical", probs).predictive.requires_grad
+
+    @pytest.mark.parametrize("classes", [1, 2, 11, 300])
+    def test_likeliest_class_agrees_with_argmax(self, classes):
+        probs = torch.rand(7, 5, classes, generator=torch.Generator().manual_seed(classes)).softmax(dim=-1)
+        assert torch.equal(likeliest_class(probs), probs.argmax(dim=-1))
+        far_apart = probs.transpose(1, 2).contiguous().transpose(1, 2)
+        assert torch.equal(HeadOutput("categorical", far_apart).likeliest, probs.argmax(dim=-1))
+
+    def test_lowest_class_wins_a_tie(self):
+        assert likeliest_class(torch.tensor([[0.2, 0.4, 0.4], [0.3, 0.3, 0.3]])).tolist() == [1, 0]
