@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from mtal.acquisition.fisher import fisher_factor
 from mtal.acquisition.gradients import GradientBlock, JointGradientEmbedding
 from mtal.acquisition.moments import Moments
 from mtal.acquisition.selectors import Candidates, Cap, Constraint, CostBudget, MinimumGap, tie_break
@@ -27,6 +28,10 @@ def make(utility, left, features, labelled=None, ids=None):
         features,
         labelled,
         posterior={**frame_heads(left, features), "anatomy": pixel_head(left, features)},
+        fisher={
+            **{task: fisher_factor(head, max_dim=None) for task, head in frame_heads(left, features).items()},
+            "anatomy": fisher_factor(pixel_head(left, features), max_dim=8, rank=4),
+        },
         members=frame_heads(torch.stack([left + step * features[:, :1] for step in (-1, 0, 2)]), features),
         moments=moments(ids),
     )

@@ -1,6 +1,7 @@
 """Selectors: which frames of the pool make the next batch, and in which order."""
 
 from mtal.acquisition.selectors.badge import Badge
+from mtal.acquisition.selectors.bait import Bait
 from mtal.acquisition.selectors.base import Candidates, Selector
 from mtal.acquisition.selectors.cap import Cap
 from mtal.acquisition.selectors.class_stratified import ClassStratified
@@ -17,6 +18,7 @@ from mtal.acquisition.selectors.uniform_in_time import UniformInTime
 
 __all__ = [
     "Badge",
+    "Bait",
     "Candidates",
     "Cap",
     "ClassStratified",

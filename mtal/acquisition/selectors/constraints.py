@@ -12,7 +12,9 @@ Bools = npt.NDArray[np.bool_]
 
 
 class Rule(ABC):
-    """One condition on the next pick. Keeps track of one call of a selector, so each call needs a fresh one.
+    """One condition on the next pick, which forbids more and more as picks are made.
+
+    Keeps track of one call of a selector, so each call needs a fresh one.
 
     A soft rule gives way to the budget by :meth:`relax`, which must always succeed; a hard rule never does, and ends
     the picking instead.

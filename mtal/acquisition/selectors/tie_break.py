@@ -24,19 +24,29 @@ def tie_break(seed: int, frame_ids: Iterable[str]) -> npt.NDArray[np.uint64]:
     return np.array([int.from_bytes(digest, "big") for digest in digests], dtype=np.uint64)
 
 
-def largest(values: npt.NDArray[np.float64], allowed: npt.NDArray[np.bool_], hashes: npt.NDArray[np.uint64]) -> int:
+def largest(
+    values: npt.NDArray[np.float64],
+    allowed: npt.NDArray[np.bool_],
+    hashes: npt.NDArray[np.uint64],
+    rounding: float = 0.0,
+) -> int:
     """Position of the largest of the allowed values, the smallest hash first among equals.
 
     Args:
         values: ``[N]``; what is not allowed is not looked at and may be NaN.
         allowed: ``[N]`` bool, at least one true.
         hashes: ``[N]`` from :func:`tie_break`.
+        rounding: values less than this part of the largest below it count as equal to it, where they come out of sums
+            whose order is not fixed.
 
     >>> largest(np.array([2.0, 5.0, 5.0]), np.array([True, True, True]), np.array([7, 9, 8], dtype=np.uint64))
     2
     """
     among = np.where(allowed, values, -np.inf)  # [N]
-    best = np.flatnonzero(allowed & (among == among.max()))
+    top = among.max()
+    if rounding:
+        top -= rounding * abs(top)
+    best = np.flatnonzero(allowed & (among >= top))
     return int(best[np.argmin(hashes[best])])
 
 

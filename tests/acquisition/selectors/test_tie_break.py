@@ -88,3 +88,13 @@ def test_first_allowed_looks_at_all_blocks():
     assert first_allowed(order, allowed) == 17
     with pytest.raises(ValueError, match="none of the positions is allowed"):
         first_allowed(order, np.zeros(10_000, dtype=bool))
+
+
+def test_largest_up_to_rounding():
+    hashes = np.array([3, 2, 1, 0], dtype=np.uint64)
+    for sign in (1.0, -1.0):
+        values = sign * np.array([2.0, 2.0 - sign * 1e-12, 2.0 - sign * 1e-6, 2.0])
+        allowed = np.array([True, True, True, False])
+        assert largest(values, allowed, hashes) == 0
+        assert largest(values, allowed, hashes, rounding=1e-9) == 1
+    assert largest(np.full(2, -np.inf), np.ones(2, dtype=bool), hashes[:2], rounding=1e-9) == 1
