@@ -63,6 +63,28 @@ class TestHeadOutput:
         with pytest.raises(ValueError, match="features are"):
             HeadOutput("categorical", torch.full((5, 2, 3, 4), 0.25), features=torch.zeros(5, 2, 7))
 
+    @pytest.mark.parametrize(
+        ("extra", "message"),
+        [
+            ({"grid": (2, 2)}, "grid is 2 x 2 but probs has 3 sites"),
+            ({"shared_gradient": torch.zeros(3, 5)}, r"shared_gradient must be \[2, D\], not \[3, 5\]"),
+            ({"shared_gradient": torch.zeros(2)}, r"shared_gradient must be \[2, D\], not \[2\]"),
+            ({"predicted_loss": torch.zeros(2, 1)}, r"predicted_loss must be \[2\], not \[2, 1\]"),
+            ({"class_weights": torch.ones(3)}, r"class_weights must be \[4\], not \[3\]"),
+            ({"class_weights": torch.tensor([1.0, -1.0, 1.0, 1.0])}, "finite and 0 or more"),
+            ({"class_weights": torch.tensor([1.0, torch.inf, 1.0, 1.0])}, "finite and 0 or more"),
+        ],
+    )
+    def test_refuses_extras_that_do_not_fit(self, extra, message):
+        with pytest.raises(ValueError, match=message):
+            HeadOutput("categorical", PROBS, **extra)
+
+    def test_accepts_extras_that_fit(self):
+        head = HeadOutput(
+            "categorical", PROBS, None, grid=(1, 3), shared_gradient=torch.zeros(2, 5), class_weights=torch.zeros(4)
+        )
+        assert head.grid == (1, 3)
+
 
 class TestPredictiveDistribution:
     MEMBERS = torch.tensor([[0.2, 0.8], [0.6, 0.4], [0.7, 0.3]], dtype=torch.float64)[:, None, None]
