@@ -1,6 +1,18 @@
 """One shared encoder-decoder and a head per task."""
 
 from mtal.models.encoders import Encoder, build_encoder
-from mtal.models.network import HeadLogits, MultiTaskModel
+from mtal.models.loss_prediction import LossPrediction, ranking_loss
+from mtal.models.members import stack_members
+from mtal.models.network import HeadLogits, ModelOutput, MultiTaskModel, Represented
 
-__all__ = ["Encoder", "HeadLogits", "MultiTaskModel", "build_encoder"]
+__all__ = [
+    "Encoder",
+    "HeadLogits",
+    "LossPrediction",
+    "ModelOutput",
+    "MultiTaskModel",
+    "Represented",
+    "build_encoder",
+    "ranking_loss",
+    "stack_members",
+]

@@ -16,6 +16,16 @@ DPT_STRIDE = 32
 """Stride of DPT's deepest map; each map is doubled to the size of the one above it, so none may be rounded up."""
 
 
+class _Sum(nn.Module):
+    """Sum of maps. FPN's own stacks them first, which moves the channels of the result to another place in memory."""
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        total = maps[0]
+        for x in maps[1:]:
+            total = total + x
+        return total
+
+
 class Decoder(nn.Module):
     """Encoder levels → one map of ``channels`` features at stride 2 (U-Net, DPT) or 4 (FPN).
 
@@ -60,6 +70,7 @@ class Decoder(nn.Module):
                 segmentation_channels=channels,
                 dropout=0.0,
             )
+            self.body.merge = _Sum()
         elif name == "unet":
             widths = [channels * 2 ** max(i - 1, 0) for i in reversed(range(self.levels - 1))]  # 4C, 2C, C, C
             self.body = UnetDecoder([3, *encoder.out_channels], widths, n_blocks=len(widths))

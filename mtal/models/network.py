@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 from mtal.models.decoders import Decoder, DecoderName
 from mtal.models.encoders import Encoder
 from mtal.models.heads import FrameHead, PixelHead
+from mtal.models.loss_prediction import LossPrediction
+from mtal.models.members import dropout_masks
 from mtal.tasks.task import Task
 
 
@@ -25,10 +28,29 @@ class HeadLogits(NamedTuple):
 
 
 class ModelOutput(NamedTuple):
-    """Heads by task name, and the pooled output ``shared [N, D]`` of the encoder that they all stand on."""
+    """Heads by task name, and the pooled output ``shared [N, D]`` of the encoder that they all stand on.
+
+    ``predicted_losses`` are ``[N]`` by task name, where the model has a loss prediction.
+    """
 
     heads: dict[str, HeadLogits]
     shared: Tensor
+    predicted_losses: dict[str, Tensor] | None = None
+
+
+class Represented(NamedTuple):
+    """What the heads read: ``shared [N, dim]`` and ``peaks [N, peaks_dim]`` of the encoder, the decoder's map.
+
+    ``decoded [N, channels, h, w]``.
+    """
+
+    shared: Tensor
+    peaks: Tensor
+    decoded: Tensor
+
+    def vectors(self) -> list[Tensor]:
+        """What frame heads see, side by side: ``[N, dim]``, ``[N, peaks_dim]`` and twice ``[N, channels]``."""
+        return [self.shared, self.peaks, self.decoded.mean(dim=(2, 3)), self.decoded.amax(dim=(2, 3))]
 
 
 class MultiTaskModel(nn.Module):
@@ -45,6 +67,7 @@ class MultiTaskModel(nn.Module):
         hidden: width of the frame heads' hidden layer.
         dropout: in decoder and heads; the encoder has none, so it runs once for any number of Monte-Carlo passes.
         frozen: keep the encoder as it is (weights and BatchNorm statistics).
+        loss_prediction: also predict each head's loss on a frame; see :class:`~mtal.models.LossPrediction`.
     """
 
     def __init__(
@@ -57,10 +80,12 @@ class MultiTaskModel(nn.Module):
         dropout: float = 0.1,
         *,
         frozen: bool = False,
+        loss_prediction: bool = False,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = Decoder(encoder, decoder, channels, dropout)
+        self.dropout = dropout
         self.frozen = frozen
         heads: dict[str, nn.Module] = {}
         for task in tasks:
@@ -70,6 +95,10 @@ class MultiTaskModel(nn.Module):
             else:
                 heads[task.name] = PixelHead(channels, classes, dropout)
         self.heads = nn.ModuleDict(heads)
+        self.loss_prediction: LossPrediction | None = None
+        if loss_prediction:  # made last, so that the other weights are the same with it and without
+            parts = (encoder.dim, encoder.peaks_dim, channels, channels)
+            self.loss_prediction = LossPrediction(parts, [t.name for t in tasks])
         self.to(memory_format=torch.channels_last)  # frames and cached features come that way
         if frozen:
             self.encoder.requires_grad_(requires_grad=False)
@@ -84,21 +113,83 @@ class MultiTaskModel(nn.Module):
 
     def forward(self, inputs: Tensor | list[Tensor]) -> ModelOutput:
         """Run on uint8 images ``[N, 3, H, W]``, or on encoder levels computed before."""
-        if isinstance(inputs, Tensor):
-            with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-                levels = self.encoder(inputs)
-        else:
-            levels = inputs
-        shared = self.encoder.pool(levels)  # [N, D]
-        decoded = self.decoder(levels)  # [N, channels, h, w]
-        summaries = [shared, self.encoder.peaks(levels), decoded.mean(dim=(2, 3)), decoded.amax(dim=(2, 3))]
-        frame = torch.cat(summaries, dim=1)  # [N, dim + peaks_dim + 2 channels]
+        return self.answer(self.represent(inputs))
+
+    def encode(self, inputs: Tensor | list[Tensor]) -> list[Tensor]:
+        """Encoder levels of images; levels computed before are given back."""
+        if not isinstance(inputs, Tensor):
+            return inputs
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            levels: list[Tensor] = self.encoder(inputs)
+        return levels
+
+    def represent(self, inputs: Tensor | list[Tensor]) -> Represented:
+        """All that comes before the heads."""
+        levels = self.encode(inputs)
+        return Represented(self.encoder.pool(levels), self.encoder.peaks(levels), self.decoder(levels))
+
+    def answer(self, represented: Represented) -> ModelOutput:
+        """The heads."""
+        vectors = represented.vectors()
+        frame = torch.cat(vectors, dim=1)  # [N, dim + peaks_dim + 2 channels]
         heads = {
-            name: HeadLogits(*head(frame if isinstance(head, FrameHead) else decoded))
+            name: HeadLogits(*head(frame if isinstance(head, FrameHead) else represented.decoded))
             for name, head in self.heads.items()
         }
-        return ModelOutput(heads, shared)
+        predicted = None if self.loss_prediction is None else self.loss_prediction(vectors)
+        return ModelOutput(heads, represented.shared, predicted)
+
+    def members(self, inputs: Tensor | list[Tensor] | Represented, K: int, seed: int) -> dict[str, Tensor]:
+        """Logits of K Monte-Carlo dropout members by task: ``[K, N, C]`` or ``[K, N, C, h, w]``.
+
+        Gal and Ghahramani, ICML 2016. Encoder and decoder run once. Each member is one sub-network: its dropout masks,
+        one for the decoder's channels and one for each head, are drawn from the seed and stay the same for every frame
+        of every batch. So the members are K functions over the whole pool, whose answers on different frames can be
+        joined (BatchBALD, EPIG), and one frame's answers do not depend on its batch.
+
+        No module is switched to training: the masks are multiplied in, and BatchNorm keeps its statistics. The model's
+        modes are left as they were, also after an exception.
+
+        Args:
+            inputs: images, levels, or what :meth:`represent` made of them in evaluation mode.
+            K: number of members, 2 or more.
+            seed: of the masks.
+
+        Raises:
+            ValueError: the model has no dropout, so all members would be the same, or K is below 2.
+        """
+        if self.dropout == 0:
+            raise ValueError("the model has no dropout, so all its members are the same; set model.dropout above 0")
+        if K < 2:
+            raise ValueError(f"the number of members must be 2 or more, not {K}")
+        with evaluation(self):
+            x = inputs if isinstance(inputs, Represented) else self.represent(inputs)
+            masks = dropout_masks(self.dropout, K, self.decoder.channels, seed, "decoder").to(x.decoded)
+            shared, peaks, mean, peak = x.vectors()  # a mask multiplies a channel's mean and, as it is ≥ 0, its peak
+            whole = [part.expand(K, *part.shape) for part in (shared, peaks)]
+            frame = torch.cat([*whole, *(part * masks.unsqueeze(1) for part in (mean, peak))], dim=2)  # [K, N, D]
+            logits = {}
+            for name, head in self.heads.items():
+                assert isinstance(head, FrameHead | PixelHead)
+                own = dropout_masks(self.dropout, K, head.width, seed, f"heads.{name}").to(x.decoded)
+                if isinstance(head, FrameHead):
+                    logits[name] = head.members(frame, own)
+                else:
+                    logits[name] = head.members(x.decoded, masks * own)
+        return logits
 
     def trained_state(self) -> Mapping[str, Tensor]:
         """The tensors that training can change: all of them, or all but a frozen encoder's."""
         return {k: v for k, v in self.state_dict().items() if not (self.frozen and k.startswith("encoder."))}
+
+
+@contextmanager
+def evaluation(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode; afterwards each module is in the mode it was in, also after an exception."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode

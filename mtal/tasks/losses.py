@@ -44,3 +44,27 @@ def categorical_loss(logits: Tensor, targets: Tensor, class_weights: Tensor | No
     if not (targets != IGNORE).any():
         return _nothing(logits)
     return functional.cross_entropy(logits, targets.long(), weight=class_weights, ignore_index=IGNORE)
+
+
+def bernoulli_frame_losses(logits: Tensor, targets: Tensor, positive_weights: Tensor | None = None) -> Tensor:
+    """:func:`bernoulli_loss` of each frame by itself, ``[N]``; 0 for a frame without an annotated label."""
+    annotated = targets != IGNORE
+    y = torch.where(annotated, targets, 0).to(logits.dtype)
+    weights = None if positive_weights is None else positive_weights.view(-1, *[1] * (logits.ndim - 2))  # [C, 1, ...]
+    losses = functional.binary_cross_entropy_with_logits(logits, y, pos_weight=weights, reduction="none")
+    total = torch.where(annotated, losses, 0.0).flatten(1).sum(dim=1)  # [N]
+    return total / annotated.flatten(1).sum(dim=1).clamp(min=1)
+
+
+def categorical_frame_losses(logits: Tensor, targets: Tensor, class_weights: Tensor | None = None) -> Tensor:
+    """:func:`categorical_loss` of each frame by itself, ``[N]``; 0 for a frame without an annotated site."""
+    losses = functional.cross_entropy(
+        logits, targets.long(), weight=class_weights, ignore_index=IGNORE, reduction="none"
+    )  # [N, ...], weighted, 0 where nothing is annotated
+    annotated = targets != IGNORE
+    if class_weights is None:
+        weights = annotated.to(losses.dtype)
+    else:
+        weights = torch.where(annotated, class_weights[torch.where(annotated, targets, 0).long()], 0.0)
+    total = weights.reshape(len(weights), -1).sum(dim=1)  # [N]
+    return losses.reshape(len(losses), -1).sum(dim=1) / torch.where(total > 0, total, 1.0)

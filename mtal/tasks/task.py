@@ -10,9 +10,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mtal.datasets.label_map import LabelMap
+from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.suggest import nearest
-from mtal.tasks.losses import bernoulli_loss, categorical_loss
+from mtal.tasks.losses import (
+    bernoulli_frame_losses,
+    bernoulli_loss,
+    categorical_frame_losses,
+    categorical_loss,
+)
 from mtal.tasks.posterior import Family, HeadOutput
 
 
@@ -64,10 +69,29 @@ class Task:
                 ``[N, H, W]`` categorical or ``[N, C, H, W]`` Bernoulli for a pixel head.
             class_weights: ``[C]``, weight of a positive (Bernoulli) or of a class (categorical).
         """
-        if self.support == "pixel" and logits.shape[-2:] != targets.shape[-2:]:
-            logits = torch.nn.functional.interpolate(logits, targets.shape[-2:], mode="bilinear", align_corners=False)
         loss = categorical_loss if self.family == "categorical" else bernoulli_loss
-        return loss(logits, targets, class_weights)
+        return loss(self._at_the_size_of(targets, logits), targets, class_weights)
+
+    def frame_losses(self, logits: Tensor, targets: Tensor, class_weights: Tensor | None = None) -> Tensor:
+        """:meth:`loss` of each frame by itself, ``[N]``; 0 where nothing of it is :meth:`annotated`.
+
+        Args:
+            logits: as for :meth:`loss`.
+            targets: as for :meth:`loss`.
+            class_weights: as for :meth:`loss`.
+        """
+        losses = categorical_frame_losses if self.family == "categorical" else bernoulli_frame_losses
+        return losses(self._at_the_size_of(targets, logits), targets, class_weights)
+
+    @staticmethod
+    def annotated(targets: Tensor) -> Tensor:
+        """Which frames have an annotated site, ``[N]`` bool."""
+        return (targets != IGNORE).reshape(len(targets), -1).any(dim=1)
+
+    def _at_the_size_of(self, targets: Tensor, logits: Tensor) -> Tensor:
+        if self.support == "frame" or logits.shape[-2:] == targets.shape[-2:]:
+            return logits
+        return torch.nn.functional.interpolate(logits, targets.shape[-2:], mode="bilinear", align_corners=False)
 
     def probs(self, logits: Tensor) -> Tensor:
         """Probabilities of the same shape as ``logits``: softmax over classes, or a sigmoid each."""
@@ -84,6 +108,30 @@ class Task:
             features=None if features is None else _sites(features),
             grid=(logits.shape[2], logits.shape[3]) if self.support == "pixel" else None,
         )
+
+    def members_output(self, logits: Tensor) -> HeadOutput:
+        """What acquisition sees of K members: ``[K, N, C]`` or ``[K, N, C, h, w]`` to ``probs [K, N, S, C]``."""
+        probs = logits.softmax(dim=2) if self.family == "categorical" else logits.sigmoid()
+        if self.support == "frame":
+            return HeadOutput(self.family, probs.unsqueeze(2))
+        return HeadOutput(
+            self.family, probs.flatten(3).transpose(2, 3), grid=(logits.shape[3], logits.shape[4])
+        )  # no copy: reductions over members and classes stay fast
+
+    def residual_of_own_answer(self, logits: Tensor, temperature: float = 1.0) -> Tensor:
+        """The residual p − ŷ, ŷ = argmax p (categorical) or [p > ½] (Bernoulli), of the shape of ``logits``.
+
+        It is the gradient in the logits of the loss summed over classes, under the answer that the head itself gives.
+
+        Args:
+            logits: ``[N, C]`` or ``[N, C, h, w]``.
+            temperature: of a calibrated head, whose logits are divided by it.
+        """
+        probs = self.probs(logits / temperature)
+        if self.family == "bernoulli":
+            return probs - (probs > 0.5).to(probs.dtype)
+        answer = probs.max(dim=1, keepdim=True).indices  # argmax is far slower where classes lie far apart in memory
+        return probs - torch.zeros_like(probs).scatter_(1, answer, 1.0)
 
 
 def _sites(x: Tensor) -> Tensor:  # [N, C] or [N, C, h, w] -> [N, S, C]
