@@ -1,18 +1,22 @@
-"""One streaming pass of the model over the pool: every signal of every head, gradients and shared features."""
+"""One streaming pass of the model over the pool: every signal of every head, and what is kept for later stages."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mtal.acquisition import Acquisition, GradientBlock, ScoreTable, gradient_block
+from mtal.acquisition.coarse import coarse_posterior
+from mtal.acquisition.fisher import fisher_factor, fisher_sum
+from mtal.acquisition.gradients import shared_gradient_block
 from mtal.frames.prefetch import prefetch
-from mtal.learning.inputs import Inputs, batched, to_device
-from mtal.models import MultiTaskModel
-from mtal.models.network import ModelOutput
+from mtal.learning.inputs import Inputs, ModelInput, batched, to_device
+from mtal.models import ModelOutput, MultiTaskModel
+from mtal.models.shared_gradient import shared_gradients
 from mtal.progress import track
 from mtal.tasks.posterior import HeadOutput
 from mtal.tasks.task import Task
@@ -20,17 +24,57 @@ from mtal.tasks.task import Task
 
 @dataclass
 class PoolScores:
-    """What one pass leaves behind; rows in the order of the candidates.
+    """What one pass leaves behind; rows in the order of the candidates. What nobody needs is empty or ``None``.
 
     Attributes:
         table: scores, one column per (task, signal).
-        gradients: last-layer gradients by task; empty unless the selector needs them.
         shared: ``[N, D]`` float32, the encoder's pooled output.
+        gradients: by task, of its last layer or of the shared representation.
+        posteriors: by task, coarse, ``probs [N, G, C]``.
+        members: by task, coarse, ``probs [K, N, G, C]`` float16.
+        fisher: by task, factors ``[N, R, P]`` float32.
+        gradient_length: by task, mean length of its shared-representation gradient.
+        cost_s: ``[N]`` annotator seconds.
     """
 
     table: ScoreTable
-    gradients: dict[str, GradientBlock]
     shared: np.ndarray
+    gradients: dict[str, GradientBlock] = field(default_factory=dict)
+    posteriors: dict[str, HeadOutput] = field(default_factory=dict)
+    members: dict[str, HeadOutput] = field(default_factory=dict)
+    fisher: dict[str, Tensor] = field(default_factory=dict)
+    gradient_length: dict[str, float] = field(default_factory=dict)
+    cost_s: np.ndarray | None = None
+
+
+@dataclass
+class LabelledView:
+    """What a pass over the labelled frames leaves behind, rows in their order. What nobody needs is empty.
+
+    Attributes:
+        shared: ``[M, D]`` float32, the encoder's pooled output.
+        posteriors: by task, coarse, ``probs [M, G, C]``.
+        fisher: by task, summed Fisher information ``[P, P]`` float64.
+    """
+
+    shared: np.ndarray
+    posteriors: dict[str, HeadOutput] = field(default_factory=dict)
+    fisher: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the model says of one batch.
+
+    Attributes:
+        shared: ``[n, D]`` pooled output of the encoder.
+        heads: head outputs by task, calibrated.
+        members: the same of Monte-Carlo dropout members, with a leading K; ``None`` where none were asked for.
+    """
+
+    shared: Tensor
+    heads: dict[str, HeadOutput]
+    members: dict[str, HeadOutput] | None = None
 
 
 @dataclass
@@ -49,6 +93,9 @@ class _Collector:
         self.arrays[name][start : start + len(rows)] = rows
         self.filled[name] = start + len(rows)
 
+    def tensor(self, name: str) -> Tensor:
+        return torch.from_numpy(self.arrays[name])
+
 
 def score_pool(
     model: MultiTaskModel,
@@ -58,50 +105,155 @@ def score_pool(
     acquisition: Acquisition,
     device: torch.device,
     batch_size: int = 32,
+    *,
+    class_weights: Mapping[str, Tensor] | None = None,
+    temperatures: Mapping[str, float] | None = None,
+    seed: int = 0,
 ) -> PoolScores:
     """Look at each candidate once.
 
     The next batch is read while the model works. Memory grows by a few numbers per frame (scores, gradient factors,
-    pooled features) and never with the frames themselves.
+    pooled features, coarse posteriors) and never with the frames themselves. The encoder runs once whatever is asked:
+    members and shared gradients start from its output.
 
     Args:
         model: scored in evaluation mode.
         tasks: heads to score.
         inputs: model inputs of all frames.
         positions: ``[N]`` candidates.
-        acquisition: says which signals are wanted and whether gradients are.
+        acquisition: says which signals are wanted and what has to be kept.
         device: where the model runs.
         batch_size: frames at a time.
+        class_weights: by task, ``[C]``, for aggregations that ask; ``None`` weights all classes the same.
+        temperatures: by task, of calibrated heads; 1 where not given.
+        seed: of the members' dropout masks.
     """
-    model = model.to(device).eval()
-    collector = _Collector(len(positions))
-    factors: dict[str, int | None] = {}
-    columns: list[tuple[str, str]] = []
-    batches = list(batched(positions, batch_size))
-    loaded = prefetch(inputs.batch(b) for b in batches)
+    kept = _Kept(acquisition, len(positions))
+    looks = look_at(
+        model,
+        tasks,
+        inputs,
+        positions,
+        device,
+        batch_size,
+        wanted=acquisition.batch_needs | acquisition.pool_needs | acquisition.selector_needs,
+        members=acquisition.members,
+        class_weights=class_weights,
+        temperatures=temperatures,
+        seed=seed,
+        doing="Scoring the pool",
+    )
     with torch.inference_mode():
-        for batch in track(loaded, "Scoring the pool", total=len(batches)):
-            output = model(to_device(batch, device))
-            collector.add("shared", output.shared.float().cpu().numpy())
-            heads = head_outputs(output, tasks)
-            scores = acquisition.score(heads)
-            columns = list(scores)
-            collector.add("scores", torch.stack([s.double() for s in scores.values()], dim=1).cpu().numpy())
-            if "gradient" in acquisition.selector_needs:
-                for name, head in heads.items():
-                    block = gradient_block(head)
-                    factors[name] = None if block.right is None else block.left.shape[1]
-                    collector.add(f"gradient/{name}", block.to_array())
-    return PoolScores(
-        table=ScoreTable(tuple(columns), torch.from_numpy(collector.arrays["scores"])),
-        gradients={n: GradientBlock.from_array(collector.arrays[f"gradient/{n}"], left) for n, left in factors.items()},
+        for look in looks:
+            kept.keep(look)
+    return kept.scores()
+
+
+def look_at_labelled(
+    model: MultiTaskModel,
+    tasks: Sequence[Task],
+    inputs: Inputs,
+    positions: np.ndarray,
+    acquisition: Acquisition,
+    device: torch.device,
+    batch_size: int = 32,
+    *,
+    temperatures: Mapping[str, float] | None = None,
+) -> LabelledView:
+    """Look at each labelled frame once, for what ``acquisition`` compares candidates with.
+
+    Args:
+        model: as for :func:`score_pool`.
+        tasks: as for :func:`score_pool`.
+        inputs: model inputs of all frames.
+        positions: ``[M]`` labelled frames; there may be none.
+        acquisition: says what is needed.
+        device: where the model runs.
+        batch_size: frames at a time.
+        temperatures: as for :func:`score_pool`.
+    """
+    collector = _Collector(len(positions))
+    coarse: dict[str, HeadOutput] = {}
+    fisher: dict[str, Tensor] = {}
+    collector.add("shared", np.empty((0, model.encoder.dim), dtype=np.float32))
+    looks = look_at(model, tasks, inputs, positions, device, batch_size, temperatures=temperatures)
+    with torch.inference_mode():
+        for look in looks:
+            collector.add("shared", look.shared.float().cpu().numpy())
+            for task, head in look.heads.items():
+                if "labelled_posterior" in acquisition.pool_needs:
+                    coarse[task] = coarse_posterior(head)
+                    collector.add(task, coarse[task].probs.cpu().numpy())
+                if "fisher" in acquisition.selector_needs:
+                    of_batch = fisher_sum(fisher_factor(head)).cpu()  # [P, P]
+                    fisher[task] = fisher[task] + of_batch if task in fisher else of_batch
+    return LabelledView(
         shared=collector.arrays["shared"],
+        posteriors={task: _of_all(head, collector.tensor(task)) for task, head in coarse.items()},
+        fisher={task: information.clone() for task, information in fisher.items()},
     )
 
 
-def head_outputs(output: ModelOutput, tasks: Sequence[Task]) -> dict[str, HeadOutput]:
-    """Posterior and last-layer features of each head."""
-    return {t.name: t.head_output(*output.heads[t.name]) for t in tasks}
+def look_at(
+    model: MultiTaskModel,
+    tasks: Sequence[Task],
+    inputs: Inputs,
+    positions: np.ndarray,
+    device: torch.device,
+    batch_size: int = 32,
+    *,
+    wanted: Collection[str] = (),
+    members: int = 20,
+    class_weights: Mapping[str, Tensor] | None = None,
+    temperatures: Mapping[str, float] | None = None,
+    seed: int = 0,
+    doing: str = "Looking at frames",
+) -> Iterator[Look]:
+    """What the model says of the frames at ``positions``, batch by batch in their order.
+
+    Args:
+        model: looks in evaluation mode.
+        tasks: the heads.
+        inputs: model inputs of all frames.
+        positions: ``[N]``.
+        device: where the model runs, and where the results lie.
+        batch_size: frames at a time.
+        wanted: beyond posteriors and features: ``"members"`` and ``"shared_gradient"``; other words are passed over.
+        members: number of Monte-Carlo dropout members.
+        class_weights: by task, ``[C]``.
+        temperatures: by task; 1 where not given.
+        seed: of the members' dropout masks, which are the same for all frames.
+        doing: what the progress bar says.
+    """
+    model = model.to(device).eval()
+    batches = list(batched(positions, batch_size))
+    loaded = prefetch(inputs.batch(b) for b in batches)
+    options = _Options(frozenset(wanted), members, class_weights or {}, temperatures or {}, seed)
+    for batch in track(loaded, doing, total=len(batches)):
+        with torch.inference_mode():
+            look = _look(model, tasks, to_device(batch, device), options)
+        yield look
+
+
+def head_outputs(
+    output: ModelOutput,
+    tasks: Sequence[Task],
+    *,
+    class_weights: Mapping[str, Tensor] | None = None,
+    temperatures: Mapping[str, float] | None = None,
+) -> dict[str, HeadOutput]:
+    """Posterior, last-layer features and, where the model predicts it, loss of each head.
+
+    Dividing a head's logits by its temperature is what :func:`mtal.acquisition.calibration.calibrated` does, without
+    its rounding near 0 and 1.
+    """
+    heads = {}
+    for task in tasks:
+        logits, features = output.heads[task.name]
+        head = task.head_output(_calibrated(logits, task, temperatures), features)
+        predicted = None if output.predicted_losses is None else output.predicted_losses[task.name]
+        heads[task.name] = replace(head, predicted_loss=predicted, class_weights=_weights(class_weights, task, logits))
+    return heads
 
 
 def shared_features(
@@ -116,3 +268,119 @@ def shared_features(
             levels = encoder(batch) if isinstance(batch, torch.Tensor) else batch
             rows.append(encoder.pool(levels).float().cpu().numpy())
     return np.concatenate(rows)
+
+
+@dataclass(frozen=True)
+class _Options:
+    wanted: frozenset[str]
+    members: int
+    class_weights: Mapping[str, Tensor]
+    temperatures: Mapping[str, float]
+    seed: int
+
+
+def _look(model: MultiTaskModel, tasks: Sequence[Task], batch: ModelInput, options: _Options) -> Look:
+    gradients: dict[str, Tensor] = {}
+    if "shared_gradient" in options.wanted:
+        gradients, output, represented = shared_gradients(model, batch, tasks, temperatures=options.temperatures)
+    else:
+        represented = model.represent(batch)
+        output = model.answer(represented)
+    heads = head_outputs(output, tasks, class_weights=options.class_weights, temperatures=options.temperatures)
+    heads = {task: replace(head, shared_gradient=gradients.get(task)) for task, head in heads.items()}
+    if "members" not in options.wanted:
+        return Look(represented.shared, heads)
+    logits = model.members(represented, options.members, options.seed)
+    members = {t.name: t.members_output(_calibrated(logits[t.name], t, options.temperatures)) for t in tasks}
+    members = {task: replace(head, class_weights=heads[task].class_weights) for task, head in members.items()}
+    return Look(represented.shared, heads, members)
+
+
+def _calibrated(logits: Tensor, task: Task, temperatures: Mapping[str, float] | None) -> Tensor:
+    temperature = (temperatures or {}).get(task.name, 1.0)
+    return logits if temperature == 1 else logits / temperature
+
+
+def _weights(class_weights: Mapping[str, Tensor] | None, task: Task, like: Tensor) -> Tensor | None:
+    weights = (class_weights or {}).get(task.name)
+    return None if weights is None else weights.to(like)
+
+
+class _Kept:
+    """What is kept of each batch, for those who need it."""
+
+    def __init__(self, acquisition: Acquisition, size: int) -> None:
+        self.acquisition = acquisition
+        self.batch_needs = acquisition.batch_needs
+        self.pool_needs = acquisition.pool_needs
+        self.selector_needs = acquisition.selector_needs
+        self.collector = _Collector(size)
+        self.columns: tuple[tuple[str, str], ...] = ()
+        self.left_columns: dict[str, int | None] = {}
+        self.coarse: dict[str, HeadOutput] = {}
+        self.members: dict[str, HeadOutput] = {}
+        self.length: dict[str, float] = {}
+
+    def keep(self, look: Look) -> None:
+        """One more batch."""
+        self._add("shared", look.shared.float())
+        scores = self.acquisition.score(look.heads, look.members)
+        self.columns = tuple(scores)
+        none = torch.empty(len(look.shared), 0, dtype=torch.float64)  # all signals may be of the whole pool
+        self._add("scores", torch.stack(list(scores.values()), dim=1) if scores else none)
+        if self.acquisition.cost is not None:
+            self._add("cost", self.acquisition.cost(look.heads))
+        for task, head in look.heads.items():
+            self._keep_head(task, head)
+        for task, head in (look.members or {}).items():
+            if "members" in self.pool_needs or ("members" in self.selector_needs and head.probs.shape[2] == 1):
+                self.members[task] = coarse_posterior(head)
+                self._add(f"members/{task}", self.members[task].probs.half().transpose(0, 1))
+
+    def scores(self) -> PoolScores:
+        """Of all batches."""
+        arrays, tensor = self.collector.arrays, self.collector.tensor
+        size = self.collector.size
+        return PoolScores(
+            table=ScoreTable(self.columns, tensor("scores")),
+            shared=arrays["shared"],
+            gradients={
+                task: GradientBlock.from_array(arrays[f"gradient/{task}"], left)
+                for task, left in self.left_columns.items()
+            },
+            posteriors={task: _of_all(head, tensor(f"posterior/{task}")) for task, head in self.coarse.items()},
+            members={
+                task: _of_all(head, tensor(f"members/{task}").transpose(0, 1)) for task, head in self.members.items()
+            },
+            fisher={name.removeprefix("fisher/"): tensor(name) for name in arrays if name.startswith("fisher/")},
+            gradient_length={task: total / size for task, total in self.length.items()},
+            cost_s=arrays.get("cost"),
+        )
+
+    def _keep_head(self, task: str, head: HeadOutput) -> None:
+        if "gradient" in self.selector_needs:
+            block = gradient_block(head) if self.acquisition.gradient == "last_layer" else shared_gradient_block(head)
+            self.left_columns[task] = None if block.right is None else block.left.shape[1]
+            self.collector.add(f"gradient/{task}", block.to_array())
+        if "posterior" in self.pool_needs | self.selector_needs or "previous" in self.pool_needs:
+            self.coarse[task] = coarse_posterior(head)
+            self._add(f"posterior/{task}", self.coarse[task].probs)
+        if "fisher" in self.selector_needs:
+            self._add(f"fisher/{task}", fisher_factor(head).float())
+        if head.shared_gradient is not None:
+            length = torch.linalg.vector_norm(head.shared_gradient.double(), dim=1).sum()
+            self.length[task] = self.length.get(task, 0.0) + float(length)
+
+    def _add(self, name: str, rows: Tensor) -> None:
+        self.collector.add(name, rows.cpu().numpy())
+
+
+def _of_all(of_batch: HeadOutput, probs: Tensor) -> HeadOutput:
+    """The head output of all batches, given that of one."""
+    weights = of_batch.class_weights
+    return HeadOutput(
+        of_batch.family,
+        probs,
+        grid=of_batch.grid,
+        class_weights=None if weights is None else weights.cpu().clone(),
+    )

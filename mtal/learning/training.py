@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from mtal.datasets.label_map import IGNORE
 from mtal.learning.inputs import Inputs, ModelInput
 from mtal.learning.training_progress import TrainingProgress
-from mtal.models import MultiTaskModel
+from mtal.models import ModelOutput, MultiTaskModel, ranking_loss
 from mtal.suggest import nearest
 from mtal.tasks.class_balance import Scheme, class_weights
 from mtal.tasks.task import Task
@@ -139,6 +139,20 @@ class MultiTaskLoss(nn.Module):
             total = torch.where(annotated, torch.exp(-self.log_variance) * total + fixed * self.log_variance / 2, 0.0)
         return total.sum(), losses
 
+    def of_prediction(self, output: ModelOutput, targets: Mapping[str, Tensor]) -> Tensor:
+        """Sum over heads of how badly the predicted losses rank the frames of the batch by their true ones.
+
+        See :func:`~mtal.models.ranking_loss`; its weight and margin are 1. Frames without an annotation are left out.
+        """
+        assert output.predicted_losses is not None
+        total = torch.zeros((), device=output.shared.device)
+        for task in self.tasks:
+            kept = task.annotated(targets[task.name])  # [N]
+            weights = getattr(self, f"class_weights_{task.name}")
+            losses = task.frame_losses(output.heads[task.name].logits.detach(), targets[task.name], weights)  # [N]
+            total = total + ranking_loss(output.predicted_losses[task.name][kept], losses[kept])
+        return total
+
 
 class MultiTaskModule(lightning.LightningModule):
     """Lightning's view of the model: one step, one optimiser, one schedule."""
@@ -171,9 +185,28 @@ class MultiTaskModule(lightning.LightningModule):
             inputs, targets = mirror_half(inputs, targets)
         output = self.model(inputs)
         total, losses = self.loss({name: head.logits for name, head in output.heads.items()}, targets)
+        if output.predicted_losses is not None:
+            losses["prediction"] = self.loss.of_prediction(output, targets)
+            total = total + losses["prediction"]
         for name, value in losses.items():
             self.log(f"loss/{name}", value, prog_bar=False, batch_size=self.settings.batch_size)
         return total
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the loss prediction by itself, so that its gradient does not shorten the steps of all the others."""
+        apart = self.model.loss_prediction
+        if apart is None:
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+            return
+        assert gradient_clip_val is not None
+        ours = set(apart.parameters())
+        nn.utils.clip_grad_norm_(list(apart.parameters()), gradient_clip_val)
+        nn.utils.clip_grad_norm_([p for p in self.parameters() if p not in ours], gradient_clip_val)
 
     def configure_optimizers(self) -> Any:
         """AdamW under a one-cycle schedule."""
