@@ -11,6 +11,7 @@ from torch import Tensor
 from mtal.datasets.label_map import IGNORE
 from mtal.learning.inputs import FrameInputs
 from mtal.learning.training import LabelledFrames, MultiTaskLoss, MultiTaskModule, TrainerSettings, fit, mirror_half
+from mtal.models import ranking_loss
 from mtal.tasks.task import Task
 
 AT = np.array([3, 0, 17, 20, 9, 26])
@@ -115,6 +116,76 @@ class TestFit:
         before = list(warnings.filters)
         trained(tasks, features, targets)
         assert warnings.filters == before
+
+
+class TestLossPrediction:
+    """Trained beside the heads, from images or from cached features, and at no cost to them."""
+
+    def fitted(self, tasks, inputs, targets, steps=3, **options):
+        model = surgery.make_model(tasks, loss_prediction=True)
+        settings = TrainerSettings(steps=steps, batch_size=6, accelerator="cpu", **options)
+        fit(model, tasks, inputs, AT, labels_at(targets), settings, seed=1)
+        return model
+
+    @pytest.mark.parametrize("source", ["frames", "features"])
+    def test_the_rest_trains_to_the_bit_as_without_it(self, tasks, frames, features, targets, source):
+        inputs = FrameInputs(frames) if source == "frames" else features
+        model = self.fitted(tasks, inputs, targets, learning_rate=0.05)  # a rate at which gradients are clipped
+        alone = trained(
+            tasks,
+            inputs,
+            targets,
+            TrainerSettings(steps=3, batch_size=6, accelerator="cpu", learning_rate=0.05),
+        )
+        assert not changed(alone, model)
+        fresh = surgery.make_model(tasks, loss_prediction=True)
+        assert {"loss_prediction.last.weight", "loss_prediction.bodies.0.1.weight"} <= changed(fresh, model)
+
+    def test_learns_which_frame_has_the_larger_loss(self, tasks, features, targets):
+        model = self.fitted(tasks, features, targets, steps=60, flip=False, class_balance="none")
+        output = model(features.batch(AT))
+        y = {name: torch.from_numpy(v) for name, v in labels_at(targets).items()}
+        right = total = 0
+        for task in tasks:
+            losses = task.frame_losses(output.heads[task.name].logits, y[task.name])
+            predicted = output.predicted_losses[task.name]
+            i, j = torch.triu_indices(len(AT), len(AT), offset=1)
+            right += int(((losses[i] - losses[j]) * (predicted[i] - predicted[j]) > 0).sum())
+            total += len(i)
+        assert right > 0.75 * total
+
+    def test_frames_without_a_label_are_left_out(self, tasks, features, targets):
+        silent = {**targets, "anatomy": np.full_like(targets["anatomy"], IGNORE)}
+        silent["tools"] = targets["tools"].copy()
+        silent["tools"][AT[:5]] = IGNORE  # a single frame is left: no pair
+        model = surgery.make_model(tasks, loss_prediction=True)
+        loss = MultiTaskLoss(tasks, NONE, "fixed")
+        output = model(features.batch(AT))
+        y = {name: torch.from_numpy(v) for name, v in labels_at(silent).items()}
+        total = loss.of_prediction(output, y)
+        bleeding = next(t for t in tasks if t.name == "bleeding")
+        alone = bleeding.frame_losses(output.heads["bleeding"].logits, y["bleeding"])
+        torch.testing.assert_close(total, ranking_loss(output.predicted_losses["bleeding"], alone))
+        assert total > 0
+
+    def test_class_weights_reach_the_true_losses(self, tasks, features, targets):
+        """With positives weighing 100 a frame's loss is about how many positives it has."""
+        model = surgery.make_model(tasks, loss_prediction=True)
+        output = model(features.batch(AT))
+        y = {name: torch.from_numpy(v) for name, v in labels_at(targets).items()}
+        weights = {"tools": torch.full((3,), 100.0), "bleeding": None, "anatomy": None}
+        seen = {}
+
+        def spy(predicted, losses):
+            seen[len(seen)] = losses
+            return predicted.sum()
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("mtal.learning.training.ranking_loss", spy)
+            MultiTaskLoss(tasks, weights, "fixed").of_prediction(output, y)
+        expected = tasks[0].frame_losses(output.heads["tools"].logits, y["tools"], weights["tools"])
+        torch.testing.assert_close(seen[0], expected)
+        assert not seen[0].requires_grad
 
 
 @pytest.mark.slow

@@ -88,12 +88,25 @@ def _scene(generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray, list
 
 
 def make_model(
-    tasks: list[Task], *, frozen: bool = True, encoder: str = ENCODER, dropout: float = 0.1
+    tasks: list[Task],
+    *,
+    frozen: bool = True,
+    encoder: str = ENCODER,
+    dropout: float = 0.1,
+    loss_prediction: bool = False,
 ) -> MultiTaskModel:
     """The same weights at each call."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
-        return MultiTaskModel(build_encoder(encoder), tasks, channels=32, hidden=16, dropout=dropout, frozen=frozen)
+        return MultiTaskModel(
+            build_encoder(encoder),
+            tasks,
+            channels=32,
+            hidden=16,
+            dropout=dropout,
+            frozen=frozen,
+            loss_prediction=loss_prediction,
+        )
 
 
 def make_acquisition(**changes: Any) -> Acquisition:

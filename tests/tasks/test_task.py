@@ -49,6 +49,53 @@ class TestEveryKind:
         loss = make_task(support, family, 4).loss(logits, targets)
         torch.testing.assert_close(loss, -likelihood.log().mean())
 
+    @pytest.mark.parametrize("weighted", [False, True])
+    def test_frame_losses_are_the_losses_of_each_frame_alone(self, make_task, support, family, weighted):
+        logits, targets = self.example(support, family)
+        if family == "bernoulli" or support == "pixel":  # otherwise it is the frame's only label
+            targets[2].view(-1)[:3] = IGNORE
+        weights = torch.tensor([0.5, 2.0, 1.0, 3.0]).double() if weighted else None
+        task = make_task(support, family, 4)
+        alone = torch.stack([task.loss(logits[n : n + 1], targets[n : n + 1], weights) for n in range(3)])
+        torch.testing.assert_close(task.frame_losses(logits, targets, weights), alone)
+        assert alone[0] == 0
+        assert task.annotated(targets).tolist() == [False, True, True]
+
+    def test_frame_losses_of_a_finer_mask(self, make_task, support, family):
+        if support == "frame":
+            return
+        logits, targets = self.example(support, family)
+        fine = targets.repeat_interleave(2, dim=-1).repeat_interleave(2, dim=-2)
+        task = make_task(support, family, 4)
+        alone = torch.stack([task.loss(logits[n : n + 1], fine[n : n + 1]) for n in range(3)])
+        torch.testing.assert_close(task.frame_losses(logits, fine), alone)
+
+    def test_frame_losses_have_no_nan_in_their_gradient(self, make_task, support, family):
+        logits, targets = self.example(support, family)
+        logits = logits.float().requires_grad_()
+        make_task(support, family, 4).frame_losses(logits, targets, torch.zeros(4)).sum().backward()
+        assert logits.grad.isfinite().all()
+
+    @pytest.mark.parametrize("temperature", [1.0, 2.0])
+    def test_residual_of_own_answer(self, make_task, support, family, temperature):
+        logits, _ = self.example(support, family)
+        task = make_task(support, family, 4)
+        scaled = (logits / temperature).requires_grad_()
+        if family == "categorical":
+            loss = functional.cross_entropy(scaled, logits.argmax(dim=1), reduction="sum")
+        else:
+            loss = functional.binary_cross_entropy_with_logits(scaled, (logits > 0).double(), reduction="sum")
+        loss.backward()
+        torch.testing.assert_close(task.residual_of_own_answer(logits, temperature), scaled.grad)
+
+    def test_members_output_is_a_head_output_for_each_member(self, make_task, support, family):
+        logits, _ = self.example(support, family)
+        task = make_task(support, family, 4)
+        several = task.members_output(torch.stack([logits, 2 * logits]))
+        for k, alone in enumerate((task.head_output(logits), task.head_output(2 * logits))):
+            torch.testing.assert_close(several.probs[k], alone.probs)
+            assert (several.family, several.grid) == (alone.family, alone.grid)
+
     def test_class_weights_reach_the_loss(self, make_task, support, family):
         logits, targets = self.example(support, family)
         task = make_task(support, family, 4)
