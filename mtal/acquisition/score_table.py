@@ -55,6 +55,11 @@ class ScoreTable:
             raise ValueError("a score table needs one column or more")
         return cls(tuple(scores), torch.stack([column.detach().cpu().double() for column in scores.values()], dim=1))
 
+    def with_columns(self, scores: Mapping[Column, Tensor]) -> ScoreTable:
+        """The same table with more columns, each ``[N]``."""
+        more = [column.detach().cpu().double()[:, None] for column in scores.values()]
+        return ScoreTable((*self.columns, *scores), torch.cat([self.values, *more], dim=1))
+
     def __len__(self) -> int:
         return len(self.values)
 

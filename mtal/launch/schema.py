@@ -26,6 +26,7 @@ class ModelSchema:
     channels: int = 32
     hidden: int = 128
     dropout: float = 0.1
+    loss_prediction: bool = False
 
 
 @dataclass
@@ -35,6 +36,9 @@ class LoopSchema:
     initial: Any = 24
     batch: int = 24
     rounds: int = 5
+    batch_seconds: float | None = None
+    folds: int = 3
+    fold_steps: int | None = None
 
 
 @dataclass

@@ -11,6 +11,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from mtal.acquisition import Acquisition, CrossTaskInconsistency
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.frames.cache import FrameCache
 from mtal.learning.inputs import FeatureInputs, FrameInputs, Inputs
@@ -25,10 +26,12 @@ def build_experiment(config: DictConfig, listeners: Sequence[RoundListener] = ()
     """Everything that ``config`` names, put together. Cheap checks come first, decoding and encoding last."""
     loop = LoopSettings(**_plain(config.loop))
     trainer = instantiate(config.trainer)
-    acquisition = instantiate(config.acquisition)
+    acquisition: Acquisition = instantiate(config.acquisition)
     dataset: SurgicalDataset = instantiate(config.data)
     tasks = build_tasks(dataset.label_maps, _plain(config.tasks.heads))
     loop.first(int((dataset.index.table["split"] == "pool").sum()))
+    _relate(acquisition, tasks)
+    _check_model(config, acquisition)
     make_model = partial(_make_model, config, tasks)
     model = make_model()
     frames = FrameCache(Path(config.cache) / "frames").get(dataset.index.table, tuple(config.frames.image_size))
@@ -92,6 +95,24 @@ def describe_tasks(tasks: Sequence[Task]) -> dict[str, Any]:
         }
         for t in tasks
     }
+
+
+def _relate(acquisition: Acquisition, tasks: Sequence[Task]) -> None:
+    """Tell the signals that compare heads which classes mean the same."""
+    for signal in acquisition.signals.values():
+        if isinstance(signal, CrossTaskInconsistency):
+            signal.relate({t.name: (t.support, t.classes) for t in tasks})
+
+
+def _check_model(config: DictConfig, acquisition: Acquisition) -> None:
+    """Refuse what the model cannot give before anything is decoded or trained."""
+    needs = acquisition.batch_needs | acquisition.pool_needs | acquisition.selector_needs
+    if "predicted_loss" in needs and not config.model.loss_prediction:
+        raise ValueError("learning_loss reads predicted losses: set model.loss_prediction=true")
+    if "members" in needs and config.model.dropout == 0:
+        raise ValueError("the members are dropout members, and model.dropout is 0: set it above 0")
+    if config.loop.batch_seconds is not None and acquisition.cost is None:
+        raise ValueError("loop.batch_seconds needs the cost of each frame: set acquisition/cost=annotator_seconds")
 
 
 def _make_model(config: DictConfig, tasks: Sequence[Task]) -> MultiTaskModel:

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import json
 import math
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
-import pandas as pd
-import torch
 from safetensors.torch import load_file, save_file
 
-from mtal.acquisition import Acquisition, Candidates, Constraint, MinimumGap, Moments, Random, tie_break
+from mtal.acquisition import Acquisition, Evidence
 from mtal.annotation import Oracle
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.frames.cache import FrameArray
 from mtal.learning.evaluation import evaluate
 from mtal.learning.inputs import Inputs
-from mtal.learning.picks import annotated, class_counts, picks_table, predict_masks, write_images
+from mtal.learning.out_of_fold import out_of_fold
+from mtal.learning.picking import Picker, Picks, timed
+from mtal.learning.picks import class_counts, picks_table, predict_masks, write_images
 from mtal.learning.run_folder import RunFolder
-from mtal.learning.scoring import PoolScores, score_pool, shared_features
-from mtal.learning.seeds import integer_seed, numpy_generator
+from mtal.learning.seeds import integer_seed
+from mtal.learning.standing import Standing, needs_out_of_fold, past_rounds, standing
 from mtal.learning.training import TrainerSettings, Weighting, fit
 from mtal.models import MultiTaskModel
 from mtal.tasks.task import Task
@@ -42,6 +40,9 @@ class LoopSettings:
         initial: frames in the initial set, picked at random, or ``"all"`` for the whole pool (an upper reference).
         batch: frames picked per round.
         rounds: rounds after the initial set.
+        batch_seconds: annotator seconds to spend per round instead of a number of frames; needs ``acquisition.cost``.
+        folds: of the cross-validation on labelled frames that adaptive weights and calibration ask for.
+        fold_steps: optimiser steps per fold; ``None`` for as many as a round trains.
 
     Raises:
         ValueError: a number is out of range.
@@ -50,6 +51,9 @@ class LoopSettings:
     initial: int | str = 24
     batch: int = 24
     rounds: int = 5
+    batch_seconds: float | None = None
+    folds: int = 3
+    fold_steps: int | None = None
 
     def __post_init__(self) -> None:
         a_number = isinstance(self.initial, int) and not isinstance(self.initial, bool) and self.initial >= 1
@@ -57,6 +61,12 @@ class LoopSettings:
             raise ValueError(f"loop.initial must be a number of frames or 'all', not {self.initial!r}")
         if self.batch < 1 or self.rounds < 0:
             raise ValueError(f"loop.batch must be ≥ 1 and loop.rounds ≥ 0, not {self.batch} and {self.rounds}")
+        if self.batch_seconds is not None and not 0 < self.batch_seconds < math.inf:
+            raise ValueError(f"loop.batch_seconds must be above 0, or null to count frames, not {self.batch_seconds}")
+        if self.folds < 2 or (self.fold_steps is not None and self.fold_steps < 1):
+            raise ValueError(
+                f"loop.folds must be ≥ 2 and loop.fold_steps ≥ 1 or null, not {self.folds} and {self.fold_steps}"
+            )
 
     def first(self, pool: int) -> int:
         """Size of the initial set, after checking the whole budget against the pool.
@@ -65,6 +75,8 @@ class LoopSettings:
             ValueError: the budget is larger than the pool.
         """
         initial = pool if self.initial == "all" else int(self.initial)
+        if self.batch_seconds is not None:
+            return min(initial, pool)
         budget = initial + self.rounds * self.batch
         if budget > pool:
             raise ValueError(
@@ -121,6 +133,7 @@ class Experiment:
         self._size: tuple[int, int] = self.frames.size
         self._first = self.loop.first(len(self._pool))
         self._device = self.trainer.device()
+        self._picker = Picker(self.dataset, self.inputs, self.tasks, self.acquisition, self._device, self.seed)
 
     def run(self, folder: RunFolder) -> dict[str, float]:
         """Go on from whatever rounds ``folder`` holds; returns the metrics of the last one.
@@ -134,15 +147,20 @@ class Experiment:
             timings: dict[str, float] = {}
             with folder.round(number) as path:
                 labelled = folder.labelled()
+                if len(labelled) == len(self._pool):
+                    raise ValueError(
+                        f"round {number}: all {len(labelled)} frames of the pool are labelled; lower loop.rounds"
+                    )
                 model = self.make_model()
                 before = folder.round_path(number - 1) / "model.safetensors"
                 if number > 0:
                     model.load_state_dict(load_file(before), strict=False)
-                picked, scores = self._pick(model, labelled, number, path, timings)
-                with _timed(timings, "label"):
+                picks = self._pick(model, folder, labelled, number, path, timings)
+                picked = picks.frame_ids
+                with timed(timings, "label"):
                     labels = self._label([*labelled, *picked])
-                self._keep_picks(path, model, picked, {t: y[len(labelled) :] for t, y in labels.items()}, scores)
-                with _timed(timings, "train"):
+                self._keep_picks(path, model, picks, {t: y[len(labelled) :] for t, y in labels.items()})
+                with timed(timings, "train"):
                     if self.trainer.restart == "cold":
                         model = self.make_model()
                     fit(
@@ -155,7 +173,7 @@ class Experiment:
                         weighting=self.weighting,
                         seed=integer_seed(self.seed, number, "train"),
                     )
-                with _timed(timings, "evaluate"):
+                with timed(timings, "evaluate"):
                     metrics = evaluate(model, self.tasks, self.inputs, test_positions, test_targets, self._device)
                 state = {k: v.detach().cpu().contiguous() for k, v in model.trained_state().items()}
                 save_file(state, path / "model.safetensors")
@@ -186,85 +204,54 @@ class Experiment:
         return {t.name: answer[t.name] for t in self.tasks}
 
     def _pick(
-        self, model: MultiTaskModel, labelled: list[str], number: int, path: Path, timings: dict[str, float]
-    ) -> tuple[list[str], tuple[PoolScores, np.ndarray, np.ndarray] | None]:
-        known = set(labelled)
-        candidates = [f for f in self._pool if f not in known]
-        generator = numpy_generator(self.seed, number, "select")
-        moments, labelled_moments = self._moments(candidates), self._moments(labelled)
-        hashes = tie_break(integer_seed(self.seed, number, "ties"), candidates)
-        if number == 0:
-            with _timed(timings, "select"):
-                constraint = Constraint(len(candidates), rules=[MinimumGap(self.acquisition.minimum_gap_s, moments)])
-                at = Random()(Candidates(hashes), self._first, generator, constraint).numpy()
-            return [candidates[i] for i in at], None
-        if not self.acquisition.selector_needs:
-            with _timed(timings, "select"):
-                at = self.acquisition.select(
-                    Candidates(hashes, moments=moments), self.loop.batch, generator, labelled_moments
-                ).numpy()
-            return [candidates[i] for i in at], None
-        with _timed(timings, "score"):
-            scores = score_pool(
-                model, self.tasks, self.inputs, self.positions(candidates), self.acquisition, self._device
-            )
-        with _timed(timings, "select"):
-            speaks = annotated(self.tasks, self._label(labelled))
-            silent = tuple(t for t, yes in speaks.items() if not yes)
-            utility = self.acquisition.utility(scores.table, silent)
-            at = self.acquisition.select(
-                Candidates(
-                    hashes,
-                    utility=utility,
-                    gradient=self.acquisition.joint_gradient(scores.gradients, silent) if scores.gradients else None,
-                    features=torch.from_numpy(scores.shared),
-                    labelled_features=self._labelled_features(model, labelled),
-                    moments=moments,
-                ),
-                self.loop.batch,
-                generator,
-                labelled_moments,
-            ).numpy()
-        table = pd.DataFrame({"frame_id": candidates})
-        columns = scores.table.values.numpy().T  # noqa: PD011  a tensor, not a data frame
-        for (task, signal), column in zip(scores.table.columns, columns, strict=True):
-            table[f"{task}/{signal}"] = column
-        table["utility"] = utility.numpy()
-        table.to_parquet(path / "scores.parquet", index=False)
-        np.save(path / "embeddings.npy", scores.shared.astype(np.float16))
-        return [candidates[i] for i in at], (scores, utility.numpy(), at)
-
-    def _labelled_features(self, model: MultiTaskModel, labelled: list[str]) -> torch.Tensor | None:
-        if "features" not in self.acquisition.selector_needs:
-            return None
-        return torch.from_numpy(shared_features(model, self.inputs, self.positions(labelled), self._device))
-
-    def _moments(self, frame_ids: Sequence[str]) -> Moments:
-        rows = self.dataset.index.table.iloc[self.positions(frame_ids)]
-        codes = pd.Categorical(rows["video"], categories=sorted(self.dataset.index.table["video"].unique())).codes
-        return Moments(np.asarray(codes, dtype=np.int64), rows["time_s"].to_numpy())
-
-    def _keep_picks(
         self,
-        path: Path,
         model: MultiTaskModel,
-        picked: list[str],
-        labels: dict[str, np.ndarray],
-        scores: tuple[PoolScores, np.ndarray, np.ndarray] | None,
-    ) -> None:
-        at = self.positions(picked)
-        known = None if scores is None else (scores[0].table, scores[1], scores[2])
-        picks_table(self.dataset.index.select(picked), labels, self.tasks, known).to_parquet(
+        folder: RunFolder,
+        labelled: list[str],
+        number: int,
+        path: Path,
+        timings: dict[str, float],
+    ) -> Picks:
+        if number == 0:
+            with timed(timings, "select"):
+                return self._picker.cold(model, self._first)
+        known = Standing(Evidence({}))
+        if self.acquisition.reads_the_pool:
+            with timed(timings, "validate"):
+                known = self._standing(folder, labelled, number)
+        left = len(self._pool) - len(labelled)
+        budget = self.loop.batch if self.loop.batch_seconds is None else left
+        return self._picker.pick(model, folder, number, labelled, budget, known, path, timings, self.loop.batch_seconds)
+
+    def _standing(self, folder: RunFolder, labelled: list[str], number: int) -> Standing:
+        """Where the heads stand, judged on labelled frames alone."""
+        labels = self._label(labelled)
+        validated = None
+        if needs_out_of_fold(self.acquisition):
+            positions = self.positions(labelled)
+            validated = out_of_fold(
+                self.make_model,
+                self.tasks,
+                self.inputs,
+                positions,
+                labels,
+                self.trainer,
+                folds=self.loop.folds,
+                groups=self.dataset.index.table["video"].to_numpy()[positions],
+                weighting=self.weighting,
+                seed=integer_seed(self.seed, number, "folds"),
+                steps=self.loop.fold_steps,
+                device=self._device,
+            )
+        return standing(self.acquisition, self.tasks, labels, validated, past_rounds(folder))
+
+    def _keep_picks(self, path: Path, model: MultiTaskModel, picks: Picks, labels: dict[str, np.ndarray]) -> None:
+        at = self.positions(picks.frame_ids)
+        known = None if picks.table is None else (picks.table, picks.utility, picks.rows)
+        picks_table(self.dataset.index.select(picks.frame_ids), labels, self.tasks, known).to_parquet(
             path / "picks.parquet", index=False
         )
         predictions = {}
-        if scores is not None:
+        if picks.table is not None:
             predictions = predict_masks(model, self.tasks, self.inputs, at, self._size, self._device)
         write_images(path / "images", self.frames, at, labels, predictions)
-
-
-@contextmanager
-def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
-    start = time.perf_counter()
-    yield
-    timings[stage] = time.perf_counter() - start

@@ -8,8 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
 from miniature import surgery
 from PIL import Image
 from safetensors.torch import load_file
@@ -23,7 +21,6 @@ from mtal.frames.index import FrameIndex
 from mtal.learning.loop import LoopSettings
 from mtal.learning.training import TrainerSettings
 
-CONFIGS = Path(__file__).parents[2] / "configs"
 POOL = 2 * surgery.PER_PATIENT
 
 
@@ -144,7 +141,11 @@ class TestFolder:
         always = {"picks.parquet", "metrics.json", "timings.json", "images", "model.safetensors"}
         assert {p.name for p in (rounds / "00").iterdir()} == always
         for number in ("01", "02"):
-            assert {p.name for p in (rounds / number).iterdir()} == always | {"scores.parquet", "embeddings.npy"}
+            assert {p.name for p in (rounds / number).iterdir()} == always | {
+                "scores.parquet",
+                "embeddings.npy",
+                "evidence.json",
+            }
         assert {p.name for p in rounds.iterdir()} == {"00", "01", "02"}
 
     def test_picks(self, finished, tasks):
@@ -363,30 +364,6 @@ class TestMinimumGap:
             "video"
         ):
             assert np.diff(np.sort(video["time_s"])).min() >= 2
-
-
-CHOICES = [
-    f"acquisition/{group}={path.stem}"
-    for group in ("selector", "fusion", "normalizer", "signals")
-    for path in sorted((CONFIGS / "acquisition" / group).glob("*.yaml"))
-]
-
-
-@pytest.mark.parametrize("choice", CHOICES)
-def test_every_choice_runs(choice, finished, experiment, start, tmp_path):
-    """Resumed after round 0, which no choice of acquisition touches."""
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        acquisition = instantiate(compose("acquisition/default", overrides=[choice]).acquisition)
-    run = tmp_path / "run"
-    (run / "rounds").mkdir(parents=True)
-    shutil.copytree(finished[0] / "rounds" / "00", run / "rounds" / "00")
-    quick = TrainerSettings(steps=1, batch_size=2, accelerator="cpu")
-    start(experiment(acquisition=acquisition, trainer=quick, loop=LoopSettings(6, 4, 1)), run)
-    chosen = picks(run)
-    assert len(set(chosen[0] + chosen[1])) == 10
-    if "random" not in choice:
-        columns = list(pd.read_parquet(run / "rounds/01/scores.parquet"))
-        assert len(columns) == 2 + 3 * len(acquisition.signals)
 
 
 class TestWrongSettings:

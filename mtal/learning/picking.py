@@ -1,0 +1,294 @@
+"""Which frames a round picks: weigh the heads, look at the pool, fuse, select, and keep why."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from torch import Tensor
+
+from mtal.acquisition import Acquisition, Candidates, Moments, PoolView, ScoreTable, tie_break
+from mtal.datasets.dataset import SurgicalDataset
+from mtal.learning.inputs import Inputs
+from mtal.learning.previous_posteriors import read_previous, write_posteriors
+from mtal.learning.run_folder import RunFolder
+from mtal.learning.scoring import LabelledView, PoolScores, look_at_labelled, score_pool, shared_features
+from mtal.learning.seeds import integer_seed, numpy_generator
+from mtal.learning.standing import Standing, write_standing
+from mtal.models import MultiTaskModel
+from mtal.tasks.task import Task
+
+SCORES = "scores.parquet"
+
+
+@dataclass(frozen=True)
+class Picks:
+    """Frames of one round, and why.
+
+    Attributes:
+        frame_ids: in order of choice.
+        table: scores of the round's candidates; ``None`` where frames were picked without scores.
+        utility: ``[N]`` of the candidates.
+        rows: the picks' rows among the candidates.
+    """
+
+    frame_ids: list[str]
+    table: ScoreTable | None = None
+    utility: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    rows: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+
+
+class Picker:
+    """Picks of every round of one run.
+
+    Args:
+        dataset: frames and splits.
+        inputs: what the model is fed, rows as in the frame index.
+        tasks: the heads.
+        acquisition: how frames are picked.
+        device: where the model runs.
+        seed: of the whole run.
+    """
+
+    def __init__(
+        self,
+        dataset: SurgicalDataset,
+        inputs: Inputs,
+        tasks: Sequence[Task],
+        acquisition: Acquisition,
+        device: torch.device,
+        seed: int,
+    ) -> None:
+        self.inputs = inputs
+        self.tasks = list(tasks)
+        self.acquisition = acquisition
+        self.device = device
+        self.seed = seed
+        table = dataset.index.table
+        self._row = pd.Series(np.arange(len(table)), index=table["frame_id"])
+        self._pool = table.loc[table["split"] == "pool", "frame_id"].tolist()
+        self._video = np.asarray(pd.Categorical(table["video"], sorted(table["video"].unique())).codes, dtype=np.int64)
+        self._patient = np.asarray(
+            pd.Categorical(table["patient"], sorted(table["patient"].unique())).codes, dtype=np.int64
+        )
+        self._time_s = table["time_s"].to_numpy(dtype=np.float64)
+
+    def candidates(self, labelled: Sequence[str]) -> list[str]:
+        """Frames of the pool that are not labelled, in the order of the frame index."""
+        known = set(labelled)
+        return [f for f in self._pool if f not in known]
+
+    def cold(self, model: MultiTaskModel, budget: int) -> Picks:
+        """The initial set, from the untrained model's encoder at most."""
+        frame_ids = self.candidates([])
+        features = None
+        if "features" in self.acquisition.cold_start.needs:
+            features = torch.from_numpy(shared_features(model, self.inputs, self._rows(frame_ids), self.device))
+        candidates = Candidates(self._hashes(0, frame_ids), features=features, moments=self._moments(frame_ids))
+        at = self._select(candidates, frame_ids, [], budget, 0)
+        return Picks([frame_ids[i] for i in at])
+
+    def pick(
+        self,
+        model: MultiTaskModel,
+        folder: RunFolder,
+        number: int,
+        labelled: list[str],
+        budget: int,
+        known: Standing,
+        path: Path,
+        timings: dict[str, float],
+        budget_s: float | None = None,
+    ) -> Picks:
+        """The frames of round ``number`` ≥ 1; scores and evidence are written to ``path``.
+
+        Args:
+            model: trained in the round before.
+            folder: the run so far.
+            number: of the round.
+            labelled: frames that have labels.
+            budget: frames to pick at most.
+            known: where the heads stand.
+            path: where the round is being written.
+            timings: seconds of each stage are added to it.
+            budget_s: annotator seconds to spend at most; ``None`` for no such limit.
+        """
+        frame_ids = self.candidates(labelled)
+        if not self.acquisition.reads_the_pool:
+            with timed(timings, "select"):
+                moments = self._moments(frame_ids)
+                bare = Candidates(self._hashes(number, frame_ids), moments=moments, round_number=number)
+                at = self._select(bare, frame_ids, labelled, budget, number)
+            return Picks([frame_ids[i] for i in at])
+        with timed(timings, "score"):
+            seen = score_pool(
+                model,
+                self.tasks,
+                self.inputs,
+                self._rows(frame_ids),
+                self.acquisition,
+                self.device,
+                class_weights=known.class_weights,
+                temperatures=known.temperatures,
+                seed=integer_seed(self.seed, number, "members"),
+            )
+            labelled_view = self._labelled_view(model, labelled, known)
+            views = self._views(folder, number, frame_ids, seen, labelled_view)
+            table = seen.table.with_columns(self.acquisition.score_views(views))
+        with timed(timings, "select"):
+            known = known.with_gradient_length(seen.gradient_length)
+            weights = self.acquisition.weights(known.evidence)
+            utility = self._utility(folder, table, frame_ids, known, weights)
+            gradient = None
+            if seen.gradients:
+                gradient = self.acquisition.joint_gradient(seen.gradients, known.silent, weights)
+            candidates = Candidates(
+                self._hashes(number, frame_ids),
+                utility=utility,
+                gradient=gradient,
+                features=torch.from_numpy(seen.shared),
+                labelled_features=None if labelled_view is None else torch.from_numpy(labelled_view.shared),
+                posterior=seen.posteriors or None,
+                members={t: head for t, head in seen.members.items() if head.probs.shape[2] == 1} or None,
+                fisher=seen.fisher or None,
+                labelled_fisher=None if labelled_view is None else labelled_view.fisher or None,
+                moments=self._moments(frame_ids),
+                round_number=number,
+            )
+            at = self._select(candidates, frame_ids, labelled, budget, number, seen.cost_s, budget_s)
+        _write_scores(path, frame_ids, table, utility, seen)
+        write_standing(path, known, weights, len(labelled))
+        if "previous" in self.acquisition.pool_needs:
+            write_posteriors(path, frame_ids, seen.posteriors)
+        return Picks([frame_ids[i] for i in at], table, utility.numpy(), at)
+
+    def _labelled_view(self, model: MultiTaskModel, labelled: list[str], known: Standing) -> LabelledView | None:
+        """What the model says of the labelled frames, where anything compares candidates with them."""
+        of_pool = self.acquisition.pool_needs & {"labelled_features", "labelled_posterior"}
+        if not of_pool and not self.acquisition.selector_needs & {"features", "fisher"}:
+            return None
+        rows = self._rows(labelled)
+        return look_at_labelled(
+            model,
+            self.tasks,
+            self.inputs,
+            rows,
+            self.acquisition,
+            self.device,
+            temperatures=known.temperatures,
+        )
+
+    def _views(
+        self, folder: RunFolder, number: int, frame_ids: list[str], seen: PoolScores, labelled_view: LabelledView | None
+    ) -> dict[str, PoolView]:
+        """The pool as each head sees it."""
+        needs = self.acquisition.pool_needs
+        if not needs:
+            return {}
+        previous = read_previous(folder, frame_ids) if "previous" in needs else None
+        return {
+            task.name: PoolView(
+                features=torch.from_numpy(seen.shared),
+                labelled_features=None if labelled_view is None else torch.from_numpy(labelled_view.shared),
+                posterior=seen.posteriors.get(task.name),
+                labelled_posterior=None if labelled_view is None else labelled_view.posteriors.get(task.name),
+                members=seen.members.get(task.name),
+                previous=None if previous is None else tuple(p[task.name] for p in previous if task.name in p),
+                moments=self._moments(frame_ids),
+                seed=integer_seed(self.seed, number, "signals") % 2**32,
+            )
+            for task in self.tasks
+        }
+
+    def _utility(
+        self,
+        folder: RunFolder,
+        table: ScoreTable,
+        frame_ids: list[str],
+        known: Standing,
+        weights: Mapping[str, float],
+    ) -> Tensor:
+        reference, reference_videos = None, None
+        if self.acquisition.frozen_statistics:
+            reference, reference_ids = _first_scores(folder)
+            reference_videos = None if reference_ids is None else self._video[self._rows(reference_ids)]
+        return self.acquisition.utility(
+            table,
+            known.silent,
+            weights=weights,
+            videos=self._video[self._rows(frame_ids)],
+            reference=reference,
+            reference_videos=reference_videos,
+        )
+
+    def _select(
+        self,
+        candidates: Candidates,
+        frame_ids: list[str],
+        labelled: list[str],
+        budget: int,
+        number: int,
+        cost_s: npt.NDArray[np.float64] | None = None,
+        budget_s: float | None = None,
+    ) -> npt.NDArray[np.int64]:
+        at: npt.NDArray[np.int64] = self.acquisition.select(
+            candidates,
+            budget,
+            numpy_generator(self.seed, number, "select"),
+            self._moments(labelled),
+            self._patient[self._rows(frame_ids)],
+            cost_s,
+            budget_s,
+            cold=number == 0,
+        ).numpy()
+        return at
+
+    def _hashes(self, number: int, frame_ids: list[str]) -> npt.NDArray[np.uint64]:
+        return tie_break(integer_seed(self.seed, number, "ties"), frame_ids)
+
+    def _rows(self, frame_ids: Sequence[str]) -> npt.NDArray[np.int64]:
+        return self._row[list(frame_ids)].to_numpy(dtype=np.int64)
+
+    def _moments(self, frame_ids: Sequence[str]) -> Moments:
+        rows = self._rows(frame_ids)
+        return Moments(self._video[rows], self._time_s[rows])
+
+
+def _first_scores(folder: RunFolder) -> tuple[ScoreTable | None, list[str] | None]:
+    """Scores of the first scored round of a run; ``None`` while there is none."""
+    for number in range(1, folder.complete_rounds()):
+        file = folder.round_path(number) / SCORES
+        if file.exists():
+            frame = pd.read_parquet(file)
+            names = [c for c in frame.columns if "/" in c]
+            columns = tuple((task, signal) for task, signal in (n.split("/", 1) for n in names))
+            scores = torch.tensor(frame[names].to_numpy(dtype=np.float64))  # [R, T]
+            return ScoreTable(columns, scores), frame["frame_id"].tolist()
+    return None, None
+
+
+def _write_scores(path: Path, frame_ids: list[str], table: ScoreTable, utility: Tensor, seen: PoolScores) -> None:
+    frame = pd.DataFrame({"frame_id": frame_ids})
+    columns = table.values.numpy().T  # noqa: PD011  a tensor, not a data frame
+    for (task, signal), column in zip(table.columns, columns, strict=True):
+        frame[f"{task}/{signal}"] = column
+    frame["utility"] = utility.numpy()
+    if seen.cost_s is not None:
+        frame["cost_s"] = seen.cost_s
+    frame.to_parquet(path / SCORES, index=False)
+    np.save(path / "embeddings.npy", seen.shared.astype(np.float16))
+
+
+@contextmanager
+def timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    """Add the seconds of the block to ``timings[stage]``."""
+    start = time.perf_counter()
+    yield
+    timings[stage] = timings.get(stage, 0.0) + time.perf_counter() - start
