@@ -205,5 +205,6 @@ def _class_scores(tasks: Sequence[Task], metrics: Mapping[str, float]) -> dict[s
         metric = "IoU" if task.support == "pixel" else "AP" if task.family == "bernoulli" else "F1"
         alone = task.support == "frame" and task.family == "bernoulli" and len(task.classes) == 1
         names = {c: f"{task.name}/{metric}" if alone else f"{task.name}/{metric}/{c}" for c in task.classes}
-        scores[task.name] = {c: metrics[name] for c, name in names.items() if not math.isnan(metrics[name])}
+        found = {c: metrics[name] for c, name in names.items() if not math.isnan(metrics[name])}
+        scores[task.name] = {c: min(score, 1.0) for c, score in found.items()}  # float32 sums end a little above 1
     return scores
