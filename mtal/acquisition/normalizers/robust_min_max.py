@@ -39,7 +39,7 @@ class RobustMinMax(Normalizer):
         """Scores in [0, 1], ``[N, T]``."""
         columns = np.ascontiguousarray(reference.numpy().T)  # [T, R]
         low, high = torch.from_numpy(np.quantile(columns, (self.low, self.high), axis=1))  # [T], [T]
-        apart = exceeds_rounding(high - low, torch.maximum(low.abs(), high.abs()))  # [T]
+        apart = exceeds_rounding(high - low, low.abs())  # [T]
         scaled = ((values - low) / torch.where(apart, high - low, 1.0)).clamp(0.0, 1.0)  # [N, T]
         if not apart.all():
             whole = MinMax().normalize(values, reference, ranges).clamp(0.0, 1.0)  # [N, T]

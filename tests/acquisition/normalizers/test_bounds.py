@@ -42,7 +42,7 @@ class TestBounds(NormalizerAxioms):
     @pytest.mark.parametrize("score", [-0.01, 2.01])
     def test_scores_outside_their_range_are_refused(self, score):
         with pytest.raises(ValueError, match=rf"scores of column 1 span .*{score}.*, outside its range \[0, 2\]"):
-            Bounds()(torch.tensor([[0.5, 1.0], [1.0, score]]), ranges=torch.tensor([[0.0, 2.0]] * 2))
+            Bounds()(torch.tensor([[1.0, score], [0.5, 1.0], [0.5, 1.0]]), ranges=torch.tensor([[0.0, 2.0]] * 2))
 
     @pytest.mark.parametrize("ends", [[0.0, math.inf], [-math.inf, math.inf], [1.0, 1.0], [1.0, 0.0], [0.0, math.nan]])
     def test_ranges_that_bound_nothing_are_refused(self, ends):

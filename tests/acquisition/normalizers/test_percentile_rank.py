@@ -17,6 +17,9 @@ class TestPercentileRank(NormalizerAxioms):
         scores = torch.tensor([[0.3], [0.1], [0.3], [9.0], [0.5]])
         assert PercentileRank()(scores).flatten().tolist() == [0.375, 0.0, 0.375, 1.0, 0.75]
 
+    def test_two_frames_are_the_two_ends(self):
+        assert PercentileRank()(torch.tensor([[0.2], [0.1]])).flatten().tolist() == [1.0, 0.0]
+
     def test_worked_example_against_a_reference(self):
         # among 0.1, 0.3, 0.3, 0.5, 9: below, tie at 2.5, between 3 and 4, tie at 5, above → (rank − 1)/4
         reference = torch.tensor([[0.3], [0.1], [0.3], [9.0], [0.5]])

@@ -55,6 +55,9 @@ class TestEvidence:
 
 
 class TestPastRound:
+    def test_a_head_may_have_had_no_say(self):
+        assert PastRound(10, {}, {"tools": 0.0, "anatomy": 0.5}).weights["tools"] == 0.0
+
     def test_scores_come_from_labelled_frames(self):
         assert PastRound(0, {}).scores == {}
         with pytest.raises(ValueError, match="labelled is 0"):
