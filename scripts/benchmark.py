@@ -1,6 +1,6 @@
 """Measure what the project promises, side by side in one run: ratios, not promises about a machine.
 
-python scripts/benchmark.py scoring     the scoring pass with all signals against the bare forward pass
+python scripts/benchmark.py scoring     signals, shared gradients and members against the bare forward pass
 python scripts/benchmark.py loop        a six-round experiment with a frozen encoder on about 500 frames
 python scripts/benchmark.py acquisition every method against the published libraries (requirements-peers.txt)
 """
@@ -17,38 +17,12 @@ from importlib import import_module
 from pathlib import Path
 from statistics import median
 
-import numpy as np
-import torch
+from benchmarks import scoring as scoring_pass
 from rich.console import Console
 from rich.table import Table
 
-from mtal.acquisition import (
-    Acquisition,
-    Badge,
-    Entropy,
-    ExpectedGradientLength,
-    HallucinatedGradientNorm,
-    LeastConfidence,
-    Margin,
-    PercentileRank,
-    WeightedMean,
-)
-from mtal.datasets.surgery.names import LABEL_MAPS
-from mtal.frames.cache import FrameArray
-from mtal.frames.prefetch import prefetch
-from mtal.learning.inputs import FeatureInputs, FrameInputs, Inputs, batched, to_device
-from mtal.learning.scoring import score_pool
-from mtal.models import MultiTaskModel, build_encoder
-from mtal.tasks.task import Task
-
 REPOSITORY = Path(__file__).resolve().parent.parent
 CONSOLE = Console()
-
-
-def bare_forward(model: MultiTaskModel, inputs: Inputs, positions: np.ndarray, device: torch.device) -> None:
-    with torch.inference_mode():
-        for batch in prefetch(inputs.batch(b) for b in batched(positions, 32)):
-            model(to_device(batch, device)).shared.cpu()  # waits for the device
 
 
 def side_by_side(measured: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
@@ -64,33 +38,8 @@ def side_by_side(measured: dict[str, Callable[[], object]], repeats: int) -> dic
 
 
 def scoring(arguments: argparse.Namespace) -> None:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    tasks = [Task(m) for m in LABEL_MAPS]
-    signals = [LeastConfidence(), Margin(), Entropy(), ExpectedGradientLength(), HallucinatedGradientNorm()]
-    acquisition = Acquisition({s.name: s for s in signals}, PercentileRank(), WeightedMean(), Badge())
-    size = (arguments.size, arguments.size)
-    pixels = np.random.default_rng(0).integers(0, 256, (arguments.frames, *size, 3), dtype=np.uint8)
-    positions = np.arange(len(pixels))
-    frames = FrameArray([pixels], np.zeros_like(positions), positions, size, key="benchmark")
-    table = Table("encoder", "input", "bare forward, frames/s", "all signals, frames/s", "ratio", title="Scoring pass")
-    for name in arguments.encoders:
-        model = MultiTaskModel(build_encoder(name), tasks, channels=32, frozen=True).to(device).eval()
-        with tempfile.TemporaryDirectory() as folder:
-            sources: dict[str, Inputs] = {
-                "frames": FrameInputs(frames),
-                "cached features": FeatureInputs.compute(model.encoder, frames, Path(folder), device),
-            }
-            for source, inputs in sources.items():
-                seconds = side_by_side(
-                    {
-                        "bare": lambda i=inputs, m=model: bare_forward(m, i, positions, device),
-                        "all": lambda i=inputs, m=model: score_pool(m, tasks, i, positions, acquisition, device),
-                    },
-                    arguments.repeats,
-                )
-                rates = [f"{len(pixels) / seconds[k]:.0f}" for k in ("bare", "all")]
-                table.add_row(name, source, *rates, f"{seconds['all'] / seconds['bare']:.2f}")
-    CONSOLE.print(table)
+    sizes = (arguments.frames, arguments.size, arguments.repeats)
+    CONSOLE.print(scoring_pass.compare(side_by_side, arguments.encoders, *sizes))
 
 
 def loop(_: argparse.Namespace) -> None:
