@@ -23,8 +23,8 @@ INTRODUCTION = """# Methods
 Generated from the code by `python scripts/make_methods_page.py`; every docstring says more.
 
 N frames, T heads or columns, S sites of a frame (1, or the cells of a pixel head's map), C classes, D features, K
-members, M labelled frames, b frames of the batch. *Choice* is what stands behind the option on the command line, such as
-`acquisition/selector=badge`; a method without one is used by another.
+members, M labelled frames, b frames of the batch. *Choice* is what stands behind the option on the command line, as in
+`acquisition/selector=badge`.
 """
 SECTIONS: tuple[tuple[str, str, ModuleType, type, tuple[str, ...]], ...] = (
     (
@@ -80,8 +80,7 @@ SECTIONS: tuple[tuple[str, str, ModuleType, type, tuple[str, ...]], ...] = (
     ),
     (
         "Constraints",
-        "Compose with every selector: `acquisition.minimum_gap_s`, `max_per_video`, `max_per_patient`, "
-        "`loop.batch_seconds` with `acquisition/cost`.",
+        "`acquisition.minimum_gap_s`, `max_per_video`, `max_per_patient`; `loop.batch_seconds`. They compose.",
         selectors,
         selectors.Rule,
         (),
