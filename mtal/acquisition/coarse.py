@@ -40,9 +40,11 @@ def coarse_posterior(head: HeadOutput, cells: int = 4) -> HeadOutput:
     size = (min(cells, head.grid[0]), min(cells, head.grid[1]))
     if head.valid is None:
         return replace(head, probs=_pooled(head.probs, head.grid, size), features=None, grid=size)
-    share = _pooled(head.valid.unsqueeze(-1), head.grid, size)  # [N, G, 1]: part of the cell that counts
-    probs = head.probs.where(head.valid.unsqueeze(-1), 0.0)  # [(K,) N, S, C]
-    mean = _pooled(probs, head.grid, size) / share.clamp(min=torch.finfo(share.dtype).tiny)  # [(K,) N, G, C]
+    counts = head.valid.unsqueeze(-1).to(head.probs.dtype)  # [N, S, 1]
+    share = _pooled(counts, head.grid, size)  # [N, G, 1]: part of the cell that counts
+    mean = _pooled(head.probs * counts, head.grid, size) / share.clamp(
+        min=torch.finfo(share.dtype).tiny
+    )  # [(K,) N, G, C]
     return replace(head, probs=mean.clamp(max=1.0), valid=share[..., 0] > 0, features=None, grid=size)
 
 

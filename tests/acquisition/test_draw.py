@@ -67,5 +67,14 @@ def test_copies_are_drawn_one_by_one():
     assert abs(np.mean(shares) - 0.5) < 0.03
 
 
+def test_other_rows_leave_the_ranking_of_a_row_alone():
+    """What is drawn from a larger pool is drawn from any part of it that holds it, copies included."""
+    x = rows(60).repeat(2, 1)
+    chosen = draw(x, 20, seed=0)
+    part = torch.cat([chosen % 60, torch.arange(25)]).unique()
+    part = torch.cat([part, part + 60])
+    assert set(chosen.tolist()) <= set(part[draw(x[part], 20, seed=0)].tolist())
+
+
 def test_other_seeds_draw_others():
     assert draw(rows(40), 12, seed=0).tolist() != draw(rows(40), 12, seed=1).tolist()

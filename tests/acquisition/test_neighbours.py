@@ -25,6 +25,29 @@ def test_is_brute_force_over_all_pairs(monkeypatch, numbers):
     assert error < 1e-12
 
 
+def test_memory_is_bounded(monkeypatch):
+    """Pieces of at most 2 000 numbers, and not of far fewer."""
+    monkeypatch.setattr(neighbours, "_NUMBERS", 2000)
+    queries, references = points(90), points(60, seed=1)
+    products, gathered = [], []
+    addmm, index_select = torch.addmm, torch.Tensor.index_select
+
+    def watched_product(*args, **kwargs):
+        products.append(addmm(*args, **kwargs))
+        return products[-1]
+
+    def watched_gathering(*args):
+        gathered.append(index_select(*args))
+        return gathered[-1]
+
+    monkeypatch.setattr(torch, "addmm", watched_product)
+    monkeypatch.setattr(torch.Tensor, "index_select", watched_gathering)
+    distances(queries, references, nearest(queries, references, 4))
+    # 33 queries of 60 references each; 25 queries of 4 neighbours of 5 features each
+    assert [p.shape[0] for p in products] == [33, 33, 24]
+    assert [g.shape[0] for g in gathered] == [100, 100, 100, 60]
+
+
 def test_excluding_itself_is_scikit_learn_without_a_query():
     x = points(80)
     theirs, index = NearestNeighbors(n_neighbors=6).fit(x.numpy()).kneighbors()
