@@ -55,15 +55,14 @@ class Bandit(HeadWeights):
         """Share of each task in the coming picks."""
         assert evidence.history is not None  # for the type checker; needs says so
         names = sorted(evidence.tasks)
-        T = len(names)
-        credit = np.zeros(T)
+        credit = np.zeros(len(names))  # [T]
         for past, reward in zip(evidence.history, _rewards(evidence.history), strict=False):
             weights = np.array([past.weights.get(name, 0.0) for name in names])  # [T]
             if weights.any():
-                expected = (1 - self.exploration) * self._shares(credit) + self.exploration / T  # [T]
+                expected = (1 - self.exploration) * self._shares(credit)  # [T] p less γ/T, which moves all heads alike
                 credit = credit + reward * (weights / weights.sum() - expected) / self.exploration
         shares = (1 - self.exploration) * self._shares(credit)  # [T]
-        turn = max(len(evidence.history) - 1, 0) % T
+        turn = max(len(evidence.history) - 1, 0) % len(names)
         shares[turn] += self.exploration
         return {name: float(shares[names.index(name)]) for name in evidence.tasks}
 
