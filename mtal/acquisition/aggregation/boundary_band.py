@@ -21,6 +21,8 @@ class BoundaryBand(SiteAggregation):
     of a mask lies. A frame of one predicted class gets 0. On a Bernoulli head two sites are of another class if they
     differ in any label with p > ½. Sites that are not valid make no border.
 
+    Cost: O(N·S·w) for a band of w cells.
+
     Args:
         width: of the band on each side of a border, as part of the grid's shorter side; above 0 and at most 1.
 

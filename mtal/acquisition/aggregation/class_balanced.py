@@ -15,6 +15,8 @@ class ClassBalanced(SiteAggregation):
     V_c are the valid sites predicted as c, so a small organ counts as much as a large one. On a Bernoulli head V_c are
     the sites with p_c > ½, and the sites without any such label are one more group.
 
+    Cost: O(N·S·C).
+
     >>> probs = torch.tensor([[[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.4, 0.6]]])
     >>> ClassBalanced()(torch.tensor([[0.0, 0.0, 0.75, 0.75]]), HeadOutput("categorical", probs)).tolist()  # ¼ and ¾
     [0.5]

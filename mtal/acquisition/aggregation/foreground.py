@@ -13,6 +13,8 @@ class Foreground(SiteAggregation):
 
     On a Bernoulli head F are the sites where any label has p > ½. A frame that is all background gets 0.
 
+    Cost: O(N·S·C).
+
     Args:
         background: number of the background class of a categorical head.
 

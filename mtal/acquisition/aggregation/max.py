@@ -9,7 +9,10 @@ from mtal.tasks.posterior import HeadOutput
 
 
 class MaxOverLabels(LabelAggregation):
-    """max_c v_c: one label in doubt is enough."""
+    """max_c v_c: one label in doubt is enough.
+
+    Cost: O(N·S·C).
+    """
 
     def __call__(self, values: Tensor, head: HeadOutput) -> Tensor:
         """Maximum over labels, ``[N, S]``."""

@@ -9,7 +9,10 @@ from mtal.tasks.posterior import HeadOutput
 
 
 class MeanOverSites(SiteAggregation):
-    """|V|⁻¹ Σ_{s ∈ V} v_s over the valid sites V."""
+    """|V|⁻¹ Σ_{s ∈ V} v_s over the valid sites V.
+
+    Cost: O(N·S).
+    """
 
     def aggregate(self, values: Tensor, mask: Tensor, head: HeadOutput) -> Tensor:
         """Mean over valid sites, ``[N]``."""
@@ -17,7 +20,10 @@ class MeanOverSites(SiteAggregation):
 
 
 class MeanOverLabels(LabelAggregation):
-    """C⁻¹ Σ_c v_c."""
+    """C⁻¹ Σ_c v_c.
+
+    Cost: O(N·S·C).
+    """
 
     def __call__(self, values: Tensor, head: HeadOutput) -> Tensor:
         """Mean over labels, ``[N, S]``."""

@@ -17,6 +17,8 @@ class TopFraction(SiteAggregation):
     Where f|V| is not whole, the next site counts in part, so that no resolution is favoured; where it is below 1, the
     highest site alone counts. A few hard regions are seen however large the easy rest of the picture is.
 
+    Cost: O(N·S log S).
+
     Args:
         fraction: share f of the valid sites, above 0 and at most 1; 1 is the mean over all.
 

@@ -13,6 +13,8 @@ class WeightedLabels(LabelAggregation):
 
     Without class weights it is the mean; where all weights are 0, it is 0.
 
+    Cost: O(N·S·C).
+
     >>> import torch
     >>> head = HeadOutput("bernoulli", torch.tensor([[[0.5, 0.9]]]), class_weights=torch.tensor([1.0, 3.0]))
     >>> WeightedLabels()(torch.tensor([[[1.0, 0.5]]]), head).tolist()

@@ -13,6 +13,8 @@ class ReciprocalRank(Fusion):
 
     Cormack, Clarke and Büttcher, SIGIR 2009. Ranks count from 1 at the highest score; ties share their average rank.
 
+    Cost: O(N·T log N).
+
     Args:
         k: damps the lead of the first ranks; 60 in the paper.
 

@@ -16,6 +16,8 @@ class SingleTask(Fusion):
     Where the head's weight is 0 (it has no labels yet, or scores every frame the same) all utilities are 0, and the
     choice is left to the tie-break.
 
+    Cost: O(N).
+
     Args:
         task: name of the head.
 

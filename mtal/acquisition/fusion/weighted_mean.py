@@ -14,6 +14,8 @@ class WeightedMean(Fusion):
 
     On percentile ranks this is the rank combination of Reichart et al., ACL 2008.
 
+    Cost: O(N·T).
+
     >>> import torch
     >>> WeightedMean()(torch.tensor([[1.0, 0.0], [0.25, 0.5]]), torch.tensor([3.0, 1.0])).tolist()
     [0.75, 0.3125]

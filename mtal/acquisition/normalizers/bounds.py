@@ -16,6 +16,8 @@ class Bounds(Normalizer):
     Looks at no other frame: a score means the same in every round, video and pool, and a head that is sure of all
     frames stays near 0 instead of being stretched. A reference and groups change nothing.
 
+    Cost: O(N·T).
+
     Raises:
         ValueError: no ranges are given, a range is not finite or is empty, or a score lies outside its range.
 

@@ -16,6 +16,8 @@ class GaussianRank(Normalizer):
     the two ends: the step from the best frame to the second best is larger than a step in the middle. With a
     reference, the rank is the one that the score takes among the reference's R, and N is R.
 
+    Cost: O(N·T log N).
+
     >>> GaussianRank()(torch.tensor([[0.1], [99.0], [0.2]])).flatten().round(decimals=3).tolist()
     [-0.967, 0.967, 0.0]
     """

@@ -13,6 +13,8 @@ class MinMax(Normalizer):
 
     One outlier squeezes all other frames together; :class:`PercentileRank` does not have this weakness.
 
+    Cost: O(N·T).
+
     >>> MinMax()(torch.tensor([[2.0], [4.0], [3.0]])).flatten().tolist()
     [0.0, 1.0, 0.5]
     """

@@ -15,6 +15,8 @@ class PercentileRank(Normalizer):
     Sees the order of the scores only, so no unit, scale or outlier reaches the fusion. Ties share their average rank.
     With a reference, the rank is the one that the score takes among the reference's R, and N is R.
 
+    Cost: O(N·T log N).
+
     >>> PercentileRank()(torch.tensor([[0.1], [99.0], [0.1]])).flatten().tolist()
     [0.25, 1.0, 0.25]
     """

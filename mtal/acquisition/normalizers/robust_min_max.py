@@ -18,6 +18,8 @@ class RobustMinMax(Normalizer):
     (a head that is sure of nearly every frame), the smallest and the largest score take their place, as in
     :class:`MinMax`. Quantiles are interpolated linearly.
 
+    Cost: O(N·T log N).
+
     Args:
         low: quantile that becomes 0.
         high: quantile that becomes 1.

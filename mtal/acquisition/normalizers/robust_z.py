@@ -21,6 +21,8 @@ class RobustZ(Normalizer):
     standard deviation. Where more than half of a varying column is one number, MAD is 0 and 1.2533 times the mean of
     |s − median| takes its place.
 
+    Cost: O(N·T log N).
+
     >>> RobustZ()(torch.tensor([[1.0], [2.0], [3.0], [4.0], [99.0]])).flatten().round(decimals=2).tolist()
     [-1.35, -0.67, 0.0, 0.67, 64.75]
     """

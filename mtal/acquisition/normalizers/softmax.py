@@ -19,6 +19,8 @@ class Softmax(Normalizer):
     few highest scores speak alone (frames more than about 745 τ below all become 0), a large one levels all frames.
     With a reference, z is standardised by it and the sum is N/R times the one over it.
 
+    Cost: O(N·T).
+
     Args:
         temperature: τ > 0, in standard deviations.
 

@@ -11,6 +11,8 @@ from mtal.acquisition.normalizers.base import Normalizer, active_columns
 class ZScore(Normalizer):
     """(s − mean)/std with the population's std (divided by N); 0 everywhere in a constant column.
 
+    Cost: O(N·T).
+
     >>> ZScore()(torch.tensor([[1.0], [3.0]])).flatten().tolist()
     [-1.0, 1.0]
     """

@@ -17,6 +17,8 @@ class Cap(Rule):
     One long operation that the model finds hard must not take the whole batch. When every group that still has frames
     is full, the limit is raised for all groups by as little as it takes, and one warning says so.
 
+    Cost: O(N) per pick.
+
     Args:
         limit: most frames per group, 1 or more.
         groups: ``[N]`` integer code of each candidate's group.

@@ -35,6 +35,8 @@ class ClassStratified(Selector):
     - Picks by stratum and by utility alone alternate so that every start of a batch has the same shares.
     - The noise decays geometrically.
 
+    Cost: O(N log N) per stratum.
+
     Args:
         stratified: share of the picks that go by strata, 0 to 1.
         beta: inverse scale of the noise in round 1, above 0.

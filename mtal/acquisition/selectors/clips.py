@@ -24,6 +24,8 @@ class Clips(Selector):
     Frames that the constraint does not allow are passed over; as a minimum gap thins out every clip, it should be less
     than the time between the frames.
 
+    Cost: O(N log N).
+
     Args:
         clip_s: seconds per clip, above 0.
         top_fraction: share of a clip's frames, those of the highest utility and at least one, that make its utility;

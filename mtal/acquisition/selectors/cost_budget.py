@@ -16,6 +16,8 @@ class CostBudget(Rule):
     Give the selector a number of frames that cannot be reached (the size of the pool), and this rule is what ends the
     batch. Frames that cost more than what is left are passed over for the next ones that do not.
 
+    Cost: O(N) per pick.
+
     Args:
         seconds: of annotation, above 0.
         cost_s: ``[N]`` seconds that each candidate takes, 0 or more, see

@@ -20,6 +20,8 @@ class MinimumGap(Rule):
     others but frames remain, the gap is halved until one is, for the rest of the call, and one warning says so. A pick
     costs one pass over the frames of its video.
 
+    Cost: O(log N + frames within the gap) per pick.
+
     Args:
         seconds: the gap, 0 or more.
         candidates: moments of the N candidates.

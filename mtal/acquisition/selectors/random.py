@@ -16,6 +16,8 @@ class Random(Selector):
 
     Under a constraint each draw is uniform over the frames that are still allowed.
 
+    Cost: O(N).
+
     >>> picks = Random()(Candidates(np.arange(5, dtype=np.uint64)), 5, np.random.default_rng(0))
     >>> sorted(picks.tolist())
     [0, 1, 2, 3, 4]

@@ -25,6 +25,8 @@ class Stochastic(Selector):
     Drawn as the top-k of log-weight + Gumbel noise (Kool et al., ICML 2019). Ranks count from 1 at the highest utility,
     ties share their average rank. Under a constraint each draw is over the frames that are still allowed.
 
+    Cost: O(N log N).
+
     Args:
         kind: how weights follow from utilities. With ``"power"`` a frame of utility 0 is drawn only when no other is
             left, then uniformly.

@@ -14,6 +14,8 @@ from mtal.acquisition.selectors.tie_break import Ranking
 class TopK(Selector):
     """argmaxᵢ uᵢ, again and again: the highest utilities first, ties by hash.
 
+    Cost: O(N).
+
     >>> import torch
     >>> candidates = Candidates(np.arange(3, dtype=np.uint64), utility=torch.tensor([0.1, 0.9, 0.5]))
     >>> TopK()(candidates, 2, np.random.default_rng(0)).tolist()

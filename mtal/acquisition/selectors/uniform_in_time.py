@@ -22,6 +22,8 @@ class UniformInTime(Selector):
     next two are at 1/6 and 5/6. Long videos get frames in proportion to their duration. No model is needed, and
     because neighbouring frames look alike it is a baseline harder to beat than chance.
 
+    Cost: O(b·N).
+
     >>> from mtal.acquisition.moments import Moments
     >>> moments = Moments(np.zeros(13), np.arange(13.0))
     >>> candidates = Candidates(np.arange(13, dtype=np.uint64), moments=moments)

@@ -19,6 +19,8 @@ class Bald(SiteSignal):
     member that gives it: 0 where all members say the same, however unsure they are; never negative. Each site by
     itself: nothing of the pool is taken off. In [0, 1], and at most log K/log C.
 
+    Cost: O(K·N·S·C).
+
     >>> import torch
     >>> members = torch.tensor([[[[1.0, 0.0], [0.5, 0.5]]], [[[0.0, 1.0], [0.5, 0.5]]]])  # they differ at one site
     >>> from mtal.tasks.posterior import HeadOutput

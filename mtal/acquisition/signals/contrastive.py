@@ -33,6 +33,8 @@ class Contrastive(PoolSignal):
     In [0, ∞), at most log(1/eps): every outcome is kept at a probability of eps or more, for one impossible outcome
     would be infinitely contrastive.
 
+    Cost: O(N·M·D + N·k·S·C).
+
     Args:
         k: labelled neighbours of each candidate, 1 or more.
         eps: smallest probability of an outcome, above 0 and at most 0.1; probabilities are then scaled to sum to 1.

@@ -24,6 +24,8 @@ class CrossTaskInconsistency(JointSignal):
     classes, at a Bernoulli site 1 − Π_c(1 − p_sc). A relation has no say on a frame on which one of its heads has no
     valid site; a frame without a relation that counts gets 0. In [0, 1].
 
+    Cost: O(N·S log S) per relation.
+
     Args:
         relations: :class:`Relation` or mappings of its fields; ``None`` leaves them to :meth:`relate`.
         fraction: f, above 0 and at most 1.

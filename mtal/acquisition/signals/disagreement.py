@@ -27,6 +27,8 @@ class Disagreement(SiteSignal):
 
     In [0, 1]: 0 where all agree.
 
+    Cost: O(K·N·S·C).
+
     Args:
         kind: ``"vote_entropy"`` or ``"consensus_kl"``.
         sites: how the valid sites of a pixel head become one value; the mean by default.

@@ -27,6 +27,8 @@ class Discriminative(PoolSignal):
     by :func:`~mtal.acquisition.draw.draw` (content and seed), so the order of the frames does not matter. Every
     candidate is asked.
 
+    Cost: O(N·D) and one logistic regression.
+
     Args:
         max_fit: most frames of each side to learn from, 1 or more.
         inverse_regularization: variance of the prior of each weight, above 0; scikit-learn's ``C``.

@@ -31,6 +31,8 @@ class Epig(PoolSignal):
     so the order of the frames does not matter and frequent content is drawn often. Time N·n_targets·G·C²·K
     (4·C for C² on Bernoulli heads), memory bounded.
 
+    Cost: O(N·R·K·C²) for R targets.
+
     Args:
         n_targets: how many frames of the pool stand for those that will be asked about, 1 or more.
 

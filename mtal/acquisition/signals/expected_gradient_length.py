@@ -32,6 +32,8 @@ class ExpectedGradientLength(Signal):
     :meth:`kind_for` says which one a head gets; it is the same for all frames of a head. The Bernoulli loss sums over
     classes. A frame without a valid site gets 0. In [0, ∞).
 
+    Cost: O(N·S·(C + D)), for the length of a Bernoulli head O(N·2^C).
+
     Args:
         kind: ``"length"`` takes the length wherever it is exact as above, ``"rms"`` the root mean square everywhere.
 

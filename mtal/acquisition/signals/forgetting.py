@@ -29,6 +29,8 @@ class Forgetting(PoolSignal):
 
     In [0, 1]. Before there is an earlier round every frame gets 0. Time R·N·G·C.
 
+    Cost: O(R·N·S·C) over R rounds.
+
     Args:
         kind: ``"flips"`` or ``"drift"``.
 

@@ -23,6 +23,8 @@ class GradientAgreement(JointSignal):
     apart (Yu et al., NeurIPS 2020) is one that they do not understand alike, so its labels settle more. A gradient of 0
     has the cosine 0 with any other; with one head there is no pair and all frames get ½. In [0, 1].
 
+    Cost: O(N·T²·D) after the heads' shared gradients.
+
     Args:
         prefer: ``"agreement"`` or ``"conflict"``: which frames are more worth labelling.
 

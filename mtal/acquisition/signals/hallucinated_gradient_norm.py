@@ -20,6 +20,8 @@ class HallucinatedGradientNorm(Signal):
     bias; S counts valid sites. With one site it is ‖p − ŷ‖·‖h‖, and no other label gives a shorter gradient. A frame
     without a valid site gets 0. In [0, ∞).
 
+    Cost: O(N·S·C·D) for pixels, O(N·(C + D)) for one site.
+
     >>> head = HeadOutput("bernoulli", torch.tensor([[[0.75]], [[1.0]]]), features=torch.ones(2, 1, 3))
     >>> HallucinatedGradientNorm()(head).tolist()  # ¼·‖(1, 1, 1, 1)‖
     [0.5, 0.0]

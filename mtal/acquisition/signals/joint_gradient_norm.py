@@ -21,6 +21,8 @@ class JointGradientNorm(JointSignal):
     With the scale 1 it is the gradient of the summed loss itself; a scale of the head's mean ‖g_t‖ over a pool gives
     every head an equal say. A head without a valid site on a frame adds nothing to it. In [0, ∞).
 
+    Cost: O(N·T·D) after the heads' shared gradients.
+
     Args:
         weights: head name to w_t ≥ 0; 1 where not given.
         scales: head name to s_t > 0; 1 where not given.

@@ -17,6 +17,8 @@ class LearningLoss(Signal):
     Yoo and Kweon, CVPR 2019. The module is trained on which of two frames has the larger loss, so its unit is its own
     and it can predict less than 0, which counts as 0. A frame without a valid site gets 0. In [0, ∞).
 
+    Cost: O(N).
+
     >>> import torch
     >>> head = HeadOutput("bernoulli", torch.full((2, 1, 1), 0.5), predicted_loss=torch.tensor([0.75, -0.25]))
     >>> LearningLoss()(head).tolist()

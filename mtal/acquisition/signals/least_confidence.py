@@ -15,6 +15,8 @@ class LeastConfidence(SiteSignal):
 
     Lewis and Gale, SIGIR 1994. In [0, 1]: 1 for a uniform posterior whatever C, 0 for a certain one.
 
+    Cost: O(N·S·C).
+
     >>> from mtal.tasks.posterior import HeadOutput
     >>> LeastConfidence()(HeadOutput("categorical", torch.tensor([[[0.5, 0.25, 0.25]], [[1.0, 0.0, 0.0]]]))).tolist()
     [0.75, 0.0]

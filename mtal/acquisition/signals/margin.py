@@ -16,6 +16,8 @@ class Margin(SiteSignal):
     p₁ and p₂ are the two largest probabilities. Scheffer, Decomain and Wrobel, IDA 2001. In [0, 1]: 1 where the two
     likeliest answers tie. On a Bernoulli label the two answers are yes and no, so margin equals least confidence.
 
+    Cost: O(N·S·C).
+
     >>> from mtal.tasks.posterior import HeadOutput
     >>> Margin()(HeadOutput("categorical", torch.tensor([[[0.5, 0.25, 0.25]], [[0.5, 0.5, 0.0]]]))).tolist()
     [0.75, 1.0]

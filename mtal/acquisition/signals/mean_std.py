@@ -18,6 +18,8 @@ class MeanStd(SiteSignal):
     by K. The mean of σ over classes is largest, √(C − 1)/C, where the members are sure of all C classes equally often,
     and is divided by that; a Bernoulli label's σ is at most ½. In [0, 1].
 
+    Cost: O(K·N·S·C).
+
     >>> import torch
     >>> from mtal.tasks.posterior import HeadOutput
     >>> members = torch.tensor([[[[0.75]], [[0.5]]], [[[0.25]], [[0.5]]]])  # two members, two frames

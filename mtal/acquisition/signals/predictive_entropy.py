@@ -17,6 +17,8 @@ class PredictiveEntropy(SiteSignal):
     Gal, Islam and Ghahramani, ICML 2017. All that the members leave open together: how unsure each of them is, and how
     far they differ, which is :class:`~mtal.acquisition.signals.Bald`. In [0, 1].
 
+    Cost: O(K·N·S·C).
+
     >>> import torch
     >>> from mtal.tasks.posterior import HeadOutput
     >>> members = torch.tensor([[[[1.0, 0.0]]], [[[0.0, 1.0]]]])  # sure of different answers

@@ -18,6 +18,8 @@ class SharedGradientNorm(Signal):
     All heads meet at z, so unlike gradients of their last layers these lengths compare from head to head, and a head
     that has nothing left to learn falls silent by itself. A frame without a valid site gets 0. In [0, ∞).
 
+    Cost: O(N·D) after one backward pass per head through heads and decoder.
+
     >>> gradient = torch.tensor([[3.0, 4.0], [0.0, 0.0]])
     >>> SharedGradientNorm()(HeadOutput("bernoulli", torch.full((2, 1, 1), 0.5), shared_gradient=gradient)).tolist()
     [5.0, 0.0]

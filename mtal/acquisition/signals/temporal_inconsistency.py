@@ -29,6 +29,8 @@ class TemporalInconsistency(PoolSignal):
     where both have a valid one. In [0, 1]; a frame without a neighbour gets 0. Candidates of one moment, should there
     be any, are taken together: they share their mean posterior and their value. Time N log N.
 
+    Cost: O(N log N + N·S·C).
+
     Args:
         window_s: how many seconds away a neighbour may be, above 0.
         weighting: ``"equal"``, or ``"closeness"`` for weights exp(−Δt/window_s).

@@ -25,6 +25,8 @@ class Typicality(PoolSignal):
     frames, drawn by :func:`~mtal.acquisition.draw.draw` (content and seed), so the order of the frames does not matter
     and time is N·max_reference·D. One copy of a frame is never its own neighbour.
 
+    Cost: O(N·R·D) for R reference frames.
+
     Args:
         k: neighbours, 1 or more.
         max_reference: most frames among which neighbours are sought, above k.

@@ -19,6 +19,8 @@ class Variance(SiteSignal):
     0 where the members agree, 1 where they are sure of different answers. Gal, Islam and Ghahramani, ICML 2017, use it
     beside BALD; it is BALD with 1 − ‖p‖² in place of the entropy.
 
+    Cost: O(K·N·S·C).
+
     >>> from mtal.tasks.posterior import HeadOutput
     >>> members = torch.tensor([[[[0.75]], [[0.5]]], [[[0.25]], [[0.5]]]])  # two members, two frames
     >>> Variance()(HeadOutput("bernoulli", members)).tolist()  # 4 · ¼²

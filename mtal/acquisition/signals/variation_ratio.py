@@ -19,6 +19,8 @@ class VariationRatio(SiteSignal):
     [pₖ > ½] to a Bernoulli label (C = 2 answers). The fewest votes that win are ⌈K/C⌉, so 1 is a vote split as evenly
     as K members can split it and 0 a unanimous one; mean over valid sites. In [0, 1], in steps of 1/K before averaging.
 
+    Cost: O(K·N·S·C).
+
     >>> from mtal.tasks.posterior import HeadOutput
     >>> members = torch.tensor([0.9, 0.6, 0.8, 0.1])[:, None, None, None]
     >>> VariationRatio()(HeadOutput("bernoulli", members)).tolist()  # one of four, of at most two

@@ -28,6 +28,8 @@ class Bandit(HeadWeights):
 
     It can only learn from differences between turns, so it takes a few times T rounds.
 
+    Cost: O(T) per earlier round, after cross-validation on the labelled frames.
+
     Args:
         learning_rate: η > 0, per unit of the score.
         exploration: γ in (0, 1), the part of the say that goes by turns.

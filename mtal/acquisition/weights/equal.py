@@ -8,6 +8,8 @@ from mtal.acquisition.weights.base import Evidence, HeadWeights
 class Equal(HeadWeights):
     """wₜ = 1, whatever the evidence.
 
+    Cost: O(T).
+
     >>> Equal()(Evidence({"tools": ("hook",), "bleeding": ("bleeding",)}))
     {'tools': 1.0, 'bleeding': 1.0}
     """

@@ -17,6 +17,8 @@ class LearningCurveSlope(HeadWeights):
     heads the same. A head with fewer than two scored rounds in that time, of different numbers of labels, gets the mean
     weight of the others. Without any such head, as in the first round, all get the same.
 
+    Cost: O(T) after cross-validation on the labelled frames.
+
     Args:
         rounds: how many rounds count, the present one among them; 2 or more.
         floor: smallest gain per doubling; a head that stands still or gets worse has this.
