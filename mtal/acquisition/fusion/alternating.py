@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from mtal.acquisition.fusion.base import Fusion
+from mtal.acquisition.fusion.order import precedence
 from mtal.acquisition.ranks import average_rank
 
 
@@ -24,10 +25,9 @@ class Alternating(Fusion):
 
     def fuse(self, scores: Tensor, weights: Tensor, tasks: tuple[str, ...] | None) -> Tensor:
         """Minus the turn at which a frame first comes up, in units of one round of turns, ``[N]``."""
-        heads = torch.nonzero(weights > 0).flatten().tolist()
-        turns = sorted(heads, key=lambda t: (-float(weights[t]), tasks[t] if tasks else "", t))
+        turns = precedence(weights, tasks)
         ranks = average_rank(scores, descending=True)  # [N, T]
         place = torch.zeros_like(weights)  # [T]
         place[turns] = torch.arange(1, len(turns) + 1, dtype=torch.float64) / len(turns)
-        due = (ranks - 1 + place)[:, heads] / weights[heads]  # [N, heads]
+        due = (ranks - 1 + place)[:, turns] / weights[turns]  # [N, heads]
         return -due.amin(dim=1)  # [N]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
@@ -13,11 +14,11 @@ from torch import Tensor
 class Fusion(ABC):
     """Scores ``[N, T]`` and weights ``[T]`` of T heads to one utility ``[N]`` float64, higher = picked earlier.
 
-    Frames with equal rows get equal utilities, so a tie is left to the selector's hash and never goes by file order.
-    A head of weight 0 has no say. Only the ratios of the weights matter for the order.
+    Frames with equal rows get equal utilities, to the bit, so a tie is left to the selector's hash and never goes by
+    file order. A head of weight 0 has no say. Only the ratios of the weights matter for the order.
 
     Attributes:
-        keeps_unit: scores of one unit give a utility of that unit (a mean does, a sum of ranks does not).
+        keeps_unit: scores of one unit or range give a utility of the same (a mean does, a sum of ranks does not).
 
     Raises:
         ValueError: the shapes disagree, a score is not finite, a weight is negative, or all weights are 0.
@@ -44,8 +45,25 @@ class Fusion(ABC):
             raise ValueError(f"{int((~scores.isfinite()).sum())} scores are not finite")
         if not (weights.isfinite().all() and (weights >= 0).all() and (weights > 0).any()):
             raise ValueError(f"weights must be 0 or more and not all 0, not {weights.tolist()}")
-        return self.fuse(scores.double(), weights, None if tasks is None else tuple(tasks))
+        scores = scores.detach().cpu().double().contiguous()
+        if len(scores) == 0:
+            return torch.zeros(0, dtype=torch.float64)
+        return self.fuse(scores, weights.cpu(), None if tasks is None else tuple(tasks))
 
     @abstractmethod
     def fuse(self, scores: Tensor, weights: Tensor, tasks: tuple[str, ...] | None) -> Tensor:
-        """Utility from checked float64 scores ``[N, T]`` and weights ``[T]``: ``[N]``."""
+        """Utility from checked float64 scores ``[N, T]`` of N ≥ 1 frames and weights ``[T]``: ``[N]``."""
+
+
+def refuse_outside(scores: Tensor, low: float, high: float, rule: Fusion) -> None:
+    """Refuse scores below ``low`` or above ``high``.
+
+    Raises:
+        ValueError: there is one; the message names a normaliser that mends it.
+    """
+    if ((scores < low) | (scores > high)).any():
+        wanted = f"of {low:g} or more" if math.isinf(high) else f"from {low:g} to {high:g}"
+        raise ValueError(
+            f"{type(rule).__name__} needs scores {wanted}, not from {float(scores.min()):g} to "
+            f"{float(scores.max()):g}; use a normaliser onto [0, 1], such as percentile_rank or min_max"
+        )

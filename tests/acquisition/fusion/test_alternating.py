@@ -20,6 +20,7 @@ def interleaved(rankings):
 
 class TestAlternating(FusionAxioms):
     rule = Alternating()
+    choice = "alternating"
     invariant_to_monotone_maps = True
 
     def test_worked_example(self):

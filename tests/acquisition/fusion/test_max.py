@@ -7,6 +7,8 @@ from mtal.acquisition.fusion import Max
 
 class TestMax(FusionAxioms):
     rule = Max()
+    choice = "max"
+    is_mean = True
 
     def test_equal_weights_give_the_plain_maximum(self):
         scores = random_scores() - 0.8

@@ -7,6 +7,7 @@ from mtal.acquisition.fusion import ReciprocalRank
 
 class TestReciprocalRank(FusionAxioms):
     rule = ReciprocalRank()
+    choice = "reciprocal_rank"
     invariant_to_monotone_maps = True
 
     def test_worked_example(self):

@@ -7,7 +7,10 @@ from mtal.acquisition.fusion import SingleTask
 
 class TestSingleTask(FusionAxioms):
     rule = SingleTask("bleeding")
+    choice = "single_task"
+    is_mean = True
     every_head_counts = False
+    weights_matter = False
 
     def test_monotone_map_of_a_column(self):
         scores = random_scores()

@@ -7,6 +7,8 @@ from mtal.acquisition.fusion import WeightedMean
 
 class TestWeightedMean(FusionAxioms):
     rule = WeightedMean()
+    choice = "mean"
+    is_mean = True
 
     def test_agrees_with_numpy(self):
         scores, weights = random_scores(), torch.tensor([1.0, 2.0, 0.5])
