@@ -43,7 +43,7 @@ def fit_temperature(head: HeadOutput, targets: Tensor) -> float:
     """
     _check_targets(head, targets)
     margins = _margins(head, targets)  # [K, M] or [K, M, C]
-    if margins.numel() == 0 or (margins >= 0).all():
+    if (margins >= 0).all():  # none at all, too
         return 1.0
 
     def loss(log_temperature: float) -> float:

@@ -56,6 +56,7 @@ class TestHeadroom(WeightAxioms):
             {"tools": ("hook",), "anatomy": ("liver",)}, {"tools": {"hook": 1.0}, "anatomy": {"liver": 0.5}}
         )
         assert Headroom(floor=0.1)(evidence) == pytest.approx({"tools": 1 / 3, "anatomy": 5 / 3})
+        assert Headroom(floor=1.0)(evidence) == {"tools": 1.0, "anatomy": 1.0}
         perfect = Evidence(CLASSES_3, {task: dict.fromkeys(names, 1.0) for task, names in CLASSES_3.items()})
         assert Headroom()(perfect) == dict.fromkeys(CLASSES_3, 1.0)
 
