@@ -30,7 +30,7 @@ class TestAgainstAutograd:
         block, gradients = gradient_block(head.output), autograd(head)
         torch.testing.assert_close(block.sq_norm, gradients.square().sum(dim=1), rtol=1e-10, atol=1e-12)
         torch.testing.assert_close(pairwise(block), brute_force(gradients), rtol=1e-10, atol=1e-12)
-        torch.testing.assert_close(block.inner(2), gradients @ gradients[2], rtol=1e-10, atol=1e-12)
+        torch.testing.assert_close(block.inner_products(block), gradients @ gradients.T, rtol=1e-10, atol=1e-12)
 
     def test_mean_gradient_is_the_gradient_itself(self, family, sites, bias):
         head = LinearHead(family, sites, bias=bias)

@@ -8,19 +8,32 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from mtal.acquisition.selectors.base import Candidates, Selector, require
+from mtal.acquisition.embedding import Embedding
+from mtal.acquisition.selectors.base import Candidates, Selector
+from mtal.acquisition.selectors.boost import boost, checked_gamma
 from mtal.acquisition.selectors.constraints import Constraint
+from mtal.acquisition.selectors.distances import NearestCentre
 from mtal.acquisition.selectors.tie_break import largest
+from mtal.acquisition.selectors.weighted_draw import WeightedDraw
 
 Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.intp]
+
+_PENDING = 64  # centres that may wait before all bounds are brought up to date
+_PATIENCE = 64  # one rejected draw costs about as much as bringing this many bounds up to date
+_TOGETHER = 256  # draws looked at together once several were rejected
 
 
 class Badge(Selector):
     """k-means++ on the joint gradient embedding, P(i) ∝ uᵢ^γ·D²(i, nearest pick).
 
-    Ash et al., ICLR 2020; k-means++ is Arthur and Vassilvitskii, SODA 2007. Each step costs one pass over the factors
-    of the embedding. Where all weights are 0, because every frame left has the gradient of a picked one, the draw is
-    uniform over the frames left.
+    Ash et al., ICLR 2020; k-means++ is Arthur and Vassilvitskii, SODA 2007. Where all weights are 0, because every
+    frame left has the gradient of a picked one, the draw is uniform over the frames left.
+
+    In a large pool a frame is drawn by upper bounds of the weights and accepted with the chance weight / bound, which
+    is the same distribution: only the frames drawn need their exact distance, and picks reach the bounds of the others
+    many at a time. Time N·(C + D) per pick and head with a small constant, memory a few numbers per frame beside the
+    embedding, whose C·D numbers per frame are never built.
 
     Args:
         gamma: 0 draws by distance alone; above 0 utilities, mapped to [0, 1] over the frames that may be picked, are
@@ -37,11 +50,9 @@ class Badge(Selector):
     """
 
     def __init__(self, gamma: float = 0.0, first: Literal["largest_norm", "sampled"] = "largest_norm") -> None:
-        if not 0 <= gamma < float("inf"):
-            raise ValueError(f"gamma of badge must be 0 or more, not {gamma}")
+        self.gamma = checked_gamma(gamma, "badge")
         if first not in ("largest_norm", "sampled"):
             raise ValueError(f"unknown first centre {first!r} of badge; choices are largest_norm and sampled")
-        self.gamma = gamma
         self.first = first
         self.needs = frozenset({"gradient", "utility"} if gamma > 0 else {"gradient"})
 
@@ -51,41 +62,92 @@ class Badge(Selector):
         """Yield k-means++ centres."""
         if candidates.gradient is None:
             raise ValueError("the candidates bring no gradient")
-        hashes = candidates.tie_break
-        by_hash = np.argsort(hashes, kind="stable")  # [N]: draws must not depend on the order of the rows
-        boost = self._boost(candidates, constraint)  # [N]
-        weight = boost * candidates.gradient.sq_norm.cpu().numpy()  # [N]
+        boosts = boost(candidates, self.gamma, constraint.free)  # [N]
+        draw = _Draw(candidates.gradient, boosts, candidates.tie_break, generator)
         if self.first == "largest_norm":
-            centre = largest(weight, constraint.allowed(), hashes)
+            weight = boosts * candidates.gradient.sq_norm.cpu().numpy()  # [N]
+            centre = largest(weight, constraint.allowed(), candidates.tie_break)
         else:
-            centre = _draw(weight, constraint.allowed(), by_hash, generator)
-        yield centre
-        nearest = np.full(len(candidates), np.inf)  # [N], D² to the nearest pick
+            centre = draw.next(constraint.allowed())
         while True:
-            np.minimum(nearest, candidates.gradient.sq_distance_to(centre).cpu().numpy(), out=nearest)
-            centre = _draw(boost * nearest, constraint.allowed(), by_hash, generator)
             yield centre
-
-    def _boost(self, candidates: Candidates, constraint: Constraint) -> Floats:
-        """uᵢ^γ with u mapped to [0, 1], ``[N]``; 1 where all are equal."""
-        if self.gamma == 0:
-            return np.ones(len(candidates))
-        utility = require(candidates.utility, "utility")  # [N]
-        free = constraint.free
-        low, high = utility[free].min(), utility[free].max()
-        if high == low:
-            return np.ones(len(candidates))
-        return np.where(free, ((np.where(free, utility, low) - low) / (high - low)) ** self.gamma, 0.0)
+            draw.add(centre)
+            centre = draw.next(constraint.allowed())
 
 
-def _draw(
-    weight: Floats, allowed: npt.NDArray[np.bool_], by_hash: npt.NDArray[np.intp], generator: np.random.Generator
-) -> int:
-    """Position drawn with P(i) ∝ weight over the allowed ones, uniformly where all their weights are 0."""
-    weight = np.where(allowed, weight, 0.0)
-    if not weight.any():
-        weight = allowed.astype(np.float64)
-    cumulative = np.cumsum(weight[by_hash])  # [N]
-    place = np.searchsorted(cumulative, generator.random() * cumulative[-1], side="right")
-    last = np.searchsorted(cumulative, cumulative[-1], side="left")  # rounding must not step past the last weight
-    return int(by_hash[min(place, last)])
+class _Draw:
+    """Draws P(i) ∝ boostᵢ·D²(i, nearest pick), ‖gᵢ‖² in place of D² before the first pick.
+
+    In a large pool by upper bounds of D². Each draw takes one random number, and one more that accepts or rejects
+    where the bound need not be the distance itself.
+
+    Args:
+        points: the joint gradient embedding.
+        boosts: ``[N]``.
+        hashes: ``[N]``.
+        generator: the only source of randomness.
+    """
+
+    def __init__(
+        self, points: Embedding, boosts: Floats, hashes: npt.NDArray[np.uint64], generator: np.random.Generator
+    ) -> None:
+        self._nearest = NearestCentre(points, hashes)
+        self._by_hash = self._nearest.by_hash  # [N]: place to position
+        self._place = np.argsort(self._by_hash)  # [N]: position to place
+        self._boosts = boosts[self._by_hash]  # [N] by place
+        self._sq = points.sq_norm.cpu().numpy()[self._by_hash]  # [N] by place, or an upper bound of it
+        self._allowed = np.ones(len(boosts), dtype=bool)  # [N] by position
+        self._draw = WeightedDraw(self._boosts * self._sq)
+        self._generator = generator
+        self._exact = True  # no bound has to be looked at again
+        self._rejected = 0  # draws since all bounds were brought up to date
+
+    def add(self, centre: int) -> None:
+        """Measure distances to one more pick."""
+        opens = self._sq is not self._nearest.bound
+        self._sq = self._nearest.bound
+        self._exact = self._nearest.measures_all
+        self._nearest.add(centre)
+        if opens or self._exact or self._nearest.pending >= _PENDING:
+            self._refresh()
+
+    def next(self, allowed: npt.NDArray[np.bool_]) -> int:
+        """The next pick of those allowed, ``[N]`` by position."""
+        changed = self._place[np.flatnonzero(allowed != self._allowed)]
+        self._allowed = allowed
+        self._weigh(changed)
+        together = 1
+        while self._draw.total > 0:
+            places = self._draw.at(self._generator.random(together))
+            accepted = places if self._exact else self._accepted(places)
+            if len(accepted):
+                return int(self._by_hash[accepted[0]])
+            self._rejected += together
+            together = min(2 * together, _TOGETHER)
+            if self._rejected * _PATIENCE > len(self._sq):
+                self._refresh()
+        left = self._by_hash[allowed[self._by_hash]]  # positions by hash
+        return int(left[int(self._generator.random() * len(left))])
+
+    def _accepted(self, places: Places) -> Places:
+        """Those of the places that pass as draws by the distances themselves."""
+        bound = self._sq[places]
+        self._nearest.settle(places)
+        self._weigh(places)
+        return places[self._generator.random(len(places)) * bound < self._sq[places]]
+
+    def _refresh(self) -> None:
+        """Bring all bounds up to date, or make them exact where they are that already."""
+        if self._nearest.pending:
+            self._nearest.catch_up()
+        elif not self._exact:
+            self._nearest.settle(np.flatnonzero(self._sq > 0))
+        self._rejected = 0
+        self._weigh_all()
+
+    def _weigh(self, places: Places) -> None:
+        weight = np.where(self._allowed[self._by_hash[places]], self._boosts[places] * self._sq[places], 0.0)
+        self._draw.change(places, weight)
+
+    def _weigh_all(self) -> None:
+        self._draw = WeightedDraw(np.where(self._allowed[self._by_hash], self._boosts * self._sq, 0.0))

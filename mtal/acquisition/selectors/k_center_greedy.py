@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from mtal.acquisition.embedding import FeatureEmbedding, sq_length
 from mtal.acquisition.selectors.base import Candidates, Selector
 from mtal.acquisition.selectors.constraints import Constraint
+from mtal.acquisition.selectors.distances import NearestCentre, middle
+from mtal.acquisition.selectors.lazy_argmax import LazyArgmax
 from mtal.acquisition.selectors.tie_break import largest
-
-_ROWS = 4096  # rows compared at once, which bounds the memory
 
 
 class KCenterGreedy(Selector):
     """argmaxᵢ minⱼ ‖xᵢ − xⱼ‖ over labelled and picked j: always the frame farthest from all that is covered.
 
-    Sener and Savarese, ICLR 2018; at most twice the best possible radius (Gonzalez, TCS 1985). With nothing labelled
-    the candidate nearest the mean of the candidates opens, since a farthest frame of nothing is not defined. Squared
-    distances are sums of squared float64 differences, so duplicates are at exactly 0 and come last.
+    Sener and Savarese, ICLR 2018; at most twice the best possible radius (Gonzalez, TCS 1985). Exact: the answer is
+    that of comparing all frames with all picks by float64 differences, so duplicates are at exactly 0 and come last,
+    but most comparisons are never made. Time N·M·D for M labelled frames, then a small part of N·D per pick.
+
+    Args:
+        embedding: ``"features"`` of the shared encoder; with nothing labelled the candidate nearest the mean of the
+            candidates opens, since a farthest frame of nothing is not defined. ``"gradient"``: the joint gradient
+            embedding, in which all heads have a say and labelled frames have no place; the longest gradient opens.
 
     >>> x = torch.tensor([[0.0], [1.0], [10.0], [4.0]])
     >>> candidates = Candidates(np.arange(4, dtype=np.uint64), features=x, labelled_features=torch.tensor([[0.0]]))
@@ -28,45 +36,60 @@ class KCenterGreedy(Selector):
     [2, 3, 1]
     """
 
-    needs = frozenset({"features"})
+    def __init__(self, embedding: Literal["features", "gradient"] = "features") -> None:
+        if embedding not in ("features", "gradient"):
+            raise ValueError(f"unknown embedding {embedding!r} of k-centre greedy; choices are features and gradient")
+        self.embedding = embedding
+        self.needs = frozenset({embedding})
 
     def choose(
         self, candidates: Candidates, budget: int, generator: np.random.Generator, constraint: Constraint
     ) -> Iterator[int]:
         """Yield the allowed frame farthest from the labelled and picked ones."""
-        if candidates.features is None:
-            raise ValueError("the candidates bring no features")
-        x = candidates.features.detach().cpu().double()  # [N, D]
-        labelled = candidates.labelled_features
-        if labelled is not None and len(labelled):
-            nearest = _sq_distance_to_nearest(x, labelled.detach().cpu().double())  # [N]
-            centre = largest(nearest.numpy(), constraint.allowed(), candidates.tie_break)
+        centre: int | None
+        if self.embedding == "gradient":
+            nearest, centre = _by_gradient(candidates, constraint.allowed())
         else:
-            nearest = torch.full((len(x),), torch.inf, dtype=torch.float64)  # [N]
-            closeness = -_sq_distance(x, x.mean(dim=0))  # [N]
-            centre = largest(closeness.numpy(), constraint.allowed(), candidates.tie_break)
+            nearest, centre = _by_features(candidates, constraint.allowed())
+        farthest = LazyArgmax(nearest)
+        if centre is None:
+            centre = farthest.next(constraint.allowed())
         while True:
             yield centre
-            nearest = torch.minimum(nearest, _sq_distance(x, x[centre]))  # [N]
-            centre = largest(nearest.numpy(), constraint.allowed(), candidates.tie_break)
+            nearest.add(centre)
+            centre = farthest.next(constraint.allowed())
 
 
-def _sq_distance(x: Tensor, y: Tensor) -> Tensor:
-    """‖xᵢ − yᵢ‖², ``[N, D]`` and ``[N, D]`` or ``[D]`` to ``[N]``."""
-    if y.ndim == 1:
-        y = y.expand_as(x)
-    rows = zip(x.split(_ROWS), y.split(_ROWS), strict=True)
-    return torch.cat([(a - b).square().sum(dim=1) for a, b in rows])  # [N]
+def _by_gradient(candidates: Candidates, allowed: npt.NDArray[np.bool_]) -> tuple[NearestCentre, int]:
+    """The pool without a centre, and the frame that opens."""
+    if candidates.gradient is None:
+        raise ValueError("the candidates bring no gradient")
+    sq_norm = candidates.gradient.sq_norm.cpu().numpy()  # [N]
+    opening = largest(sq_norm, allowed, candidates.tie_break)
+    return NearestCentre(candidates.gradient, candidates.tie_break), opening
 
 
-def _sq_distance_to_nearest(x: Tensor, centres: Tensor) -> Tensor:
-    """minⱼ ‖xᵢ − cⱼ‖², ``[N, D]`` and ``[M, D]`` to ``[N]``.
+def _by_features(candidates: Candidates, allowed: npt.NDArray[np.bool_]) -> tuple[NearestCentre, int | None]:
+    """The pool with the labelled frames for centres; where there are none, the frame that opens."""
+    if candidates.features is None:
+        raise ValueError("the candidates bring no features")
+    x, labelled = candidates.features.detach().cpu(), candidates.labelled_features
+    mean = middle(x, np.argsort(candidates.tie_break, kind="stable"))  # [D]
+    points = FeatureEmbedding(x, mean)
+    nearest = NearestCentre(points, candidates.tie_break)
+    if labelled is not None and len(labelled):
+        nearest.fix(FeatureEmbedding(labelled.detach().cpu(), mean))
+        return nearest, None
+    return nearest, _nearest_to(mean, points, allowed, candidates.tie_break)
 
-    A matrix product finds the nearest centre; the distance to it is then taken from the differences, because the
-    product loses the digits of small distances.
-    """
-    origin = centres.mean(dim=0)  # differences do not depend on the origin, digits do
-    moved = centres - origin  # [M, D]
-    half_sq = moved.square().sum(dim=1) / 2  # [M]
-    index = torch.cat([(half_sq - (rows - origin) @ moved.T).argmin(dim=1) for rows in x.split(_ROWS)])  # [N]
-    return _sq_distance(x, centres[index])
+
+def _nearest_to(
+    mean: Tensor, points: FeatureEmbedding, allowed: npt.NDArray[np.bool_], hashes: npt.NDArray[np.uint64]
+) -> int:
+    """The allowed frame nearest the mean, from float64 differences."""
+    off = float((mean - points.origin.double()).square().sum().sqrt())  # the origin is the mean rounded
+    length = points.sq_norm.sqrt().numpy()  # [N]
+    reach = (length[allowed].min() + 2 * off) * (1 + points.rounding)
+    close = np.flatnonzero(allowed & (length <= reach))
+    sq = sq_length(points.features[torch.from_numpy(close)].double(), mean).numpy()
+    return int(close[largest(-sq, np.ones(len(close), dtype=bool), hashes[close])])

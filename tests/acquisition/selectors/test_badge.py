@@ -135,8 +135,8 @@ def test_ends_of_the_draw_do_not_land_on_a_frame_without_weight(draw, weighty):
     """All but two frames are duplicates of the first pick, so their weight is 0, first and last in hash order too."""
 
     class Always:
-        def random(self):
-            return draw
+        def random(self, size=None):
+            return np.full(size, draw) if size else draw
 
     hashes = np.arange(6, dtype=np.uint64)
     gradient = JointGradientEmbedding({"tools": GradientBlock(torch.tensor([9.0, 9.0, 1.0, 2.0, 9.0, 9.0])[:, None])})

@@ -1,0 +1,112 @@
+"""How far every frame is from the nearest of a growing set of centres, without comparing every pair.
+
+Letters: N frames, P centres, R rows compared at once. A *place* is a frame's rank by hash.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from mtal.acquisition.embedding import ROWS, Embedding
+from mtal.acquisition.selectors.lazy_argmax import UpperBounds, pieces
+
+Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.intp]
+
+_SMALL = 1 << 19  # so many numbers are compared faster than sorted out
+_COLUMNS = 64  # centres compared at once
+
+
+class NearestCentre(UpperBounds):
+    """minⱼ ‖xᵢ − cⱼ‖² for frames i and centres j: an upper bound for all of them, the exact value for those asked.
+
+    Bounds learn of a block of centres by one matrix product, which costs little more than one of a single centre, and
+    allow for its rounding. Exact values are float64 differences to every centre that could be the nearest.
+
+    Args:
+        points: the N frames.
+        hashes: ``[N]`` from :func:`~mtal.acquisition.selectors.tie_break.tie_break`.
+
+    >>> from mtal.acquisition.embedding import FeatureEmbedding
+    >>> x = FeatureEmbedding(torch.tensor([[0.0], [3.0], [7.0]]), torch.zeros(1))
+    >>> nearest = NearestCentre(x, np.arange(3, dtype=np.uint64))
+    >>> for centre in (0, 2):
+    ...     nearest.add(centre)
+    >>> nearest.exact(np.array([1, 2])).tolist()
+    [9.0, 0.0]
+    """
+
+    def __init__(self, points: Embedding, hashes: npt.NDArray[np.uint64]) -> None:
+        super().__init__(hashes, np.full(len(points), np.inf), len(points) * points.width <= _SMALL)
+        self.points = points
+        self._outside: list[Embedding] = []  # blocks of centres that are not among the frames
+        self._gathered = self._frames([])  # the first of those that are
+
+    def fix(self, others: Embedding) -> None:
+        """Make vectors centres that are not among the frames, before the first pick; all bounds know of them."""
+        self._outside += [others.take(slice(start, start + ROWS)) for start in range(0, len(others), ROWS)]
+        if self.measures_all:
+            self.settle(np.arange(len(self.bound)))
+        else:
+            self._compare(np.arange(len(self.bound)), others)
+
+    def _exact(self, places: Places) -> Floats:
+        rows = self._frames(self.by_hash[places])
+        centres = self._all_centres()
+        estimates, margins = zip(*(_estimate(rows, block) for block in centres), strict=True)
+        reach = torch.stack([(e + m).amin(dim=1) for e, m in zip(estimates, margins, strict=True)])
+        reach = reach.amin(dim=0)  # [R]: the nearest is no farther
+        nearest = torch.full((len(places),), torch.inf, dtype=torch.float64)
+        for block, estimate, margin in zip(centres, estimates, margins, strict=True):
+            i, j = (estimate - margin <= reach[:, None]).nonzero(as_tuple=True)
+            for part in torch.arange(len(i)).split(ROWS):
+                sq = rows.take(i[part]).paired_sq_distances(block.take(j[part]))
+                nearest.scatter_reduce_(0, i[part].cpu(), sq.cpu(), "amin")
+        return nearest.numpy()
+
+    def _lower(self, places: Places, first: int) -> None:
+        self._compare(places, self._frames(self.picks[first:]))
+
+    def _measure(self, position: int) -> None:
+        sq = self.points.paired_sq_distances(self._frames([position])).cpu().numpy()  # [N] by position
+        np.minimum(self.bound, sq[self.by_hash], out=self.bound)
+
+    def _compare(self, places: Places, centres: Embedding) -> None:
+        blocks = [centres.take(slice(first, first + _COLUMNS)) for first in range(0, len(centres), _COLUMNS)]
+        for part in pieces(places):
+            rows = self._frames(self.by_hash[part])
+            for block in blocks:
+                self.bound[part] = np.minimum(self.bound[part], _upper_bound(rows, block).cpu().numpy())
+
+    def _frames(self, positions: npt.ArrayLike) -> Embedding:
+        return self.points.take(torch.from_numpy(np.asarray(positions, dtype=np.int64)))
+
+    def _all_centres(self) -> list[Embedding]:
+        """Blocks of centres; those among the frames are gathered anew now and then, the last few each time."""
+        if len(self.picks) - len(self._gathered) >= _COLUMNS:
+            self._gathered = self._frames(self.picks)
+        last = self._frames(self.picks[len(self._gathered) :])
+        return [block for block in (*self._outside, self._gathered, last) if len(block)]
+
+
+def _estimate(rows: Embedding, centres: Embedding) -> tuple[Tensor, Tensor]:
+    """Squared distances ``[R, P]`` and how far they may be off."""
+    scale = rows.sq_norm[:, None] + centres.sq_norm  # [R, P]
+    return scale - 2 * rows.inner_products(centres).double(), rows.rounding * scale
+
+
+def _upper_bound(rows: Embedding, centres: Embedding) -> Tensor:
+    """At least the squared distance to the nearest of the centres, ``[R]`` float64; nothing below 0."""
+    grown = 1 + rows.rounding
+    products = rows.inner_products(centres)  # [R, P]
+    rest = products.mul_(-2).add_((grown * centres.sq_norm).to(products.dtype)).amin(dim=1)  # [R]
+    return (rest.double() + grown * rows.sq_norm).clamp(min=0)
+
+
+def middle(features: Tensor, by_hash: npt.NDArray[np.intp]) -> Tensor:
+    """The mean of the rows, ``[N, D]`` to ``[D]`` float64, summed in the order of their hashes."""
+    parts = [features[part].double().sum(dim=0) for part in torch.from_numpy(by_hash).split(ROWS)]
+    return torch.stack(parts).sum(dim=0) / len(features)
