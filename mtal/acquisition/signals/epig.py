@@ -85,7 +85,7 @@ def _information(pool: Tensor, targets: Tensor) -> Tensor:
     entropy += torch.special.entr(targets.mean(dim=0)).sum() / T
     right = targets.permute(2, 0, 1, 3).reshape(V, K, T * Y).numpy() / K  # [V, K, T·Y]
     step = max(1, _NUMBERS // (Y * T * Y))
-    buffers = np.empty((2, min(step, N) * Y, T * Y))
+    buffers = np.empty((2, step * Y, T * Y))
     for start in range(0, N, step):
         rows = pool[:, start : start + step]  # [K, n, V, Y]
         for v in range(V):
