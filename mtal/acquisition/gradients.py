@@ -28,8 +28,7 @@ def hallucinated_residual(head: HeadOutput) -> Tensor:
     if head.family == "bernoulli":
         answer = (probs > 0.5).to(probs.dtype)  # [N, S, C]
     else:
-        likeliest = probs.max(dim=-1, keepdim=True).indices  # [N, S, 1]; argmax is far slower on strided probabilities
-        answer = torch.zeros_like(probs).scatter_(-1, likeliest, 1.0)  # [N, S, C]
+        answer = torch.zeros_like(probs).scatter_(-1, head.likeliest.unsqueeze(-1), 1.0)  # [N, S, C]
     return probs - answer if head.valid is None else torch.where(head.valid.unsqueeze(-1), probs - answer, 0.0)
 
 

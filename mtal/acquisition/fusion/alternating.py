@@ -19,6 +19,8 @@ class Alternating(Fusion):
     first, second, …, first, second, … Frames that tie in a head share its average rank. A frame that two heads want
     counts for both.
 
+    Cost: O(N·T log N).
+
     >>> Alternating()(torch.tensor([[0.9, 0.0], [0.1, 0.1], [0.5, 0.8]])).argsort(descending=True).tolist()
     [0, 2, 1]
     """
