@@ -19,8 +19,6 @@ def average_rank(values: Tensor, *, descending: bool = False) -> Tensor:
     >>> average_rank(torch.tensor([[0.2], [0.9], [0.2]])).flatten().tolist()
     [1.5, 3.0, 1.5]
     """
-    if values.numel() == 0:
-        return values.double()
     columns = _columns(-values if descending else values)  # [T, N]
     ranks = np.empty_like(columns)  # [T, N]
     for column, rank in zip(columns, ranks, strict=True):

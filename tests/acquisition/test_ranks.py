@@ -29,8 +29,10 @@ def test_nan_is_not_counted():
     assert ranks[2] == 1.0
 
 
-def test_no_row():
+def test_no_row_and_one_row():
     assert average_rank(torch.zeros(0, 3)).shape == (0, 3)
+    assert average_rank(torch.zeros(4, 0)).shape == (4, 0)
+    assert average_rank(torch.tensor([[7.0]])).tolist() == [[1.0]]
 
 
 @pytest.mark.parametrize("descending", [False, True])
