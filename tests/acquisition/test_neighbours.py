@@ -25,6 +25,21 @@ def test_is_brute_force_over_all_pairs(monkeypatch, numbers):
     assert error < 1e-12
 
 
+@pytest.mark.parametrize("references", [30, 300])  # fewer than 64 k, which are partitioned, and more
+def test_order_does_not_depend_on_how_it_is_found(references):
+    queries, others = points(50), points(references, seed=1)
+    brute = cdist(queries, others)
+    assert (nearest(queries, others, 3).numpy() == np.argsort(brute, axis=1)[:, :3]).all()
+
+
+def test_references_equal_to_the_last_neighbour_leave_k():
+    x = torch.tensor([[0.0], [1.0], [1.0], [1.0], [5.0]])
+    index = nearest(torch.zeros(2, 1), x, 2)
+    assert index.shape == (2, 2)
+    assert index[:, 0].tolist() == [0, 0]
+    assert set(index[:, 1].tolist()) <= {1, 2, 3}
+
+
 def test_memory_is_bounded(monkeypatch):
     """Pieces of at most 2 000 numbers, and not of far fewer."""
     monkeypatch.setattr(neighbours, "_NUMBERS", 2000)
