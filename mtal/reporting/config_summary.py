@@ -10,8 +10,11 @@ _CHOICES: Mapping[str, str] = {
     "Data": "data",
     "Encoder": "encoder",
     "Signals": "acquisition.signals",
+    "Over pixels": "acquisition.sites",
+    "Over labels": "acquisition.labels",
     "Normaliser": "acquisition.normalizer",
     "Fusion": "acquisition.fusion",
+    "Weights of the heads": "acquisition.weights",
     "Selector": "acquisition.selector",
     "Seconds between picks": "acquisition.minimum_gap_s",
     "Loss weighting": "tasks.weighting",
@@ -31,7 +34,22 @@ def title(config: Mapping[str, Any], folder: str) -> str:
 def summarize(config: Mapping[str, Any]) -> dict[str, str]:
     """Label → choice in words, for the choices that ``config`` holds."""
     found = {label: describe(_at(config, place)) for label, place in _CHOICES.items()}
+    found["Signals"] = describe(_signals(config))
     return {label: words for label, words in found.items() if words}
+
+
+def _signals(config: Mapping[str, Any]) -> Any:
+    """The signals without the aggregations that all of them share, which are told once."""
+    signals = _at(config, "acquisition.signals")
+    if not isinstance(signals, Mapping):
+        return signals
+    shared = {key: _at(config, f"acquisition.{key}") for key in ("sites", "labels")}
+    return {
+        name: {k: v for k, v in signal.items() if k not in shared or v != shared[k]}
+        if isinstance(signal, Mapping)
+        else signal
+        for name, signal in signals.items()
+    }
 
 
 def describe(value: Any) -> str:

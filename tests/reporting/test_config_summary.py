@@ -33,6 +33,15 @@ def test_describe(value, words):
     assert describe(value) == words
 
 
+def test_aggregations_that_all_signals_share_are_told_once():
+    mean, top = {"_target_": "a.MeanOverSites"}, {"_target_": "a.TopFraction", "fraction": 0.1}
+    signals = {"margin": {"_target_": "a.Margin", "sites": mean}, "bald": {"_target_": "a.Bald", "sites": top}}
+    assert summarize({"acquisition": {"signals": signals, "sites": mean}}) == {
+        "Signals": "Margin, Bald (TopFraction (fraction 0.1))",
+        "Over pixels": "MeanOverSites",
+    }
+
+
 def test_title():
     assert title({"name": "demo"}, "seed=1") == "demo · seed=1"
     assert title({}, "seed=1") == "seed=1"
