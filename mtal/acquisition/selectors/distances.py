@@ -110,3 +110,14 @@ def middle(features: Tensor, by_hash: npt.NDArray[np.intp]) -> Tensor:
     """The mean of the rows, ``[N, D]`` to ``[D]`` float64, summed in the order of their hashes."""
     parts = [features[part].double().sum(dim=0) for part in torch.from_numpy(by_hash).split(ROWS)]
     return torch.stack(parts).sum(dim=0) / len(features)
+
+
+def within(rows: Embedding, others: Embedding, radius: float) -> Tensor:
+    """Whether ‖xᵢ − yⱼ‖ ≤ radius, ``[R, P]`` bool, by float64 differences wherever rounding could decide."""
+    estimate, margin = _estimate(rows, others)
+    inside = estimate <= radius**2  # [R, P]
+    i, j = ((estimate - radius**2).abs() <= margin).nonzero(as_tuple=True)
+    for part in torch.arange(len(i)).split(ROWS):
+        exact = rows.take(i[part]).paired_sq_distances(others.take(j[part])).sqrt()
+        inside[i[part], j[part]] = exact <= radius
+    return inside
