@@ -3,10 +3,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from agreement import record
 from axioms.autograd import LinearHead
 from axioms.heads import KINDS, random_head, rows
 
-from mtal.acquisition.gradients import GradientBlock, JointGradientEmbedding, gradient_block, mean_gradient
+from mtal.acquisition.gradients import (
+    GradientBlock,
+    JointGradientEmbedding,
+    gradient_block,
+    mean_gradient,
+    shared_gradient_block,
+)
 from mtal.tasks.posterior import HeadOutput
 
 
@@ -30,6 +37,7 @@ class TestAgainstAutograd:
         block, gradients = gradient_block(head.output), autograd(head)
         torch.testing.assert_close(block.sq_norm, gradients.square().sum(dim=1), rtol=1e-10, atol=1e-12)
         torch.testing.assert_close(pairwise(block), brute_force(gradients), rtol=1e-10, atol=1e-12)
+        record("gradient distances (BADGE)", "autograd", (pairwise(block) - brute_force(gradients)).abs().max())
         torch.testing.assert_close(block.inner_products(block), gradients @ gradients.T, rtol=1e-10, atol=1e-12)
 
     def test_mean_gradient_is_the_gradient_itself(self, family, sites, bias):
@@ -56,6 +64,11 @@ def test_joint_distance_gives_every_head_an_equal_say():
     side_by_side = torch.cat(scaled, dim=1)
     torch.testing.assert_close(joint.sq_norm, side_by_side.square().sum(dim=1), rtol=1e-10, atol=1e-12)
     torch.testing.assert_close(pairwise(joint), brute_force(side_by_side), rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(joint.inner_products(joint), side_by_side @ side_by_side.T, rtol=1e-10, atol=1e-12)
+    index = torch.tensor([4, 0, 0, 6])
+    pairs = joint.take(index).paired_sq_distances(joint.take(index.flip(0)))
+    torch.testing.assert_close(pairs, brute_force(side_by_side)[index, index.flip(0)], rtol=1e-10, atol=1e-12)
+    assert joint.width == 5 + 5 + 1 + 5 + 15  # tools and bleeding have other features, all with a bias; 3 classes · 5
     assert joint.sq_norm.mean().item() == pytest.approx(2.0 + 1.0 + 0.5)
 
 
@@ -175,3 +188,123 @@ def test_impossible_embeddings_are_refused():
 def test_missing_features_are_named():
     with pytest.raises(ValueError, match=r"HeadOutput\.features"):
         gradient_block(HeadOutput("bernoulli", torch.tensor([[[0.5]]])))
+
+
+def random_block(columns, right=None, frames=400, seed=0, dtype=torch.float32):
+    left = torch.randn(frames, columns, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return GradientBlock(left.to(dtype), None if right is None else right.to(dtype))
+
+
+def whole_gradients(block):
+    """``[N, C · D]`` float64."""
+    if block.right is None:
+        return block.left.double()
+    return (block.left.double()[:, :, None] * block.right.double()[:, None]).flatten(1)
+
+
+class TestHeadsOnTheSameFeatures:
+    def heads(self):
+        h = torch.randn(400, 9, generator=torch.Generator().manual_seed(7))
+        blocks = {
+            "tools": random_block(7, h),
+            "anatomy": random_block(12, seed=1),
+            "bleeding": random_block(1, h.clone(), seed=2),
+            "phase": random_block(4, h.double(), seed=3, dtype=torch.float64),
+        }
+        weights = {"tools": 2.0, "bleeding": 0.3}
+        parts = []
+        for task, block in blocks.items():
+            g = whole_gradients(block)
+            parts.append(g * (weights.get(task, 1.0) / g.square().sum(dim=1).mean()).sqrt())
+        return JointGradientEmbedding(blocks, weights), torch.cat(parts, dim=1)
+
+    def test_share_its_products(self):
+        joint, _ = self.heads()
+        assert [part.left.shape[1] for part in joint.parts] == [7 + 1, 12, 4]  # phase is in another precision
+        assert joint.width == 7 + 1 + 9 + 12 + 4 + 9
+
+    def test_and_the_distances_stay_the_same(self):
+        joint, whole = self.heads()
+        exact = torch.cdist(whole, whole, compute_mode="donot_use_mm_for_euclid_dist").square()
+        torch.testing.assert_close(joint.sq_norm, whole.square().sum(dim=1), rtol=1e-12, atol=0)
+        index = torch.arange(400)
+        pairs = joint.take(index).paired_sq_distances(joint.take(index.flip(0)))
+        torch.testing.assert_close(pairs, exact[index, index.flip(0)], rtol=1e-12, atol=0)
+        scale = joint.sq_norm[:, None] + joint.sq_norm
+        error = (scale - 2 * joint.inner_products(joint).double() - exact).abs()
+        assert (error <= joint.rounding * scale).all()
+        assert joint.rounding < 1e-5
+
+
+def test_single_precision_is_kept():
+    """A pool of a million frames in float64 would not fit."""
+    h = torch.randn(5, 3)
+    assert GradientBlock(h).left.dtype == torch.float32
+    assert GradientBlock(h).left.data_ptr() == h.data_ptr()
+    assert GradientBlock(h.half()).left.dtype == torch.float32
+    mixed = GradientBlock(h, h.double())
+    assert mixed.left.dtype == mixed.right.dtype == torch.float64
+
+
+def test_distance_of_one_pair_survives_the_cancellation():
+    """Gradients 10⁻⁸ apart, in factors that only differ in float64, and equal gradients of other factors."""
+    r, h = torch.tensor([[1.0, 2.0]], dtype=torch.float64), torch.tensor([[3.0, -1.0, 2.0]], dtype=torch.float64)
+    one = GradientBlock(r, h)
+    # ‖(r + d) ⊗ h − r ⊗ h‖² = ‖d‖²‖h‖² = 10⁻¹⁶ · 14
+    near = GradientBlock(r + torch.tensor([0.0, 1e-8]), h)
+    assert near.paired_sq_distances(one).item() == pytest.approx(14e-16, rel=1e-6)
+    # ‖r ⊗ (h + e) − r ⊗ h‖² = ‖r‖²‖e‖² = 5 · 10⁻¹⁶
+    near = GradientBlock(r, h + torch.tensor([1e-8, 0.0, 0.0]))
+    assert near.paired_sq_distances(one).item() == pytest.approx(5e-16, rel=1e-6)
+    assert GradientBlock(2 * r, h / 2).paired_sq_distances(one).item() == 0.0
+
+
+def test_scales_do_not_depend_on_the_order_of_frames_to_the_last_bit():
+    block = random_block(3, frames=5000)
+    order = torch.randperm(5000, generator=torch.Generator().manual_seed(0))
+    moved = GradientBlock(block.left[order])
+    assert JointGradientEmbedding({"a": block}).scales == JointGradientEmbedding({"a": moved}).scales
+
+
+class TestSharedGradients:
+    def heads(self, dim=96):
+        gradients = {
+            task: torch.randn(6, dim, generator=torch.Generator().manual_seed(i)) for i, task in enumerate("ab")
+        }
+        return gradients, {t: replace(random_head("bernoulli", 1), shared_gradient=g) for t, g in gradients.items()}
+
+    def test_whole_where_short(self):
+        gradients, heads = self.heads(dim=64)
+        joint = JointGradientEmbedding.from_shared_gradients(heads, {"a": 2.0})
+        expected = JointGradientEmbedding({t: GradientBlock(g) for t, g in gradients.items()}, {"a": 2.0})
+        assert torch.equal(pairwise(joint), pairwise(expected))
+
+    def test_sketched_where_longer_by_the_same_signs_for_all_heads(self):
+        gradients, heads = self.heads()
+        blocks = {task: shared_gradient_block(head) for task, head in heads.items()}
+        assert all(block.left.shape == (6, 64) and block.right is None for block in blocks.values())
+        both = shared_gradient_block(
+            replace(heads["a"], shared_gradient=gradients["a"] + gradients["b"])
+        ).left  # g is linear, so is its sketch
+        torch.testing.assert_close(both, blocks["a"].left + blocks["b"].left)
+        joint = JointGradientEmbedding.from_shared_gradients(heads)
+        assert torch.equal(pairwise(joint), pairwise(JointGradientEmbedding(blocks)))
+
+    def test_size_and_seed(self):
+        _, heads = self.heads()
+        assert shared_gradient_block(heads["a"], max_dim=None).left.shape == (6, 96)
+        other = shared_gradient_block(heads["a"], seed=1).left
+        assert not torch.allclose(other, shared_gradient_block(heads["a"]).left)
+
+    def test_missing_ones_are_named(self):
+        with pytest.raises(ValueError, match=r"HeadOutput\.shared_gradient"):
+            shared_gradient_block(random_head("bernoulli", 1))
+
+
+def test_embedding_without_a_say_is_flat():
+    with pytest.warns(UserWarning, match="zero on every frame"):
+        joint = JointGradientEmbedding({"a": GradientBlock(torch.zeros(3, 2), torch.ones(3, 4))})
+    assert joint.sq_norm.tolist() == [0.0] * 3
+    assert joint.rounding == 0.0
+    assert joint.paired_sq_distances(joint.take(slice(0, 1))).tolist() == [0.0] * 3
+    assert pairwise(joint).tolist() == [[0.0] * 3] * 3

@@ -1,12 +1,16 @@
+from collections import Counter
+from itertools import permutations
+
 import numpy as np
 import pytest
 import torch
+from agreement import record
 from axioms.autograd import LinearHead
 from axioms.selectors import SelectorAxioms, frame_ids, make, tensors
 from scipy.stats import chisquare
 
 from mtal.acquisition.gradients import GradientBlock, JointGradientEmbedding, gradient_block
-from mtal.acquisition.selectors import Badge, Candidates, Constraint, tie_break
+from mtal.acquisition.selectors import Badge, Candidates, Constraint, badge, distances, tie_break
 
 
 class TestBadge(SelectorAxioms):
@@ -103,6 +107,7 @@ def test_agrees_with_kmeans_plus_plus_on_autograd_gradients():
         expected.append(int(by_hash[np.flatnonzero(np.cumsum(chances) > generator.random())[0]]))
     gradient = JointGradientEmbedding({task: gradient_block(head.output) for task, head in heads.items()})
     picks = Badge()(Candidates(hashes, gradient=gradient), 12, np.random.default_rng(7))
+    record("BADGE", "k-means++ on autograd gradients", float(picks.tolist() != expected))
     assert picks.tolist() == expected
 
 
@@ -142,3 +147,69 @@ def test_ends_of_the_draw_do_not_land_on_a_frame_without_weight(draw, weighty):
     gradient = JointGradientEmbedding({"tools": GradientBlock(torch.tensor([9.0, 9.0, 1.0, 2.0, 9.0, 9.0])[:, None])})
     second = Badge()(Candidates(hashes, gradient=gradient), 2, Always()).tolist()[1]
     assert second == {"smallest": 2, "largest": 3}[weighty]
+
+
+@pytest.fixture
+def large(monkeypatch):
+    """Draw by bounds as in a large pool, and bring them up to date after every fourth pick."""
+    monkeypatch.setattr(distances, "_SMALL", 0)
+    monkeypatch.setattr(badge, "_PENDING", 4)
+
+
+@pytest.mark.usefixtures("large")
+class TestLargePool(SelectorAxioms):
+    selector = Badge()
+    seeded = True
+    spreads = True
+
+
+@pytest.mark.usefixtures("large")
+class TestLargePoolByUtility(SelectorAxioms):
+    selector = Badge(gamma=2.0, first="sampled")
+    seeded = True
+
+
+@pytest.mark.parametrize("gamma", [0.0, 1.0])
+@pytest.mark.parametrize("pending", [1, 64])
+def test_draws_by_bounds_have_the_distribution_of_k_means_plus_plus(large, monkeypatch, gamma, pending):
+    """Ordered triples of 5 frames against their probabilities by enumeration."""
+    monkeypatch.setattr(badge, "_PENDING", pending)
+    utility, left, features = tensors(5)
+    candidates = make(utility, left, features)
+    d2 = torch.stack([candidates.gradient.sq_distance_to(j) for j in range(5)]).numpy()
+    u = (((utility - utility.min()) / (utility.max() - utility.min())) ** gamma).numpy()
+    start = u * candidates.gradient.sq_norm.numpy()
+    expected = {}
+    for i, j, k in permutations(range(5), 3):
+        second, third = u * d2[i], u * np.minimum(d2[i], d2[j])
+        expected[i, j, k] = start[i] / start.sum() * second[j] / second.sum() * third[k] / third.sum()
+    draws = 500
+    generator = np.random.default_rng(0)
+    selector = Badge(gamma, first="sampled")
+    seen = Counter(tuple(selector(candidates, 3, generator).tolist()) for _ in range(draws))
+    often = [triple for triple, p in expected.items() if p * draws >= 5]
+    observed = np.array([seen[triple] for triple in often] + [draws - sum(seen[triple] for triple in often)])
+    chances = np.array([expected[triple] for triple in often])
+    assert len(often) >= 10
+    assert chisquare(observed, draws * np.append(chances, 1 - chances.sum())).pvalue > 0.001
+
+
+def test_many_duplicates_are_found_out_by_bounds(large):
+    """Four different gradients, each 500 times: once three are picked all the weight is on the fourth."""
+    gradient = JointGradientEmbedding({"tools": GradientBlock(torch.randn(4, 20).repeat(500, 1))})
+    picks = Badge()(Candidates(tie_break(0, frame_ids(2000)), gradient=gradient), 8, np.random.default_rng(0)).tolist()
+    assert sorted(i % 4 for i in picks[:4]) == [0, 1, 2, 3]
+    assert len(set(picks)) == 8
+
+
+def test_bounds_are_enough_for_most_frames(large, monkeypatch):
+    """5,000 frames in 100 groups: exact distances are asked for of some hundreds, not of 50 · 5,000."""
+    monkeypatch.setattr(badge, "_PENDING", 64)
+    asked = []
+    exact = distances.NearestCentre.exact
+    monkeypatch.setattr(distances.NearestCentre, "exact", lambda self, at: asked.append(len(at)) or exact(self, at))
+    groups = torch.randn(100, 32, generator=torch.Generator().manual_seed(0)).repeat(50, 1)
+    x = groups + 0.3 * torch.randn(5000, 32, generator=torch.Generator().manual_seed(1))
+    gradient = JointGradientEmbedding({"tools": GradientBlock(x)})
+    Badge()(Candidates(tie_break(0, frame_ids(5000)), gradient=gradient), 50, np.random.default_rng(0))
+    assert sum(asked) < 1500

@@ -1,10 +1,21 @@
 import numpy as np
 import pytest
 import torch
+from agreement import record
 from axioms.selectors import SelectorAxioms, frame_ids, make, tensors
 from scipy.spatial.distance import cdist
 
-from mtal.acquisition.selectors import Candidates, Constraint, KCenterGreedy, tie_break
+from mtal.acquisition.gradients import GradientBlock, JointGradientEmbedding
+from mtal.acquisition.moments import Moments
+from mtal.acquisition.selectors import (
+    Candidates,
+    Constraint,
+    KCenterGreedy,
+    MinimumGap,
+    distances,
+    lazy_argmax,
+    tie_break,
+)
 
 
 class TestKCenterGreedy(SelectorAxioms):
@@ -33,7 +44,9 @@ def brute_force(x, picks, budget, labelled):
 @pytest.mark.parametrize("seed", range(3))
 def test_agrees_with_brute_force_from_labelled_frames(seed):
     x = tensors(60, seed)[2]
-    assert select(x[5:], 12, labelled=x[:5]) == brute_force(x[5:].numpy(), [], 12, x[:5].numpy())
+    picks, expected = select(x[5:], 12, labelled=x[:5]), brute_force(x[5:].numpy(), [], 12, x[:5].numpy())
+    record("k-centre greedy", "all pairs by scipy cdist", float(picks != expected))
+    assert picks == expected
 
 
 @pytest.mark.parametrize("labelled", [None, torch.zeros(0, 4, dtype=torch.float64)])
@@ -100,3 +113,124 @@ def test_spreads_more_than_the_first_frames_of_a_video():
     picks = KCenterGreedy()(make(utility, left, features), 5, np.random.default_rng(0)).tolist()
     d = cdist(features, features)
     assert d[:, picks].min(axis=1).max() < d[:, :5].min(axis=1).max()
+
+
+class TestByGradient(SelectorAxioms):
+    selector = KCenterGreedy(embedding="gradient")
+    spreads = True
+
+    def test_longest_opens_and_then_all_heads_have_a_say(self):
+        # tools: 0, 0, 3, -4; bleeding: 1, -2, 0, 0. Mean squares 25/4 and 5/4, so D² is tools/6.25 + bleeding/1.25
+        tools, bleeding = torch.tensor([[0.0], [0.0], [3.0], [-4.0]]), torch.tensor([[1.0], [-2.0], [0.0], [0.0]])
+        gradient = JointGradientEmbedding({"tools": GradientBlock(tools), "bleeding": GradientBlock(bleeding)})
+        pool = Candidates(tie_break(0, frame_ids(4)), gradient=gradient)
+        # norms 0.8, 3.2, 1.44, 2.56: 1. From it 7.2, 0, 4.64, 5.76: 0. Then 3.36 of 3 beats 2.24 of 2
+        assert self.picks(pool, 4) == [1, 0, 3, 2]
+
+    def test_agrees_with_brute_force(self):
+        pool = make(*tensors(40))
+        d2 = torch.stack([pool.gradient.sq_distance_to(j) for j in range(40)]).numpy()
+        expected = [int(pool.gradient.sq_norm.argmax())]
+        while len(expected) < 15:
+            expected.append(int(d2[expected].min(axis=0).argmax()))
+        assert self.picks(pool, 15) == expected
+
+
+@pytest.fixture(params=[16, 1024])
+def large(request, monkeypatch):
+    """Look for the farthest by bounds as in a large pool."""
+    monkeypatch.setattr(distances, "_SMALL", 0)
+    monkeypatch.setattr(lazy_argmax, "_LIST", request.param)
+
+
+@pytest.mark.usefixtures("large")
+class TestLargePool(SelectorAxioms):
+    selector = KCenterGreedy()
+    spreads = True
+
+
+def float64_differences(x, picks, budget, labelled, hashes):
+    """Farthest point first on float64 differences, the smallest hash among equals."""
+    x, labelled = x.double().numpy(), labelled.double().numpy()
+    picks, nearest = list(picks), np.full(len(x), np.inf)
+    for centre in [*labelled, *x[picks]]:
+        nearest = np.minimum(nearest, ((x - centre) ** 2).sum(axis=1))
+    while len(picks) < budget:
+        free = np.ones(len(x), dtype=bool)
+        free[picks] = False
+        best = np.flatnonzero(free & (nearest == nearest[free].max()))
+        picks.append(int(best[np.argmin(hashes[best])]))
+        nearest = np.minimum(nearest, ((x - x[picks[-1]]) ** 2).sum(axis=1))
+    return picks
+
+
+def pool_of(kind):
+    x = np.random.default_rng(0).normal(size=(1200, 16))
+    if kind == "lattice":  # nothing but ties
+        x = np.round(x[:, :5])
+    elif kind == "duplicates":
+        x = x[np.arange(1200) % 90]
+    elif kind == "far":  # float32 has no digit to spare here
+        x = 1e-2 * x + 1e4
+    elif kind == "outlier":  # whose length would swallow the others' digits
+        x[17] *= 1e5
+    elif kind == "video":
+        x = np.cumsum(0.05 * x, axis=0)
+    return torch.from_numpy(x).float()
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "lattice", "duplicates", "far", "outlier", "video"])
+def test_bounds_and_float32_change_no_pick(large, kind):
+    x = pool_of(kind)
+    labelled, pool, hashes = x[::60], x, tie_break(0, frame_ids(1200))
+    expected = float64_differences(pool, [], 200, labelled, hashes)
+    picks = select(pool, 200, labelled)
+    record("k-centre greedy by bounds", "float64 differences of all pairs", float(picks != expected))
+    assert picks == expected
+
+
+@pytest.mark.parametrize("precision", ["high", "medium"])
+def test_fast_products_change_no_pick(large, precision):
+    """Training scripts allow torch to cut off the factors of float32 products."""
+    x, hashes = pool_of("gaussian"), tie_break(0, frame_ids(1200))
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(precision)
+    try:
+        assert select(x, 60, x[:20]) == float64_differences(x, [], 60, x[:20], hashes)
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def test_bounds_with_nothing_labelled(large):
+    x, hashes = pool_of("video"), tie_break(0, frame_ids(1200))
+    wide = x.double()
+    opening = int((wide - wide.mean(dim=0)).square().sum(dim=1).argmin())
+    assert select(x, 50) == float64_differences(x, [opening], 50, x[:0], hashes)
+
+
+def test_bounds_under_a_gap_that_gives_way(large):
+    """Frames that were forbidden come back when the gap is halved, and may then be the farthest."""
+    x = pool_of("video")[:300]
+    gap = MinimumGap(40.0, Moments(np.zeros(300), np.arange(300.0)))
+    with pytest.warns(UserWarning, match="halved"):
+        picks = select(x, 30, x[:3], Constraint(300, rules=[gap]))
+    gap = MinimumGap(40.0, Moments(np.zeros(300), np.arange(300.0)))
+    constraint = Constraint(300, rules=[gap])
+    with pytest.warns(UserWarning, match="halved"):
+        expected = farthest_allowed(cdist(x.double(), x.double()), range(3), 30, constraint)
+    assert picks == expected
+
+
+def farthest_allowed(distances, labelled, budget, constraint):
+    """Farthest point first among the allowed ones."""
+    picks = []
+    for _ in range(budget):
+        reach = distances[:, [*labelled, *picks]].min(axis=1)
+        picks.append(int(np.where(constraint.allowed(), reach, -1).argmax()))
+        constraint.pick(picks[-1])
+    return picks
+
+
+def test_unknown_embedding_is_refused():
+    with pytest.raises(ValueError, match="unknown embedding 'pixels' of k-centre greedy"):
+        KCenterGreedy(embedding="pixels")
