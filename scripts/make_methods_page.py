@@ -124,7 +124,7 @@ def source(method: type) -> str:
     text = text.replace("et al.", "et al·").replace("J. ", "J· ").replace("Proc. ", "Proc· ")
     sentences = re.split(r"(?<=[.;])\s+", text)
     cited = [s.rstrip(".;") for s in sentences if re.search(r"\b(19|20)\d\d\b", s)]
-    return "; ".join(cited).replace("·", ".") if cited else ""
+    return "; ".join(s.removeprefix("- ") for s in cited).replace("·", ".")
 
 
 def _row(method: type, choices: list[str]) -> list[str]:

@@ -32,8 +32,10 @@ class Badge(Selector):
 
     In a large pool a frame is drawn by upper bounds of the weights and accepted with the chance weight / bound, which
     is the same distribution: only the frames drawn need their exact distance, and picks reach the bounds of the others
-    many at a time. Time N·(C + D) per pick and head with a small constant, memory a few numbers per frame beside the
-    embedding, whose C·D numbers per frame are never built.
+    many at a time.
+
+    Cost: N·(C + D) per pick and head with a small constant; memory a few numbers per frame beside the embedding, whose
+    C·D numbers per frame are never built.
 
     Args:
         gamma: 0 draws by distance alone; above 0 utilities, mapped to [0, 1] over the frames that may be picked, are

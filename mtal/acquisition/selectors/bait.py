@@ -30,8 +30,8 @@ class Bait(Selector):
     Frames are picked in the order of the forward pass, less those taken out. The forward pass goes beyond the budget
     only as far as soft rules of the constraint need not give way.
 
-    A step costs N·R²·(P + R) for N frames and factors of R × P, by low-rank updates (Woodbury) of what every frame
-    would take off. Memory is that of the factors in float64.
+    Cost: N·R²·(P + R) per step for factors of R × P, by low-rank updates (Woodbury) of what every frame would take off.
+    Memory is that of the factors in float64.
 
     Args:
         regularization: λ, in units of what an average frame brings to an average direction, above 0.

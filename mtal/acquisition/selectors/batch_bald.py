@@ -40,7 +40,7 @@ class BatchBald(Selector):
     up over heads. With thinning bounds hold up to its noise. Once the labels tell the member, after at most log K nats,
     frames follow in the order of their hashes.
 
-    Costs N·K in the beginning and M·K·R for each frame looked at.
+    Cost: N·K in the beginning and M·K·R for each frame looked at, M configurations and R joint labels.
 
     Args:
         samples: most configurations of the picked labels.

@@ -29,7 +29,7 @@ class FacilityLocation(Selector):
     are computed again: the answer is that of computing all of them. Ties go by hash: two frames that are each other's
     nearest often gain the same, so gains that differ by less than 10⁻¹⁰ of all there is to gain count as equal.
 
-    Time R·D per gain computed, of which there are about 2·N for the first two picks and few for each later one; memory
+    Cost: R·D per gain computed, of which there are about 2·N for the first two picks and few for each later one; memory
     R·D beside the features. R is the number of frames represented, so by default the cost is linear in the pool.
 
     Args:

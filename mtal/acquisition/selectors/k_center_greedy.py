@@ -25,6 +25,8 @@ class KCenterGreedy(Selector):
     that of comparing all frames with all picks by float64 differences, so duplicates are at exactly 0 and come last,
     but most comparisons are never made. Time N·M·D for M labelled frames, then a small part of N·D per pick.
 
+    Cost: O((M + b)·N·D) at most, far less where bounds decide.
+
     Args:
         embedding: ``"features"`` of the shared encoder; with nothing labelled the candidate nearest the mean of the
             candidates opens, since a farthest frame of nothing is not defined. ``"gradient"``: the joint gradient

@@ -34,6 +34,8 @@ class KDeterminantal(Selector):
     frames left. Frames of q = 0 come last, by hash. Where a constraint forbids frames on the way, the draws go on among
     the others.
 
+    Cost: O(N·D) per pick.
+
     Args:
         mode: ``"map"`` or ``"sample"``.
         gamma: 0 for likeness alone; above 0 utilities, mapped to [0, 1] over the frames that may be picked, are raised

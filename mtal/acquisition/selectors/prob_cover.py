@@ -25,7 +25,7 @@ class ProbCover(Selector):
     Yehuda, Dekel, Hacohen and Weinshall, NeurIPS 2022. Ties by hash. Once no allowed frame covers anything new, the
     frame farthest from all labelled and picked ones follows, so that the budget is met.
 
-    Time N²·D, memory 4 bytes for each pair of frames within δ of each other: δ decides.
+    Cost: N²·D, memory 4 bytes for each pair of frames within δ of each other: δ decides.
 
     Args:
         delta: radius of the balls; ``None`` takes the largest at which 95 % of the balls hold frames of one k-means

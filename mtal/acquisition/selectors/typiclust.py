@@ -23,7 +23,7 @@ class TypiClust(Selector):
     cluster that are neither labelled nor picked; mean distances are compared, not divided by, so a cluster of
     duplicates does no harm. Ties go by hash.
 
-    Time N·K·D per step of k-means, and Σ n²·D over the clusters used of n frames.
+    Cost: N·K·D per step of k-means, and Σ n²·D over the clusters used of n frames.
 
     Args:
         max_clusters: K at most, 500 in the paper; beyond that clusters are used again.
