@@ -13,6 +13,7 @@ from torch import Tensor
 from mtal.acquisition.fusion.base import Fusion
 from mtal.acquisition.fusion.weighted_mean import WeightedMean
 from mtal.acquisition.gradients import GradientBlock, JointGradientEmbedding
+from mtal.acquisition.levels import fuse_columns, fuse_heads
 from mtal.acquisition.moments import Moments
 from mtal.acquisition.normalizers.base import Normalizer, active_columns
 from mtal.acquisition.score_table import NAN_POLICIES, Column, NanPolicy, ScoreTable
@@ -253,8 +254,13 @@ class Acquisition:
             task: self.head_weights.get(task, 1.0) * (weights or {}).get(task, 1.0) * (task not in inactive_tasks)
             for task in table.tasks
         }
-        fuse = self._fuse_heads if self.level == "heads" else self._fuse_columns
-        utility[kept] = fuse(kept_table.columns, normalised, active, say)
+        own = torch.tensor([self.signal_weights.get(name, 1.0) for _, name in table.columns]).double() * active  # [T]
+        if self.level == "columns":
+            utility[kept] = fuse_columns(table.columns, normalised, own, say, self.fusion)
+        else:
+            utility[kept] = fuse_heads(
+                table.columns, normalised, own, say, self.signal_fusion, self.fusion, self.normalizer
+            )
         return utility
 
     def joint_gradient(
@@ -355,46 +361,6 @@ class Acquisition:
             else torch.as_tensor(reference_videos)[known],
             ranges=ranges,
         )
-
-    def _fuse_heads(
-        self, columns: tuple[Column, ...], normalised: Tensor, active: Tensor, say: Mapping[str, float]
-    ) -> Tensor:
-        """The signals of each head first, then the heads: ``[N]``."""
-        heads, head_weights = [], []
-        for task, weight in say.items():
-            mine = [i for i, (owner, _) in enumerate(columns) if owner == task]
-            weights = torch.tensor([self.signal_weights.get(columns[i][1], 1.0) for i in mine]).double() * active[mine]
-            heads.append(self._fuse_signals(normalised[:, mine], weights, tuple(columns[i][1] for i in mine)))
-            head_weights.append(weight if weights.any() else 0.0)
-        if not any(head_weights):
-            return torch.zeros(len(normalised), dtype=torch.float64)
-        return self.fusion(torch.stack(heads, dim=1), torch.tensor(head_weights).double(), tuple(say))  # [N]
-
-    def _fuse_signals(self, scores: Tensor, weights: Tensor, names: tuple[str, ...]) -> Tensor:
-        """One score of a head's signals, in the unit of the normalised columns: ``[N, signals]`` to ``[N]``."""
-        speaking = weights > 0  # [signals]
-        if not speaking.any():
-            return torch.zeros(len(scores), dtype=torch.float64)
-        if int(speaking.sum()) == 1:
-            return scores[:, speaking][:, 0]
-        fused = self.signal_fusion(scores, weights, names)[:, None]  # [N, 1]
-        if not self.signal_fusion.keeps_unit:
-            low, high = torch.aminmax(fused)
-            fused = self.normalizer(fused, ranges=torch.stack([low, high])[None])
-        return fused[:, 0]
-
-    def _fuse_columns(
-        self, columns: tuple[Column, ...], normalised: Tensor, active: Tensor, say: Mapping[str, float]
-    ) -> Tensor:
-        """All columns at once, a head's weight shared among its active columns: ``[N]``."""
-        weights = torch.tensor([self.signal_weights.get(name, 1.0) for _, name in columns]).double() * active  # [T]
-        for task, weight in say.items():
-            mine = torch.tensor([owner == task for owner, _ in columns])
-            total = float(weights[mine].sum())
-            weights[mine] *= weight / total if total else 0.0
-        if not weights.any():
-            return torch.zeros(len(normalised), dtype=torch.float64)
-        return self.fusion(normalised, weights, tuple(f"{task}/{name}" for task, name in columns))
 
     def _check(self) -> None:
         _refuse_unknown(self.signal_weights, self.signals, "signal_weights")

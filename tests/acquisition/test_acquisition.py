@@ -11,18 +11,30 @@ from axioms.selectors import frame_ids
 from mtal.acquisition import (
     Acquisition,
     Badge,
+    Bait,
+    Bald,
+    Bounds,
     Candidates,
     Entropy,
     ExpectedGradientLength,
+    Forgetting,
+    GradientLength,
     Identity,
+    JointGradientNorm,
     Margin,
+    Max,
+    MinMax,
     Moments,
     PercentileRank,
+    PoolView,
     Random,
     ScoreTable,
     SingleTask,
     TopK,
+    Typicality,
+    UniformInTime,
     WeightedMean,
+    coarse_posterior,
     gradient_block,
     tie_break,
 )
@@ -42,7 +54,9 @@ def acquisition(signals=("entropy",), normalizer=None, fusion=None, selector=Non
 
 def table(**columns):
     """Columns named ``<task>_<signal>``."""
-    return ScoreTable.from_scores({tuple(key.split("_")): torch.tensor(values) for key, values in columns.items()})
+    return ScoreTable.from_scores(
+        {tuple(key.split("_")): torch.tensor(values, dtype=torch.float64) for key, values in columns.items()}
+    )
 
 
 OUTPUTS = {"tools": random_head("bernoulli", 1), "anatomy": random_head("categorical", 4)}
@@ -146,6 +160,60 @@ class TestUtility:
             acquisition().utility(made, ["tool"])
 
 
+class TestLevels:
+    scores = table(tools_entropy=[0.2, 0.8, 0.6], tools_margin=[0.4, 0.0, 0.6], anatomy_entropy=[0.9, 0.1, 0.5])
+
+    def test_signals_have_a_rule_of_their_own(self):
+        chooser = acquisition(["entropy", "margin"], signal_fusion=Max())
+        assert chooser.utility(self.scores).tolist() == pytest.approx([0.65, 0.45, 0.55])
+
+    def test_columns_at_once(self):
+        chooser = acquisition(["entropy", "margin"], fusion=Max(), level="columns")
+        assert chooser.utility(self.scores).tolist() == pytest.approx([0.9, 0.4, 0.5])
+
+    def test_adaptive_weights_multiply_the_fixed_ones(self):
+        # tools 2·½ = 1, anatomy 3: (0.3 + 3·0.9)/4 …
+        chooser = acquisition(["entropy", "margin"], head_weights={"tools": 2.0})
+        utility = chooser.utility(self.scores, weights={"tools": 0.5, "anatomy": 3.0})
+        assert utility.tolist() == pytest.approx([0.75, 0.175, 0.525])
+
+
+class TestStatistics:
+    scores = table(tools_entropy=[0.0, 0.2, 0.5, 1.0])
+
+    def test_per_video(self):
+        chooser = acquisition(normalizer=MinMax(), per_video=True)
+        utility = chooser.utility(self.scores, videos=np.array([4, 4, 7, 7]))
+        assert utility.tolist() == [0.0, 1.0, 0.0, 1.0]
+
+    def test_per_video_without_videos_is_refused(self):
+        with pytest.raises(ValueError, match="per_video normalises each video by itself"):
+            acquisition(per_video=True).utility(self.scores)
+
+    def test_reference_of_an_earlier_round(self):
+        # 0 to 2 there: halves here
+        earlier = table(tools_entropy=[0.0, 2.0])
+        assert acquisition(normalizer=MinMax()).utility(self.scores, reference=earlier).tolist() == [0, 0.1, 0.25, 0.5]
+
+    def test_reference_per_video(self):
+        earlier = table(tools_entropy=[0.0, 0.4, 0.0, 2.0])
+        utility = acquisition(normalizer=MinMax(), per_video=True).utility(
+            self.scores, videos=np.array([0, 0, 1, 1]), reference=earlier, reference_videos=np.array([0, 0, 1, 1])
+        )
+        assert utility.tolist() == [0.0, 0.5, 0.25, 0.5]
+
+    def test_missing_scores_of_the_reference_are_left_out(self):
+        earlier = table(tools_entropy=[0.0, math.nan, 2.0])
+        assert acquisition(normalizer=MinMax()).utility(self.scores, reference=earlier)[-1] == 0.5
+
+    def test_reference_of_other_columns_is_refused(self):
+        with pytest.raises(ValueError, match="the reference has the columns"):
+            acquisition().utility(self.scores, reference=table(tools_margin=[0.0, 1.0]))
+
+    def test_bounds_know_the_range_of_each_signal(self):
+        assert acquisition(normalizer=Bounds()).utility(self.scores).tolist() == [0.0, 0.2, 0.5, 1.0]
+
+
 class TestNanPolicy:
     made = table(tools_entropy=[0.2, math.nan, 0.6, 0.4], anatomy_entropy=[0.0, 1.0, 1.0, 0.1])
 
@@ -192,6 +260,30 @@ class TestSelect:
         with pytest.raises(ValueError, match="minimum_gap_s is 2: give the moments"):
             acquisition(minimum_gap_s=2.0).select(self.candidates, 3, np.random.default_rng(0))
 
+    def test_cap_per_video(self):
+        assert acquisition(max_per_video=1).select(self.timed, 2, np.random.default_rng(0)).tolist() == [0, 3]
+        with pytest.raises(ValueError, match="max_per_video: give the moments"):
+            acquisition(max_per_video=1).select(self.candidates, 2, np.random.default_rng(0))
+
+    def test_cap_per_patient(self):
+        chooser, patients = acquisition(max_per_patient=1), np.array([0, 0, 1, 0])
+        picks = chooser.select(self.candidates, 2, np.random.default_rng(0), patients=patients)
+        assert picks.tolist() == [0, 2]
+        with pytest.raises(ValueError, match="max_per_patient: give the patients"):
+            chooser.select(self.candidates, 2, np.random.default_rng(0))
+
+    def test_budget_in_seconds(self):
+        # 40 s buy the best frame (30 s); 10 s are left, and only the last one costs no more
+        cost = np.array([30.0, 20.0, 15.0, 10.0])
+        picks = acquisition().select(self.candidates, 4, np.random.default_rng(0), cost_s=cost, budget_s=40.0)
+        assert picks.tolist() == [0, 3]
+        with pytest.raises(ValueError, match=r"a budget of 40 seconds needs .* set acquisition\.cost"):
+            acquisition().select(self.candidates, 4, np.random.default_rng(0), budget_s=40.0)
+
+    def test_cold_start_has_a_selector_of_its_own(self):
+        chooser = acquisition(selector=Badge(), cold_start=TopK())
+        assert chooser.select(self.candidates, 2, np.random.default_rng(0), cold=True).tolist() == [0, 1]
+
     def test_calls_do_not_remember_each_other(self):
         chooser = acquisition(minimum_gap_s=2.0)
         first, second = (chooser.select(self.timed, 2, np.random.default_rng(0)) for _ in range(2))
@@ -204,6 +296,11 @@ class TestJointGradient:
         for task, weight in (("tools", 3.0), ("anatomy", 1.0)):
             mean = float(BLOCKS[task].sq_norm.mean())
             assert joint.scales[task] == pytest.approx(weight / mean)
+
+    def test_adaptive_weights_multiply_the_fixed_ones(self):
+        joint = acquisition(head_weights={"tools": 3.0}).joint_gradient(BLOCKS, weights={"tools": 0.5, "anatomy": 2.0})
+        for task, weight in (("tools", 1.5), ("anatomy", 2.0)):
+            assert joint.scales[task] == pytest.approx(weight / float(BLOCKS[task].sq_norm.mean()))
 
     def test_head_without_labels_has_no_say(self):
         with pytest.warns(UserWarning, match="tools: no label so far"):
@@ -220,6 +317,43 @@ class TestJointGradient:
 def test_says_what_it_needs():
     assert acquisition().selector_needs == {"utility"}
     assert acquisition(selector=Random()).selector_needs == frozenset()
+    assert acquisition().batch_needs == acquisition().pool_needs == frozenset()
+    assert acquisition(["length"]).batch_needs == {"features"}
+    assert acquisition(selector=Badge()).batch_needs == {"features"}
+    assert acquisition(selector=Badge(), gradient="shared").batch_needs == {"shared_gradient"}
+    assert acquisition(selector=Bait()).batch_needs == {"features"}
+    assert acquisition(weights=GradientLength()).batch_needs == {"shared_gradient"}
+
+
+def test_a_pass_over_the_pool_is_spared_where_nothing_reads_it():
+    assert acquisition().reads_the_pool
+    assert not acquisition(selector=Random()).reads_the_pool
+    assert not acquisition(selector=UniformInTime()).reads_the_pool
+
+
+def with_signals(*signals):
+    return Acquisition({s.name: s for s in signals}, Identity(), WeightedMean(), TopK())
+
+
+def test_signals_of_three_kinds_have_columns_of_three_kinds():
+    chooser = with_signals(Bald(), JointGradientNorm(), Typicality(k=2), Forgetting())
+    assert chooser.batch_needs == {"members", "shared_gradient"}
+    assert chooser.pool_needs == {"features", "posterior", "previous"}
+    heads = {t: replace(h, shared_gradient=torch.ones(6, 2)) for t, h in OUTPUTS.items()}
+    members = {t: replace(h, probs=torch.stack([h.probs, h.probs.flip(0)])) for t, h in OUTPUTS.items()}
+    scores = chooser.score(heads, members)
+    assert list(scores) == [("tools", "bald"), ("anatomy", "bald"), ("shared", "joint_gradient_norm")]
+    torch.testing.assert_close(scores["tools", "bald"], Bald()(members["tools"]).double())
+    torch.testing.assert_close(scores["shared", "joint_gradient_norm"], torch.full((6,), 8.0).sqrt().double())
+    views = {
+        t: PoolView(features=torch.arange(6.0)[:, None], posterior=coarse_posterior(replace(h, grid=grid)), previous=())
+        for (t, h), grid in zip(OUTPUTS.items(), [None, (2, 2)], strict=True)
+    }
+    assert list(chooser.score_views(views)) == [
+        ("shared", "typicality"),
+        ("tools", "forgetting"),
+        ("anatomy", "forgetting"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -229,6 +363,11 @@ def test_says_what_it_needs():
         ({"signal_weights": {"entropy": -1.0}}, "signal_weights.entropy must be 0 or more"),
         ({"head_weights": {"tools": math.nan}}, "head_weights.tools must be 0 or more"),
         ({"minimum_gap_s": -1.0}, "minimum_gap_s must be 0 seconds or more"),
+        ({"level": "frames"}, "unknown level 'frames'; choices are heads, columns"),
+        ({"gradient": "first"}, "unknown gradient 'first'; choices are last_layer, shared"),
+        ({"class_weights": "rare"}, "unknown class_weights 'rare'; choices are equal, inverse_frequency, headroom"),
+        ({"max_per_video": 0}, "max_per_video must be 1 frame or more, or null for any number, not 0"),
+        ({"members": 1}, "members must be 2 or more, not 1"),
         ({"nan_policy": "ignore"}, "'ignore'; choices are raise, drop_frame, neutral"),
     ],
 )
