@@ -35,6 +35,7 @@ class Encoder(nn.Module):
         out_channels: channels of each feature map.
         strides: stride of each feature map.
         dim: length of the pooled frame vector.
+        deep: places of the three deepest maps among the levels, shallowest first.
         peaks_dim: length of the vector of :meth:`peaks`.
     """
 
@@ -52,7 +53,8 @@ class Encoder(nn.Module):
             self.strides = [2 ** (i + 1) for i in range(len(self.out_channels))]
             self.has_prefix = False
         self.dim = self.out_channels[-1]
-        self.peaks_dim = sum(self.out_channels[-3:])
+        self.deep = range(len(self.out_channels))[-3:]
+        self.peaks_dim = sum(self.out_channels[i] for i in self.deep)
         statistics = timm.get_pretrained_cfg(name)
         mean = statistics.mean if statistics is not None else (0.485, 0.456, 0.406)
         std = statistics.std if statistics is not None else (0.229, 0.224, 0.225)
@@ -78,11 +80,11 @@ class Encoder(nn.Module):
 
     def peaks(self, levels: list[Tensor]) -> Tensor:
         """Strongest response of every channel of the three deepest maps, ``[N, peaks_dim]``: it finds what is small."""
-        return torch.cat([m.amax(dim=(2, 3)) for m in levels[: len(self.out_channels)][-3:]], dim=1)
+        return torch.cat([levels[i].amax(dim=(2, 3)) for i in self.deep], dim=1)
 
     def pool(self, levels: list[Tensor]) -> Tensor:
         """One vector per frame ``[N, dim]``: the deepest map averaged over space."""
-        return levels[len(self.out_channels) - 1].mean(dim=(2, 3))
+        return levels[self.deep[-1]].mean(dim=(2, 3))
 
 
 def build_encoder(name: str, *, pretrained: bool = False, weights: str | Path | None = None) -> Encoder:

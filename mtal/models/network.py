@@ -128,10 +128,15 @@ class MultiTaskModel(nn.Module):
         levels = self.encode(inputs)
         return Represented(self.encoder.pool(levels), self.encoder.peaks(levels), self.decoder(levels))
 
-    def answer(self, represented: Represented) -> ModelOutput:
-        """The heads."""
-        vectors = represented.vectors()
-        frame = torch.cat(vectors, dim=1)  # [N, dim + peaks_dim + 2 channels]
+    def answer(self, represented: Represented, vectors: Sequence[Tensor] | None = None) -> ModelOutput:
+        """The heads.
+
+        Args:
+            represented: what they read.
+            vectors: the frame heads' part of it, where :meth:`Represented.vectors` were taken before.
+        """
+        vectors = represented.vectors() if vectors is None else vectors
+        frame = torch.cat(list(vectors), dim=1)  # [N, dim + peaks_dim + 2 channels]
         heads = {
             name: HeadLogits(*head(frame if isinstance(head, FrameHead) else represented.decoded))
             for name, head in self.heads.items()

@@ -71,33 +71,73 @@ def shared_gradients(
             for leaf in leaves:
                 leaf.requires_grad_()
             represented = model.represent(leaves)
-            # heads and the rest are two backward passes, so that what lies between them can be put in order
-            seen = Represented(*(part.detach().requires_grad_() for part in represented))
-            output = model.answer(seen)
+            # what heads read is cut off here, so that the costly part of the way back is nothing but the decoder's
+            vectors = [vector.detach().requires_grad_() for vector in represented.vectors()]
+            decoded = represented.decoded.detach().requires_grad_()
+            output = model.answer(represented._replace(decoded=decoded), vectors)
+        way_back = _WayBack(model, levels, represented.decoded, leaves)
         at_levels = []
         for task in tasks:
             logits = output.heads[task.name].logits
             residual = task.residual_of_own_answer(logits.detach(), (temperatures or {}).get(task.name, 1.0))
-            at_heads = _gradients([logits], seen, [residual / math.prod(residual.shape[2:])])
-            at_levels.append(_gradients(represented, leaves, at_heads))
+            at_logits = residual / math.prod(residual.shape[2:])
+            if task.support == "pixel":
+                (at_decoded,) = torch.autograd.grad(logits, decoded, at_logits)
+                at_levels.append(way_back.from_decoded(at_decoded))
+            else:
+                at_levels.append(way_back.from_vectors(torch.autograd.grad(logits, vectors, at_logits)))
     gradients = _sketched(at_levels, dims, seed)  # [N, T, B]
     named = {task.name: gradients[:, t] for t, task in enumerate(tasks)}
     return SharedGradients(named, _detached(output), Represented(*(part.detach() for part in represented)))
 
 
-def _gradients(
-    outputs: Sequence[Tensor], inputs: Sequence[Tensor], at_outputs: Sequence[Tensor | None]
-) -> list[Tensor | None]:
-    """Backward from ``at_outputs``; ``None`` where an input is not read. Memory is laid out as the inputs' is."""
-    known = [(y, g) for y, g in zip(outputs, at_outputs, strict=True) if g is not None]
-    found = torch.autograd.grad(
-        [y for y, _ in known], inputs, [g for _, g in known], retain_graph=True, allow_unused=True
-    )
-    # convolutions are several times slower on a map whose channels lie elsewhere than they expect
-    return [
-        g if g is None or g.stride() == x.stride() else torch.empty_like(x).copy_(g)
-        for g, x in zip(found, inputs, strict=True)
-    ]
+class _WayBack:
+    """From gradients at what the heads read to gradients at the encoder's levels, ``None`` where one is not read.
+
+    Means and maxima over space are undone in closed form: as autograd does it, but the places of the maxima are looked
+    up once for all heads.
+    """
+
+    def __init__(
+        self, model: MultiTaskModel, levels: Sequence[Tensor], decoded: Tensor, leaves: Sequence[Tensor]
+    ) -> None:
+        self.deep = model.encoder.deep
+        self.decoded = decoded
+        self.leaves = leaves
+        self.at_peak = {i: _share_of_peak(levels[i]) for i in self.deep}
+        self.at_peak_of_decoded = _share_of_peak(decoded.detach())
+
+    def from_decoded(self, gradient: Tensor) -> list[Tensor | None]:
+        """From ``[N, channels, h, w]`` at the decoder's map."""
+        # convolutions are several times slower on a map whose channels lie elsewhere than they expect
+        gradient = torch.empty_like(self.decoded).copy_(gradient)
+        return list(torch.autograd.grad(self.decoded, self.leaves, gradient, retain_graph=True, allow_unused=True))
+
+    def from_vectors(self, gradients: Sequence[Tensor]) -> list[Tensor | None]:
+        """From the gradients at :meth:`Represented.vectors`."""
+        shared, peaks, mean, peak = gradients
+        found = self.from_decoded(_spread(mean, peak, self.at_peak_of_decoded))
+        parts = peaks.split([share.shape[1] for share in self.at_peak.values()], dim=1)
+        for i, part in zip(self.deep, parts, strict=True):
+            at_mean = shared if i == self.deep[-1] else None
+            direct = _spread(at_mean, part, self.at_peak[i])
+            known = found[i]
+            found[i] = direct if known is None else known + direct
+        return found
+
+
+def _share_of_peak(x: Tensor) -> Tensor:
+    """1/m at the m places where a channel has its maximum, else 0, ``[N, C, h, w]``: the gradient of the maximum."""
+    highest = x == x.amax(dim=(2, 3), keepdim=True)
+    return highest / highest.sum(dim=(2, 3), keepdim=True)
+
+
+def _spread(at_mean: Tensor | None, at_peak: Tensor, share: Tensor) -> Tensor:
+    """Gradient at a map from those at its mean and its maximum over space, ``[N, C]`` each."""
+    at_peak = at_peak[:, :, None, None]
+    if at_mean is None:
+        return share * at_peak
+    return torch.addcmul(at_mean[:, :, None, None] / math.prod(share.shape[2:]), share, at_peak)
 
 
 def _sketched(heads: Sequence[Sequence[Tensor | None]], dims: int, seed: int) -> Tensor:
