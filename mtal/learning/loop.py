@@ -217,32 +217,32 @@ class Experiment:
                 return self._picker.cold(model, self._first)
         known = Standing(Evidence({}))
         if self.acquisition.reads_the_pool:
-            with timed(timings, "validate"):
-                known = self._standing(folder, labelled, number)
+            known = self._standing(folder, labelled, number, timings)
         left = len(self._pool) - len(labelled)
         budget = self.loop.batch if self.loop.batch_seconds is None else left
         return self._picker.pick(model, folder, number, labelled, budget, known, path, timings, self.loop.batch_seconds)
 
-    def _standing(self, folder: RunFolder, labelled: list[str], number: int) -> Standing:
+    def _standing(self, folder: RunFolder, labelled: list[str], number: int, timings: dict[str, float]) -> Standing:
         """Where the heads stand, judged on labelled frames alone."""
         labels = self._label(labelled)
         validated = None
         if needs_out_of_fold(self.acquisition):
             positions = self.positions(labelled)
-            validated = out_of_fold(
-                self.make_model,
-                self.tasks,
-                self.inputs,
-                positions,
-                labels,
-                self.trainer,
-                folds=self.loop.folds,
-                groups=self.dataset.index.table["video"].to_numpy()[positions],
-                weighting=self.weighting,
-                seed=integer_seed(self.seed, number, "folds"),
-                steps=self.loop.fold_steps,
-                device=self._device,
-            )
+            with timed(timings, "validate"):
+                validated = out_of_fold(
+                    self.make_model,
+                    self.tasks,
+                    self.inputs,
+                    positions,
+                    labels,
+                    self.trainer,
+                    folds=self.loop.folds,
+                    groups=self.dataset.index.table["video"].to_numpy()[positions],
+                    weighting=self.weighting,
+                    seed=integer_seed(self.seed, number, "folds"),
+                    steps=self.loop.fold_steps,
+                    device=self._device,
+                )
         return standing(self.acquisition, self.tasks, labels, validated, past_rounds(folder))
 
     def _keep_picks(self, path: Path, model: MultiTaskModel, picks: Picks, labels: dict[str, np.ndarray]) -> None:
