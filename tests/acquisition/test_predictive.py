@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mtal.acquisition.predictive import mean_over_sites, predictive_probs
+from mtal.acquisition.predictive import mean_over_sites, predictive_probs, surprise
 from mtal.tasks.posterior import HeadOutput
 
 
@@ -14,6 +14,14 @@ def test_pitfall_9_members_are_averaged_as_probabilities():
 def test_rounding_is_cut_off():
     probs = torch.tensor([[[1 + 5e-7, -5e-7]]])
     assert predictive_probs(HeadOutput("categorical", probs)).tolist() == [[[1.0, 0.0]]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_surprise_of_any_precision_and_layout(dtype):
+    probs = torch.tensor([[0.0, 0.25], [0.5, 1.0]], dtype=dtype).T.requires_grad_()
+    expected = torch.tensor([[0.0, 0.5 * 0.6931472], [0.5 * 0.6931472, 0.0]], dtype=dtype)  # ¼ log 4 = ½ log 2
+    assert surprise(probs).dtype == dtype
+    torch.testing.assert_close(surprise(probs), expected)
 
 
 def test_mean_is_over_valid_sites():

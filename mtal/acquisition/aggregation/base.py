@@ -27,6 +27,8 @@ class SiteAggregation(ABC):
             values: ``[N, S]``, one per site; what stands at invalid sites is not looked at.
             head: where the values come from.
         """
+        if values.shape[1] == 1 and head.valid is None:
+            return values[:, 0]
         mask = head.mask  # [N, S]
         values = values.where(mask, 0.0)
         if values.shape[1] == 1:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import ClassVar
 
 from torch import Tensor
 
+from mtal.acquisition.predictive import surprise
 from mtal.acquisition.signals.base import SiteSignal
-from mtal.acquisition.signals.entropy import bernoulli_entropy, categorical_entropy
 from mtal.tasks.posterior import mean_over_members
 
 
@@ -33,23 +34,40 @@ class Bald(SiteSignal):
 
     def bernoulli(self, probs: Tensor) -> Tensor:
         """I(y; k)/log 2, ``[K, N, S, C]`` to ``[N, S, C]``."""
-        return mutual_information(probs, bernoulli_entropy)
+        return bernoulli_information(probs)
 
     def categorical(self, probs: Tensor) -> Tensor:
         """I(y; k)/log C, ``[K, N, S, C]`` to ``[N, S]``."""
-        return mutual_information(probs, categorical_entropy)
+        return categorical_information(probs)
 
 
-def mutual_information(probs: Tensor, entropy: Callable[[Tensor], Tensor]) -> Tensor:
-    """H(K⁻¹ Σₖ pₖ) − K⁻¹ Σₖ H(pₖ) ≥ 0, ``[K, …]`` to what ``entropy`` makes of ``[…]``.
-
-    Member by member, so nothing of the size of all members is made.
+def bernoulli_information(probs: Tensor) -> Tensor:
+    """(H(K⁻¹ Σₖ pₖ) − K⁻¹ Σₖ H(pₖ))/log 2 ≥ 0 of each independent label, ``[K, …]`` to ``[…]``.
 
     >>> import torch
-    >>> mutual_information(torch.tensor([[0.0], [1.0], [0.0], [1.0]]), bernoulli_entropy).tolist()
+    >>> bernoulli_information(torch.tensor([[0.0], [1.0], [0.0], [1.0]])).tolist()
     [1.0]
     """
-    within = entropy(probs[0])  # [N, S] or [N, S, C]
+    gained = _gained(probs, surprise) + _gained(probs, lambda p: surprise(1 - p))  # […]
+    return (gained / math.log(2)).clamp(min=0.0)
+
+
+def categorical_information(probs: Tensor) -> Tensor:
+    """(H(K⁻¹ Σₖ pₖ) − K⁻¹ Σₖ H(pₖ))/log C ≥ 0 with C ≥ 2, ``[K, …, C]`` to ``[…]``.
+
+    >>> import torch
+    >>> categorical_information(torch.eye(4)).tolist()  # four members, each sure of its own class
+    1.0
+    """
+    return (_gained(probs, surprise).sum(dim=-1) / math.log(probs.shape[-1])).clamp(min=0.0)
+
+
+def _gained(probs: Tensor, surprise_of: Callable[[Tensor], Tensor]) -> Tensor:
+    """Surprise of the mean less mean surprise, ``[K, …]`` to ``[…]``.
+
+    Member by member, so nothing of the size of all members is made; summed over classes only once.
+    """
+    within = surprise_of(probs[0])  # […]
     for p in probs[1:]:
-        within += entropy(p)
-    return (entropy(mean_over_members(probs)) - within / len(probs)).clamp(min=0.0)
+        within += surprise_of(p)
+    return surprise_of(mean_over_members(probs)) - within / len(probs)

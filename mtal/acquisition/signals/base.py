@@ -6,6 +6,7 @@ outputs at once, batch by batch; :class:`PoolSignal` what the pass over the pool
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
@@ -52,15 +53,16 @@ class _Scored(ABC):
     def _checked(self, values: Tensor) -> Tensor:
         low, high = self.range
         slack = _ROUNDING * (high - low) if high < float("inf") and low > -float("inf") else 0.0
-        wrong = ~(values.isfinite() & (values >= low - slack) & (values <= high + slack))  # [N]
-        if wrong.any():
+        ends = torch.stack(torch.aminmax(values)).tolist() if len(values) else []  # NaN where any value is
+        if not all(math.isfinite(end) and low - slack <= end <= high + slack for end in ends):
+            wrong = ~(values.isfinite() & (values >= low - slack) & (values <= high + slack))  # [N]
             first = int(wrong.nonzero()[0])
             raise ValueError(
                 f"signal {self.name}: {int(wrong.sum())} of {len(values)} values are outside [{low:g}, {high:g}] or "
                 f"not finite, the first is {float(values[first])} at position {first}; check the head's probabilities "
                 f"and features"
             )
-        return values.clamp(low, high)
+        return values if all(low <= end <= high for end in ends) else values.clamp(low, high)
 
     def _check_head(self, head: HeadOutput) -> None:
         for need in sorted(self.needs & _WAYS_OUT.keys()):

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from mtal.acquisition.aggregation import LabelAggregation, SiteAggregation
 from mtal.acquisition.predictive import surprise
-from mtal.acquisition.signals.bald import mutual_information
+from mtal.acquisition.signals.bald import bernoulli_information, categorical_information
 from mtal.acquisition.signals.base import SiteSignal
-from mtal.acquisition.signals.entropy import bernoulli_entropy, categorical_entropy
+from mtal.acquisition.signals.entropy import bernoulli_entropy
 from mtal.acquisition.signals.votes import share_of_votes, share_of_yes
 
 Kind = Literal["vote_entropy", "consensus_kl"]
@@ -61,12 +61,12 @@ class Disagreement(SiteSignal):
     def bernoulli(self, probs: Tensor) -> Tensor:
         """Disagreement on each label, ``[K, N, S, C]`` to ``[N, S, C]``."""
         if self.kind == "consensus_kl":
-            return mutual_information(probs, bernoulli_entropy)
+            return bernoulli_information(probs)
         return bernoulli_entropy(share_of_yes(probs))  # log min(K, 2) = log 2
 
     def categorical(self, probs: Tensor) -> Tensor:
         """Disagreement at each site, ``[K, N, S, C]`` to ``[N, S]``."""
         if self.kind == "consensus_kl":
-            return mutual_information(probs, categorical_entropy)
+            return categorical_information(probs)
         answers = min(len(probs), probs.shape[-1])
         return surprise(share_of_votes(probs)).sum(dim=-1) / math.log(answers)  # [N, S]

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from mtal.acquisition.signals.base import SiteSignal
 
+_FEW = 1 << 15  # probabilities of which topk takes less time than to go class by class
+
 
 class Margin(SiteSignal):
     """1 − (p₁ − p₂) at a categorical site, 1 − |2p − 1| per Bernoulli label; mean over valid sites.
@@ -31,9 +33,12 @@ class Margin(SiteSignal):
 
     def categorical(self, probs: Tensor) -> Tensor:
         """1 − (p₁ − p₂), ``[N, S, C]`` to ``[N, S]``."""
+        if probs.numel() <= _FEW:
+            first, second = probs.topk(2, dim=-1).values.unbind(dim=-1)  # [N, S]
+            return 1 - (first - second)
         first = torch.maximum(probs[..., 0], probs[..., 1])  # [N, S]
         second = torch.minimum(probs[..., 0], probs[..., 1])  # [N, S]
-        for c in range(2, probs.shape[-1]):  # class by class takes a twentieth of the time of topk
+        for c in range(2, probs.shape[-1]):  # for a map, a tenth of the time of topk
             second = torch.maximum(second, torch.minimum(first, probs[..., c]))
             first = torch.maximum(first, probs[..., c])
         return 1 - (first - second)

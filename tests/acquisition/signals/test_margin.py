@@ -1,5 +1,6 @@
 import pytest
 import torch
+from axioms.heads import random_head
 from axioms.signals import UncertaintyAxioms
 
 from mtal.acquisition.signals import LeastConfidence, Margin
@@ -17,6 +18,14 @@ class TestMargin(UncertaintyAxioms):
 def test_worked_examples_categorical(probs, expected):
     head = HeadOutput("categorical", torch.tensor([[probs]], dtype=torch.float64))
     assert Margin()(head).item() == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("sites", [1, 3000])  # few enough for topk, and too many
+def test_is_the_gap_of_the_sorted_probabilities(sites):
+    head = random_head("categorical", sites, frames=2, classes=7, holes=False)
+    falling = head.probs.sort(dim=-1, descending=True).values  # [2, S, 7]
+    expected = (1 - falling[..., 0] + falling[..., 1]).mean(dim=1)
+    torch.testing.assert_close(Margin()(head), expected)
 
 
 def test_worked_example_bernoulli():
