@@ -59,7 +59,6 @@ def loop(_: argparse.Namespace) -> None:
 
 
 def acquisition(arguments: argparse.Namespace) -> None:
-    os.environ["TQDM_DISABLE"] = "1"  # the peers' progress bars would cost them time
     peers = import_module("benchmarks.peers")  # needs requirements-peers.txt, unlike all the rest
     for table in peers.compare(side_by_side, arguments.method):
         CONSOLE.print(table)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from baal.active.heuristics import BALD, EPIG, BatchBALD, Certainty, Entropy, Margin
+from baal.active.heuristics import BALD, EPIG, BatchBALD, Certainty, Entropy, Margin, Variance
 from benchmarks import ours
 from benchmarks.peers import Arrays, Comparison, Fault
 
@@ -39,7 +39,8 @@ COMPARISONS = (
         PEER,
         "Certainty",
         Certainty().get_uncertainties,
-        ours.confidence,
+        ours.least_confidence,
+        in_their_units=ours.likeliest,
         prepare=lambda arrays: arrays.probs,
         repeats=99,
     ),
@@ -48,7 +49,8 @@ COMPARISONS = (
         PEER,
         "Margin",
         Margin().get_uncertainties,
-        ours.lead,
+        ours.margin,
+        in_their_units=ours.lead,
         prepare=lambda arrays: arrays.probs,
         repeats=99,
     ),
@@ -58,6 +60,7 @@ COMPARISONS = (
         "Entropy",
         Entropy().get_uncertainties,
         ours.entropy,
+        in_their_units=ours.in_nats,
         prepare=lambda arrays: arrays.probs,
         repeats=99,
     ),
@@ -67,6 +70,16 @@ COMPARISONS = (
         "BALD",
         BALD().get_uncertainties,
         ours.bald,
+        in_their_units=ours.in_nats,
+        prepare=by_member_last,
+    ),
+    Comparison(
+        "variance",
+        PEER,
+        "Variance",
+        Variance().get_uncertainties,
+        ours.variance,
+        in_their_units=ours.mean_over_classes,
         prepare=by_member_last,
     ),
     Comparison(
@@ -75,6 +88,7 @@ COMPARISONS = (
         "EPIG",
         lambda pool_and_targets: EPIG().get_uncertainties(*pool_and_targets),
         lambda arrays: ours.epig(arrays, TARGETS),
+        in_their_units=ours.in_nats,
         tolerance=1e-5,  # theirs is in float32
         prepare=with_targets,
     ),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from benchmarks import ours
-from benchmarks.peers import Arrays, Comparison, Fault, differing_picks
+from benchmarks.peers import Arrays, Comparison, Fault, differing_picks, shortfall
 from skactiveml.base import SkactivemlClassifier
 from skactiveml.classifier import SklearnClassifier
 from skactiveml.pool import (
@@ -14,11 +16,18 @@ from skactiveml.pool import (
     ContrastiveAL,
     CoreSet,
     DiscriminativeAL,
+    MaxHerding,
+    ProbCover,
+    TypiClust,
     average_kl_divergence,
     batch_bald,
     uncertainty_scores,
+    variation_ratios,
+    vote_entropy,
 )
+from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, normalize
 
@@ -75,6 +84,67 @@ def their_discriminative(arrays: Arrays) -> Strategy:
     return Strategy(arrays, DiscriminativeAL(greedy_selection=True, random_state=0), discriminator=discriminator)
 
 
+class OneSeed:
+    """Stands in for a NumPy generator of which one seed is asked."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def integers(self, _: int) -> int:
+        return self.seed
+
+
+def their_typiclust(arrays: Arrays) -> Strategy:
+    return Strategy(arrays, TypiClust(k=5, cluster_algo_dict={"n_init": 1, "random_state": 0}))
+
+
+def differing_clusters(arrays: Arrays, our_picks: Any, their_picks: Any) -> float:
+    """Places at which the cluster is of another size, and clusters of both from which another frame was taken.
+
+    Which of two clusters of equal size comes first is chance in theirs.
+    """
+    clusters = arrays.labelled_frames + arrays.budget
+    labels = KMeans(clusters, n_init=1, random_state=0).fit_predict(arrays.everything)
+    size = np.bincount(labels)
+    our_picks, their_picks = np.asarray(our_picks), np.asarray(their_picks)
+    ours_in, theirs_in = (dict(zip(labels[p].tolist(), p.tolist(), strict=True)) for p in (our_picks, their_picks))
+    frames = sum(ours_in[c] != theirs_in[c] for c in ours_in.keys() & theirs_in.keys())
+    return float((size[labels[our_picks]] != size[labels[their_picks]]).sum() + frames)
+
+
+def their_prob_cover(strategy: Strategy) -> np.ndarray:
+    del strategy.strategy.delta_max_  # else the distances of the call before are taken again
+    with patch("skactiveml.pool._prob_cover.rand_argmax", first_of_the_largest):
+        return strategy.picks()
+
+
+def prob_cover(arrays: Arrays) -> Strategy:
+    strategy = ProbCover(n_classes=arrays.classes, deltas=[arrays.radius], random_state=0)
+    strategy.delta_max_ = None
+    return Strategy(arrays, strategy)
+
+
+def first_of_the_largest(values: Any, **_: Any) -> np.ndarray:
+    """Ties by row, as in ours, and not by chance."""
+    return np.atleast_1d(np.nanargmax(values))
+
+
+def their_facility_location(arrays: Arrays) -> np.ndarray:
+    distances = euclidean_distances(arrays.features)
+    similarity = distances.max() - distances  # [N, N]
+    strategy = MaxHerding(normalize_samples=False, metric="precomputed", random_state=0)
+    return strategy.query(similarity, np.full(arrays.frames, np.nan), batch_size=arrays.budget)
+
+
+def typiclust_repeats_itself() -> bool:
+    """Three copies each of two frames: two clusters, so after two picks any frame may come again."""
+    x = np.repeat([[0.0, 0.0], [5.0, 5.0]], 3, axis=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # fewer different frames than clusters
+        batches = [TypiClust(random_state=seed).query(x, np.full(6, np.nan), batch_size=5) for seed in range(9)]
+    return any(len(set(batch.tolist())) < 5 for batch in batches)
+
+
 def badge_keeps_the_origin() -> bool:
     """Gradients 3, 1 and 2 on a line: from the first pick, 3, the others are at 4 and 1, so drawn with ⅘ and ⅕.
 
@@ -100,12 +170,13 @@ COMPARISONS = (
             lambda probs, name=name: uncertainty_scores(probs, method=name),
             score,
             prepare=lambda arrays: arrays.probs,
+            in_their_units=units,
             repeats=99,
         )
-        for method, name, score in (
-            ("least confidence", "least_confident", ours.least_confidence),
-            ("margin", "margin_sampling", ours.margin),
-            ("entropy", "entropy", ours.entropy),
+        for method, name, score, units in (
+            ("least confidence", "least_confident", ours.least_confidence, ours.one_less_likeliest),
+            ("margin", "margin_sampling", ours.margin, lambda _, margin: margin),
+            ("entropy", "entropy", ours.entropy, ours.in_nats),
         )
     ),
     Comparison(
@@ -134,19 +205,97 @@ COMPARISONS = (
         "batch_bald(batch_size=1)",
         lambda members: batch_bald(members.copy(), 1)[0],
         ours.bald,
+        in_their_units=ours.in_nats,
         prepare=lambda arrays: arrays.members,
-        tolerance=1e-6,
+        tolerance=1e-6,  # theirs keeps probabilities above 10⁻⁷
     ),
     Comparison(
-        "BALD",
+        "TypiClust",
+        PEER,
+        "TypiClust",
+        Strategy.picks,
+        lambda arrays: ours.typiclust(arrays, OneSeed(0)),
+        "size of each cluster, and the frame taken from it",
+        differing_clusters,
+        prepare=their_typiclust,
+    ),
+    Comparison(
+        "ProbCover",
+        PEER,
+        "ProbCover",
+        their_prob_cover,
+        ours.prob_cover,
+        "picks",
+        differing_picks,
+        prepare=prob_cover,
+    ),
+    Comparison(
+        "facility location",
+        PEER,
+        "MaxHerding(metric='precomputed')",
+        their_facility_location,
+        ours.facility_location,
+        "picks",
+        differing_picks,
+    ),
+    Comparison(
+        "BatchBALD, 5 picks enumerated",
+        PEER,
+        "batch_bald(n_MC_samples=10_000)",
+        lambda members: np.nanargmax(batch_bald(members.copy(), 5, n_MC_samples=10_000, random_state=0), axis=1),
+        lambda arrays: ours.batch_bald(arrays, 5, 10_000),
+        "picks",
+        differing_picks,
+        prepare=lambda arrays: arrays.members,
+        repeats=1,
+    ),
+    Comparison(
+        "BatchBALD, sampled",
+        PEER,
+        "batch_bald(n_MC_samples=1000)",
+        lambda arrays: np.nanargmax(
+            batch_bald(arrays.members.copy(), arrays.budget, n_MC_samples=1000, random_state=0), axis=1
+        ),
+        lambda arrays: ours.batch_bald(arrays, arrays.budget, 1000),
+        "information of the batch, where ours has less",
+        shortfall,
+        tolerance=0.02,  # the noise of both samples
+        repeats=1,
+    ),
+    Comparison(
+        "consensus KL",
         PEER,
         "average_kl_divergence",
         lambda members: average_kl_divergence(members.copy()),
-        ours.bald,
+        ours.consensus_divergence,
+        in_their_units=ours.in_nats,
         prepare=lambda arrays: arrays.members,
-        tolerance=1e-6,
+        tolerance=1e-6,  # theirs keeps probabilities above 10⁻⁷
+    ),
+    Comparison(
+        "vote entropy",
+        PEER,
+        "vote_entropy",
+        lambda arrays: vote_entropy(arrays.members.argmax(axis=2).T, np.arange(arrays.classes)),
+        ours.vote_entropy,
+        in_their_units=ours.votes_in_nats,
+    ),
+    Comparison(
+        "variation ratio",
+        PEER,
+        "variation_ratios",
+        lambda arrays: variation_ratios(arrays.members.argmax(axis=2).T),
+        ours.variation_ratio,
+        in_their_units=ours.outvoted,
     ),
 )
 FAULTS = (
     Fault("BADGE", PEER, "Badge", "keeps a centre at the origin: D² is never above ‖g‖²", badge_keeps_the_origin),
+    Fault(
+        "TypiClust",
+        PEER,
+        "TypiClust (more picks than uncovered clusters)",
+        "the frames that follow are drawn from all, picked ones among them",
+        typiclust_repeats_itself,
+    ),
 )

@@ -118,7 +118,8 @@ COMPARISONS = (
         PEER,
         "LeastConfidence",
         confidence(LeastConfidence()),
-        ours.confidence,
+        ours.least_confidence,
+        in_their_units=ours.likeliest,
         prepare=stored,
     ),
     Comparison(
@@ -126,7 +127,8 @@ COMPARISONS = (
         PEER,
         "BreakingTies",
         confidence(BreakingTies()),
-        ours.lead,
+        ours.margin,
+        in_their_units=ours.lead,
         prepare=stored,
     ),
     Comparison(
@@ -134,7 +136,8 @@ COMPARISONS = (
         PEER,
         "PredictionEntropy",
         confidence(PredictionEntropy()),
-        ours.negative_entropy,
+        ours.entropy,
+        in_their_units=ours.minus_nats,
         prepare=stored,
     ),
     Comparison(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import log
+from math import ceil, log
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,50 +21,41 @@ from mtal.acquisition import (
     TopK,
     gradient_block,
 )
-from mtal.acquisition.signals.bald import Bald
-from mtal.acquisition.signals.contrastive import Contrastive
-from mtal.acquisition.signals.discriminative import Discriminative
-from mtal.acquisition.signals.epig import Epig
-from mtal.acquisition.signals.pool_view import PoolView
+from mtal.acquisition.fusion.fronts import leading_fronts
+from mtal.acquisition.fusion.hypervolume_greedy import HypervolumeGreedy
+from mtal.acquisition.selectors.batch_bald import BatchBald
+from mtal.acquisition.selectors.facility_location import FacilityLocation
+from mtal.acquisition.selectors.prob_cover import ProbCover
+from mtal.acquisition.selectors.typiclust import TypiClust
+from mtal.acquisition.signals import (
+    Bald,
+    Contrastive,
+    Disagreement,
+    Discriminative,
+    Epig,
+    PoolView,
+    Variance,
+    VariationRatio,
+)
 
 if TYPE_CHECKING:
     from benchmarks.peers import Arrays
 
 
 def least_confidence(arrays: Arrays) -> Tensor:
-    """1 − max p."""
-    C = arrays.classes
-    return LeastConfidence()(arrays.head) * ((C - 1) / C)
-
-
-def confidence(arrays: Arrays) -> Tensor:
-    """Max p."""
-    return 1 - least_confidence(arrays)
+    return LeastConfidence()(arrays.head)
 
 
 def margin(arrays: Arrays) -> Tensor:
-    """1 − (p₁ − p₂)."""
     return Margin()(arrays.head)
 
 
-def lead(arrays: Arrays) -> Tensor:
-    """p₁ − p₂."""
-    return 1 - margin(arrays)
-
-
 def entropy(arrays: Arrays) -> Tensor:
-    """H(p) in nats."""
-    return Entropy()(arrays.head) * log(arrays.classes)
-
-
-def negative_entropy(arrays: Arrays) -> Tensor:
-    """−H(p) in nats."""
-    return Entropy()(arrays.head) * -log(arrays.classes)
+    return Entropy()(arrays.head)
 
 
 def bald(arrays: Arrays) -> Tensor:
-    """Mutual information in nats."""
-    return Bald()(arrays.head_of_members) * log(arrays.classes)
+    return Bald()(arrays.head_of_members)
 
 
 def bald_picks(arrays: Arrays) -> Tensor:
@@ -72,10 +63,24 @@ def bald_picks(arrays: Arrays) -> Tensor:
     return TopK()(candidates, arrays.budget, np.random.default_rng(arrays.seed))
 
 
+def consensus_divergence(arrays: Arrays) -> Tensor:
+    return Disagreement("consensus_kl")(arrays.head_of_members)
+
+
+def vote_entropy(arrays: Arrays) -> Tensor:
+    return Disagreement("vote_entropy")(arrays.head_of_members)
+
+
+def variation_ratio(arrays: Arrays) -> Tensor:
+    return VariationRatio()(arrays.head_of_members)
+
+
+def variance(arrays: Arrays) -> Tensor:
+    return Variance()(arrays.head_of_members)
+
+
 def epig(arrays: Arrays, targets: int) -> Tensor:
-    """Expected predictive information gain in nats."""
-    view = PoolView(members=arrays.head_of_members, seed=arrays.seed)
-    return Epig(targets)(view) * log(arrays.classes)
+    return Epig(targets)(PoolView(members=arrays.head_of_members, seed=arrays.seed))
 
 
 def expected_gradient_length(arrays: Arrays) -> Tensor:
@@ -101,5 +106,73 @@ def badge(arrays: Arrays, generator: Any) -> Tensor:
     return Badge()(Candidates(arrays.hashes, gradient=gradient), arrays.budget, generator)
 
 
+def facility_location(arrays: Arrays) -> Tensor:
+    """With nothing labelled."""
+    candidates = Candidates(arrays.hashes, features=torch.from_numpy(arrays.features))
+    return FacilityLocation()(candidates, arrays.budget, np.random.default_rng(arrays.seed))
+
+
+def prob_cover(arrays: Arrays) -> Tensor:
+    candidates = Candidates(arrays.hashes, **features(arrays))
+    return ProbCover(arrays.radius)(candidates, arrays.budget, np.random.default_rng(arrays.seed))
+
+
+def typiclust(arrays: Arrays, generator: Any) -> Tensor:
+    candidates = Candidates(arrays.hashes, **features(arrays))
+    return TypiClust(neighbours=5, minimum_size=1)(candidates, arrays.budget, generator)
+
+
+def batch_bald(arrays: Arrays, budget: int, samples: int) -> Tensor:
+    candidates = Candidates(arrays.hashes, members={"phase": arrays.head_of_members})
+    return BatchBald(samples)(candidates, budget, np.random.default_rng(arrays.seed))
+
+
+def fronts(arrays: Arrays) -> np.ndarray:
+    """Pareto fronts of the first frames, and −1 for those far behind."""
+    return leading_fronts(arrays.scores, depth=arrays.budget)
+
+
+def hypervolume_order(arrays: Arrays) -> np.ndarray:
+    """The first frames by greedy hypervolume."""
+    utility = HypervolumeGreedy(depth=arrays.budget, reference=0.0)(torch.from_numpy(arrays.scores))
+    return utility.argsort(descending=True)[: arrays.budget].numpy()
+
+
 def features(arrays: Arrays) -> dict[str, Tensor]:
     return {"features": torch.from_numpy(arrays.features), "labelled_features": torch.from_numpy(arrays.labelled)}
+
+
+# Ours run from 0 to 1 whatever the number of classes and members; from here on, back to the units of the peers.
+
+
+def in_nats(arrays: Arrays, of_log_classes: Tensor) -> Tensor:
+    return of_log_classes * log(arrays.classes)
+
+
+def minus_nats(arrays: Arrays, of_log_classes: Tensor) -> Tensor:
+    return -in_nats(arrays, of_log_classes)
+
+
+def votes_in_nats(arrays: Arrays, of_log_answers: Tensor) -> Tensor:
+    return of_log_answers * log(min(arrays.member_count, arrays.classes))
+
+
+def one_less_likeliest(arrays: Arrays, least_confidence: Tensor) -> Tensor:
+    return least_confidence * ((arrays.classes - 1) / arrays.classes)
+
+
+def likeliest(arrays: Arrays, least_confidence: Tensor) -> Tensor:
+    return 1 - one_less_likeliest(arrays, least_confidence)
+
+
+def lead(_: Arrays, margin: Tensor) -> Tensor:
+    return 1 - margin
+
+
+def outvoted(arrays: Arrays, variation_ratio: Tensor) -> Tensor:
+    K = arrays.member_count
+    return variation_ratio * (1 - ceil(K / arrays.classes) / K)
+
+
+def mean_over_classes(arrays: Arrays, variance: Tensor) -> Tensor:
+    return variance * ((arrays.classes - 1) / arrays.classes**2)

@@ -5,27 +5,31 @@ Letters: N frames of the pool, M labelled frames, D features, C classes, K membe
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partialmethod
 from importlib import import_module
 from importlib.metadata import version
+from math import log
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from rich.table import Table
 from scipy.spatial.distance import pdist
-from scipy.special import softmax
+from scipy.special import logsumexp, softmax
 from threadpoolctl import threadpool_limits
+from tqdm import tqdm
 
 from mtal.tasks.posterior import HeadOutput
 
 Floats = npt.NDArray[np.float64]
 SideBySide = Callable[[dict[str, Callable[[], object]], int], dict[str, float]]
 
-MODULES = ("scikit_learn", "scikit_activeml", "small_text", "baal", "batchbald_redux")
+MODULES = ("scikit_learn", "scikit_activeml", "small_text", "baal", "batchbald_redux", "moocore")
 """Peers, each with its comparisons in ``benchmarks.against_<peer>``."""
 
 
@@ -51,6 +55,7 @@ class Arrays:
     labels: npt.NDArray[np.int64] = field(init=False)  # [M]
     weight: Floats = field(init=False)  # [C, D], of the last layer
     members: Floats = field(init=False)  # [K, N, C]
+    scores: Floats = field(init=False)  # [N, T], of four heads in [0, 1]
 
     def __post_init__(self) -> None:
         generator = np.random.default_rng(self.seed)
@@ -69,6 +74,7 @@ class Arrays:
             "labels": classes[N:],
             "weight": weight,
             "members": softmax(x[:N] @ (weight + noise).transpose(0, 2, 1), axis=2),
+            "scores": generator.uniform(size=(N, 4)),
         }
         for name, value in values.items():
             object.__setattr__(self, name, np.ascontiguousarray(value))
@@ -85,8 +91,8 @@ class Arrays:
 
     @cached_property
     def radius(self) -> float:
-        """A length within which one pair of frames in twenty lies."""
-        return float(np.quantile(pdist(self.everything[:500]), 0.05))
+        """A length within which one pair of frames in a hundred lies."""
+        return float(np.quantile(pdist(self.everything[:500]), 0.01))
 
     @property
     def head(self) -> HeadOutput:
@@ -121,6 +127,25 @@ def differing_picks(_: Arrays, ours: Any, theirs: Any) -> float:
     return float((ours != theirs).sum()) if ours.shape == theirs.shape else float("inf")
 
 
+def information(arrays: Arrays, picks: Any, draws: int = 1000) -> float:
+    """I(y; k) of the labels y of a batch and the member k, in nats, from ``draws`` labellings by each member."""
+    log_probs = np.log(arrays.members[:, np.asarray(picks)])  # [K, b, C]
+    K, C = log_probs.shape[0], log_probs.shape[2]
+    generator = np.random.default_rng(arrays.seed)
+    total = 0.0
+    for own in log_probs:
+        noise = generator.gumbel(size=(draws, *own.shape))
+        labels = np.eye(C)[(own + noise).argmax(axis=2)]  # [draws, b, C]
+        log_likelihood = np.einsum("dbc,kbc->kd", labels, log_probs)  # [K, draws]
+        total += float((np.einsum("dbc,bc->d", labels, own) - logsumexp(log_likelihood, axis=0) + log(K)).mean())
+    return total / K
+
+
+def shortfall(arrays: Arrays, ours: Any, theirs: Any) -> float:
+    """How much less our batch tells about the member, in nats; 0 where it tells more."""
+    return max(0.0, information(arrays, theirs) - information(arrays, ours))
+
+
 def foreign_picks(_: Arrays, ours: Any, theirs: Any) -> float:
     """How many frames are in one batch and not in the other; the order does not count."""
     return float(len(set(np.asarray(ours).tolist()) ^ set(np.asarray(theirs).tolist())))
@@ -140,6 +165,7 @@ class Comparison:
         error: (arrays, ours, theirs) to how far the answers are apart.
         tolerance: the largest error that is rounding or, for estimates, noise.
         prepare: done before the clock starts, so that the peer finds its inputs in the layout it wants.
+        in_their_units: done after the clock has stopped: our answer on the peer's scale.
         repeats: timed turns.
     """
 
@@ -152,7 +178,12 @@ class Comparison:
     error: Callable[[Arrays, Any, Any], float] = largest_difference
     tolerance: float = 1e-12
     prepare: Callable[[Arrays], object] = lambda arrays: arrays
+    in_their_units: Callable[[Arrays, Any], Any] = lambda _, answer: answer
     repeats: int = 9
+
+    def difference(self, arrays: Arrays, ours: object, theirs: object) -> float:
+        """How far the answers are apart."""
+        return self.error(arrays, self.in_their_units(arrays, ours), theirs)
 
 
 @dataclass(frozen=True)
@@ -191,7 +222,9 @@ def compare(side_by_side: SideBySide, methods: str = "") -> tuple[Table, Table]:
     title = f"One thread; pool {pool}, {arrays.labelled_frames} labelled, budget {arrays.budget}"
     columns = ("method", "peer", "function", "peer, ms", "mtal, ms", "ratio", "compared", "largest error")
     timed = Table(*columns, title=title)
-    with threadpool_limits(1):
+    quiet = patch.object(tqdm, "__init__", partialmethod(tqdm.__init__, disable=True))  # progress bars cost them time
+    with threadpool_limits(1), quiet, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         for c in sorted(comparisons, key=lambda c: (c.method, c.peer)):
             timed.add_row(c.method, f"{c.peer} {version(c.peer)}", c.function, *measure(c, arrays, side_by_side))
     wrong = Table("method", "peer", "function", "what it does instead", "seen", title="Not compared with")
@@ -206,7 +239,7 @@ def measure(comparison: Comparison, arrays: Arrays, side_by_side: SideBySide) ->
     seconds = side_by_side(
         {"theirs": lambda: comparison.theirs(prepared), "ours": lambda: comparison.ours(arrays)}, comparison.repeats
     )
-    error = comparison.error(arrays, comparison.ours(arrays), comparison.theirs(prepared))
+    error = comparison.difference(arrays, comparison.ours(arrays), comparison.theirs(prepared))
     verdict = f"{error:.1e}" if error <= comparison.tolerance else f"{error:.1e}: NOT THE SAME"
     ratio = seconds["theirs"] / seconds["ours"]
     return f"{1e3 * seconds['theirs']:.2f}", f"{1e3 * seconds['ours']:.2f}", f"{ratio:.3g}", comparison.same, verdict

@@ -19,6 +19,7 @@ PACKAGES = {
     "small_text": "small_text",
     "baal": "baal",
     "batchbald_redux": "batchbald_redux",
+    "moocore": "moocore",
 }
 
 
@@ -47,17 +48,17 @@ def arrays():
     return peer_module("scikit_learn").Arrays(frames=120, labelled_frames=20, width=16, member_count=6, budget=10)
 
 
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("ignore")  # of the peers
 @pytest.mark.parametrize("comparison", of_peers("COMPARISONS"))
 def test_agrees_with(comparison, arrays):
     theirs = comparison.theirs(comparison.prepare(arrays))
-    error = comparison.error(arrays, comparison.ours(arrays), theirs)
+    error = comparison.difference(arrays, comparison.ours(arrays), theirs)
     against = f"{comparison.peer} {version(comparison.peer)} {comparison.function}: {comparison.same}"
     record(comparison.method, against, error)
     assert error <= comparison.tolerance
 
 
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("ignore")  # of the peers
 @pytest.mark.parametrize("fault", of_peers("FAULTS"))
 def test_not_compared_with_because(fault):
     """A peer that has mended its fault belongs among the comparisons."""
