@@ -5,7 +5,7 @@ Letters: K members, N frames, S sites per frame (1 for a frame-level head), C cl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -44,6 +44,7 @@ class HeadOutput:
     shared_gradient: Tensor | None = None
     predicted_loss: Tensor | None = None
     class_weights: Tensor | None = None
+    _strays: bool = field(init=False, repr=False, compare=False, default=False)  # rounding left [0, 1]
 
     def __post_init__(self) -> None:
         if self.family not in ("bernoulli", "categorical"):
@@ -59,9 +60,10 @@ class HeadOutput:
             raise ValueError(f"features are {list(self.features.shape)} but probs has {list(n_s)} frames and sites")
         self._check_extras()
         if self.probs.numel():
-            low, high = torch.aminmax(self.probs.detach())
+            low, high = torch.stack(torch.aminmax(self.probs.detach())).tolist()
             if not (low >= -1e-6 and high <= 1 + 1e-6):  # also false for NaN
                 raise ValueError(f"probabilities must lie in [0, 1]; these span [{low:.3g}, {high:.3g}]")
+            object.__setattr__(self, "_strays", low < 0 or high > 1)
 
     @property
     def mask(self) -> Tensor:
@@ -91,7 +93,8 @@ class HeadOutput:
     @cached_property
     def _within_bounds(self) -> Tensor:
         probs = self.probs.detach()
-        return (probs if probs.dtype in (torch.float32, torch.float64) else probs.float()).clamp(0.0, 1.0)
+        probs = probs if probs.dtype in (torch.float32, torch.float64) else probs.float()
+        return probs.clamp(0.0, 1.0) if self._strays else probs  # most do not, and a copy of a map is large
 
     def _check_extras(self) -> None:
         N, S, C = self.probs.shape[-3:]

@@ -11,9 +11,9 @@ def test_pitfall_9_members_are_averaged_as_probabilities():
     assert predictive_probs(HeadOutput("bernoulli", members)).item() == pytest.approx(0.745)
 
 
-def test_rounding_is_cut_off():
-    probs = torch.tensor([[[1 + 5e-7, -5e-7]]])
-    assert predictive_probs(HeadOutput("categorical", probs)).tolist() == [[[1.0, 0.0]]]
+@pytest.mark.parametrize("probs", [[1 + 5e-7, -5e-7], [1 + 5e-7, 0.0], [1.0, -5e-7], [1.0, 0.0]])
+def test_rounding_is_cut_off(probs):
+    assert predictive_probs(HeadOutput("categorical", torch.tensor([[probs]]))).tolist() == [[[1.0, 0.0]]]
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
