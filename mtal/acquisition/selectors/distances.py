@@ -114,9 +114,11 @@ def middle(features: Tensor, by_hash: npt.NDArray[np.intp]) -> Tensor:
 
 def within(rows: Embedding, others: Embedding, radius: float) -> Tensor:
     """Whether ‖xᵢ − yⱼ‖ ≤ radius, ``[R, P]`` bool, by float64 differences wherever rounding could decide."""
-    estimate, margin = _estimate(rows, others)
-    inside = estimate <= radius**2  # [R, P]
-    i, j = ((estimate - radius**2).abs() <= margin).nonzero(as_tuple=True)
+    reach = (radius**2 - rows.sq_norm)[:, None]  # [R, 1]
+    margin = rows.rounding * (rows.sq_norm[:, None] + others.sq_norm.max())  # [R, 1], no less than that of any pair
+    rest = rows.inner_products(others).double().mul_(-2).add_(others.sq_norm)  # [R, P], ‖xᵢ − yⱼ‖² − ‖xᵢ‖²
+    inside = rest <= reach + margin  # [R, P]
+    i, j = (inside & (rest >= reach - margin)).nonzero(as_tuple=True)
     for part in torch.arange(len(i)).split(ROWS):
         exact = rows.take(i[part]).paired_sq_distances(others.take(j[part])).sqrt()
         inside[i[part], j[part]] = exact <= radius
