@@ -108,6 +108,20 @@ def test_pixel_head_counts_any_valid_cell():
         assert select(pool, 1) == [2]
 
 
+def test_categorical_head_predicts_the_likeliest_class():
+    # predicted: 0, 0, 1; the least likely are 1, 2, 2
+    probs = torch.tensor([[0.5, 0.1, 0.4], [0.6, 0.3, 0.1], [0.2, 0.7, 0.1]])[:, None]
+    pool = candidates([0.9, 0.8, 0.1], phase=HeadOutput("categorical", probs))
+    # class 2 is predicted nowhere and likeliest in 0, which shows class 0 too; then the rarer of the others
+    assert select(pool, 2, stratified=1.0) == [0, 2]
+
+
+def test_noise_may_stay():
+    pool = candidates([0.2, 0.4, 0.8], 50, tools=shows("0", "0", "0"))
+    selector, generator = ClassStratified(stratified=0.0, decay=1.0), np.random.default_rng(0)
+    assert len({selector(pool, 1, generator).item() for _ in range(50)}) == 3
+
+
 def test_ties_between_strata_do_not_go_by_the_order_of_the_heads():
     heads = {"a": shows("1", "0", "0"), "b": shows("0", "1", "0")}
     first = candidates([0.1, 0.1, 0.9], **heads)

@@ -37,6 +37,12 @@ def test_rounding_does_not_cost_a_frame():
     assert not constraint.allowed().any()
 
 
+def test_what_the_cheapest_frame_left_costs_is_told():
+    rule = CostBudget(5.0, np.array([9.0, 7.0, 6.0]))
+    constraint = Constraint(3, np.array([False, False, True]), [rule])
+    assert constraint.reasons() == ["the cost budget is 5 s but the cheapest frame left costs 7 s"]
+
+
 def test_free_frames_are_free():
     constraint = Constraint(2, rules=[CostBudget(1.0, np.array([1.0, 0.0]))])
     constraint.pick(0)

@@ -92,8 +92,8 @@ def test_first_allowed_looks_at_all_blocks():
 
 def test_largest_up_to_rounding():
     hashes = np.array([3, 2, 1, 0], dtype=np.uint64)
-    for sign in (1.0, -1.0):
-        values = sign * np.array([2.0, 2.0 - sign * 1e-12, 2.0 - sign * 1e-6, 2.0])
+    for unit in (1.0, -1.0, 1e-5, 1e5):
+        values = 2.0 * unit - abs(unit) * np.array([0.0, 1e-12, 1e-6, 0.0])
         allowed = np.array([True, True, True, False])
         assert largest(values, allowed, hashes) == 0
         assert largest(values, allowed, hashes, rounding=1e-9) == 1
