@@ -50,7 +50,7 @@ def test_unknown_support_is_refused():
 def test_impossible_relations_are_refused():
     with pytest.raises(ValueError, match="0 or more, not -1"):
         Relation("tools", -1, "anatomy", (0,))
-    for classes in ((), (-1,), (2, 2)):
+    for classes in ((), (-1,), (-1, 2), (2, 2)):
         with pytest.raises(ValueError, match="one or more different numbers"):
             Relation("tools", 0, "anatomy", classes)
     assert Relation("tools", 0, "anatomy", (0,)).classes == (0,)
