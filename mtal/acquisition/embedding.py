@@ -139,6 +139,11 @@ def same_kind(kind: type[Kind], other: Embedding) -> Kind:
     return other
 
 
+def all_finite(values: Tensor) -> bool:
+    """Whether no value is NaN or infinite; takes no memory, unlike ``isfinite``, which takes more than the values do."""
+    return not values.numel() or bool(torch.stack(torch.aminmax(values)).isfinite().all())
+
+
 def product_rounding(columns: int, dtype: torch.dtype) -> float:
     """Bound on the error of ``‖x‖² + ‖y‖² − 2⟨x, y⟩`` over so many columns, as a part of ‖x‖² + ‖y‖²."""
     if dtype == torch.float64:
@@ -148,8 +153,11 @@ def product_rounding(columns: int, dtype: torch.dtype) -> float:
 
 def sq_length(values: Tensor, origin: Tensor | float = 0.0, weight: Tensor | float = 1.0) -> Tensor:
     """Σ_d w_d·(v_id − origin_d)², ``[N, D]`` to ``[N]`` float64, without a float64 copy of the whole."""
-    lengths = [((rows - origin).double().square() * weight).sum(dim=1) for rows in values.split(ROWS)]
-    return torch.cat(lengths)
+    lengths = torch.empty(len(values), dtype=torch.float64, device=values.device)  # small pieces would scatter the heap
+    for start in range(0, len(values), ROWS):
+        squares = (values[start : start + ROWS] - origin).double().square_().mul_(weight)
+        torch.sum(squares, dim=1, out=lengths[start : start + ROWS])
+    return lengths
 
 
 def _repaired(rows: Embedding, other: Embedding) -> Tensor:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mtal.acquisition.embedding import Embedding, product_rounding, same_kind, sq_length
+from mtal.acquisition.embedding import Embedding, all_finite, product_rounding, same_kind, sq_length
 from mtal.acquisition.predictive import predictive_probs
 from mtal.tasks.posterior import HeadOutput
 
@@ -84,7 +84,7 @@ class GradientBlock(Embedding):
                 raise ValueError(
                     f"{side} of a gradient block must be [N, …] with N = {len(self.left)}, not {list(values.shape)}"
                 )
-            if values.numel() and not torch.stack(torch.aminmax(values)).isfinite().all():  # takes no memory
+            if not all_finite(values):
                 raise ValueError(
                     f"{side} of a gradient block holds {int((~values.isfinite()).sum())} non-finite values"
                 )

@@ -19,7 +19,7 @@ from mtal.acquisition.selectors.weighted_draw import WeightedDraw
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
 
-_PENDING = 64  # centres that may wait before all bounds are brought up to date
+_PENDING = 256  # centres that may wait before all bounds are brought up to date
 _PATIENCE = 64  # one rejected draw costs about as much as bringing this many bounds up to date
 _TOGETHER = 256  # draws looked at together once several were rejected
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from mtal.acquisition.embedding import all_finite
 from mtal.acquisition.gradients import JointGradientEmbedding
 from mtal.acquisition.moments import Moments
 from mtal.acquisition.selectors.constraints import Constraint
@@ -57,7 +58,7 @@ class Candidates:
                 raise ValueError(f"{name} is of {size} frames but tie_break of {len(self)}")
         for name in ("features", "labelled_features"):
             values = getattr(self, name)
-            if values is not None and not (values.ndim == 2 and values.isfinite().all()):
+            if values is not None and not (values.ndim == 2 and all_finite(values)):
                 raise ValueError(f"{name} must be finite and [frames, D]; they are {list(values.shape)}")
         if self.features is not None and self.labelled_features is not None:
             ours, theirs = self.features.shape[1], self.labelled_features.shape[1]

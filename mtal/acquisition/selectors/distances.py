@@ -108,8 +108,10 @@ def _upper_bound(rows: Embedding, centres: Embedding) -> Tensor:
 
 def middle(features: Tensor, by_hash: npt.NDArray[np.intp]) -> Tensor:
     """The mean of the rows, ``[N, D]`` to ``[D]`` float64, summed in the order of their hashes."""
-    parts = [features[part].double().sum(dim=0) for part in torch.from_numpy(by_hash).split(ROWS)]
-    return torch.stack(parts).sum(dim=0) / len(features)
+    total = torch.zeros(features.shape[1], dtype=torch.float64)
+    for part in torch.from_numpy(by_hash).split(ROWS):
+        total += features[part].sum(dim=0, dtype=torch.float64)
+    return total / len(features)
 
 
 def within(rows: Embedding, others: Embedding, radius: float) -> Tensor:

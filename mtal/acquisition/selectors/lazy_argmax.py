@@ -170,4 +170,4 @@ def _largest_places(bound: Floats, size: int) -> tuple[Places, tuple[float, int]
     least = np.partition(bound, len(bound) - size)[len(bound) - size]
     above, level = np.flatnonzero(bound > least), np.flatnonzero(bound == least)
     kept, left_out = np.split(level, [size - len(above)])
-    return np.union1d(above, kept), (float(least), int(left_out[0]) if len(left_out) else len(bound))
+    return np.sort(np.concatenate([above, kept])), (float(least), int(left_out[0]) if len(left_out) else len(bound))
