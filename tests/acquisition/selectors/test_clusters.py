@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.cluster import KMeans
+from agreement import record
+from scipy.spatial.distance import cdist
+from sklearn.cluster import KMeans, kmeans_plusplus
 
 from mtal.acquisition.selectors import clusters
-from mtal.acquisition.selectors.clusters import k_means
+from mtal.acquisition.selectors.clusters import k_means, starts
 
 
 def groups(size=20, count=5, dim=3):
@@ -26,6 +28,44 @@ def test_is_lloyds_algorithm_of_scikit_learn():
     x = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
     expected = KMeans(7, n_init=1, random_state=3).fit_predict(x.numpy())
     assert k_means(x, 7, seed=3).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("count", [60, 2, 1])
+def test_starts_are_the_best_of_what_is_drawn(count, seed):
+    """The draws of scikit-learn, each centre the one of them that leaves the smallest sum of squared distances."""
+    x = np.random.default_rng(0).normal(size=(200, 4)) + 100
+    sq = cdist(x, x, "sqeuclidean")
+    chosen = starts(x, count, seed)
+    assert len(set(chosen.tolist())) == count
+    state = np.random.RandomState(seed)
+    assert chosen[0] == state.choice(200, p=np.full(200, 1 / 200))
+    nearest = sq[chosen[0]]
+    for centre in chosen[1:]:
+        drawn = [
+            np.flatnonzero(np.cumsum(nearest) >= part * nearest.sum())[0]
+            for part in state.uniform(size=2 + int(np.log(count)))
+        ]
+        assert centre in drawn
+        left = {i: np.minimum(nearest, sq[i]).sum() for i in drawn}
+        assert left[centre] <= min(left.values()) * (1 + 1e-12)
+        nearest = np.minimum(nearest, sq[centre])
+
+
+def test_starts_are_those_of_scikit_learn():
+    x = np.random.default_rng(0).normal(size=(300, 32))
+    _, expected = kmeans_plusplus(x - x.mean(axis=0), 40, random_state=0)
+    differing = int((starts(x, 40, 0) != expected).sum())
+    record("k-means++ centres", "scikit-learn kmeans_plusplus, centres that differ", differing)
+    assert differing == 0
+
+
+@pytest.mark.parametrize("pairs", [4096, 0])  # from the distances of all pairs, or from scikit-learn's own start
+def test_many_clusters_are_those_of_scikit_learn(monkeypatch, pairs):
+    monkeypatch.setattr(clusters, "_PAIRS", pairs)
+    x = np.random.default_rng(0).normal(size=(300, 32))
+    expected = KMeans(40, n_init=1, random_state=0).fit_predict(x)
+    assert k_means(torch.from_numpy(x), 40, seed=0).tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("whole", [1 << 24, 0])
