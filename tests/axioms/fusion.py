@@ -33,6 +33,7 @@ class FusionAxioms:
     choice: YAML that makes the rule with its defaults.
     lowest, highest: range that scores have to be in; others are refused.
     is_mean: the utility is between the lowest and the highest score of the frame.
+    is_probability: scores that are probabilities give a probability.
     invariant_to_monotone_maps: only the order within each head counts.
     every_head_counts: no head is left out.
     weights_matter: the heavier a head, the more the order is its own; else weights that are not 0 change nothing.
@@ -43,6 +44,7 @@ class FusionAxioms:
     choice = None
     lowest, highest = -math.inf, math.inf
     is_mean = False
+    is_probability = False
     invariant_to_monotone_maps = False
     every_head_counts = True
     weights_matter = True
@@ -117,7 +119,8 @@ class FusionAxioms:
         above = utility >= scores.amin(dim=1) - 1e-12
         below = utility <= scores.amax(dim=1) + 1e-12
         assert bool((above & below).all()) == self.is_mean
-        assert self.rule.keeps_unit or not self.is_mean
+        assert self.rule.keeps_unit == (self.is_mean or self.is_probability)
+        assert not self.is_probability or ((utility >= 0) & (utility <= 1)).all()
 
     @pytest.mark.parametrize(("of", "beyond"), [("lowest", -0.01), ("highest", 1.01)])
     def test_scores_beyond_the_range_are_refused(self, of, beyond):

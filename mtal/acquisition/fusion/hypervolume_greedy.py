@@ -29,13 +29,12 @@ class HypervolumeGreedy(Fusion):
     A dominated frame adds nothing to the frame that dominates it. So once a Pareto front is used up, its frames are set
     aside and the next front is covered from nothing. Frames behind the first ``depth`` follow by their own volume.
 
-    With more than ``exact_heads`` heads, where exact volumes would take hours, a volume is the mean over ``directions``
-    rays from the reference of the distance to which a ray is covered, to the power T (Deng and Zhang, IEEE Transactions
-    on Evolutionary Computation 2019). The rays are the same in every call; 2048 of them are within 2 % of a frame's
-    volume for 6 heads and 20 % for 12, as a median, and keep the order of volumes but for near ties (correlation of
-    their logarithms 0.99 for 6 heads, 0.94 for 12). Cost: that of
-    :class:`~mtal.acquisition.fusion.Pareto` to find the fronts, then for each place a few volumes of up to ``depth``
-    frames, n log n for 3 heads, n² for 4 and n³ for 5.
+    With more than ``exact_heads`` heads, where exact volumes take minutes to hours, a volume is the mean over
+    ``directions`` rays from the reference of the distance to which a ray is covered, to the power T (Deng and Zhang, IEEE
+    Transactions on Evolutionary Computation 2019). The rays are the same in every call; 2048 of them are within 2 % of a
+    frame's volume for 6 heads and 20 % for 12, as a median, and keep the order of volumes but for near ties (correlation
+    of their logarithms 0.99 for 6 heads, 0.94 for 12). Cost: that of :class:`~mtal.acquisition.fusion.Pareto` to find
+    the fronts, then for each place a few volumes of up to ``depth`` frames, n log n for 3 heads, n² for 4, n⁴ for 6.
 
     Args:
         depth: number of frames to place greedily, 1 or more.
@@ -51,7 +50,7 @@ class HypervolumeGreedy(Fusion):
     [-1.0, 0.0, -2.0, -3.0]
     """
 
-    def __init__(self, depth: int = 500, reference: float = -0.1, exact_heads: int = 5, directions: int = 2048) -> None:
+    def __init__(self, depth: int = 500, reference: float = -0.1, exact_heads: int = 6, directions: int = 2048) -> None:
         if depth < 1:
             raise ValueError(f"depth of the hypervolume rule must be 1 frame or more, not {depth}")
         if not -math.inf < reference <= 0:

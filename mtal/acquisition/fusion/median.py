@@ -27,9 +27,8 @@ class Median(Fusion):
 
     def fuse(self, scores: Tensor, weights: Tensor, tasks: tuple[str, ...] | None) -> Tensor:
         """Weighted median, ``[N]``."""
-        heads = weights > 0  # [T]
-        ordered, order = scores[:, heads].sort(dim=1)  # [N, T]
-        up_to = (weights[heads] / weights.sum())[order].cumsum(dim=1)  # [N, T]: share of the weight so far
+        ordered, order = scores.sort(dim=1)  # [N, T]
+        up_to = (weights / weights.sum())[order].cumsum(dim=1)  # [N, T]: share of the weight so far
         lower = (up_to > 0.5 - _ROUNDING).to(torch.uint8).argmax(dim=1, keepdim=True)  # [N, 1]: the first
         upper = (up_to > 0.5 + _ROUNDING).to(torch.uint8).argmax(dim=1, keepdim=True)  # [N, 1]
         return (ordered.gather(1, lower) / 2 + ordered.gather(1, upper) / 2)[:, 0]  # [N]

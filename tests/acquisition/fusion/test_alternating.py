@@ -29,6 +29,12 @@ class TestAlternating(FusionAxioms):
         assert order(Alternating()(scores, tasks=("a", "b"))) == [0, 3, 1, 2]
         assert order(Alternating()(scores, tasks=("b", "a"))) == [3, 0, 1, 2]
 
+    def test_worked_example_with_weights(self):
+        # a has the first turn of two and weight 2, b the second: ranks (1, 2), (2, 1) come up at
+        # (0 + ½)/2, (1 + 1)/1 and (1 + ½)/2, (0 + 1)/1
+        utility = Alternating()(torch.tensor([[0.9, 0.1], [0.5, 0.8]]), torch.tensor([2.0, 1.0]), ("a", "b"))
+        assert utility.tolist() == [-0.25, -0.75]
+
     def test_agrees_with_interleaving_the_rankings(self):
         scores = random_scores()
         rankings = [scores[:, t].argsort(descending=True).tolist() for t in (2, 1, 0)]  # anatomy, bleeding, tools

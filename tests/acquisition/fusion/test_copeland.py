@@ -57,6 +57,21 @@ class TestCopeland(FusionAxioms):
         assert Copeland()(scores).argmax() == 0
         assert Borda()(scores).argmax() == 1
 
+    @pytest.mark.parametrize("unit", [1e-9, 1e9])
+    def test_unit_of_the_weights_does_not_matter(self, unit):
+        scores, weights = coarse_scores(60), torch.tensor([1.0, 2.0, 0.5], dtype=torch.float64)
+        assert torch.equal(Copeland()(scores, weights * unit), Copeland()(scores, weights))
+
+    def test_weights_of_nearly_the_same_size(self):
+        scores = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+        assert Copeland()(scores, torch.tensor([1.0, 0.9999])).tolist() == [1.0, -1.0]
+        assert Copeland()(scores, torch.tensor([1.0, 1.0 - 1e-7]).double()).tolist() == [0.0, 0.0]
+
+    def test_two_opponents_are_enough(self):
+        # cut at 0, 1, 3: place 0 counts once, place 2 twice
+        scores = torch.tensor([[3.0], [2.0], [1.0]])
+        assert Copeland(exact_up_to=0, opponents=2)(scores).tolist() == [2.0, 1.0, -1.0]
+
     @pytest.mark.parametrize(("name", "value"), [("exact_up_to", -1), ("opponents", 1)])
     def test_impossible_numbers_are_refused(self, name, value):
         with pytest.raises(ValueError, match=f"{name} .* must be . frames or more, not {value}"):

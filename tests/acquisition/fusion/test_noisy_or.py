@@ -13,6 +13,7 @@ class TestNoisyOr(FusionAxioms):
     rule = NoisyOr()
     choice = "noisy_or"
     lowest, highest = 0.0, 1.0
+    is_probability = True
 
     def test_agrees_with_enumerating_who_gains(self):
         scores = random_scores(20, heads=4)

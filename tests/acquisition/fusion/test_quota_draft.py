@@ -73,6 +73,12 @@ class TestQuotaDraft(FusionAxioms):
         given = np.bincount(expected, minlength=3)
         assert np.abs(given - 500 * shares).max() <= 1
 
+    @pytest.mark.parametrize("number", [1, 2, 13, 200])
+    @pytest.mark.parametrize("seed", range(5))
+    def test_turns_of_many_heads(self, number, seed):
+        weights = sorted(np.random.default_rng(seed).pareto(1.0, 12).tolist(), reverse=True)
+        assert _turns(np.array(weights) / sum(weights), number).tolist() == seats(weights, number)
+
     def test_each_head_gets_its_quota_of_its_own_choice(self):
         # two heads agree, the third is against them; it still has a third of the first 30 places
         agreed = torch.arange(90.0)

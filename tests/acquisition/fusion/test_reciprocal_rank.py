@@ -35,6 +35,10 @@ class TestReciprocalRank(FusionAxioms):
             [1 / 61.5, 1 / 61.5, 1 / 63]
         )
 
+    def test_k_of_zero(self):
+        # 1/1 + 1/2 either way
+        assert ReciprocalRank(k=0)(torch.tensor([[0.9, 0.1], [0.2, 0.8]])).tolist() == [1.5, 1.5]
+
     def test_negative_k_is_refused(self):
         with pytest.raises(ValueError, match="-1"):
             ReciprocalRank(k=-1)
