@@ -31,8 +31,8 @@ class HypervolumeGreedy(Fusion):
 
     With more than ``exact_heads`` heads, where exact volumes take minutes to hours, a volume is the mean over
     ``directions`` rays from the reference of the distance to which a ray is covered, to the power T (Deng and Zhang,
-    IEEE Transactions on Evolutionary Computation 2019). The rays are the same in every call; 2048 of them are within 2 %
-    of a frame's volume for 6 heads and 20 % for 12, as a median, and keep the order of volumes but for near ties
+    IEEE Transactions on Evolutionary Computation 2019). The rays are the same in every call; 2048 of them are within
+    2 % of a frame's volume for 6 heads and 20 % for 12, as a median, and keep the order of volumes but for near ties
     (correlation of their logarithms 0.99 for 6 heads, 0.94 for 12). Cost: that of
     :class:`~mtal.acquisition.fusion.Pareto` to find the fronts, then for each place a few volumes of up to ``depth``
     frames, n log n for 3 heads, n² for 4, n⁴ for 6.
