@@ -1,4 +1,4 @@
-"""moocore: Pareto ranks and hypervolumes in C, which our rules stand on; here it is asked for everything at once."""
+"""moocore: hypervolumes in C, which our rule stands on too; here it is asked about every frame for every place."""
 
 from __future__ import annotations
 
@@ -21,22 +21,7 @@ def their_hypervolume_order(arrays: Arrays) -> list[int]:
     return picks
 
 
-def differing_fronts(_: Arrays, ours: np.ndarray, theirs: np.ndarray) -> float:
-    """How many of the frames that ours places are in another front."""
-    return float((ours != theirs)[ours >= 0].sum())
-
-
 COMPARISONS = (
-    Comparison(
-        "Pareto fronts of the first frames",
-        PEER,
-        "pareto_rank",
-        lambda scores: moocore.pareto_rank(scores, maximise=True),
-        ours.fronts,
-        "fronts",
-        differing_fronts,
-        prepare=lambda arrays: arrays.scores,
-    ),
     Comparison(
         "greedy hypervolume",
         PEER,

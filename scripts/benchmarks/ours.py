@@ -21,7 +21,6 @@ from mtal.acquisition import (
     TopK,
     gradient_block,
 )
-from mtal.acquisition.fusion.fronts import leading_fronts
 from mtal.acquisition.fusion.hypervolume_greedy import HypervolumeGreedy
 from mtal.acquisition.selectors.batch_bald import BatchBald
 from mtal.acquisition.selectors.facility_location import FacilityLocation
@@ -125,11 +124,6 @@ def typiclust(arrays: Arrays, generator: Any) -> Tensor:
 def batch_bald(arrays: Arrays, budget: int, samples: int) -> Tensor:
     candidates = Candidates(arrays.hashes, members={"phase": arrays.head_of_members})
     return BatchBald(samples)(candidates, budget, np.random.default_rng(arrays.seed))
-
-
-def fronts(arrays: Arrays) -> np.ndarray:
-    """Pareto fronts of the first frames, and −1 for those far behind."""
-    return leading_fronts(arrays.scores, depth=arrays.budget)
 
 
 def hypervolume_order(arrays: Arrays) -> np.ndarray:
