@@ -26,13 +26,20 @@ def surprise(probs: Tensor) -> Tensor:
     >>> surprise(torch.tensor([0.0, 0.5], dtype=torch.float64)).tolist()
     [0.0, 0.34657359027997264]
     """
-    probs = probs.detach()
-    log = probs.clamp(min=torch.finfo(probs.dtype).tiny)
+    return log_above_zero(probs).mul_(probs.detach()).neg_()
+
+
+def log_above_zero(probs: Tensor) -> Tensor:
+    """Log max(p, tiny), ``[…]`` to ``[…]``: finite at 0, so that times p it is 0 there.
+
+    >>> log_above_zero(torch.tensor([0.0, 1.0])).isfinite().tolist()
+    [True, True]
+    """
+    log = probs.detach().clamp(min=torch.finfo(probs.dtype).tiny)
     if log.device.type == "cpu" and log.dtype in (torch.float32, torch.float64):
         np.log(log.numpy(), out=log.numpy())  # a third of the time of Tensor.log_
-    else:
-        log.log_()
-    return log.mul_(probs).neg_()
+        return log
+    return log.log_()
 
 
 def mean_over_sites(values: Tensor, mask: Tensor) -> Tensor:

@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
-from mtal.acquisition.predictive import surprise
+from mtal.acquisition.predictive import log_above_zero
 from mtal.acquisition.signals.base import SiteSignal
 from mtal.tasks.posterior import mean_over_members
 
@@ -22,7 +23,6 @@ class Bald(SiteSignal):
 
     Cost: O(K·N·S·C).
 
-    >>> import torch
     >>> members = torch.tensor([[[[1.0, 0.0], [0.5, 0.5]]], [[[0.0, 1.0], [0.5, 0.5]]]])  # they differ at one site
     >>> from mtal.tasks.posterior import HeadOutput
     >>> Bald()(HeadOutput("categorical", members)).tolist()
@@ -44,30 +44,30 @@ class Bald(SiteSignal):
 def bernoulli_information(probs: Tensor) -> Tensor:
     """(H(K⁻¹ Σₖ pₖ) − K⁻¹ Σₖ H(pₖ))/log 2 ≥ 0 of each independent label, ``[K, …]`` to ``[…]``.
 
-    >>> import torch
     >>> bernoulli_information(torch.tensor([[0.0], [1.0], [0.0], [1.0]])).tolist()
     [1.0]
     """
-    gained = _gained(probs, surprise) + _gained(probs, lambda p: surprise(1 - p))  # […]
+    gained = _gained(probs, lambda p: p) + _gained(probs, lambda p: 1 - p)  # […]
     return (gained / math.log(2)).clamp(min=0.0)
 
 
 def categorical_information(probs: Tensor) -> Tensor:
     """(H(K⁻¹ Σₖ pₖ) − K⁻¹ Σₖ H(pₖ))/log C ≥ 0 with C ≥ 2, ``[K, …, C]`` to ``[…]``.
 
-    >>> import torch
     >>> categorical_information(torch.eye(4)).tolist()  # four members, each sure of its own class
     1.0
     """
-    return (_gained(probs, surprise).sum(dim=-1) / math.log(probs.shape[-1])).clamp(min=0.0)
+    return (_gained(probs, lambda p: p).sum(dim=-1) / math.log(probs.shape[-1])).clamp(min=0.0)
 
 
-def _gained(probs: Tensor, surprise_of: Callable[[Tensor], Tensor]) -> Tensor:
-    """Surprise of the mean less mean surprise, ``[K, …]`` to ``[…]``.
+def _gained(probs: Tensor, outcome: Callable[[Tensor], Tensor]) -> Tensor:
+    """K⁻¹ Σₖ qₖ log qₖ − q̄ log q̄ of an outcome's probability q, ``[K, …]`` to ``[…]``.
 
-    Member by member, so nothing of the size of all members is made; summed over classes only once.
+    Member by member, so nothing of the size of all members is made; classes are summed up only afterwards.
     """
-    within = surprise_of(probs[0])  # […]
-    for p in probs[1:]:
-        within += surprise_of(p)
-    return surprise_of(mean_over_members(probs)) - within / len(probs)
+    mean = outcome(mean_over_members(probs))  # […]
+    total = torch.zeros_like(mean)
+    for p in probs:
+        q = outcome(p)
+        total.addcmul_(q, log_above_zero(q))
+    return total.div_(len(probs)).addcmul_(mean, log_above_zero(mean), value=-1)
