@@ -237,6 +237,7 @@ COMPARISONS = (
         ours.facility_location,
         "picks",
         differing_picks,
+        repeats=3,
     ),
     Comparison(
         "BatchBALD, 5 picks enumerated",

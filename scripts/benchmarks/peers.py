@@ -179,7 +179,7 @@ class Comparison:
     tolerance: float = 1e-12
     prepare: Callable[[Arrays], object] = lambda arrays: arrays
     in_their_units: Callable[[Arrays, Any], Any] = lambda _, answer: answer
-    repeats: int = 9
+    repeats: int = 21
 
     def difference(self, arrays: Arrays, ours: object, theirs: object) -> float:
         """How far the answers are apart."""
@@ -209,12 +209,15 @@ def compare(side_by_side: SideBySide, methods: str = "") -> tuple[Table, Table]:
     """Every comparison whose method's name contains ``methods``, and the faults.
 
     Raises:
-        ModuleNotFoundError: a peer is not installed.
+        SystemExit: a peer is not installed.
     """
     torch.set_num_threads(1)
     comparisons, faults = [], []
     for peer in MODULES:
-        module = import_module(f"benchmarks.against_{peer}")
+        try:
+            module = import_module(f"benchmarks.against_{peer}")
+        except ModuleNotFoundError as error:
+            raise SystemExit(f"{error}: python -m pip install -r requirements-peers.txt") from error
         comparisons += [c for c in module.COMPARISONS if methods in c.method]
         faults += [f for f in module.FAULTS if methods in f.method]
     arrays = Arrays()
@@ -223,13 +226,14 @@ def compare(side_by_side: SideBySide, methods: str = "") -> tuple[Table, Table]:
     columns = ("method", "peer", "function", "peer, ms", "mtal, ms", "ratio", "compared", "largest error")
     timed = Table(*columns, title=title)
     quiet = patch.object(tqdm, "__init__", partialmethod(tqdm.__init__, disable=True))  # progress bars cost them time
+    wrong = Table("method", "peer", "function", "what it does instead", "seen", title="Not compared with")
     with threadpool_limits(1), quiet, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for c in sorted(comparisons, key=lambda c: (c.method, c.peer)):
             timed.add_row(c.method, f"{c.peer} {version(c.peer)}", c.function, *measure(c, arrays, side_by_side))
-    wrong = Table("method", "peer", "function", "what it does instead", "seen", title="Not compared with")
-    for f in sorted(faults, key=lambda f: (f.method, f.peer)):
-        wrong.add_row(f.method, f"{f.peer} {version(f.peer)}", f.function, f.why, "yes" if f.shows() else "no longer")
+        for f in sorted(faults, key=lambda f: (f.method, f.peer)):
+            seen = "yes" if f.shows() else "no longer"
+            wrong.add_row(f.method, f"{f.peer} {version(f.peer)}", f.function, f.why, seen)
     return timed, wrong
 
 
