@@ -3,6 +3,7 @@
 python scripts/benchmark.py scoring     signals, shared gradients and members against the bare forward pass
 python scripts/benchmark.py loop        a six-round experiment with a frozen encoder on about 500 frames
 python scripts/benchmark.py acquisition every method against the published libraries (requirements-peers.txt)
+python scripts/benchmark.py growth      BADGE and k-centre from 10,000 to 1,000,000 frames: time and memory
 """
 
 import argparse
@@ -18,6 +19,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks import scoring as scoring_pass
+from benchmarks.growth import growth
 from rich.console import Console
 from rich.table import Table
 
@@ -77,6 +79,10 @@ def main() -> None:
     three = choices.add_parser("acquisition")
     three.add_argument("--method", default="", help="only methods whose name contains this")
     three.set_defaults(run=acquisition)
+    four = choices.add_parser("growth")
+    four.add_argument("--frames", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    four.add_argument("--budget", type=int, default=500)
+    four.set_defaults(run=growth)
     arguments = parser.parse_args()
     arguments.run(arguments)
 

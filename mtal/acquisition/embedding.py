@@ -64,12 +64,34 @@ class Embedding(ABC):
         Relative error at most 1/1024 in the worst case of rounding, and far less as a rule: whatever lies nearer than
         1024 ε is computed from the differences.
         """
-        chunks = [self.take(slice(start, start + ROWS)) for start in range(0, len(self), ROWS)]
-        return torch.cat([_repaired(chunk, other) for chunk in chunks])  # [N, P]
+        parts = []
+        for rows in self._chunks():
+            scale = rows.sq_norm[:, None] + other.sq_norm  # [rows, P]
+            sq = scale - 2 * rows.inner_products(other)
+            i, j = (sq <= _NEAR * rows.rounding * scale).nonzero(as_tuple=True)
+            for part in torch.arange(len(i)).split(ROWS):
+                a, b = i[part], j[part]
+                sq[a, b] = rows.take(a).paired_sq_distances(other.take(b))
+            parts.append(sq)
+        return torch.cat(parts)  # [N, P]
 
     def sq_distance_to(self, j: int) -> Tensor:
         """‖xᵢ − xⱼ‖² for all i, ``[N]`` float64, never negative and exactly 0 for equal vectors."""
-        return self.sq_distances(self.take(slice(j, j + 1)))[:, 0]
+        other = self.take(slice(j, j + 1))
+        scale = self.sq_norm + other.sq_norm  # [N]
+        products = torch.cat([rows.inner_products(other) for rows in self._chunks()])[:, 0]  # [N]
+        sq = torch.sub(scale, products, alpha=2)
+        sq[j] = 0.0
+        near = (sq <= scale.mul_(_NEAR * self.rounding)).nonzero()[:, 0]
+        if len(near) > 1:  # most often there is no other than j
+            for i in near.split(ROWS):
+                sq[i] = self.take(i).paired_sq_distances(other)
+        return sq
+
+    def _chunks(self) -> list[Embedding]:
+        if len(self) <= ROWS:
+            return [self]
+        return [self.take(slice(start, start + ROWS)) for start in range(0, len(self), ROWS)]
 
 
 class FeatureEmbedding(Embedding):
@@ -158,13 +180,3 @@ def sq_length(values: Tensor, origin: Tensor | float = 0.0, weight: Tensor | flo
         squares = (values[start : start + ROWS] - origin).double().square_().mul_(weight)
         torch.sum(squares, dim=1, out=lengths[start : start + ROWS])
     return lengths
-
-
-def _repaired(rows: Embedding, other: Embedding) -> Tensor:
-    scale = rows.sq_norm[:, None] + other.sq_norm  # [N, P]
-    sq = scale - 2 * rows.inner_products(other).double()
-    i, j = (sq <= _NEAR * rows.rounding * scale).nonzero(as_tuple=True)
-    for part in torch.arange(len(i)).split(ROWS):
-        a, b = i[part], j[part]
-        sq[a, b] = rows.take(a).paired_sq_distances(other.take(b))
-    return sq

@@ -103,21 +103,30 @@ class _Draw:
         self._generator = generator
         self._exact = True  # no bound has to be looked at again
         self._rejected = 0  # draws since all bounds were brought up to date
+        self._known = True  # every weight is that of its bound
 
     def add(self, centre: int) -> None:
         """Measure distances to one more pick."""
         opens = self._sq is not self._nearest.bound
         self._sq = self._nearest.bound
         self._exact = self._nearest.measures_all
+        if self._exact:
+            sq = self._nearest.points.sq_distance_to(centre).cpu().numpy()  # [N] by position
+            np.minimum(self._sq, sq[self._by_hash], out=self._sq)
+            self._known = False
+            return
         self._nearest.add(centre)
-        if opens or self._exact or self._nearest.pending >= _PENDING:
+        if opens or self._nearest.pending >= _PENDING:
             self._refresh()
 
     def next(self, allowed: npt.NDArray[np.bool_]) -> int:
         """The next pick of those allowed, ``[N]`` by position."""
         changed = self._place[np.flatnonzero(allowed != self._allowed)]
         self._allowed = allowed
-        self._weigh(changed)
+        if self._known:
+            self._weigh(changed)
+        else:
+            self._weigh_all()
         together = 1
         while self._draw.total > 0:
             places = self._draw.at(self._generator.random(together))
@@ -128,6 +137,7 @@ class _Draw:
             together = min(2 * together, _TOGETHER)
             if self._rejected * _PATIENCE > len(self._sq):
                 self._refresh()
+                self._weigh_all()
         left = self._by_hash[allowed[self._by_hash]]  # positions by hash
         return int(left[int(self._generator.random() * len(left))])
 
@@ -142,10 +152,10 @@ class _Draw:
         """Bring all bounds up to date, or make them exact where they are that already."""
         if self._nearest.pending:
             self._nearest.catch_up()
-        elif not self._exact:
+        else:
             self._nearest.settle(np.flatnonzero(self._sq > 0))
         self._rejected = 0
-        self._weigh_all()
+        self._known = False
 
     def _weigh(self, places: Places) -> None:
         weight = np.where(self._allowed[self._by_hash[places]], self._boosts[places] * self._sq[places], 0.0)
@@ -153,3 +163,4 @@ class _Draw:
 
     def _weigh_all(self) -> None:
         self._draw = WeightedDraw(np.where(self._allowed[self._by_hash], self._boosts * self._sq, 0.0))
+        self._known = True

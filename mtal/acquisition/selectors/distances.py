@@ -56,12 +56,11 @@ class NearestCentre(UpperBounds):
     def _exact(self, places: Places) -> Floats:
         rows = self._frames(self.by_hash[places])
         centres = self._all_centres()
-        estimates, margins = zip(*(_estimate(rows, block) for block in centres), strict=True)
-        reach = torch.stack([(e + m).amin(dim=1) for e, m in zip(estimates, margins, strict=True)])
-        reach = reach.amin(dim=0)  # [R]: the nearest is no farther
+        least, most = zip(*(_bracket(rows, block) for block in centres), strict=True)
+        reach = torch.stack(most).amin(dim=0)[:, None]  # [R, 1]: the nearest is no farther
         nearest = torch.full((len(places),), torch.inf, dtype=torch.float64)
-        for block, estimate, margin in zip(centres, estimates, margins, strict=True):
-            i, j = (estimate - margin <= reach[:, None]).nonzero(as_tuple=True)
+        for block, lower in zip(centres, least, strict=True):
+            i, j = (lower <= reach).nonzero(as_tuple=True)
             for part in torch.arange(len(i)).split(ROWS):
                 sq = rows.take(i[part]).paired_sq_distances(block.take(j[part]))
                 nearest.scatter_reduce_(0, i[part].cpu(), sq.cpu(), "amin")
@@ -92,10 +91,13 @@ class NearestCentre(UpperBounds):
         return [block for block in (*self._outside, self._gathered, last) if len(block)]
 
 
-def _estimate(rows: Embedding, centres: Embedding) -> tuple[Tensor, Tensor]:
-    """Squared distances ``[R, P]`` and how far they may be off."""
-    scale = rows.sq_norm[:, None] + centres.sq_norm  # [R, P]
-    return scale - 2 * rows.inner_products(centres).double(), rows.rounding * scale
+def _bracket(rows: Embedding, centres: Embedding) -> tuple[Tensor, Tensor]:
+    """At most the squared distances ``[R, P]``, at least that to the nearest ``[R]``, both less (1 − ε)·‖xᵢ‖²."""
+    products = rows.inner_products(centres)  # [R, P]
+    margin = (2 * rows.rounding * centres.sq_norm).to(products.dtype)  # [P]
+    lower = products.mul_(-2).add_(((1 - rows.rounding) * centres.sq_norm).to(products.dtype))  # [R, P]
+    upper = (lower + margin).amin(dim=1)  # [R]
+    return lower, upper + (2 * rows.rounding * rows.sq_norm).to(products.dtype)
 
 
 def _upper_bound(rows: Embedding, centres: Embedding) -> Tensor:

@@ -17,6 +17,9 @@ class WeightedDraw:
     Args:
         weight: ``[N]`` ≥ 0.
 
+    Attributes:
+        total: Σ wᵢ, exactly 0 where all are 0.
+
     >>> draw = WeightedDraw(np.array([0.0, 1.0, 3.0]))
     >>> draw.at(np.array([0.0, 0.5, 1.0])).tolist()
     [1, 2, 2]
@@ -27,11 +30,7 @@ class WeightedDraw:
         self._flat = self._weight.reshape(-1)  # a view
         self._flat[: len(weight)] = weight
         self._sums = self._weight.sum(axis=1)  # [blocks]
-
-    @property
-    def total(self) -> float:
-        """Σ wᵢ, exactly 0 where all are 0."""
-        return float(self._sums.sum())
+        self.total = float(self._sums.sum())
 
     def weight(self, places: Places) -> Floats:
         """wᵢ at ``places``."""
@@ -42,22 +41,21 @@ class WeightedDraw:
         self._flat[places] = weight
         blocks = np.unique(places // _WIDTH)
         self._sums[blocks] = self._weight[blocks].sum(axis=1)
+        self.total = float(self._sums.sum())
 
     def at(self, quantile: Floats) -> Places:
         """The places where the cumulative weight passes these parts of the total; never one of weight 0."""
-        block, rest = _invert(np.cumsum(self._sums), quantile * self.total)
-        return np.array(
-            [
-                b * _WIDTH + int(_invert(np.cumsum(self._weight[b]), np.array([r]))[0][0])
-                for b, r in zip(block, rest, strict=True)
-            ],
-            dtype=np.intp,
-        )
+        cumulative = self._sums.cumsum()  # [blocks]
+        places = [self._place(cumulative, target) for target in (quantile * self.total).tolist()]
+        return np.array(places, dtype=np.intp)
+
+    def _place(self, cumulative: Floats, target: float) -> int:
+        block = _passes(cumulative, target)
+        before = cumulative[block - 1] if block else 0.0
+        return block * _WIDTH + _passes(self._weight[block].cumsum(), max(target - before, 0.0))
 
 
-def _invert(cumulative: Floats, targets: Floats) -> tuple[Places, Floats]:
-    """Where the cumulative weights pass the targets, and how far each target reaches into that weight."""
-    last = np.searchsorted(cumulative, cumulative[-1], side="left")  # rounding must not step past the last weight
-    index = np.minimum(np.searchsorted(cumulative, targets, side="right"), last)
-    before = np.where(index > 0, cumulative[index - 1], 0.0)
-    return index, np.maximum(targets - before, 0.0)
+def _passes(cumulative: Floats, target: float) -> int:
+    """The first index at which the cumulative weight is above the target; the last weight where rounding hides it."""
+    index = int(cumulative.searchsorted(target, side="right"))
+    return index if index < len(cumulative) else int(cumulative.searchsorted(cumulative[-1], side="left"))
