@@ -8,6 +8,7 @@ from hashlib import blake2b
 import numpy as np
 import numpy.typing as npt
 
+_FRONT = 64  # positions looked at first
 _BLOCK = 4096  # positions looked at or sorted at once
 
 
@@ -56,11 +57,22 @@ def first_allowed(order: npt.NDArray[np.intp], allowed: npt.NDArray[np.bool_]) -
     >>> first_allowed(np.array([2, 0, 1]), np.array([True, True, False]))
     0
     """
-    for start in range(0, len(order), _BLOCK):
-        hits = allowed[order[start : start + _BLOCK]]
-        if hits.any():
-            return int(order[start + int(hits.argmax())])
-    raise ValueError("none of the positions is allowed")
+    place = _first_place(order, allowed)
+    if place < 0:
+        raise ValueError("none of the positions is allowed")
+    return int(order[place])
+
+
+def _first_place(order: npt.NDArray[np.intp], allowed: npt.NDArray[np.bool_]) -> int:
+    """Where in ``order`` the first allowed position stands, -1 where none is; what is near the front is found soon."""
+    start, size = 0, _FRONT
+    while start < len(order):
+        hits = allowed[order[start : start + size]]
+        first = int(hits.argmax())
+        if hits[first]:
+            return start + first
+        start, size = start + size, min(8 * size, _BLOCK)
+    return -1
 
 
 class Ranking:
@@ -84,7 +96,7 @@ class Ranking:
 
     def first(self, allowed: npt.NDArray[np.bool_]) -> int:
         """The first allowed position; ``[N]`` bool, at least one true."""
-        while len(self._sorted) < len(self._values) and not allowed[self._sorted].any():
+        while _first_place(self._sorted, allowed) < 0 and len(self._sorted) < len(self._values):
             self._sorted = self._top(8 * len(self._sorted))
         return first_allowed(self._sorted, allowed)
 

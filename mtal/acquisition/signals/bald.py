@@ -6,12 +6,10 @@ import math
 from collections.abc import Callable
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from mtal.acquisition.predictive import log_above_zero
 from mtal.acquisition.signals.base import SiteSignal
-from mtal.tasks.posterior import mean_over_members
 
 
 class Bald(SiteSignal):
@@ -23,6 +21,7 @@ class Bald(SiteSignal):
 
     Cost: O(K·N·S·C).
 
+    >>> import torch
     >>> members = torch.tensor([[[[1.0, 0.0], [0.5, 0.5]]], [[[0.0, 1.0], [0.5, 0.5]]]])  # they differ at one site
     >>> from mtal.tasks.posterior import HeadOutput
     >>> Bald()(HeadOutput("categorical", members)).tolist()
@@ -44,6 +43,7 @@ class Bald(SiteSignal):
 def bernoulli_information(probs: Tensor) -> Tensor:
     """(H(K⁻¹ Σₖ pₖ) − K⁻¹ Σₖ H(pₖ))/log 2 ≥ 0 of each independent label, ``[K, …]`` to ``[…]``.
 
+    >>> import torch
     >>> bernoulli_information(torch.tensor([[0.0], [1.0], [0.0], [1.0]])).tolist()
     [1.0]
     """
@@ -54,6 +54,7 @@ def bernoulli_information(probs: Tensor) -> Tensor:
 def categorical_information(probs: Tensor) -> Tensor:
     """(H(K⁻¹ Σₖ pₖ) − K⁻¹ Σₖ H(pₖ))/log C ≥ 0 with C ≥ 2, ``[K, …, C]`` to ``[…]``.
 
+    >>> import torch
     >>> categorical_information(torch.eye(4)).tolist()  # four members, each sure of its own class
     1.0
     """
@@ -65,9 +66,11 @@ def _gained(probs: Tensor, outcome: Callable[[Tensor], Tensor]) -> Tensor:
 
     Member by member, so nothing of the size of all members is made; classes are summed up only afterwards.
     """
-    mean = outcome(mean_over_members(probs))  # […]
-    total = torch.zeros_like(mean)
-    for p in probs:
+    mean = outcome(probs[0]).clone()  # […]
+    total = log_above_zero(mean).mul_(mean)  # […]
+    for p in probs[1:]:
         q = outcome(p)
+        mean += q
         total.addcmul_(q, log_above_zero(q))
+    mean /= len(probs)
     return total.div_(len(probs)).addcmul_(mean, log_above_zero(mean), value=-1)
