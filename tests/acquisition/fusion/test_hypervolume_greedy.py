@@ -185,3 +185,9 @@ class TestHypervolumeAlongRays(HypervolumeAxioms):
         exact, estimated = HypervolumeGreedy()(scores), HypervolumeGreedy(exact_heads=2)(scores)
         assert len(set(places(exact)[:20]) & set(places(estimated)[:20])) >= 19
         assert not torch.equal(exact, estimated)
+        assert torch.equal(exact, HypervolumeGreedy(exact_heads=3)(scores))
+
+    def test_along_one_ray_one_frame_reaches_farthest(self):
+        # 1.2207⁴ = 1.2207 + 1; ½ + (0.819, 0.671, 0.550) mod 1 = (0.319, 0.171, 0.050): a ray nearest the first axis
+        scores = torch.tensor([[0.5, 0.5, 1.0], [1.0, 0.5, 0.5]])
+        assert places(HypervolumeGreedy(exact_heads=0, directions=1)(scores)) == [1, 0]
