@@ -162,7 +162,7 @@ def same_kind(kind: type[Kind], other: Embedding) -> Kind:
 
 
 def all_finite(values: Tensor) -> bool:
-    """Whether no value is NaN or infinite; takes no memory, unlike ``isfinite``, which takes more than the values do."""
+    """Whether no value is NaN or infinite; takes no memory, whereas ``isfinite`` takes more than the values do."""
     return not values.numel() or bool(torch.stack(torch.aminmax(values)).isfinite().all())
 
 
