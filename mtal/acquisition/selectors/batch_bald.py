@@ -121,7 +121,7 @@ class _JointLabels:
         for variable in self._variables:
             log = np.log(np.maximum(variable, _TINY))  # [K, N, values]
             bound += (variable * (log - log.mean(axis=0))).mean(axis=0).sum(axis=1)
-        return np.maximum(bound, 0.0) * (1 + 1e-9)  # rounding must not put it below
+        return np.maximum(bound, 0.0)
 
 
 class _Configurations:
@@ -148,11 +148,9 @@ class _Configurations:
         posterior = self.posterior[before] * probs[:, outcome].T  # [M · R, K]
         posterior /= posterior.sum(axis=1, keepdims=True)
         matters = np.maximum(-weight * _x_log_x(posterior).sum(axis=1), 0.0)  # [M · R], no frame can add more
+        matters[matters <= _NEGLIGIBLE * matters.sum() / max(len(matters), 1)] = 0.0
         kept, factor = thinned(matters, limit, generator.random())
-        matters, weight, posterior = matters[kept] * factor, weight[kept] * factor, posterior[kept]
-        behind = np.cumsum(matters[::-1])[::-1]  # what each and all smaller ones matter together
-        kept = np.flatnonzero(behind > _NEGLIGIBLE * behind[:1])
-        self.weight, self.posterior = weight[kept], posterior[kept]
+        self.weight, self.posterior = weight[kept] * factor, posterior[kept]
 
 
 def thinned(weight: Floats, size: int, offset: float) -> tuple[npt.NDArray[np.intp], Floats]:

@@ -81,7 +81,7 @@ class Clips(Selector):
         return clip
 
     def _worth(self, utility: Floats, clip: npt.NDArray[np.intp], free: Bools) -> Floats:
-        """Mean utility of the top fraction of the free frames of each clip, ``[clips]``; −inf without a free frame."""
+        """Mean utility of the top fraction of the free frames of each clip, ``[clips]``; 0 without a free frame."""
         clips = int(clip.max()) + 1
         frames = np.flatnonzero(free)
         frames = frames[np.lexsort((-utility[frames], clip[frames]))]
@@ -90,7 +90,7 @@ class Clips(Selector):
         kept = np.ceil(self.top_fraction * count - 1e-9)  # [clips]
         top = frames[place < kept[clip[frames]]]
         total = np.bincount(clip[top], weights=utility[top], minlength=clips)  # [clips]
-        return np.where(count > 0, total / np.maximum(kept, 1), -np.inf)
+        return total / np.maximum(kept, 1)
 
 
 def _smallest_in_group(hashes: npt.NDArray[np.uint64], group: npt.NDArray[np.intp]) -> npt.NDArray[np.uint64]:

@@ -104,6 +104,21 @@ def test_what_a_frame_adds_is_the_difference_of_mutual_information(batch):
         assert error < 1e-9
 
 
+def test_outcomes_that_stand_for_others_weigh_as_many():
+    # evidence ½(0.5 + 0.1) = 0.3 and ½(0.2 + 0.4) = 0.3, the second for three: ¼ and ¾
+    configurations = _Configurations(2)
+    probs = np.array([[0.5, 0.2], [0.1, 0.4]])
+    configurations.append(probs, np.array([1.0, 3.0]), 10, np.random.default_rng(0))
+    posterior = dict(zip(configurations.weight.round(12), configurations.posterior.tolist(), strict=True))
+    assert posterior == {0.25: pytest.approx([5 / 6, 1 / 6]), 0.75: pytest.approx([1 / 3, 2 / 3])}
+
+
+def test_probabilities_that_do_not_add_up_are_made_to():
+    phase = heads()["phase"]
+    half = {"phase": HeadOutput("categorical", phase.probs / 2)}
+    assert exact(half, [], 1) == pytest.approx(exact({"phase": phase}, [], 1))
+
+
 def test_first_pick_is_that_of_bald():
     members = heads(frames=40)
     bald = [mutual_information(members, [i]) for i in range(40)]
@@ -244,6 +259,13 @@ def test_certain_members_are_fine():
     assert exact(members, [], 0) == pytest.approx(entropy([1 / 3, 2 / 3]))
     assert exact(members, [], 0) + exact(members, [0], 1) == pytest.approx(np.log(3))
     assert sorted(select(members, 2)) == [0, 1]
+
+
+def test_goes_on_by_hash_once_the_labels_tell_the_member():
+    certain = torch.eye(2, dtype=torch.float64)[:, [0, 1, 1, 0, 0], None, None]
+    members = {"bleeding": HeadOutput("bernoulli", certain)}
+    hashes = tie_break(0, frame_ids(5))
+    assert select(members, 5) == np.argsort(hashes).tolist()
 
 
 def test_respects_what_is_excluded():

@@ -68,6 +68,11 @@ def test_excluded_frames_do_not_count_for_the_clip():
     assert select(utility, times, 3, constraint=Constraint(4, excluded)) == [2, 3, 1]
 
 
+def test_clips_without_a_free_frame_are_left_out():
+    utility, times = [0.9, 0.8, 0.1, 0.9], [20, 0, 10, 20]
+    assert select(utility, times, 2, constraint=Constraint(4, np.array([True, False, False, True]))) == [1, 2]
+
+
 def test_gap_thins_out_the_clip():
     moments = Moments(np.zeros(8), np.array([0, 1, 2, 3, 10, 11, 12, 13]))
     constraint = Constraint(8, rules=[MinimumGap(2.0, moments)])
