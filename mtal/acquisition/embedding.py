@@ -12,7 +12,10 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from mtal.acquisition.threads import in_pieces
+
 ROWS = 4096  # frames compared at once, which bounds the memory
+CACHED_ROWS = 512  # frames that a few passes are made over, while they are in the processor's cache
 _NEAR = 1024  # below this many times its error a squared distance is computed anew from the differences
 _CUT = {"highest": 0.0, "high": 2.0**-9, "medium": 2.0**-6}  # what torch may cut off the factors of float32 products
 
@@ -173,10 +176,15 @@ def product_rounding(columns: int, dtype: torch.dtype) -> float:
     return (columns + 16) * 2.0**-24 + _CUT[torch.get_float32_matmul_precision()]
 
 
-def sq_length(values: Tensor, origin: Tensor | float = 0.0, weight: Tensor | float = 1.0) -> Tensor:
+def sq_length(values: Tensor, origin: Tensor | float = 0.0, weight: Tensor | None = None) -> Tensor:
     """Σ_d w_d·(v_id − origin_d)², ``[N, D]`` to ``[N]`` float64, without a float64 copy of the whole."""
     lengths = torch.empty(len(values), dtype=torch.float64, device=values.device)  # small pieces would scatter the heap
-    for start in range(0, len(values), ROWS):
-        squares = (values[start : start + ROWS] - origin).double().square_().mul_(weight)
-        torch.sum(squares, dim=1, out=lengths[start : start + ROWS])
+
+    def measure(start: int) -> None:
+        squares = (values[start : start + CACHED_ROWS] - origin).double().square_()
+        if weight is not None:
+            squares *= weight
+        torch.sum(squares, dim=1, out=lengths[start : start + CACHED_ROWS])
+
+    in_pieces(measure, range(0, len(values), CACHED_ROWS))
     return lengths

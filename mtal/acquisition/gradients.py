@@ -96,7 +96,7 @@ class GradientBlock(Embedding):
     @cached_property
     def sq_norm(self) -> Tensor:
         """‖g_i‖² = ‖left_i‖²·‖right_i‖², ``[N]`` float64."""
-        sq = sq_length(self.left, weight=1.0 if self.weight is None else self.weight)  # [N]
+        sq = sq_length(self.left, weight=self.weight)  # [N]
         return sq if self.right is None else sq * self.sq_right
 
     @cached_property

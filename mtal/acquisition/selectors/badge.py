@@ -15,6 +15,7 @@ from mtal.acquisition.selectors.constraints import Constraint
 from mtal.acquisition.selectors.distances import NearestCentre
 from mtal.acquisition.selectors.tie_break import largest
 from mtal.acquisition.selectors.weighted_draw import WeightedDraw
+from mtal.acquisition.threads import one_thread
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
@@ -111,7 +112,8 @@ class _Draw:
         self._sq = self._nearest.bound
         self._exact = self._nearest.measures_all
         if self._exact:
-            sq = self._nearest.points.sq_distance_to(centre).cpu().numpy()  # [N] by position
+            with one_thread():
+                sq = self._nearest.points.sq_distance_to(centre).cpu().numpy()  # [N] by position
             np.minimum(self._sq, sq[self._by_hash], out=self._sq)
             self._known = False
             return

@@ -10,8 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mtal.acquisition.embedding import ROWS, Embedding
+from mtal.acquisition.embedding import CACHED_ROWS, ROWS, Embedding
 from mtal.acquisition.selectors.lazy_argmax import UpperBounds, pieces
+from mtal.acquisition.threads import in_pieces
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
@@ -75,20 +76,24 @@ class NearestCentre(UpperBounds):
 
     def _compare(self, places: Places, centres: Embedding) -> None:
         blocks = [centres.take(slice(first, first + _COLUMNS)) for first in range(0, len(centres), _COLUMNS)]
-        for part in pieces(places):
+
+        def compare(part: Places) -> None:
             rows = self._frames(self.by_hash[part])
             for block in blocks:
                 self.bound[part] = np.minimum(self.bound[part], _upper_bound(rows, block).cpu().numpy())
+
+        in_pieces(compare, pieces(places))
 
     def _frames(self, positions: npt.ArrayLike) -> Embedding:
         return self.points.take(torch.from_numpy(np.asarray(positions, dtype=np.int64)))
 
     def _all_centres(self) -> list[Embedding]:
         """Blocks of centres; those among the frames are gathered anew now and then, the last few each time."""
-        if len(self.picks) - len(self._gathered) >= _COLUMNS:
-            self._gathered = self._frames(self.picks)
-        last = self._frames(self.picks[len(self._gathered) :])
-        return [block for block in (*self._outside, self._gathered, last) if len(block)]
+        gathered = self._gathered  # another thread may gather too
+        if len(self.picks) - len(gathered) >= _COLUMNS:
+            gathered = self._gathered = self._frames(self.picks)
+        last = self._frames(self.picks[len(gathered) :])
+        return [block for block in (*self._outside, gathered, last) if len(block)]
 
 
 def _bracket(rows: Embedding, centres: Embedding) -> tuple[Tensor, Tensor]:
@@ -110,10 +115,10 @@ def _upper_bound(rows: Embedding, centres: Embedding) -> Tensor:
 
 def middle(features: Tensor, by_hash: npt.NDArray[np.intp]) -> Tensor:
     """The mean of the rows, ``[N, D]`` to ``[D]`` float64, summed in the order of their hashes."""
-    total = torch.zeros(features.shape[1], dtype=torch.float64)
-    for part in torch.from_numpy(by_hash).split(ROWS):
-        total += features[part].sum(dim=0, dtype=torch.float64)
-    return total / len(features)
+    parts = torch.from_numpy(by_hash).split(CACHED_ROWS)
+    sums = torch.empty(len(parts), features.shape[1], dtype=torch.float64)
+    in_pieces(lambda k: torch.sum(features[parts[k]], dim=0, dtype=torch.float64, out=sums[k]), range(len(parts)))
+    return sums.sum(dim=0) / len(features)
 
 
 def within(rows: Embedding, others: Embedding, radius: float) -> Tensor:

@@ -15,6 +15,7 @@ from mtal.acquisition.selectors.boost import boost, checked_gamma
 from mtal.acquisition.selectors.constraints import Constraint
 from mtal.acquisition.selectors.distances import middle
 from mtal.acquisition.selectors.lazy_argmax import Floats, LazyArgmax, Places, UpperBounds
+from mtal.acquisition.threads import in_pieces
 
 _NUMBERS = 1 << 20  # distances held at once
 _STEP = 1e-10  # gains are rounded to this part of all there is to gain
@@ -101,7 +102,13 @@ class _Gains(UpperBounds):
     def exact(self, places: Places) -> Floats:
         """The gains at ``places``."""
         step = max(1, _NUMBERS // len(self._gap))
-        return np.concatenate([self._exact(part) for part in np.split(places, range(step, len(places), step))])
+        gains = np.empty(len(places))
+
+        def measure(start: int) -> None:
+            gains[start : start + step] = self._exact(places[start : start + step])
+
+        in_pieces(measure, range(0, len(places), step))
+        return gains
 
     def _exact(self, places: Places) -> Floats:
         distances = self._distances(self._points(self.by_hash[places]))  # [P, R]

@@ -16,6 +16,7 @@ from mtal.acquisition.selectors.boost import boost, checked_gamma
 from mtal.acquisition.selectors.constraints import Constraint
 from mtal.acquisition.selectors.lazy_argmax import Floats, LazyArgmax, Places, UpperBounds, pieces
 from mtal.acquisition.selectors.weighted_draw import WeightedDraw
+from mtal.acquisition.threads import in_pieces
 
 _SMALL = 1 << 19  # so many numbers are measured faster than sorted out
 _RANK = 1e-10  # eigenvalues below this part of the largest are 0
@@ -137,10 +138,12 @@ class _Volume(UpperBounds):
         return np.maximum(self._start[places] - lost, 0.0)
 
     def _lower(self, places: Places, first: int) -> None:
-        for part in pieces(places):
+        def take_away(part: Places) -> None:
             lost = (self._vectors[self.by_hash[part]] @ self._directions[:, first:]).square().numpy()  # [P, picks]
             lost[np.arange(first, len(self.picks)) < self._seen[part, None]] = 0  # taken away before
             self.bound[part] = np.maximum(self.bound[part] - lost.sum(axis=1), 0.0)
+
+        in_pieces(take_away, pieces(places))
 
     def _measure(self, position: int) -> None:
         self._lower(np.arange(len(self.bound)), len(self.picks) - 1)
@@ -160,9 +163,7 @@ def _sample(
     """
     free = by_hash[constraint.free[by_hash]]  # [F]
     basis = _eigenvectors(vectors, free, budget, generator)  # [D, k]
-    chance = np.empty(len(free))
-    for part in pieces(np.arange(len(free))):
-        chance[part] = (vectors[free[part]] @ basis).square().sum(dim=1).numpy()  # [F], k in all
+    chance = _sq_lengths(vectors, free, basis)  # [F], k in all
     done: list[Tensor] = []
     for k in range(max(1, basis.shape[1])):
         allowed = constraint.allowed()[free]  # [F]
@@ -180,11 +181,19 @@ def _sample(
             for before in done:
                 y = y - (y @ before) * before
         done.append(y / y.norm().clamp(min=1e-300))
-        taken = basis @ done[-1]  # [D]
-        for part in pieces(np.arange(len(free))):
-            chance[part] -= (vectors[free[part]] @ taken).square().numpy()
+        chance = np.maximum(chance - _sq_lengths(vectors, free, (basis @ done[-1])[:, None]), 0.0)
         chance[place] = 0.0
-        np.maximum(chance, 0.0, out=chance)
+
+
+def _sq_lengths(vectors: _Vectors, positions: Places, directions: Tensor) -> Floats:
+    """Σₖ (bᵢᵀ dₖ)², ``[F]``, of the frames at ``positions [F]`` along ``directions [D, k]``."""
+    lengths = np.empty(len(positions))
+
+    def measure(part: Places) -> None:
+        lengths[part] = (vectors[positions[part]] @ directions).square().sum(dim=1).numpy()
+
+    in_pieces(measure, pieces(np.arange(len(positions))))
+    return lengths
 
 
 def _eigenvectors(vectors: _Vectors, free: Places, budget: int, generator: np.random.Generator) -> Tensor:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mtal.acquisition.embedding import ROWS
+from mtal.acquisition.threads import in_pieces, one_thread
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
@@ -53,7 +54,8 @@ class UpperBounds(ABC):
         """Note the pick of the frame at ``position``."""
         self.picks.append(position)
         if self.measures_all:
-            self._measure(position)
+            with one_thread():
+                self._measure(position)
             self._seen[:] = len(self.picks)
 
     def stale(self, places: Places) -> npt.NDArray[np.bool_]:
@@ -76,7 +78,13 @@ class UpperBounds(ABC):
 
     def exact(self, places: Places) -> Floats:
         """The values at ``places``."""
-        return np.concatenate([self._exact(part) for part in pieces(places)])
+        values = np.empty(len(places))
+
+        def measure(part: Places) -> None:
+            values[part] = self._exact(places[part])
+
+        in_pieces(measure, pieces(np.arange(len(places))))
+        return values
 
     @abstractmethod
     def _exact(self, places: Places) -> Floats:
