@@ -12,7 +12,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -60,19 +60,26 @@ def residuals(x: torch.Tensor, classes: int) -> torch.Tensor:
     return p - (p > 0.5).float()
 
 
-def badge(frames: int, kind: str) -> Candidates:
-    x = filled(frames, kind)
-    blocks = {
-        "tools": GradientBlock(residuals(x, 7), x),
-        "bleeding": GradientBlock(residuals(x, 1), x),
-        "anatomy": GradientBlock(filled(frames, kind, seed=1)),
-    }
-    return Candidates(hashes(frames), gradient=JointGradientEmbedding(blocks))
+def badge(frames: int, kind: str) -> Callable[[], Candidates]:
+    """Make the arrays; what is returned does what is left to do before the selector."""
+    x, whole, at = filled(frames, kind), filled(frames, kind, seed=1), hashes(frames)
+    tools, bleeding = residuals(x, 7), residuals(x, 1)
+
+    def candidates() -> Candidates:
+        blocks = {
+            "tools": GradientBlock(tools, x),
+            "bleeding": GradientBlock(bleeding, x),
+            "anatomy": GradientBlock(whole),
+        }
+        return Candidates(at, gradient=JointGradientEmbedding(blocks))
+
+    return candidates
 
 
-def k_center(frames: int, kind: str) -> Candidates:
+def k_center(frames: int, kind: str) -> Callable[[], Candidates]:
     labelled = torch.cat(list(embeddings(200, kind, seed=2)))
-    return Candidates(hashes(frames), features=filled(frames, kind), labelled_features=labelled)
+    x, at = filled(frames, kind), hashes(frames)
+    return lambda: Candidates(at, features=x, labelled_features=labelled)
 
 
 def hashes(frames: int) -> np.ndarray:
@@ -92,7 +99,7 @@ def measure(selector: str, kind: str, frames: int, budget: int) -> dict[str, flo
     before = peak()
     candidates = make(frames, kind)
     start = time.perf_counter()
-    picks = chosen(candidates, budget, np.random.default_rng(0))
+    picks = chosen(candidates(), budget, np.random.default_rng(0))
     seconds = time.perf_counter() - start
     if len(set(picks.tolist())) != budget:
         raise RuntimeError(f"{selector} picked {len(set(picks.tolist()))} frames instead of {budget}")

@@ -8,7 +8,16 @@ from agreement import record
 from axioms.selectors import SelectorAxioms, frame_ids, tensors
 from scipy.stats import chisquare
 
-from mtal.acquisition.selectors import Candidates, Constraint, KDeterminantal, k_determinantal, lazy_argmax, tie_break
+from mtal.acquisition.moments import Moments
+from mtal.acquisition.selectors import (
+    Candidates,
+    Constraint,
+    KDeterminantal,
+    MinimumGap,
+    k_determinantal,
+    lazy_argmax,
+    tie_break,
+)
 
 
 class TestKDeterminantal(SelectorAxioms):
@@ -132,6 +141,16 @@ def test_samples_go_on_where_a_frame_is_forbidden():
     for seed in range(10):
         picks = select(x, utility, 6, seed, Constraint(12, excluded), mode="sample")
         assert sorted(picks) == list(range(6, 12))
+
+
+def test_samples_begin_anew_where_only_parallel_frames_are_allowed():
+    """0 and 2 are too close in time to be picked both, and 1 is parallel to 0."""
+    x = torch.tensor([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]])
+    seen = set()
+    for seed in range(20):
+        gap = MinimumGap(1.0, Moments(np.zeros(3), np.array([0.0, 100.0, 0.5])))
+        seen.add(tuple(sorted(select(x, None, 2, seed, Constraint(3, rules=[gap]), mode="sample", gamma=0.0))))
+    assert seen == {(0, 1), (1, 2)}
 
 
 @pytest.mark.parametrize(
