@@ -161,8 +161,9 @@ def _load(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
 
 
 def _key(source: str, frames: NDArray[np.int64], size: tuple[int, int]) -> str:
-    path, _, _ = parse_folder_source(source)
-    files = sorted(path.iterdir()) if path.is_dir() else [path] if path.exists() else []
+    images = parse_folder_source(source)
+    path = images.folder
+    files = images.images() if path.is_dir() else [path] if path.exists() else []
     stats = [(f.name, f.stat().st_mtime_ns, f.stat().st_size) for f in files]
     content = json.dumps([_FORMAT, source, stats, frames.tolist(), list(size)])
     return hashlib.sha256(content.encode()).hexdigest()[:32]

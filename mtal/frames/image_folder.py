@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from urllib.parse import parse_qs
+from typing import NamedTuple
+from urllib.parse import parse_qs, urlencode
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,32 +18,50 @@ from mtal.frames.request import positions
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
 
 
-def folder_source(folder: Path, first_number: int = 0, rate_hz: float = 25.0) -> str:
+class FolderSource(NamedTuple):
+    """What a :func:`folder_source` says: the arguments of :class:`ImageFolder`."""
+
+    folder: Path
+    first_number: int | None = 0
+    rate_hz: float = 25.0
+    files: str = "*"
+
+    def images(self) -> list[Path]:
+        """Files of the folder that are frames, by name."""
+        found = self.folder.glob(self.files)
+        return sorted(p for p in found if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+
+
+def folder_source(folder: Path, first_number: int | None = 0, rate_hz: float = 25.0, files: str = "*") -> str:
     """``"<folder>#first=<first_number>&rate=<rate_hz>"``: a folder and how its files count, as one frame-index entry.
 
     >>> folder_source(Path("img/seq1"), first_number=1)
     'img/seq1#first=1&rate=25'
+    >>> folder_source(Path("video01_00080"), files="*_endo.png")
+    'video01_00080#first=0&rate=25&files=%2A_endo.png'
     """
-    return f"{folder}#first={first_number}&rate={rate_hz:.12g}"
+    options = {"first": "order" if first_number is None else first_number, "rate": f"{rate_hz:.12g}"}
+    return f"{folder}#{urlencode(options | ({} if files == '*' else {'files': files}))}"
 
 
-def parse_folder_source(source: str) -> tuple[Path, int, float]:
-    """Folder, first number and rate in Hz of a :func:`folder_source`; a bare path counts from 0 at 25 Hz.
+def parse_folder_source(source: str) -> FolderSource:
+    """Folder, first number, rate in Hz and pattern of a :func:`folder_source`; a bare path counts from 0 at 25 Hz.
 
     Raises:
-        ValueError: what follows the ``#`` is no ``first=<int>&rate=<number>``.
+        ValueError: what follows the ``#`` is no ``first=<int>&rate=<number>``, with ``&files=<pattern>`` or not.
     """
     path, mark, fragment = source.rpartition("#")
     if not mark or Path(source).exists():  # "#" may be part of a real name
-        return Path(source), 0, 25.0
+        return FolderSource(Path(source))
     try:
         options = parse_qs(fragment, strict_parsing=True)
-        first, rate = int(options.pop("first", ["0"])[0]), float(options.pop("rate", ["25"])[0])
+        first, rate = options.pop("first", ["0"])[0], float(options.pop("rate", ["25"])[0])
+        found = FolderSource(Path(path), None if first == "order" else int(first), rate, options.pop("files", ["*"])[0])
     except ValueError as error:
         raise ValueError(f"{source}: {fragment!r} is not of the form first=1&rate=25") from error
     if options:
-        raise ValueError(f"{source}: unknown option {next(iter(options))!r}; options are first and rate")
-    return Path(path), first, rate
+        raise ValueError(f"{source}: unknown option {next(iter(options))!r}; options are first, rate and files")
+    return found
 
 
 class ImageFolder:
@@ -52,19 +71,21 @@ class ImageFolder:
 
     Args:
         folder: folder of images.
-        first_number: number that the files count from, 0 or 1.
+        first_number: number that the files count from, 0 or 1; ``None`` numbers the files 0, 1, … in the order of their
+            names, for names that say nothing of time.
         rate_hz: native frames per second.
+        files: pattern (of :mod:`fnmatch`) of the files that are frames, where others lie beside them.
 
     Raises:
         FileNotFoundError: there is no such folder, or no image in it.
         ValueError: a name has no number, a number stands twice or lies before the first, or the rate is not positive.
     """
 
-    def __init__(self, folder: Path, first_number: int = 0, rate_hz: float = 25.0) -> None:
+    def __init__(self, folder: Path, first_number: int | None = 0, rate_hz: float = 25.0, files: str = "*") -> None:
         if not (np.isfinite(rate_hz) and rate_hz > 0):
             raise ValueError(f"{folder}: the rate must be a positive number of frames per second, not {rate_hz}")
         self.source = folder
-        self._files = _numbered(folder, first_number)
+        self._files = _numbered(FolderSource(folder, first_number, rate_hz, files))
         self.frames: NDArray[np.int64] = np.array(sorted(self._files), dtype=np.int64)
         self.times_s: NDArray[np.float64] = self.frames / rate_hz
         first = _decode(self._files[int(self.frames[0])])
@@ -113,25 +134,28 @@ class ImageFolder:
         self.close()
 
 
-def _numbered(folder: Path, first_number: int) -> dict[int, Path]:
+def _numbered(source: FolderSource) -> dict[int, Path]:
     """Frame → file."""
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder of images")
+    if not source.folder.is_dir():
+        raise FileNotFoundError(f"{source.folder}: no such folder of images")
+    images = source.images()
+    if not images:
+        what = ", ".join(SUFFIXES) if source.files == "*" else source.files
+        raise FileNotFoundError(f"{source.folder}: the folder has no images ({what})")
+    first = source.first_number
+    if first is None:
+        return dict(enumerate(images))
     files: dict[int, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
-            continue
+    for path in images:
         numbers = re.findall(r"[0-9]+", path.stem)
         if not numbers:
             raise ValueError(f"{path}: the name has no number, so its frame cannot be told; rename or remove it")
-        frame = int(numbers[-1]) - first_number
+        frame = int(numbers[-1]) - first
         if frame < 0:
-            raise ValueError(f"{path}: its number lies before the first, {first_number}; does the folder count from 0?")
+            raise ValueError(f"{path}: its number lies before the first, {first}; does the folder count from 0?")
         if frame in files:
             raise ValueError(f"{path}: has the number of {files[frame].name}; keep one image per frame in the folder")
         files[frame] = path
-    if not files:
-        raise FileNotFoundError(f"{folder}: the folder has no images ({', '.join(SUFFIXES)})")
     return files
 
 

@@ -71,9 +71,10 @@ def open_reader(source: Path | str, backend: Backend = "auto", on_truncated: Tru
     """
     if backend not in ("auto", "decord", "pyav"):
         raise ValueError(f"unknown backend {backend!r}; backends are auto, decord and pyav")
-    path, first_number, rate_hz = parse_folder_source(str(source))
+    images = parse_folder_source(str(source))
+    path = images.folder
     if path.is_dir():
-        return ImageFolder(path, first_number, rate_hz)
+        return ImageFolder(*images)
     found = demux(path)
     if backend == "pyav":
         return PyAVReader(path, on_truncated, found)

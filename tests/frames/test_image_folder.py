@@ -40,6 +40,15 @@ class TestReading:
         Image.new("RGB", (2, 2)).save(tmp_path / "video01_frame_80_endo.PNG")
         assert ImageFolder(tmp_path).frames.tolist() == [80]
 
+    def test_only_the_files_of_a_pattern(self, folder):
+        Image.new("RGB", (3, 3)).save(folder / "0004_mask.png")
+        assert ImageFolder(folder, first_number=1, files="*_l.png").frames.tolist() == [0, 3, 9]
+
+    def test_numbered_by_the_order_of_names(self, tmp_path):
+        for name, gray in (("b7", 20), ("a7", 10), ("cover", 30)):
+            Image.new("RGB", (2, 2), (gray,) * 3).save(tmp_path / f"{name}.png")
+        assert ImageFolder(tmp_path, first_number=None).read([2, 0, 1])[:, 0, 0, 0].tolist() == [30, 10, 20]
+
     def test_a_gap_is_no_frame(self, folder):
         with pytest.raises(IndexError, match=r"there is no frame 2; frames run from 0 to 9 \(3 of them\)"):
             ImageFolder(folder, first_number=1).read([0, 2])
@@ -100,18 +109,20 @@ class TestErrors:
 
 
 class TestSource:
-    @pytest.mark.parametrize(("first", "rate"), [(0, 25.0), (1, 29.97002997), (1, 1 / 3)])
+    @pytest.mark.parametrize(("first", "rate"), [(0, 25.0), (1, 29.97002997), (1, 1 / 3), (None, 1.0)])
     def test_there_and_back(self, first, rate):
-        path, number, rate_hz = parse_folder_source(folder_source(Path("img/seq1"), first, rate))
-        assert (path, number) == (Path("img/seq1"), first)
+        path, number, rate_hz, files = parse_folder_source(
+            folder_source(Path("img/seq1"), first, rate, "a&b #*_endo.png")
+        )
+        assert (path, number, files) == (Path("img/seq1"), first, "a&b #*_endo.png")
         assert rate_hz == pytest.approx(rate, rel=1e-11)
 
     def test_a_bare_path(self):
-        assert parse_folder_source("img/seq1") == (Path("img/seq1"), 0, 25.0)
+        assert parse_folder_source("img/seq1") == (Path("img/seq1"), 0, 25.0, "*")
 
     def test_a_folder_with_such_a_name(self, tmp_path):
         (tmp_path / "take#2").mkdir()
-        assert parse_folder_source(str(tmp_path / "take#2")) == (tmp_path / "take#2", 0, 25.0)
+        assert parse_folder_source(str(tmp_path / "take#2")) == (tmp_path / "take#2", 0, 25.0, "*")
 
     @pytest.mark.parametrize("fragment", ["two", "first=one", "rate=fast"])
     def test_malformed(self, fragment):
