@@ -158,7 +158,8 @@ def _sketched(heads: Sequence[Sequence[Tensor | None]], dims: int, seed: int) ->
                 torch.mul(_flat(g), signs, out=signed[t])
         by_frame = signed.transpose(0, 1)  # [N, T, D_l]
         inner = inner + torch.bmm(by_frame, by_frame.transpose(1, 2)).double()
-        sketch = sketch + _folded(_folded(signed, FIRST_FOLD)[..., order], dims)
+        folded = _folded(signed, FIRST_FOLD)  # [T, N, first fold]
+        sketch = sketch + _folded(folded.gather(2, order.expand_as(folded)), dims)
     assert isinstance(sketch, Tensor)
     assert isinstance(inner, Tensor)
     return _with_inner_products(sketch.transpose(0, 1).double(), inner).to(sketch.dtype)

@@ -6,6 +6,7 @@ from torch import nn
 
 from mtal.models import build_encoder
 from mtal.models.decoders import Decoder
+from mtal.models.group_norm import GroupNorm
 
 
 def cnn(name="test_resnet"):
@@ -123,3 +124,14 @@ class TestRefused:
         encoder = vit()
         with pytest.raises(ValueError, match=f"DPT over some_vit needs .* divisible by 32, not {size[0]}x{size[1]}"):
             Decoder(encoder)(levels_of(encoder, *size))
+
+
+class TestGroupNorm:
+    def test_all_of_fpn_are_replaced(self):
+        norms = [m for m in Decoder(cnn(), "fpn", 32).modules() if isinstance(m, nn.GroupNorm)]
+        assert norms
+        assert {type(m) for m in norms} == {GroupNorm}
+
+    def test_pretrained_names_stay(self):
+        ours = Decoder(cnn(), "fpn", 32)
+        assert any(name.endswith("block.1.weight") for name in ours.state_dict())
