@@ -31,6 +31,9 @@ class PyAVReader:
             those that decode.
         demuxed: result of ``demux(source)``, where the caller has it already.
 
+    Attributes:
+        pts: timestamp of each frame in ticks.
+
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file holds no video, or is truncated.
@@ -41,18 +44,18 @@ class PyAVReader:
         found = demuxed or demux(source)
         self.frame_size = found.frame_size
         self._time_base = found.time_base
-        self._pts = presentation_order(found, on_truncated)
+        self.pts = presentation_order(found, on_truncated)
         # with frame threads PyAV loses the last good frames before damage, so they are for clean files only
         self._threads: Literal["AUTO", "SLICE"] = "AUTO" if found.clean else "SLICE"
-        self.frames: NDArray[np.int64] = np.arange(len(self._pts))
-        self.times_s: NDArray[np.float64] = seconds(self._pts, found.time_base)
+        self.frames: NDArray[np.int64] = np.arange(len(self.pts))
+        self.times_s: NDArray[np.float64] = seconds(self.pts, found.time_base)
         self._container: av.container.InputContainer | None = None
         self._decoded: Iterator[av.VideoFrame] = iter(())
         self._current: av.VideoFrame | None = None
         self._at = -1  # position of the current frame
 
     def __len__(self) -> int:
-        return len(self._pts)
+        return len(self.pts)
 
     def read(self, frames: Sequence[int]) -> NDArray[np.uint8]:
         """``[N, H, W, 3]`` RGB of N frames in the order asked; repeats are allowed.
@@ -112,11 +115,11 @@ class PyAVReader:
                 f"{self.source}: frame {k} does not decode, the file is damaged after frame {number - 1} "
                 f"({error.strerror}); copy it again"
             ) from error
-        if frame.pts != self._pts[number]:
+        if frame.pts != self.pts[number]:
             self.close()
             raise ValueError(
                 f"{self.source}: a frame before or at {number} is lost in decoding (timestamp {frame.pts} came "
-                f"instead of {self._pts[number]}), so frame {k} cannot be told; re-encode the file"
+                f"instead of {self.pts[number]}), so frame {k} cannot be told; re-encode the file"
             )
         self._current, self._at = frame, number
 

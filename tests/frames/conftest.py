@@ -150,6 +150,10 @@ CLIPS: dict[str, tuple[str, Callable[[Path], Path]]] = {
     "open_groups": ("mp4", partial(encode, options=x264("open-gop=1:b-adapt=0"))),
     "intra_refresh": ("mp4", partial(encode, options=x264("intra-refresh=1", bf="0"))),
     "hevc": ("mp4", partial(encode, codec="libx265", options={"x265-params": "log-level=none:keyint=12"})),
+    "hevc_closed": (
+        "mp4",
+        partial(encode, codec="libx265", options={"x265-params": "log-level=none:keyint=12:open-gop=0"}),
+    ),
     "mpeg4": ("mp4", partial(encode, codec="mpeg4")),
     "mpeg4_avi": ("avi", partial(encode, codec="mpeg4")),
     "vp9": ("webm", partial(encode, codec="libvpx-vp9", options={"g": "12"})),

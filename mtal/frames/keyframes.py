@@ -1,0 +1,66 @@
+"""Keyframes of a video: where they are without decoding, and their pictures without decoding the frames between."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtal.frames.bitstream import Picture
+from mtal.frames.demux import Demuxed, demux, open_video
+from mtal.frames.pyav_reader import PyAVReader
+
+
+def keyframes(source: Path | str) -> NDArray[np.int64]:
+    """``[M]`` frame numbers, ascending, of the packets marked as keyframes.
+
+    Where packets cannot stand for frames (:attr:`Demuxed.clean`), the file is decoded once, and the keyframes are those
+    whose timestamps come out of the decoder.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file holds no video, or is truncated.
+    """
+    found = demux(Path(source))
+    marked = [p for p, key in zip(found.pts, found.keyframes, strict=True) if key and p is not None]
+    with PyAVReader(found.source, demuxed=found) as reader:
+        return np.flatnonzero(np.isin(reader.pts, marked))
+
+
+def read_keyframes(source: Path | str, frames: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
+    """``[N, H, W, 3]`` RGB of N frames in the order asked, bit for bit those of :class:`PyAVReader`.
+
+    Frames between keyframes are not decoded if the packets prove that every keyframe resets the decoder and all frames
+    asked are keyframes; otherwise the file is decoded from its start.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        IndexError: the video has no such frame.
+        ValueError: the file holds no video, is truncated, or a frame does not decode.
+    """
+    found = demux(Path(source))
+    with PyAVReader(found.source, demuxed=found) as reader:
+        wanted = np.asarray(frames, dtype=np.int64).reshape(-1)  # [N]
+        if found.clean and _all_reset(found) and ((wanted >= 0) & (wanted < len(reader))).all():
+            pts = [reader.pts[k] for k in wanted.tolist()]  # [N]
+            pictures = _decode(found, set(pts))
+            if pictures.keys() == set(pts):
+                return np.stack([pictures[p] for p in pts]) if pts else np.empty((0, *found.frame_size, 3), np.uint8)
+        return reader.read(wanted.tolist())
+
+
+def _all_reset(found: Demuxed) -> bool:
+    return all(p is Picture.RESET for p, key in zip(found.pictures, found.keyframes, strict=True) if key)
+
+
+def _decode(found: Demuxed, wanted: set[int]) -> dict[int, NDArray[np.uint8]]:
+    """Timestamp → picture ``[H, W, 3]`` of the keyframes wanted that decode without a fault."""
+    pictures: dict[int, NDArray[np.uint8]] = {}
+    with open_video(found.source) as container:
+        container.streams.video[0].codec_context.skip_frame = "NONKEY"
+        for frame in container.decode(video=0):
+            if frame.pts in wanted and not frame.is_corrupt and (frame.height, frame.width) == found.frame_size:
+                pictures[frame.pts] = np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+    return pictures
