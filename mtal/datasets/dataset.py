@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandas as pd
 
 from mtal.datasets.label_map import LabelMap
 from mtal.datasets.label_table import LabelTable
-from mtal.frames.index import FrameIndex
+from mtal.frames.index import FrameIndex, frame_id
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,31 @@ class SurgicalDataset:
                 f"data set {self.name!r}: {len(missing)} frames have no row of labels, the first is {missing[0]!r}; "
                 "give a frame that nobody annotated a row of None"
             )
+
+    @classmethod
+    def from_rows(
+        cls,
+        name: str,
+        rows: Iterable[Mapping[str, Any]],
+        label_maps: tuple[LabelMap, ...],
+        frame_sizes: Mapping[str, tuple[int, int]],
+        disjoint_by: Literal["patient", "video"] = "patient",
+    ) -> SurgicalDataset:
+        """A data set from one mapping per frame, which holds its place in the frame index and its labels.
+
+        Args:
+            name: of the data set.
+            rows: ``patient, video, frame, time_s, source, split`` of :class:`FrameIndex` and a label for each task, as
+                :class:`LabelTable` wants them.
+            label_maps: one per task.
+            frame_sizes: video → (H, W) of its frames.
+            disjoint_by: what the splits must not share.
+
+        Raises:
+            ValueError: the rows contradict each other; see the two tables.
+        """
+        table = pd.DataFrame([{**row, "frame_id": frame_id(row["video"], row["frame"])} for row in rows], dtype=object)
+        return cls(name, FrameIndex(table, disjoint_by), label_maps, LabelTable(table, label_maps, frame_sizes))
 
     def label_map(self, task: str) -> LabelMap:
         """The label map of one task.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
+
+Value = int | tuple[int, int, int]
+"""A gray value or an RGB triple of a mask file."""
 
 IGNORE = 255
 """Stands for "not annotated" in every label array, frame or pixel; losses, metrics and signals leave it out."""
@@ -24,11 +27,14 @@ class LabelMap:
         exclusive: exactly one class per site (categorical) rather than any subset (Bernoulli).
         classes: C class names.
         colors: C distinct RGB triples, for overlays.
-        values: for pixel masks, gray value in the file → class number or ``IGNORE``. A value that is not listed is an
-            error when met.
+        values: for pixel masks, gray value or RGB triple in the file → class number or ``IGNORE``. A value that is not
+            listed is an error when met.
+        stray: share of a mask's pixels that may have unlisted values all the same, as where a border was smoothed;
+            they become ``IGNORE``.
 
     Raises:
-        ValueError: class names, colours or the sizes of the two disagree, or a value maps to no class.
+        ValueError: class names, colours or the sizes of the two disagree, a value maps to no class, gray values stand
+            beside RGB triples, or ``stray`` is not in [0, 1].
     """
 
     task: str
@@ -36,7 +42,8 @@ class LabelMap:
     exclusive: bool
     classes: tuple[str, ...]
     colors: tuple[tuple[int, int, int], ...]
-    values: Mapping[int, int] = field(default_factory=dict)
+    values: Mapping[Value, int] | Mapping[int, int] = field(default_factory=dict)
+    stray: float = 0.0
 
     def __post_init__(self) -> None:
         for what, items in (("class", self.classes), ("colour", self.colors)):
@@ -47,4 +54,28 @@ class LabelMap:
             raise ValueError(f"label map {self.task!r}: {len(self.classes)} classes but {len(self.colors)} colours")
         for value, number in self.values.items():
             if number != IGNORE and not 0 <= number < len(self.classes):
-                raise ValueError(f"label map {self.task!r}: gray {value} maps to {number}, which is no class")
+                what = f"colour {value}" if isinstance(value, tuple) else f"gray {value}"
+                raise ValueError(f"label map {self.task!r}: {what} maps to {number}, which is no class")
+        if len({isinstance(value, tuple) for value in self.values}) > 1:
+            raise ValueError(f"label map {self.task!r}: its values are gray ones and RGB triples; give one kind")
+        if not 0 <= self.stray <= 1:
+            raise ValueError(f"label map {self.task!r}: stray={self.stray}, but it is a share of the pixels, 0 to 1")
+
+    @property
+    def colored(self) -> bool:
+        """Masks are coded by RGB triples rather than by gray values."""
+        return any(isinstance(value, tuple) for value in self.values)
+
+    def only(self, task: str, classes: Sequence[str]) -> LabelMap:
+        """The map of ``task`` with these ``classes`` in this order; pixels of all others are ignored.
+
+        Raises:
+            ValueError: there is no such class.
+        """
+        unknown = [c for c in classes if c not in self.classes]
+        if unknown:
+            raise ValueError(f"label map {self.task!r} has no class {unknown[0]!r}; it has {', '.join(self.classes)}")
+        number = {self.classes.index(name): new for new, name in enumerate(classes)}
+        values: dict[Value, int] = {value: number.get(old, IGNORE) for value, old in self.values.items()}
+        colors = tuple(self.colors[old] for old in number)
+        return LabelMap(task, self.support, self.exclusive, tuple(classes), colors, values, self.stray)

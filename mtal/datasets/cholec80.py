@@ -1,0 +1,202 @@
+"""Cholec80: 80 cholecystectomies with seven tools once a second and the phase of every frame.
+
+Twinanda, Shehata, Mutter, Marescaux, de Mathelin and Padoy, "EndoNet", IEEE Transactions on Medical Imaging 36, 2017.
+Layout ``videos/video01.mp4`` (25 frames per second), ``tool_annotations/video01-tool.txt`` with a row for each 25th
+frame, and ``phase_annotations/video01-phase.txt`` with a row for each frame. Frames count from 0; those that other
+people have extracted as JPEG count from 1.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mtal.datasets.dataset import SurgicalDataset
+from mtal.datasets.label_map import LabelMap
+from mtal.datasets.splits import assign_splits
+from mtal.frames.demux import demux
+from mtal.frames.image_folder import ImageFolder, folder_source
+from mtal.frames.sampler import UniformSampler
+from mtal.progress import track
+
+TOOL_COLUMNS = ("Grasper", "Bipolar", "Hook", "Scissors", "Clipper", "Irrigator", "SpecimenBag")
+PHASE_NAMES = (
+    "Preparation",
+    "CalotTriangleDissection",
+    "ClippingCutting",
+    "GallbladderDissection",
+    "GallbladderPackaging",
+    "CleaningCoagulation",
+    "GallbladderRetraction",
+)
+TOOLS = LabelMap(
+    task="tools",
+    support="frame",
+    exclusive=False,
+    classes=("grasper", "bipolar", "hook", "scissors", "clipper", "irrigator", "specimen bag"),
+    colors=(
+        (170, 255, 0),
+        (0, 170, 255),
+        (169, 255, 184),
+        (255, 170, 0),
+        (200, 80, 255),
+        (0, 255, 230),
+        (255, 255, 255),
+    ),
+)
+PHASE = LabelMap(
+    task="phase",
+    support="frame",
+    exclusive=True,
+    classes=(
+        "preparation",
+        "calot triangle dissection",
+        "clipping and cutting",
+        "gallbladder dissection",
+        "gallbladder packaging",
+        "cleaning and coagulation",
+        "gallbladder retraction",
+    ),
+    colors=(
+        (86, 180, 233),
+        (0, 158, 115),
+        (240, 228, 66),
+        (230, 159, 0),
+        (0, 114, 178),
+        (213, 94, 0),
+        (204, 121, 167),
+    ),
+)
+TEST_VIDEOS = tuple(f"video{n:02d}" for n in range(41, 81))
+FPS = 25
+
+
+def load(
+    root: Path | str,
+    images: Path | str | None = None,
+    rate_hz: float = 1.0,
+    test_videos: Sequence[str] = TEST_VIDEOS,
+    val_videos: Sequence[str] = (),
+) -> SurgicalDataset:
+    """The frames of Cholec80 that have tool labels, one a second, for the tasks tools and phase.
+
+    The default split is the usual one: the first 40 videos to learn from, the last 40 to test on. A video is a patient.
+    CholecT50 and CholecSeg8k are made of the same videos, so what was learnt on one must not be tested on another.
+
+    Args:
+        root: folder of ``tool_annotations`` and ``phase_annotations``, and of ``videos`` unless ``images`` is given.
+        images: folder of frames that were extracted at 25 per second as ``video01/<number>.jpg``, counted from 1.
+        rate_hz: frames per second to use; tools are labelled once a second.
+        test_videos: held out for the test.
+        val_videos: held out for validation.
+
+    Raises:
+        FileNotFoundError: a folder, a video or an annotation is missing.
+        ValueError: an annotation is not in the format, or a split names a video that is not there.
+    """
+    root = Path(root)
+    files = {path.name.removesuffix("-tool.txt"): path for path in sorted(root.glob("tool_annotations/*-tool.txt"))}
+    if not files:
+        raise FileNotFoundError(
+            f"{root / 'tool_annotations'}: no video01-tool.txt here; the root of Cholec80 holds tool_annotations, "
+            "phase_annotations and videos"
+        )
+    splits = assign_splits("cholec80", files, test_videos, val_videos)
+    rows, sizes = [], {}
+    for video, path in track(files.items(), "Reading annotations", total=len(files)):
+        tools = read_tools(path)
+        phases = read_phases(root / "phase_annotations" / f"{video}-phase.txt")
+        source, sizes[video], there = _frames(root, images, video)
+        frames = np.array([f for f in tools if f in there])
+        if len(frames) < len(tools):
+            lost = next(f for f in tools if f not in there)
+            warnings.warn(
+                f"{path}: {len(tools) - len(frames)} rows have no frame in {source}, the first is frame {lost}; "
+                "they are left out",
+                stacklevel=2,
+            )
+        for frame in frames[UniformSampler(rate_hz)(frames / FPS)].tolist():
+            if frame not in phases:
+                raise ValueError(f"{video}-phase.txt: no row for frame {frame}, which has tools; restore the file")
+            place = {"patient": video, "video": video, "frame": frame, "time_s": frame / FPS}
+            labels = {"tools": tools[frame], "phase": phases[frame]}
+            rows.append({**place, "source": source, "split": splits[video], **labels})
+    return SurgicalDataset.from_rows("cholec80", rows, (TOOLS, PHASE), sizes)
+
+
+def read_tools(path: Path, fps: int = FPS) -> dict[int, list[int]]:
+    """Frame → seven zeros and ones, for each frame with a row: 0, ``fps``, 2 · ``fps`` and so on.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the header is another one, as where two columns are swapped; a frame stands twice or is no multiple
+            of ``fps``; or a label is not 0 or 1.
+    """
+    tools: dict[int, list[int]] = {}
+    for where, frame, cells in _rows(path, ("Frame", *TOOL_COLUMNS)):
+        if frame % fps:
+            raise ValueError(
+                f"{where}: frame {frame} is no multiple of {fps}; tools are labelled in frames 0, {fps}, {2 * fps}, … "
+                "Are the numbers of this file shifted?"
+            )
+        if frame in tools:
+            raise ValueError(f"{where}: frame {frame} stands twice; keep one row per frame")
+        if not set(cells) <= {"0", "1"}:
+            raise ValueError(f"{where}: the labels are {' '.join(cells)}; each must be 0 or 1")
+        tools[frame] = [int(c) for c in cells]
+    return tools
+
+
+def read_phases(path: Path) -> dict[int, int]:
+    """Frame → number of its phase.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the header is another one, a frame stands twice or is missing in between, or a phase is unknown.
+    """
+    number = {name: i for i, name in enumerate(PHASE_NAMES)}
+    phases: dict[int, int] = {}
+    for where, frame, (name,) in _rows(path, ("Frame", "Phase")):
+        if frame != len(phases):
+            what = f"frame {frame} stands twice" if frame in phases else f"frame {len(phases)} is missing"
+            raise ValueError(f"{where}: {what}; phases are labelled in frames 0, 1, 2, …")
+        if name not in number:
+            raise ValueError(f"{where}: unknown phase {name!r}; phases are {', '.join(PHASE_NAMES)}")
+        phases[frame] = number[name]
+    return phases
+
+
+def _rows(path: Path, header: tuple[str, ...]) -> Iterator[tuple[str, int, list[str]]]:
+    """File and line for messages, frame, and the other cells of each row."""
+    try:
+        lines = path.read_text().splitlines()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: the annotation is missing; restore it or take its video out") from None
+    found = tuple(lines[0].split()) if lines else ()
+    if found != header:
+        raise ValueError(f"{path}: the columns are {' '.join(found)}; they must be {' '.join(header)}, in this order")
+    for number, line in enumerate(lines[1:], start=2):
+        cells = line.split()
+        if not cells:
+            continue
+        if len(cells) != len(header) or not cells[0].isdecimal():
+            raise ValueError(f"{path}, line {number}: {line!r} is no row of {' '.join(header)}")
+        yield f"{path}, line {number}", int(cells[0]), cells[1:]
+
+
+def _frames(root: Path, images: Path | str | None, video: str) -> tuple[str, tuple[int, int], frozenset[int] | range]:
+    """Source of a video, (H, W), and the frames that are there."""
+    if images is not None:
+        folder = Path(images) / video
+        reader = ImageFolder(folder, 1, FPS)
+        return folder_source(folder, 1, FPS), reader.frame_size, frozenset(reader.frames.tolist())
+    path = root / "videos" / f"{video}.mp4"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: the video is missing; restore it, or give data.images=DIR for frames extracted as JPEG"
+        )
+    found = demux(path)
+    return str(path), found.frame_size, range(len(found.pts))
