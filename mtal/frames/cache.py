@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
+import math
 import os
+import threading
+import zlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.lib.format import open_memmap
+from filelock import FileLock, Timeout
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
+from mtal.frames.bounded_folder import BoundedFolder
 from mtal.frames.image_folder import parse_folder_source
 from mtal.frames.reader import open_reader
 from mtal.progress import track
 
-_FORMAT = 1  # raised whenever cached pixels would come out differently
+_FORMAT = 2  # raised whenever cached pixels would come out differently
 _CHUNK = 32  # frames decoded at once
 
 _log = logging.getLogger(__name__)
@@ -34,6 +42,7 @@ class FrameArray:
         place: ``[N]``, where it stands there.
         size: (H, W).
         key: digest of everything the pixels depend on; what is computed from them can be kept under it.
+        protection: kept alive as long as the array, where it keeps the files of ``videos`` from being deleted.
     """
 
     def __init__(
@@ -43,9 +52,11 @@ class FrameArray:
         place: NDArray[np.int64],
         size: tuple[int, int],
         key: str = "",
+        protection: BoundedFolder | None = None,
     ) -> None:
         self._videos, self._video, self._place, self._size = list(videos), video, place, size
         self.key = key
+        self._protection = protection
 
     @property
     def size(self) -> tuple[int, int]:
@@ -76,14 +87,20 @@ class FrameCache:
     """Decodes frames once and keeps them at the size wanted, one ``.npy`` file per source.
 
     A file's name is a digest of all that its pixels depend on (source and when it changed, frames, size), so a changed
-    video is decoded anew. Files get their name when they are whole. Nothing is ever deleted; clear the folder at will.
+    video is decoded anew. Of processes that want the same file at once, one decodes it and the others wait for it; one
+    that is killed lets go of its lock. Files get their name when they are whole.
 
     Args:
         root: folder of the cache; made when needed.
+        bound: keeps the folder above within a limit; it protects the frames of an array while that lives. Without it
+            nothing is ever deleted.
+        workers: videos decoded at once. Each decoder has threads of its own and holds 32 frames, so few are enough.
     """
 
-    def __init__(self, root: Path | str) -> None:
+    def __init__(self, root: Path | str, bound: BoundedFolder | None = None, workers: int | None = None) -> None:
         self.root = Path(root)
+        self.bound = bound
+        self.workers = workers or min(4, os.cpu_count() or 1)
 
     def get(self, rows: pd.DataFrame, size: tuple[int, int], progress: bool = True) -> FrameArray:
         """Frames of ``rows`` (columns ``source`` and ``frame``) resized to ``size`` (H, W), in the order of the rows.
@@ -100,44 +117,132 @@ class FrameCache:
         sources, video = np.unique(rows["source"].to_numpy(dtype=str), return_inverse=True)  # [V], [N]
         frames = rows["frame"].to_numpy(dtype=np.int64)  # [N]
         place = np.empty(len(rows), dtype=np.int64)  # [N]
-        videos: list[NDArray[np.uint8]] = []
+        files: list[_CachedVideo] = []
         digest = hashlib.sha256(frames.tobytes() + video.astype(np.int64).tobytes())
-        numbered = list(enumerate(sources.tolist()))
-        for v, source in track(numbered, "Decoding frames") if progress else numbered:
+        for v, source in enumerate(sources.tolist()):
             here = video == v
             wanted, place[here] = np.unique(frames[here], return_inverse=True)  # [M]
-            videos.append(self._video(source, wanted, size))
-            digest.update(_key(source, wanted, size).encode())
-        return FrameArray(videos, video.astype(np.int64), place, size, digest.hexdigest())
+            key = _key(source, wanted, size)
+            files.append(_CachedVideo(self.root / f"{key}.npy", source, wanted, size))
+            digest.update(key.encode())
+        if self.bound is not None:
+            self.bound.use(f.path for f in files)
+        videos = self._open(files, progress)
+        return FrameArray(videos, video.astype(np.int64), place, size, digest.hexdigest(), self.bound)
 
-    def _video(self, source: str, frames: NDArray[np.int64], size: tuple[int, int]) -> NDArray[np.uint8]:
-        """``[M, H, W, 3]`` of one source, from the cache where it is there and whole."""
-        shape = (len(frames), *size, 3)
-        path = self.root / f"{_key(source, frames, size)}.npy"
-        if path.exists():
-            cached = _load(path, shape)
-            if cached is not None:
-                return cached
-            _log.warning("%s: the cached frames of %s are damaged; decoding them again", path, source)
-        self._write(path, source, frames, shape)
-        cached = _load(path, shape)
-        if cached is None:
-            raise ValueError(f"{path}: cached frames do not read back as written; is the disk full or failing?")
-        return cached
+    def _open(self, files: list[_CachedVideo], progress: bool) -> list[NDArray[np.uint8]]:
+        """Memory-mapped arrays of ``files``, after decoding those that are not there."""
+        cached = [f.load() for f in files]
+        missing = [f for f, array in zip(files, cached, strict=True) if array is None]
+        if not missing:
+            return [array for array in cached if array is not None]
+        if self.bound is not None:
+            self.bound.make_room(sum(f.bytes for f in missing))
+        stop = threading.Event()
+        # threads: decoding and resizing let go of the interpreter, and to start a process takes longer than most clips
+        with ThreadPoolExecutor(min(self.workers, len(missing))) as pool:
+            jobs = [pool.submit(f.decode, stop) for f in missing]
+            try:
+                for job in track(as_completed(jobs), "Decoding frames", len(jobs)) if progress else as_completed(jobs):
+                    job.result()
+            except BaseException:
+                stop.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        if self.bound is not None:
+            self.bound.make_room()  # other processes may have written meanwhile
+        return [f.decoded() if array is None else array for f, array in zip(files, cached, strict=True)]
 
-    def _write(self, path: Path, source: str, frames: NDArray[np.int64], shape: tuple[int, int, int, int]) -> None:
-        unfinished = path.with_name(f".{path.stem}.{os.getpid()}.npy")  # two processes may decode one video
+
+@dataclass(frozen=True)
+class _CachedVideo:
+    """Some frames of one source at one size, in a file: an ``.npy`` array ``[M, H, W, 3]`` and an end mark.
+
+    A file that was cut short has the wrong size. One whose last blocks were lost (a power cut, a copy broken off) may
+    have the right one, so the end mark holds a checksum of the last frame: blocks reach the disk about in order, and
+    reading one frame costs next to nothing where a checksum of the whole would cost a second pass over the cache.
+    """
+
+    path: Path
+    source: str
+    frames: NDArray[np.int64]  # [M] ascending
+    size: tuple[int, int]
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        return (len(self.frames), *self.size, 3)
+
+    @property
+    def bytes(self) -> int:
+        return math.prod(self.shape)
+
+    def load(self) -> NDArray[np.uint8] | None:
+        """The frames, or ``None`` where the file is not there or not whole."""
+        if not self.path.exists():
+            return None
+        array = self._load()
+        if array is None:
+            _log.warning("%s: the cached frames of %s are damaged; decoding them again", self.path, self.source)
+        return array
+
+    def decoded(self) -> NDArray[np.uint8]:
+        """The frames that :meth:`decode` has just written."""
+        array = self._load()
+        if array is None:
+            raise ValueError(f"{self.path}: cached frames do not read back as written; is the disk failing?")
+        return array
+
+    def decode(self, stop: threading.Event) -> None:
+        """Write the file, or wait for the process that does; give up without a file when ``stop`` is set."""
+        locks = self.path.parent / ".locks"
+        locks.mkdir(exist_ok=True)
+        lock = FileLock(locks / f"{self.path.stem}.lock")
+        while not stop.is_set():
+            with suppress(Timeout), lock.acquire(timeout=1):
+                if self._load() is None:
+                    self._write(stop)
+                return
+
+    def _write(self, stop: threading.Event) -> None:
+        unfinished = self.path.with_name(f".{self.path.name}")  # the lock's holder is its only writer
         try:
-            array = open_memmap(unfinished, mode="w+", dtype=np.uint8, shape=shape)
-            done = 0
-            for pictures in _resized(source, frames, shape[1:3]):
-                array[done : done + len(pictures)] = pictures
-                done += len(pictures)
-            array.flush()
-            del array
-            unfinished.replace(path)
+            # written in order and not through a memory map: a full disk is then an error rather than a crash
+            with unfinished.open("wb") as file:
+                header = {"descr": "|u1", "fortran_order": False, "shape": self.shape}
+                np.lib.format.write_array_header_1_0(file, header)
+                for pictures in _resized(self.source, self.frames, self.size):
+                    if stop.is_set():
+                        return
+                    file.write(np.ascontiguousarray(pictures).data)
+                    last = pictures[-1]
+                file.write(_end_mark(last))
+                file.flush()
+                os.fsync(file.fileno())  # the name must not reach the disk before the frames
+            unfinished.replace(self.path)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise OSError(
+                errno.ENOSPC, f"{self.path}: the disk is full; free some of it, or set cache to a folder elsewhere"
+            ) from error
         finally:
             unfinished.unlink(missing_ok=True)
+
+    def _load(self) -> NDArray[np.uint8] | None:
+        try:
+            array = np.load(self.path, mmap_mode="r", allow_pickle=False)
+        except (ValueError, OSError, EOFError):
+            return None
+        if not isinstance(array, np.memmap) or array.shape != self.shape or array.dtype != np.uint8:
+            return None
+        end = array.offset + array.nbytes
+        with self.path.open("rb") as file:
+            file.seek(end)
+            return array if file.read() == _end_mark(array[-1]) else None
+
+
+def _end_mark(last: NDArray[np.uint8]) -> bytes:  # [H, W, 3]
+    return b"end " + zlib.crc32(np.ascontiguousarray(last).data).to_bytes(4, "big")
 
 
 def _resized(source: str, frames: NDArray[np.int64], size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
@@ -150,14 +255,6 @@ def _resized(source: str, frames: NDArray[np.int64], size: tuple[int, int]) -> I
                 images = (Image.fromarray(p).resize((width, height), Image.Resampling.BILINEAR) for p in pictures)
                 pictures = np.stack([np.asarray(image) for image in images])  # [n, H, W, 3]
             yield pictures
-
-
-def _load(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError):
-        return None
-    return array if array.shape == shape and array.dtype == np.uint8 else None
 
 
 def _key(source: str, frames: NDArray[np.int64], size: tuple[int, int]) -> str:

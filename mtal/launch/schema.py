@@ -67,6 +67,7 @@ class RunSchema:
     seed: int = 0
     run_root: str = "runs"
     cache: str = "data/cache"
+    cache_limit_gib: float | None = 100.0
     frames: FramesSchema = field(default_factory=FramesSchema)
     model: ModelSchema = field(default_factory=ModelSchema)
     loop: LoopSchema = field(default_factory=LoopSchema)

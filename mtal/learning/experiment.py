@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from mtal.acquisition import Acquisition, CrossTaskInconsistency
 from mtal.datasets.dataset import SurgicalDataset
+from mtal.frames.bounded_folder import BoundedFolder
 from mtal.frames.cache import FrameCache
 from mtal.learning.inputs import FeatureInputs, FrameInputs, Inputs
 from mtal.learning.loop import Experiment, LoopSettings, RoundListener
@@ -34,10 +35,13 @@ def build_experiment(config: DictConfig, listeners: Sequence[RoundListener] = ()
     _check_model(config, acquisition)
     make_model = partial(_make_model, config, tasks)
     model = make_model()
-    frames = FrameCache(Path(config.cache) / "frames").get(dataset.index.table, tuple(config.frames.image_size))
+    bound = BoundedFolder(config.cache, _bytes(config.cache_limit_gib))
+    frames = FrameCache(Path(config.cache) / "frames", bound).get(dataset.index.table, tuple(config.frames.image_size))
     inputs: Inputs = FrameInputs(frames)
     if config.encoder.frozen:
         inputs = FeatureInputs.compute(model.encoder, frames, Path(config.cache) / "features", trainer.device())
+        bound.use([inputs.folder])
+        bound.make_room()
     return Experiment(
         dataset=dataset,
         frames=frames,
@@ -123,6 +127,10 @@ def _make_model(config: DictConfig, tasks: Sequence[Task]) -> MultiTaskModel:
             config.encoder.name, pretrained=config.encoder.pretrained, weights=config.encoder.weights
         )
         return MultiTaskModel(encoder, tasks, frozen=config.encoder.frozen, **_plain(config.model))
+
+
+def _bytes(gib: float | None) -> int | None:
+    return None if gib is None else round(gib * 2**30)
 
 
 def _plain(node: Any) -> Any:

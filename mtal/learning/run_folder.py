@@ -15,7 +15,7 @@ import yaml
 
 from mtal.frames.index import FrameIndex
 
-FREE_KEYS = ("logger", "loop.rounds", "cache", "run_root")
+FREE_KEYS = ("logger", "loop.rounds", "cache", "cache_limit_gib", "run_root")
 """Config keys that may differ when a run goes on: none of them changes a round that is already there."""
 
 

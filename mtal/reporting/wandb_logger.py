@@ -221,7 +221,9 @@ def run_id(config: Mapping[str, Any], run_dir: Path) -> str:
     What may change while a run stays the same run does not count: where things lie, how they are logged, how many
     rounds there are to be.
     """
-    content = {key: value for key, value in config.items() if key not in ("logger", "cache", "run_root")}
+    content = {
+        key: value for key, value in config.items() if key not in ("logger", "cache", "cache_limit_gib", "run_root")
+    }
     if isinstance(content.get("loop"), Mapping):
         content["loop"] = {key: value for key, value in content["loop"].items() if key != "rounds"}
     text = json.dumps([run_dir.name, content], sort_keys=True, default=str)

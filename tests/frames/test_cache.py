@@ -1,12 +1,20 @@
+import errno
+import json
 import logging
 import os
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pandas as pd
 import pytest
+from miniature import cache_filler
 from PIL import Image
 
 from mtal.frames import cache as cache_module
+from mtal.frames.bounded_folder import BoundedFolder
 from mtal.frames.cache import FrameCache
 from mtal.frames.image_folder import folder_source
 
@@ -113,13 +121,17 @@ class TestReuse:
         os.utime(folder / "1.png", ns=(1, 1))
         assert (cache.get(rows((folder, 1)), SIZE)[[0]] == 7).all()
 
-    @pytest.mark.parametrize("damage", ["cut", "shape", "type", "text", "empty"])
+    @pytest.mark.parametrize("damage", ["cut", "longer", "lost blocks", "shape", "type", "text", "empty"])
     def test_a_damaged_file_is_made_again(self, tmp_path, folder, decoded, damage, caplog):
         cache = FrameCache(tmp_path / "cache")
         cache.get(rows((folder, 1), (folder, 2)), SIZE)
-        (path,) = (tmp_path / "cache").iterdir()
+        (path,) = (tmp_path / "cache").glob("*.npy")
         if damage == "cut":
             path.write_bytes(path.read_bytes()[:-1])
+        elif damage == "longer":
+            path.write_bytes(path.read_bytes() + b"x")
+        elif damage == "lost blocks":  # the right size, the last frame not on disk
+            path.write_bytes(path.read_bytes()[: -(8 + 24 * 32 * 3)] + bytes(24 * 32 * 3) + path.read_bytes()[-8:])
         elif damage == "shape":
             np.save(path, np.zeros((1, *SIZE, 3), dtype=np.uint8))
         elif damage == "type":
@@ -136,10 +148,92 @@ class TestReuse:
         cache = FrameCache(tmp_path / "cache")
         with pytest.raises(ValueError, match=r"fillers_at_the_end\.mp4: frame 5\d does not decode"):
             cache.get(rows(*((clip("fillers_at_the_end"), k) for k in range(60))), SIZE)
-        assert list((tmp_path / "cache").iterdir()) == []
+        assert list((tmp_path / "cache").glob("*.npy")) == []
+
+
+class TestBound:
+    def test_least_recently_used_frames_go(self, tmp_path, folder, decoded):
+        # one frame of 24x32 takes 2.3 kB and a header: two fit into 5 kB, three do not
+        def get(frame):
+            return FrameCache(tmp_path / "frames", BoundedFolder(tmp_path, 5000)).get(rows((folder, frame)), SIZE)
+
+        for frame in (0, 1, 0, 2):  # frame 1 is what was used least recently when room for frame 2 is made
+            get(frame)
+        assert len(list((tmp_path / "frames").glob("*.npy"))) == 2
+        get(0)
+        get(2)
+        assert len(decoded) == 3
+        get(1)
+        assert len(decoded) == 4
+
+    def test_frames_in_use_stay_past_the_limit(self, tmp_path, folder, caplog):
+        bound = BoundedFolder(tmp_path, 3000)
+        arrays = [FrameCache(tmp_path / "frames", bound).get(rows((folder, k)), SIZE) for k in range(3)]
+        assert [a[[0]].mean() for a in arrays] == [0, 50, 100]
+        assert len(list((tmp_path / "frames").glob("*.npy"))) == 3
+        assert "what is in use" in caplog.text
+
+    def test_an_array_protects_its_frames(self, tmp_path, folder):
+        kept = FrameCache(tmp_path / "frames", BoundedFolder(tmp_path)).get(rows((folder, 1)), SIZE)
+        BoundedFolder(tmp_path, 0).make_room()
+        assert len(list((tmp_path / "frames").glob("*.npy"))) == 1
+        del kept
+        BoundedFolder(tmp_path, 0).make_room()
+        assert len(list((tmp_path / "frames").glob("*.npy"))) == 0
+
+
+class TestProcesses:
+    """Real processes, each with its own interpreter; a decode is two chunks."""
+
+    @pytest.fixture
+    def fill(self, tmp_path):
+        (tmp_path / "long").mkdir()
+        for k in range(cache_filler.FRAMES):
+            Image.new("RGB", (16, 16), (k,) * 3).save(tmp_path / "long" / f"{k}.png")
+
+        def start(delay_s):
+            command = [cache_filler.__file__, tmp_path / "cache", tmp_path / "long", tmp_path / "log", delay_s]
+            return subprocess.Popen([sys.executable, *map(str, command)], stdout=subprocess.PIPE, text=True)
+
+        return start
+
+    def test_one_decodes_and_the_other_waits(self, tmp_path, fill):
+        together = [fill(0.5), fill(0.5)]
+        printed = [json.loads(p.communicate(timeout=60)[0]) for p in together]
+        assert printed == [list(range(cache_filler.FRAMES))] * 2
+        lines = [line.split() for line in (tmp_path / "log").read_text().splitlines()]
+        assert [first for _, first in lines] == ["0", "32"]
+        assert len({pid for pid, _ in lines}) == 1
+
+    def test_a_writer_killed_half_way_blocks_nobody(self, tmp_path, fill):
+        with fill(60) as writer:
+            until = time.monotonic() + 60
+            while not (tmp_path / "log").exists() and time.monotonic() < until:
+                time.sleep(0.02)
+            waiting = fill(0)
+            writer.send_signal(signal.SIGKILL)
+        assert [p.name for p in (tmp_path / "cache").glob(".*.npy")] != []
+        printed = json.loads(waiting.communicate(timeout=60)[0])
+        assert printed == list(range(cache_filler.FRAMES))
+        assert list((tmp_path / "cache").glob(".*.npy")) == []  # the torn file was written over and got its name
 
 
 class TestErrors:
+    def test_one_bad_source_of_many(self, tmp_path, clip, folder):
+        wanted = rows((folder, 0), (clip("text"), 0), (clip("groups"), 3))
+        with pytest.raises(ValueError, match=r"text\.mp4: not a video"):
+            FrameCache(tmp_path / "cache", workers=3).get(wanted, SIZE)
+        assert list((tmp_path / "cache").glob(".*.npy")) == []
+
+    def test_a_full_disk(self, tmp_path, folder, monkeypatch):
+        def full(_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match=r"\.npy: the disk is full; free some of it"):
+            FrameCache(tmp_path / "cache").get(rows((folder, 0)), SIZE)
+        assert list((tmp_path / "cache").rglob("*.npy")) == []
+
     def test_missing_source(self, tmp_path):
         with pytest.raises(FileNotFoundError, match=r"gone\.mp4"):
             FrameCache(tmp_path / "cache").get(rows((tmp_path / "gone.mp4", 0)), SIZE)
