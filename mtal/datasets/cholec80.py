@@ -108,7 +108,8 @@ def load(
     rows, sizes = [], {}
     for video, path in track(files.items(), "Reading annotations", total=len(files)):
         tools = read_tools(path)
-        phases = read_phases(root / "phase_annotations" / f"{video}-phase.txt")
+        phase_file = root / "phase_annotations" / f"{video}-phase.txt"
+        phases = read_phases(phase_file)
         source, sizes[video], there = _frames(root, images, video)
         frames = np.array([f for f in tools if f in there])
         if len(frames) < len(tools):
@@ -120,7 +121,7 @@ def load(
             )
         for frame in frames[UniformSampler(rate_hz)(frames / FPS)].tolist():
             if frame not in phases:
-                raise ValueError(f"{video}-phase.txt: no row for frame {frame}, which has tools; restore the file")
+                raise ValueError(f"{phase_file}: no row for frame {frame}, which has tools; restore the file")
             place = {"patient": video, "video": video, "frame": frame, "time_s": frame / FPS}
             labels = {"tools": tools[frame], "phase": phases[frame]}
             rows.append({**place, "source": source, "split": splits[video], **labels})

@@ -261,9 +261,8 @@ class TestDamage:
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
             load(root / "seg8k", root / "cholec80", frames="images")
-        assert len(told) == len(messages)
-        for warning, message in zip(told, messages, strict=True):
-            assert re.search(message, str(warning.message))
+        for message in messages:
+            assert any(re.search(message, str(warning.message)) for warning in told)
 
     def test_missing_image_without_a_video(self, root):
         missing("frame_25_endo.png")(root)

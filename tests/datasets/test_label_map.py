@@ -26,3 +26,35 @@ class TestLabelMap:
     def test_values_map_to_classes(self, number):
         with pytest.raises(ValueError, match=f"gray 9 maps to {number}, which is no class"):
             LabelMap("anatomy", "pixel", True, ("liver", "fat"), (RED, GREEN), {9: number})
+
+    def test_values_may_be_colours(self):
+        blood = LabelMap("m", "pixel", True, ("blood",), (RED,), {(255, 0, 0): 0, (0, 0, 0): IGNORE})
+        assert blood.colored
+        assert not LabelMap("m", "pixel", True, ("blood",), (RED,), {255: 0}).colored
+
+    @pytest.mark.parametrize(
+        ("values", "stray", "message"),
+        [
+            ({(1, 2, 3): 7}, 0.0, r"colour \(1, 2, 3\) maps to 7, which is no class"),
+            ({(1, 2, 3): 0, 4: 0}, 0.0, "give one kind"),
+            ({4: 0}, 1.5, "stray=1.5"),
+        ],
+    )
+    def test_wrong_values(self, values, stray, message):
+        with pytest.raises(ValueError, match=message):
+            LabelMap("m", "pixel", True, ("blood",), (RED,), values, stray)
+
+
+class TestOnly:
+    WHOLE = LabelMap("mask", "pixel", True, ("liver", "tool"), (RED, GREEN), {0: IGNORE, 21: 0, 31: 1}, 0.01)
+
+    def test_all_others_are_ignored(self):
+        tool = self.WHOLE.only("tools", ["tool"])
+        assert tool == LabelMap("tools", "pixel", True, ("tool",), (GREEN,), {0: IGNORE, 21: IGNORE, 31: 0}, 0.01)
+
+    def test_the_order_is_the_one_asked(self):
+        assert self.WHOLE.only("x", ["tool", "liver"]).values == {0: IGNORE, 21: 1, 31: 0}
+
+    def test_unknown_class(self):
+        with pytest.raises(ValueError, match="no class 'fat'; it has liver, tool"):
+            self.WHOLE.only("x", ["fat"])

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from mtal.datasets.label_map import IGNORE, LabelMap
-from mtal.datasets.mask import class_numbers, gray_values
+from mtal.datasets.mask import class_numbers, class_shares, color_values, gray_values
 
 ORGANS = LabelMap("anatomy", "pixel", True, ("liver", "fat"), ((1, 2, 3), (4, 5, 6)), {0: IGNORE, 21: 0, 12: 1})
 GRAY = np.array([[0, 21, 21], [12, 12, 0]], dtype=np.uint8)
@@ -71,3 +71,53 @@ class TestClassNumbers:
         path = saved(tmp_path / "small.png", GRAY)
         with pytest.raises(ValueError, match=r"small\.png: the mask is 2x3 but its frame is 4x6"):
             class_numbers(path, ORGANS, (4, 6))
+
+    def test_stray_values_up_to_a_share(self, tmp_path):
+        path = saved(tmp_path / "m.png", np.array([[21, 21, 12, 77]], dtype=np.uint8))
+        tolerant = LabelMap("anatomy", "pixel", True, ORGANS.classes, ORGANS.colors, ORGANS.values, stray=0.25)
+        np.testing.assert_array_equal(class_numbers(path, tolerant), [[0, 0, 1, 255]])
+        less = LabelMap("anatomy", "pixel", True, ORGANS.classes, ORGANS.colors, ORGANS.values, stray=0.24)
+        with pytest.raises(ValueError, match="gray value 77"):
+            class_numbers(path, less)
+
+
+RED, YELLOW, BLACK = (255, 0, 0), (255, 255, 0), (0, 0, 0)
+FLUIDS = LabelMap("fluid", "pixel", True, ("blood", "bile"), (RED, YELLOW), {RED: 0, YELLOW: 1, BLACK: IGNORE})
+
+
+class TestColours:
+    PIXELS = np.array([[RED, YELLOW, BLACK], [YELLOW, YELLOW, RED]], dtype=np.uint8)
+
+    @pytest.mark.parametrize("form", ["RGB", "RGBA", "palette"])
+    def test_by_hand(self, tmp_path, form):
+        image = Image.fromarray(self.PIXELS)
+        image = image.convert("RGBA") if form == "RGBA" else image.quantize(8) if form == "palette" else image
+        image.save(tmp_path / "m.png")
+        np.testing.assert_array_equal(class_numbers(tmp_path / "m.png", FLUIDS), [[0, 1, 255], [1, 1, 0]])
+
+    def test_packed(self, tmp_path):
+        path = saved(tmp_path / "m.png", np.array([[[1, 2, 3]]], dtype=np.uint8))
+        assert color_values(path).tolist() == [[0x010203]]
+
+    def test_unlisted_colour_names_file_and_value(self, tmp_path):
+        pixels = self.PIXELS.copy()
+        pixels[1, 1] = (255, 254, 0)
+        path = saved(tmp_path / "odd.png", pixels)
+        with pytest.raises(ValueError, match=r"odd\.png: colour \(255, 254, 0\) stands for no class of task 'fluid'"):
+            class_numbers(path, FLUIDS)
+
+
+class TestClassShares:
+    def test_by_hand(self, tmp_path):
+        paths = [saved(tmp_path / "a.png", GRAY), saved(tmp_path / "b.png", np.full((2, 3), 21, dtype=np.uint8))]
+        shares = class_shares(paths, ORGANS, [(2, 3), (2, 3)])
+        np.testing.assert_allclose(shares, [[2 / 6, 2 / 6], [1, 0]])
+
+    def test_a_bad_mask_is_named(self, tmp_path):
+        good = saved(tmp_path / "a.png", GRAY)
+        bad = saved(tmp_path / "bad.png", np.array([[9]], dtype=np.uint8))
+        with pytest.raises(ValueError, match=r"bad\.png: gray value 9"):
+            class_shares([good] * 20 + [bad] + [good] * 20, ORGANS, [(2, 3)] * 20 + [(1, 1)] + [(2, 3)] * 20)
+
+    def test_no_masks(self):
+        assert class_shares([], ORGANS, []).shape == (0, 2)

@@ -1,0 +1,22 @@
+import pytest
+
+from mtal.datasets.splits import assign_splits
+
+
+def test_all_others_are_the_pool():
+    splits = assign_splits("set", ["b", "a", "c", "a"], test_videos=["b"], val_videos=["c"])
+    assert splits == {"a": "pool", "b": "test", "c": "val"}
+
+
+@pytest.mark.parametrize(
+    ("test", "val", "message"),
+    [
+        (["a"], ["a"], r"set: 'a' is in data\.test_videos and in data\.val_videos"),
+        (["video1"], [], r"data\.test_videos names 'video1', which is not there; there are a, b"),
+        (["a"], ["bb"], r"data\.val_videos names 'bb', which is not there, did you mean 'b'\?"),
+        (["a", "b"], [], "every video is held out"),
+    ],
+)
+def test_contradictions(test, val, message):
+    with pytest.raises(ValueError, match=message):
+        assign_splits("set", ["a", "b"], test, val)
