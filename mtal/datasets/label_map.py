@@ -8,6 +8,8 @@ from typing import Literal
 
 Value = int | tuple[int, int, int]
 """A gray value or an RGB triple of a mask file."""
+Values = Mapping[int, int] | Mapping[tuple[int, int, int], int] | Mapping[Value, int]
+"""Value in the file → class number or ``IGNORE``."""
 
 IGNORE = 255
 """Stands for "not annotated" in every label array, frame or pixel; losses, metrics and signals leave it out."""
@@ -42,7 +44,7 @@ class LabelMap:
     exclusive: bool
     classes: tuple[str, ...]
     colors: tuple[tuple[int, int, int], ...]
-    values: Mapping[Value, int] | Mapping[int, int] = field(default_factory=dict)
+    values: Values = field(default_factory=dict)
     stray: float = 0.0
 
     def __post_init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,21 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from mtal.datasets.label_map import IGNORE, LabelMap
+from mtal.datasets.label_map import IGNORE, LabelMap, Values
 from mtal.datasets.mask import class_numbers
+
+
+@dataclass(frozen=True)
+class MaskFile:
+    """A mask whose values have a meaning of their own, as where each organ has binary masks.
+
+    Args:
+        path: the file.
+        values: as in :class:`LabelMap`, in place of those of the task.
+    """
+
+    path: Path
+    values: Values
 
 
 class LabelTable:
@@ -20,8 +34,8 @@ class LabelTable:
 
     Args:
         table: ``frame_id`` and one column per task. Frame tasks hold C numbers 0, 1 or ``IGNORE`` (one class number or
-            ``IGNORE`` where exclusive), pixel tasks the path of a mask PNG; ``None`` says that nobody annotated the
-            task in that frame.
+            ``IGNORE`` where exclusive), pixel tasks the path of a mask or a :class:`MaskFile`; ``None`` says that
+            nobody annotated the task in that frame.
         label_maps: what the columns mean.
         frame_sizes: video → (H, W) of its frames; a mask of any other size is refused when read.
 
@@ -45,13 +59,13 @@ class LabelTable:
             raise ValueError(f"frame {ids[ids.duplicated()].iloc[0]!r} is listed twice in the label table")
         self._row = {frame_id: i for i, frame_id in enumerate(ids)}
         self._tags: dict[str, NDArray[np.uint8]] = {}  # frame task → [rows, C] or [rows]
-        self._masks: dict[str, list[Path | None]] = {}  # pixel task → one path per row
+        self._masks: dict[str, list[Path | MaskFile | None]] = {}  # pixel task → one mask per row
         for task, label_map in self.label_maps.items():
             column = table[task].tolist()
             if label_map.support == "frame":
                 self._tags[task] = _tags(label_map, ids.tolist(), column)
             else:
-                self._masks[task] = [None if _absent(m) else Path(m) for m in column]
+                self._masks[task] = [_mask_of(m) for m in column]
 
     @property
     def frame_ids(self) -> list[str]:
@@ -82,12 +96,18 @@ class LabelTable:
             raise ValueError(f"task {task!r} is labelled by pixel: give targets() the size (H, W) wanted")
         masks = np.full((len(rows), *size), IGNORE, dtype=np.uint8)  # [N, H, W]
         for i, (frame_id, row) in enumerate(zip(frame_ids, rows, strict=True)):
-            path = self._masks[task][row]
-            if path is not None:
-                masks[i] = self._mask(path, frame_id, self.label_maps[task], size)
+            mask = self._masks[task][row]
+            if mask is not None:
+                masks[i] = self._mask(mask, frame_id, self.label_maps[task], size)
         return masks
 
-    def _mask(self, path: Path, frame_id: str, label_map: LabelMap, size: tuple[int, int]) -> NDArray[np.uint8]:
+    def _mask(
+        self, mask: Path | MaskFile, frame_id: str, label_map: LabelMap, size: tuple[int, int]
+    ) -> NDArray[np.uint8]:
+        if isinstance(mask, MaskFile):
+            path, label_map = mask.path, replace(label_map, values=mask.values)
+        else:
+            path = mask
         classes = class_numbers(path, label_map, self.frame_sizes.get(frame_id.rpartition("/")[0]))
         if classes.shape == size:
             return classes
@@ -97,6 +117,10 @@ class LabelTable:
 
 def _absent(value: Any) -> bool:
     return value is None or (isinstance(value, float) and np.isnan(value))
+
+
+def _mask_of(value: Any) -> Path | MaskFile | None:
+    return None if _absent(value) else value if isinstance(value, MaskFile) else Path(value)
 
 
 def _tags(label_map: LabelMap, frame_ids: list[str], column: list[Any]) -> NDArray[np.uint8]:

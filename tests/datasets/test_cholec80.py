@@ -4,12 +4,12 @@ from functools import partial
 import numpy as np
 import pytest
 from miniature import cholecystectomy, film
+from miniature.squares import H, W
 from PIL import Image
 
 from mtal.datasets import cholec80
 from mtal.frames.cache import FrameCache
 
-H, W = cholecystectomy.H, cholecystectomy.W
 load = partial(cholec80.load, test_videos=["video12"])
 
 

@@ -6,13 +6,13 @@ from functools import partial
 import numpy as np
 import pytest
 from miniature import cholecystectomy, film
+from miniature.squares import H, W, shrink
 from PIL import Image
 
 from mtal.datasets import cholecseg8k
 from mtal.datasets.label_map import IGNORE
 from mtal.frames.cache import FrameCache
 
-H, W = cholecystectomy.H, cholecystectomy.W
 load = partial(cholecseg8k.load, test_videos=["video12"])
 
 
@@ -27,13 +27,6 @@ def written(tmp_path_factory):
 @pytest.fixture
 def root(written, tmp_path):
     return shutil.copytree(written, tmp_path / "data")
-
-
-def squares(mask):
-    """The 3 x 4 squares of a mask, each of which must be of one value."""
-    blocks = mask.reshape(3, 4, 4, 4)
-    assert (blocks == blocks[:, :1, :, :1]).all()
-    return blocks[:, 0, :, 0].tolist()
 
 
 class TestLabels:
@@ -94,9 +87,9 @@ class TestLabels:
             "liver ligament",
         )
         i = IGNORE  # borders, the black rim, tools and blood
-        assert squares(first) == [[i, i, i, i], [0, 1, 1, 2], [i, 6, i, i]]
-        assert squares(second) == [[i, i, i, i], [0, 1, 3, 2], [5, 6, 4, 7]]
-        assert squares(third) == [[8, 8, 8, 8], [1, 1, 1, 1], [i, i, i, i]]
+        assert shrink(first) == [[i, i, i, i], [0, 1, 1, 2], [i, 6, i, i]]
+        assert shrink(second) == [[i, i, i, i], [0, 1, 3, 2], [5, 6, 4, 7]]
+        assert shrink(third) == [[8, 8, 8, 8], [1, 1, 1, 1], [i, i, i, i]]
 
     def test_one_frame_a_second(self, written):
         # ticks 0 s and 1 s: frame 25 is the nearest to 1 s, frame 10 (0.4 s) to 0 s

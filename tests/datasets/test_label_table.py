@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from mtal.datasets.label_map import IGNORE, LabelMap
-from mtal.datasets.label_table import LabelTable
+from mtal.datasets.label_table import LabelTable, MaskFile
 
 TOOLS = LabelMap("tools", "frame", False, ("grasper", "hook"), ((1, 0, 0), (0, 1, 0)))
 PHASE = LabelMap("phase", "frame", True, ("start", "dissection", "end"), ((1, 0, 0), (0, 1, 0), (0, 0, 1)))
@@ -103,3 +103,13 @@ class TestTable:
         # pandas turns [1, None] into floats with NaN: 1.0 is class 1 and NaN is "not annotated"
         labels = LabelTable(pd.DataFrame({"frame_id": ["v/000000", "v/000001"], "phase": [1, None]}), [PHASE])
         np.testing.assert_array_equal(labels.targets("phase", ["v/000000", "v/000001"]), [1, 255])
+
+
+class TestMaskFile:
+    def test_values_of_its_own(self, tmp_path):
+        # the same binary mask, once of the liver (0) and once of fat (1)
+        Image.fromarray(np.array([[0, 255]], dtype=np.uint8)).save(tmp_path / "m.png")
+        masks = [MaskFile(tmp_path / "m.png", {0: IGNORE, 255: number}) for number in (0, 1)]
+        ids = ["v/000000", "v/000001"]
+        labels = LabelTable(pd.DataFrame({"frame_id": ids, "anatomy": masks}), [ANATOMY])
+        assert labels.targets("anatomy", ids, size=(1, 2)).tolist() == [[[255, 0]], [[255, 1]]]

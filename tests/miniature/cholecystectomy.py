@@ -1,6 +1,6 @@
 """Two patients in the layouts of Cholec80 and CholecSeg8k, with labels that were worked out by hand.
 
-Masks are 3 x 4 squares of 4 x 4 pixels, so each square is a twelfth of the frame.
+Masks are squares of :mod:`miniature.squares`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 from miniature import film
+from miniature.squares import H, W, grow
 from PIL import Image
 
-H, W = 12, 16
 FRAMES = {"video01": 60, "video12": 30}
 TOOLS = {  # Grasper Bipolar Hook Scissors Clipper Irrigator SpecimenBag
     "video01": {0: (1, 0, 1, 0, 0, 0, 0), 25: (0, 0, 0, 0, 0, 0, 1), 50: (0, 1, 0, 0, 0, 1, 0)},
@@ -54,7 +54,7 @@ def write_cholecseg8k(root: Path) -> Path:
         folder = root / clip.partition("_")[0] / clip
         folder.mkdir(parents=True)
         for number, squares in frames.items():
-            gray = np.kron(np.array(squares, dtype=np.uint8), np.ones((4, 4), dtype=np.uint8))  # [H, W]
+            gray = grow(squares)  # [H, W]
             channels = [gray, gray, gray] + [np.full_like(gray, 255)] * (number == 25)
             picture = film.numbered(number + 1, (H, W))[number]
             Image.fromarray(picture).save(folder / f"frame_{number}_endo.png")

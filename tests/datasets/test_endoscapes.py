@@ -1,0 +1,143 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+from miniature.squares import H, W, grow, picture, save, shrink
+
+from mtal.datasets import endoscapes
+from mtal.datasets.label_map import IGNORE
+from mtal.frames.cache import FrameCache
+
+CATEGORIES = ("cystic_plate", "calot_triangle", "cystic_artery", "cystic_duct", "gallbladder", "tool")
+BOXES = {  # split → image → categories of its boxes
+    "train": {"1_750.jpg": ["gallbladder", "tool"], "1_1500.jpg": ["cystic_duct"], "11_750.jpg": []},
+    "val": {"121_25.jpg": ["tool", "tool"]},
+    "test": {"162_50.jpg": ["gallbladder"]},
+}
+MASK = [[0, 0, 1, 2], [3, 4, 5, 6], [255, 5, 5, 6]]
+
+
+@pytest.fixture
+def root(tmp_path):
+    for split, images in BOXES.items():
+        for name in images:
+            save(tmp_path / split / name, picture(int(name.partition("_")[0])))
+        write_boxes(tmp_path, split, images)
+    save(tmp_path / "train" / "1_775.jpg", picture(0))  # a frame without boxes
+    for stem in ("1_750", "162_50"):
+        save(tmp_path / "semseg" / f"{stem}.png", np.dstack([grow(MASK)] * 3))
+    return tmp_path
+
+
+def write_boxes(root, split, images, categories=CATEGORIES):
+    content = {
+        "images": [{"id": 40 + i, "file_name": name, "width": W, "height": H} for i, name in enumerate(images)],
+        "annotations": [
+            {"id": i, "image_id": 40 + list(images).index(name), "category_id": 1 + CATEGORIES.index(category)}
+            for i, (name, category) in enumerate((n, c) for n, cs in images.items() for c in cs)
+        ],
+        "categories": [{"id": 1 + i, "name": name} for i, name in enumerate(categories)],
+    }
+    (root / split / "annotation_coco.json").write_text(json.dumps(content))
+
+
+class TestLabels:
+    def test_frames(self, root):
+        table = endoscapes.load(root).index.table
+        ids = ["video001/000750", "video001/001500", "video011/000750", "video121/000025", "video162/000050"]
+        assert table["frame_id"].tolist() == ids
+        assert table["split"].tolist() == ["pool"] * 3 + ["val", "test"]
+        assert table["time_s"].tolist() == [30, 60, 30, 1, 2]  # number / 25
+
+    def test_tools_are_boxes(self, root):
+        dataset = endoscapes.load(root)
+        assert dataset.labels.targets("tools", dataset.index.frame_ids)[:, 0].tolist() == [1, 0, 0, 1, 0]
+
+    def test_masks_on_some_frames_only(self, root):
+        dataset = endoscapes.load(root)
+        masks = dataset.labels.targets("anatomy", dataset.index.frame_ids, (H, W))
+        i = IGNORE
+        assert shrink(masks[0]) == [[0, 0, 1, 2], [3, 4, 5, i], [i, 5, 5, i]]
+        assert (masks[1:4] == IGNORE).all()
+        assert (masks[4] == masks[0]).all()
+
+    def test_the_right_pictures(self, root, tmp_path):
+        # video 1 must not get the frames of video 11, which lie in the same folder
+        pictures = FrameCache(tmp_path / "cache").get(endoscapes.load(root).index.table, (H, W))
+        assert pictures[np.arange(5)][:, 0, 0, 0].tolist() == pytest.approx([22, 22, 142, 22, 34], abs=2)
+
+
+def edit_boxes(change, split="train"):
+    def damage(root):
+        path = root / split / "annotation_coco.json"
+        content = json.loads(path.read_text())
+        change(content)
+        path.write_text(json.dumps(content))
+
+    return damage
+
+
+def shifted_mask(root):
+    (root / "semseg/1_750.png").rename(root / "semseg/1_751.png")
+
+
+def in_two_splits(root):
+    shutil.copy(root / "train/1_750.jpg", root / "val")
+    write_boxes(root, "val", {"1_750.jpg": []})
+    save(root / "semseg/1_1500.png", grow(MASK))
+
+
+class TestDamage:
+    @pytest.mark.parametrize(
+        ("damage", "error", "message"),
+        [
+            (lambda r: (r / "train/1_1500.jpg").unlink(), FileNotFoundError, r"1_1500\.jpg: the image is missing"),
+            (shifted_mask, ValueError, r"1_751\.png: the mask belongs to no frame that has boxes"),
+            (in_two_splits, ValueError, "'video001/000750' is listed twice|'video001' is in the splits"),
+            (
+                edit_boxes(lambda c: c["images"].append(c["images"][0])),
+                ValueError,
+                r"annotation_coco\.json: the image '1_750\.jpg' is listed twice",
+            ),
+            (
+                edit_boxes(lambda c: c["categories"][5].update(name="instrument")),
+                ValueError,
+                r"annotation_coco\.json: the categories are .*'instrument'.*must be .*'tool'",
+            ),
+            (
+                edit_boxes(lambda c: c["images"][0].update(file_name="a_750.jpg")),
+                ValueError,
+                r"the image 'a_750\.jpg' is not called <video>_<frame>\.jpg",
+            ),
+            (
+                lambda r: (r / "val/annotation_coco.json").unlink(),
+                FileNotFoundError,
+                r"val.annotation_coco\.json: the boxes are missing",
+            ),
+            (lambda r: (r / "val/annotation_coco.json").write_text("["), ValueError, "this is no JSON"),
+            (lambda r: shutil.rmtree(r / "semseg"), FileNotFoundError, "the root of Endoscapes holds"),
+        ],
+    )
+    def test_is_named(self, root, damage, error, message):
+        damage(root)
+        with pytest.raises(error, match=message):
+            endoscapes.load(root)
+
+    def test_video_in_two_splits(self, root):
+        save(root / "val" / "1_25.jpg", picture(0))
+        write_boxes(root, "val", {"1_25.jpg": []})
+        with pytest.raises(ValueError, match="patient 'video001' is in the splits pool and val"):
+            endoscapes.load(root)
+
+    def test_unknown_gray(self, root):
+        save(root / "semseg/1_750.png", np.full((H, W), 9, np.uint8))
+        dataset = endoscapes.load(root)
+        with pytest.raises(ValueError, match=r"1_750\.png: gray value 9"):
+            dataset.labels.targets("anatomy", ["video001/000750"], (H, W))
+
+    def test_shifted_number(self, root):
+        (root / "val/121_25.jpg").rename(root / "val/121_26.jpg")
+        write_boxes(root, "val", {"121_26.jpg": []})
+        with pytest.warns(UserWarning, match=r"121_26\.jpg: the frame number is no multiple of 25"):
+            endoscapes.load(root)
