@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+import av.error
 import numpy as np
 from numpy.typing import NDArray
 
 from mtal.frames.bitstream import Picture
 from mtal.frames.demux import Demuxed, demux, open_video
 from mtal.frames.pyav_reader import PyAVReader
+from mtal.frames.request import positions
 
 
 def keyframes(source: Path | str) -> NDArray[np.int64]:
@@ -23,10 +26,8 @@ def keyframes(source: Path | str) -> NDArray[np.int64]:
         FileNotFoundError: there is no such file.
         ValueError: the file holds no video, or is truncated.
     """
-    found = demux(Path(source))
-    marked = [p for p, key in zip(found.pts, found.keyframes, strict=True) if key and p is not None]
-    with PyAVReader(found.source, demuxed=found) as reader:
-        return np.flatnonzero(np.isin(reader.pts, marked))
+    with PyAVReader(Path(source)) as reader:
+        return marked(reader)
 
 
 def read_keyframes(source: Path | str, frames: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -45,22 +46,52 @@ def read_keyframes(source: Path | str, frames: Sequence[int] | NDArray[np.int64]
         wanted = np.asarray(frames, dtype=np.int64).reshape(-1)  # [N]
         if found.clean and _all_reset(found) and ((wanted >= 0) & (wanted < len(reader))).all():
             pts = [reader.pts[k] for k in wanted.tolist()]  # [N]
-            pictures = _decode(found, set(pts))
+            pictures = dict(_decode(found, set(pts)))
             if pictures.keys() == set(pts):
                 return np.stack([pictures[p] for p in pts]) if pts else np.empty((0, *found.frame_size, 3), np.uint8)
         return reader.read(wanted.tolist())
+
+
+def stream_keyframes(reader: PyAVReader, frames: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
+    """The pictures ``[H, W, 3]`` of :func:`read_keyframes` one after the other, for ``frames`` in ascending order.
+
+    Args:
+        reader: opened on the video; it decodes what cannot be had otherwise.
+        frames: ``[N]``.
+
+    Raises:
+        IndexError: the video has no such frame.
+        ValueError: a frame does not decode.
+    """
+    wanted = positions(str(reader.source), reader.frames, frames).tolist()  # [N]
+    pts = [reader.pts[k] for k in wanted]
+    done = 0
+    if reader.demuxed.clean and _all_reset(reader.demuxed):
+        with suppress(av.error.FFmpegError):  # the sequential reader then says what is wrong and where
+            for (at, picture), expected in zip(_decode(reader.demuxed, set(pts)), pts, strict=False):
+                if at != expected:
+                    break
+                yield picture
+                done += 1
+    for k in wanted[done:]:
+        yield reader.read([k])[0]
+
+
+def marked(reader: PyAVReader) -> NDArray[np.int64]:
+    """:func:`keyframes` of a video that is open already."""
+    found = reader.demuxed
+    pts = [p for p, key in zip(found.pts, found.keyframes, strict=True) if key and p is not None]
+    return np.flatnonzero(np.isin(reader.pts, pts))
 
 
 def _all_reset(found: Demuxed) -> bool:
     return all(p is Picture.RESET for p, key in zip(found.pictures, found.keyframes, strict=True) if key)
 
 
-def _decode(found: Demuxed, wanted: set[int]) -> dict[int, NDArray[np.uint8]]:
-    """Timestamp → picture ``[H, W, 3]`` of the keyframes wanted that decode without a fault."""
-    pictures: dict[int, NDArray[np.uint8]] = {}
+def _decode(found: Demuxed, wanted: set[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Timestamp and picture ``[H, W, 3]`` of the keyframes wanted that decode without a fault."""
     with open_video(found.source) as container:
         container.streams.video[0].codec_context.skip_frame = "NONKEY"
         for frame in container.decode(video=0):
             if frame.pts in wanted and not frame.is_corrupt and (frame.height, frame.width) == found.frame_size:
-                pictures[frame.pts] = np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
-    return pictures
+                yield frame.pts, np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)

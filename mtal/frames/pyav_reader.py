@@ -1,7 +1,9 @@
-"""Frames of a video by sequential decoding with PyAV: slow to go back, never a wrong frame."""
+"""Frames of a video by PyAV: decoded in sequence from a place that the packets prove safe, never a wrong frame."""
 
 from __future__ import annotations
 
+import logging
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -14,16 +16,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtal.frames.demux import Demuxed, demux, open_video
+from mtal.frames.heartbeat import beat
 from mtal.frames.request import positions
 
 Truncated = Literal["raise", "keep"]
+
+_NEAR = 16  # frames that are decoded faster than a seek and the frames that fill the threads again
+
+_log = logging.getLogger(__name__)
 
 
 class PyAVReader:
     """Frame k is the k-th frame that decodes; each one's timestamp is checked against the one expected.
 
-    Decoding goes on from where it stands and starts again when asked backwards, so ascending requests decode the file
-    once. Memory holds the frames of one request and the last one decoded.
+    Decoding goes on from where it stands. To go back or far ahead it begins at the last IDR picture before the frame
+    asked (H.264 and HEVC, where the packets prove that nothing after it needs anything before), or else at the start of
+    the file. Memory holds the frames of one request and the last one decoded.
+
+    A file that decodes with faults, some byte of it having changed, is decoded from its start by one thread, as nothing
+    else conceals the faults in the same way. Its frames are those of a plain decode; a warning names the first damaged.
 
     Args:
         source: the video file.
@@ -32,6 +43,7 @@ class PyAVReader:
         demuxed: result of ``demux(source)``, where the caller has it already.
 
     Attributes:
+        demuxed: what the packets say.
         pts: timestamp of each frame in ticks.
 
     Raises:
@@ -41,14 +53,15 @@ class PyAVReader:
 
     def __init__(self, source: Path, on_truncated: Truncated = "raise", demuxed: Demuxed | None = None) -> None:
         self.source = source
-        found = demuxed or demux(source)
+        self.demuxed = found = demuxed or demux(source)
         self.frame_size = found.frame_size
-        self._time_base = found.time_base
         self.pts = presentation_order(found, on_truncated)
-        # with frame threads PyAV loses the last good frames before damage, so they are for clean files only
-        self._threads: Literal["AUTO", "SLICE"] = "AUTO" if found.clean else "SLICE"
         self.frames: NDArray[np.int64] = np.arange(len(self.pts))
         self.times_s: NDArray[np.float64] = seconds(self.pts, found.time_base)
+        self._entries = found.entries
+        # with frame threads PyAV loses the last good frames before damage, so they are for clean files only
+        self._plain = not found.clean
+        self._warned = False
         self._container: av.container.InputContainer | None = None
         self._decoded: Iterator[av.VideoFrame] = iter(())
         self._current: av.VideoFrame | None = None
@@ -91,37 +104,68 @@ class PyAVReader:
         self.close()
 
     def _frame(self, k: int) -> av.VideoFrame:
-        if self._container is None or k < self._at:
-            self.close()
-            self._container = open_video(self.source)
-            self._container.streams.video[0].thread_type = self._threads
-            self._decoded = self._container.decode(video=0)
+        entry = 0 if self._plain else self._entries[bisect_right(self._entries, k) - 1]
+        if k < self._at or entry > self._at + _NEAR:
+            self._begin(entry)
         while self._current is None or self._at < k:
+            if self._container is None:
+                self._begin(0)
             self._advance(k)
         return self._current
+
+    def _begin(self, entry: int) -> None:
+        if self._container is None or entry == 0:
+            self.close()
+            self._container = open_video(self.source)
+            self._container.streams.video[0].thread_type = "SLICE" if self._plain else "AUTO"
+        if entry > 0:
+            self._container.seek(self.pts[entry], stream=self._container.streams.video[0])
+        self._decoded = self._container.decode(video=0)
+        self._current, self._at = None, entry - 1
 
     def _advance(self, k: int) -> None:
         number = self._at + 1
         try:
+            frame = self._next(number, k)
+        except ValueError:
+            self.close()
+            if self._plain:
+                raise
+            self._plain = True
+            return
+        if frame.is_corrupt and not self._plain:
+            self.close()
+            self._plain = True
+            return
+        if frame.is_corrupt and not self._warned:
+            self._warned = True
+            _log.warning(
+                "%s: frame %d is damaged; it and those that refer to it are shown as the decoder conceals it",
+                self.source,
+                number,
+            )
+        self._current, self._at = frame, number
+        beat(number)
+
+    def _next(self, number: int, k: int) -> av.VideoFrame:
+        """The frame after the current one, on the way to ``k``."""
+        try:
             frame = next(self._decoded)
         except StopIteration:
-            self.close()
             raise ValueError(
                 f"{self.source}: frame {k} does not decode, only {number} frames do; copy the file again"
             ) from None
         except av.error.FFmpegError as error:
-            self.close()
             raise ValueError(
                 f"{self.source}: frame {k} does not decode, the file is damaged after frame {number - 1} "
                 f"({error.strerror}); copy it again"
             ) from error
         if frame.pts != self.pts[number]:
-            self.close()
             raise ValueError(
                 f"{self.source}: a frame before or at {number} is lost in decoding (timestamp {frame.pts} came "
                 f"instead of {self.pts[number]}), so frame {k} cannot be told; re-encode the file"
             )
-        self._current, self._at = frame, number
+        return frame
 
 
 def seconds(pts: Sequence[int], time_base: Fraction) -> NDArray[np.float64]:
@@ -164,6 +208,7 @@ def _decode_timestamps(source: Path) -> tuple[list[int], bool]:
                 if frame.pts is None:
                     raise ValueError(f"{source}: frame {len(pts)} has no timestamp; copy the video into an MP4 file")
                 pts.append(frame.pts)
+                beat(len(pts))
         except av.error.FFmpegError:
             return pts, True
     return pts, False

@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtal.frames.reader import Reader
 
+_CHUNK_BYTES = 2**26  # decoded at once
+
+
+class Sampler(Protocol):
+    """Takes some frames of a source. A dataclass, so that its ``repr`` tells all that its choice depends on."""
+
+    def sample(self, reader: Reader) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Position and picture ``[H, W, 3]`` of each frame taken, ascending; few are held in memory at a time.
+
+        Raises:
+            ValueError: a frame does not decode.
+        """
+        ...
+
+
+@dataclass(frozen=True)
 class UniformSampler:
     """The frame nearest to each tick k / rate, k = 0, 1, …: one frame every 1 / rate seconds.
 
@@ -20,10 +41,15 @@ class UniformSampler:
         ValueError: the rate is not a positive number.
     """
 
-    def __init__(self, rate_hz: float) -> None:
-        if not (np.isfinite(rate_hz) and rate_hz > 0):
-            raise ValueError(f"the sampling rate must be a positive number of frames per second, not {rate_hz}")
-        self.rate_hz = rate_hz
+    rate_hz: float
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.rate_hz) and self.rate_hz > 0):
+            raise ValueError(f"the sampling rate must be a positive number of frames per second, not {self.rate_hz}")
+
+    def sample(self, reader: Reader) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """See :class:`Sampler`."""
+        return read_in_chunks(reader, self(reader.times_s))
 
     def __call__(self, times_s: ArrayLike) -> NDArray[np.int64]:
         """Positions of the frames taken, ascending, given ``[N]`` presentation times in seconds, ascending.
@@ -45,3 +71,11 @@ class UniformSampler:
             end = times[-1] + 0.9 * np.median(np.diff(times))
             taken = taken[tick[taken] / self.rate_hz < max(end, times[-1] + 1e-9)]
         return taken
+
+
+def read_in_chunks(reader: Reader, positions: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Position and picture ``[H, W, 3]`` of frames of a reader; about 64 MiB of them are decoded at once."""
+    chunk = max(1, _CHUNK_BYTES // (3 * reader.frame_size[0] * reader.frame_size[1]))
+    for start in range(0, len(positions), chunk):
+        here = positions[start : start + chunk]
+        yield from zip(here.tolist(), reader.read(reader.frames[here].tolist()), strict=True)
