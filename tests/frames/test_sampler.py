@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from mtal.frames.reader import open_reader
 from mtal.frames.sampler import UniformSampler
 
 
@@ -56,3 +57,13 @@ class TestUniformSampler:
     def test_bad_times(self, times):
         with pytest.raises(ValueError, match="finite, ascending"):
             UniformSampler(1)(times)
+
+
+@pytest.mark.parametrize("backend", ["pyav", "auto"])
+def test_pictures_are_those_of_the_positions(clip, sequential, backend):
+    expected, _ = sequential("groups")
+    with open_reader(clip("groups"), backend) as reader:
+        taken = list(UniformSampler(5).sample(reader))
+    assert [k for k, _ in taken] == list(range(0, 60, 5))
+    for k, picture in taken:
+        np.testing.assert_allclose(picture.astype(int), expected[k], atol=3)
