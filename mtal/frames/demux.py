@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtal.frames.bitstream import Picture, length_size, picture
+from mtal.frames.heartbeat import beat
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,21 @@ class Demuxed:
         whole = not self.discarded and not self.corrupt and self.promised in (0, len(self.pts))
         return timestamped and whole and bool(self.keyframes[0])
 
+    @property
+    def entries(self) -> list[int]:
+        """Frame numbers, ascending, where decoding may begin: the first, and IDR pictures where the packets prove all.
+
+        That is where each packet stands for one frame and no frame is shown before an IDR picture that it follows.
+        """
+        if not self.clean or Picture.NONE in self.pictures:
+            return [0]
+        pts = np.array(self.pts, dtype=np.int64)  # [P] as stored
+        resets = np.array([p is Picture.RESET for p in self.pictures]) & self.keyframes  # [P]
+        later = np.minimum.accumulate(pts[::-1])[::-1]  # [P] first of the timestamps from each packet on
+        earlier = np.maximum.accumulate(pts)  # [P] last of the timestamps up to each packet
+        ordered = (later == pts) & (earlier == pts)
+        return sorted({0, *np.searchsorted(np.sort(pts), pts[resets & ordered]).tolist()})
+
 
 def open_video(source: Path) -> av.container.InputContainer:
     """Open a file that holds video.
@@ -89,15 +105,18 @@ def demux(source: Path) -> Demuxed:
     with open_video(source) as container:
         stream = container.streams.video[0]
         context = stream.codec_context
-        size = length_size(context.name, context.extradata or b"")
+        extradata = context.extradata or b""
+        size = length_size(context.name, extradata)
         try:
             for packet in container.demux(stream):
                 if packet.size == 0:  # PyAV ends with an empty packet that flushes the decoder
                     continue
                 pts.append(packet.pts)
                 keyframes.append(packet.is_keyframe)
-                held = Picture.NONE if size is None else picture(memoryview(packet), context.name, size)
-                pictures.append(held)
+                pictures.append(
+                    Picture.NONE if size is None else picture(memoryview(packet), context.name, size, extradata)
+                )
+                beat(len(pts))
                 discarded |= packet.is_discard
                 corrupt |= packet.is_corrupt
         except av.error.FFmpegError:

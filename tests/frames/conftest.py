@@ -98,6 +98,14 @@ def over_reported(path: Path) -> Path:
     return path
 
 
+def flipped(path: Path) -> Path:
+    """The byte in the middle of the file is another."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+    return path
+
+
 def audio_only(path: Path) -> Path:
     with av.open(str(path), "w") as out:
         stream = out.add_stream("aac", rate=16000)
@@ -163,6 +171,7 @@ CLIPS: dict[str, tuple[str, Callable[[Path], Path]]] = {
     "fillers_at_the_end": ("mp4", partial(remux, change=partial(without_picture, positions={58, 59}, content=FILLER))),
     "fillers_inside": ("mp4", partial(remux, change=partial(without_picture, positions={30, 31}, content=FILLER))),
     "half_packets": ("mp4", partial(remux, change=partial(without_picture, positions={30, 31}))),
+    "flipped": ("mp4", lambda path: flipped(encode(path))),
     # damaged: refused when opened
     "cut": ("mp4", lambda path: cut(remux(path, muxer={"movflags": "faststart"}))),
     "over_reported": ("avi", over_reported),

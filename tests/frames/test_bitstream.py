@@ -3,6 +3,8 @@ import pytest
 
 from mtal.frames.bitstream import Picture, length_size, picture
 
+HEADER = b"\x01d\x00\n\xff\xe1\x00\x03\x67\x01\x02"
+
 
 def unit(kind: int, body: bytes = b"\x01\x02", size: int = 4) -> bytes:
     content = bytes([kind]) + body
@@ -10,7 +12,7 @@ def unit(kind: int, body: bytes = b"\x01\x02", size: int = 4) -> bytes:
 
 
 def h264(*units: bytes, size: int = 4) -> Picture:
-    return picture(memoryview(b"".join(units)), "h264", size)
+    return picture(memoryview(b"".join(units)), "h264", size, HEADER)
 
 
 class TestPicture:
@@ -23,6 +25,13 @@ class TestPicture:
         assert h264(unit(12), unit(9)) is Picture.NONE
         assert h264() is Picture.NONE
 
+    def test_parameters_must_be_those_of_the_header(self):
+        # 7 and 8 are the sequence and picture parameter sets of H.264, 32 to 34 those of H.265
+        assert h264(unit(0x67), unit(0x65)) is Picture.RESET
+        assert h264(unit(0x67, b"\x01\x03"), unit(0x65)) is Picture.NONE
+        assert h264(unit(0x68), unit(0x65)) is Picture.NONE
+        assert picture(memoryview(unit(33 << 1) + unit(19 << 1)), "hevc", 4, HEADER) is Picture.NONE
+
     @pytest.mark.parametrize("size", [1, 2, 4])
     def test_lengths_must_fill_the_packet(self, size):
         whole = unit(0x41, b"abcdef", size)
@@ -33,7 +42,7 @@ class TestPicture:
     def test_hevc(self):
         # H.265 unit types stand in bits 1 to 6: 1 trailing picture, 19 and 20 IDR, 21 CRA, 39 supplemental
         def kind(*types: int) -> Picture:
-            return picture(memoryview(b"".join(unit(t << 1) for t in types)), "hevc", 4)
+            return picture(memoryview(b"".join(unit(t << 1) for t in types)), "hevc", 4, HEADER)
 
         assert kind(39, 19) is Picture.RESET
         assert kind(20) is Picture.RESET
@@ -47,7 +56,7 @@ class TestPicture:
             stream = container.streams.video[0]
             size = length_size("h264", stream.codec_context.extradata)
             packets = [p for p in container.demux(stream) if p.size]
-            held = [picture(memoryview(p), "h264", size) for p in packets]
+            held = [picture(memoryview(p), "h264", size, stream.codec_context.extradata) for p in packets]
         assert Picture.NONE not in held
         assert held[0] is Picture.RESET
         keyframes = [h is Picture.RESET for h, p in zip(held, packets, strict=True) if p.is_keyframe]
