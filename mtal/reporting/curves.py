@@ -16,7 +16,7 @@ from mtal.reporting.run_reader import Run, main_metric
 
 # Okabe and Ito's palette (2008): told apart with every common form of colour blindness. The dash and the marker differ
 # too, so a curve can be followed without any colour.
-_STYLES = (
+STYLES = (
     ("#0072B2", "-", "o"),
     ("#D55E00", "--", "s"),
     ("#009E73", "-.", "^"),
@@ -24,7 +24,7 @@ _STYLES = (
     ("#E69F00", (0, (5, 1)), "v"),
     ("#56B4E9", (0, (1, 1)), "P"),
 )
-_INK = "#010203"  # stands for the page's text colour until the SVG is put into the page
+INK = "#010203"  # stands for the page's text colour until the SVG is put into the page
 _MATPLOTLIB_IDS = re.compile(r' id="[a-z0-9.]+_\d+"')
 
 
@@ -62,12 +62,12 @@ def draw(curves: Sequence[Curve], empty: str = "no value yet") -> Figure:
         axes = figure.add_subplot()
         drawn = [c for c in curves if any(math.isfinite(v) for v in c.values)]
         for position, this in enumerate(drawn):
-            _plot(axes, this, _STYLES[position % len(_STYLES)], strong=position == 0)
+            _plot(axes, this, STYLES[position % len(STYLES)], strong=position == 0)
         _dress(axes, curves)
         if not drawn:
-            axes.text(0.5, 0.5, empty, transform=axes.transAxes, ha="center", va="center", color=_INK)
+            axes.text(0.5, 0.5, empty, transform=axes.transAxes, ha="center", va="center", color=INK)
         elif len(drawn) > 1:
-            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=3, frameon=False, labelcolor=_INK)
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=3, frameon=False, labelcolor=INK)
     return figure
 
 
@@ -87,7 +87,7 @@ def to_svg(figure: Figure, label: str) -> str:
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
     svg = _MATPLOTLIB_IDS.sub("", svg)  # figure_1, axes_1, ...: would stand on the page once per figure
-    svg = svg.replace(_INK, "currentColor")
+    svg = svg.replace(INK, "currentColor")
     return svg.replace("<svg", f'<svg role="img" aria-label="{_attribute(label)}"', 1)
 
 
@@ -119,7 +119,7 @@ def _plot(axes: Axes, this: Curve, style: tuple[str, object, str], *, strong: bo
             textcoords="offset points",
             va="center",
             weight="bold",
-            color=_INK,
+            color=INK,
             annotation_clip=False,
         )
 
@@ -131,14 +131,14 @@ def _dress(axes: Axes, curves: Sequence[Curve]) -> None:
         axes.set_xlim(labelled[0] - margin, labelled[-1] + 2 * margin)
         axes.set_xticks(_thinned(labelled))
     axes.set_ylim(0, 1.02)
-    axes.set_xlabel("labelled frames", color=_INK)
-    axes.set_ylabel(curves[0].name if curves else "", color=_INK)
-    axes.tick_params(colors=_INK, labelsize=9)
-    axes.grid(axis="y", color=_INK, alpha=0.15, linewidth=0.8)
+    axes.set_xlabel("labelled frames", color=INK)
+    axes.set_ylabel(curves[0].name if curves else "", color=INK)
+    axes.tick_params(colors=INK, labelsize=9)
+    axes.grid(axis="y", color=INK, alpha=0.15, linewidth=0.8)
     axes.set_axisbelow(True)
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
-        spine.set_color(_INK)
+        spine.set_color(INK)
         spine.set_alpha(0.4)
 
 

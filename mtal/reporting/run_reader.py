@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 IGNORE = 255
 """Label value for "not annotated", at frame, class or pixel level."""
 
-MAIN_METRICS = ("mAP", "AP", "mIoU")
+MAIN_METRICS = ("mAP", "AP", "mIoU", "macro_F1")
 """A head is summed up by the first of these that it has."""
 
 _REQUIRED = ("config.yaml", "tasks.json", "frames.parquet", "rounds")
@@ -159,7 +159,7 @@ def read_round(path: Path, number: int) -> Round:
 
 
 def main_metric(task: str, metrics: Mapping[str, float]) -> str | None:
-    """The key that sums up one head: the first of mAP, AP and mIoU among ``metrics``."""
+    """The key that sums up one head: the first of mAP, AP, mIoU and macro_F1 among ``metrics``."""
     return next((key for name in MAIN_METRICS if (key := f"{task}/{name}") in metrics), None)
 
 

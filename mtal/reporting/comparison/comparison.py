@@ -1,0 +1,97 @@
+"""Everything that is found in the run folders of one or more sweeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mtal.reporting.comparison.found_runs import LeftOut, find_runs, read_finished
+from mtal.reporting.comparison.penalty_matrix import penalty_matrix
+from mtal.reporting.comparison.setting_comparison import SettingComparison, compare_setting
+from mtal.reporting.comparison.strategies import Setting, find_baseline, sort_runs
+
+
+@dataclass(frozen=True)
+class Penalties:
+    """Penalty matrix of one score over all settings, the strategy that is beaten least first.
+
+    Args:
+        score: ``"joint"`` or a head.
+        strategies: M names.
+        matrix: ``[M, M]``, see :func:`~mtal.reporting.comparison.penalty_matrix.penalty_matrix`.
+        settings: how many settings were summed: the largest value a cell can have.
+    """
+
+    score: str
+    strategies: tuple[str, ...]
+    matrix: npt.NDArray[np.float64]
+    settings: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What ``scripts/compare.py`` shows.
+
+    Args:
+        settings: compared one by one.
+        penalties: over all settings.
+        run_paths: setting → strategy → seed → run folder.
+        left_out: runs that are not compared, with reasons.
+    """
+
+    settings: tuple[SettingComparison, ...]
+    penalties: tuple[Penalties, ...]
+    run_paths: Mapping[str, Mapping[str, Mapping[int, Path]]]
+    left_out: tuple[LeftOut, ...]
+
+
+def compare(folders: Sequence[Path], full_pool: Sequence[Path] = (), baseline: str | None = None) -> Comparison:
+    """Compare the runs in ``folders``.
+
+    Args:
+        folders: sweep or run folders.
+        full_pool: run folders, or sweeps of them, trained on the whole pool.
+        baseline: strategy that the others are compared with; the one that picks at random if None.
+
+    Raises:
+        FileNotFoundError: a folder does not exist or holds no run.
+        ValueError: nothing is there to compare: no finished run, no baseline, or runs that have nothing in common.
+    """
+    references, unread = read_finished(find_runs(full_pool))
+    if unread:
+        raise ValueError(f"{unread[0].path} is no reference: {unread[0].reason}")
+    paths = {run.path for run in references}
+    runs, left_out = read_finished([p for p in find_runs(folders) if p not in paths])
+    if not runs:
+        reasons = "; ".join(f"{out.path.name}: {out.reason}" for out in left_out[:3])
+        raise ValueError(f"there is no finished run to compare ({reasons})")
+    settings, repeated = sort_runs(runs, references)
+    name = find_baseline(settings, baseline)
+    compared = tuple(compare_setting(setting, name) for setting in settings)
+    return Comparison(
+        settings=compared,
+        penalties=tuple(_penalties(compared)),
+        run_paths={s.name: _paths(s) for s in settings},
+        left_out=(*left_out, *repeated),
+    )
+
+
+def _penalties(settings: Sequence[SettingComparison]) -> list[Penalties]:
+    names = list({score.name: None for setting in settings for score in setting.scores})
+    found = []
+    for name in names:
+        curves = [score.curves for setting in settings for score in setting.scores if score.name == name]
+        strategies = sorted({strategy for these in curves for strategy in these})
+        matrix = penalty_matrix(curves, strategies)
+        order = np.argsort(matrix.mean(axis=0), kind="stable")
+        ranked = tuple(strategies[i] for i in order)
+        found.append(Penalties(name, ranked, matrix[np.ix_(order, order)], len(curves)))
+    return found
+
+
+def _paths(setting: Setting) -> dict[str, dict[int, Path]]:
+    return {s.name: {seed: s.runs[seed].path for seed in s.seeds} for s in setting.strategies}

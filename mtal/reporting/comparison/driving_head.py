@@ -1,0 +1,44 @@
+"""Which head drives the picks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from mtal.reporting.run_reader import Run
+
+
+def driving_shares(runs: Sequence[Run]) -> dict[str, float]:
+    """Head → share of the picks for which it spoke loudest, mean over ``runs``; empty where nothing was scored.
+
+    A head speaks loudest for a frame if the frame's highest percentile within the pool is one of its signals
+    (``reason_task``). Heads whose scores agree share by chance, so compare with the other strategies and not with an
+    equal split.
+    """
+    shares = []
+    for run in runs:
+        reasons = _picked(run).get("reason_task", pd.Series(dtype=object)).dropna()
+        if len(reasons):
+            shares.append({task: float((reasons == task).mean()) for task in run.tasks})
+    return {task: float(np.mean([s[task] for s in shares])) for task in shares[0]} if shares else {}
+
+
+def mean_percentiles(runs: Sequence[Run]) -> dict[str, float]:
+    """Head → mean percentile of the picks on its signals, within the pool of their round; 50 is chance."""
+    columns: dict[str, list[float]] = {}
+    for run in runs:
+        picks = _picked(run)
+        for task in run.tasks:
+            own = picks[[c for c in picks.columns if str(c).startswith(f"percentile/{task}/")]].to_numpy(
+                dtype=np.float64
+            )
+            if np.isfinite(own).any():
+                columns.setdefault(task, []).append(float(np.nanmean(own)))
+    return {task: float(np.mean(values)) for task, values in columns.items()}
+
+
+def _picked(run: Run) -> pd.DataFrame:
+    """Picks after the initial set."""
+    return pd.concat([r.picks for r in run.rounds[1:]]) if len(run.rounds) > 1 else pd.DataFrame()

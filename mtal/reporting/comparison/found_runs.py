@@ -1,0 +1,80 @@
+"""Run folders below the given ones: those that can be compared, and those that can't yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mtal.reporting.run_reader import Run, read_run
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A run that is not compared, and why."""
+
+    path: Path
+    reason: str
+
+
+def find_runs(folders: Sequence[Path]) -> list[Path]:
+    """Run folders among ``folders`` and anywhere below them, each once, in order of name.
+
+    A folder that a sweep opened (it holds ``.hydra``) counts as one even where no run got far enough to leave anything.
+
+    Raises:
+        FileNotFoundError: a folder does not exist, or there is no run in it.
+    """
+    found: dict[Path, None] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise FileNotFoundError(f"{folder}: there is no such folder; give a sweep's folder or a run's")
+        here = list(_below(folder.resolve()))
+        if not here:
+            raise FileNotFoundError(f"{folder}: there is no run in it (a run holds config.yaml and rounds/)")
+        found |= dict.fromkeys(here)
+    return list(found)
+
+
+def read_finished(paths: Sequence[Path]) -> tuple[list[Run], list[LeftOut]]:
+    """Read the runs that have all their rounds, and say of the others what they lack."""
+    runs, left_out = [], []
+    for path in paths:
+        if not (path / "config.yaml").is_file():
+            left_out.append(LeftOut(path, "it ended before its first round"))
+            continue
+        try:
+            run = read_run(path)
+        except (FileNotFoundError, ValueError) as error:
+            left_out.append(LeftOut(path, str(error)))
+            continue
+        missing = _missing_rounds(run)
+        if missing:
+            left_out.append(LeftOut(path, missing))
+        else:
+            runs.append(run)
+    return runs, left_out
+
+
+def is_full_pool(run: Run) -> bool:
+    """Whether the run was trained on the whole pool at once (``loop.initial: all``)."""
+    return run.config.get("loop", {}).get("initial") == "all"
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    if (folder / "config.yaml").is_file() or (folder / ".hydra").is_dir():
+        yield folder
+        return
+    for child in sorted(folder.iterdir()):
+        if child.is_dir() and not child.name.startswith("."):
+            yield from _below(child)
+
+
+def _missing_rounds(run: Run) -> str:
+    if not run.rounds:
+        return "no round is complete yet"
+    wanted = int(run.config.get("loop", {}).get("rounds", len(run.rounds) - 1)) + 1
+    pool = int((run.frames["split"] == "pool").sum())
+    if len(run.rounds) < wanted and run.rounds[-1].labelled < pool:
+        return f"unfinished: {len(run.rounds)} of {wanted} rounds are there; run it again to go on"
+    return ""

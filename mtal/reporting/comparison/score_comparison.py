@@ -1,0 +1,140 @@
+"""One score of all strategies of a setting against the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mtal.reporting.comparison.bootstrap import band, interval, seed_weights
+from mtal.reporting.comparison.label_saving import LabelSaving, label_savings
+from mtal.reporting.comparison.learning_curve import Curves, area, common_seeds
+from mtal.reporting.comparison.significance import LEVEL, PairedTest, holm, paired_test
+
+Floats = npt.NDArray[np.float64]
+Verdict = Literal["baseline", "wins", "loses", "undecided", "not tested"]
+
+SHARES = (0.90, 0.95)
+"""Targets of label saving, as shares of the full-pool score."""
+
+
+@dataclass(frozen=True)
+class Versus:
+    """A strategy against the baseline on one score.
+
+    Args:
+        strategy: its name.
+        is_baseline: whether it is the baseline itself, which has no difference and no savings.
+        area: area under its mean curve over the length of the axis: its mean score.
+        final: its mean score at the end of the axis.
+        difference: area minus the baseline's, over the seeds that both have; NaN where they share none.
+        interval: of ``difference``, paired bootstrap over seeds; NaN for fewer than two.
+        test: of the areas per seed.
+        corrected_p: the t-test's p after Holm over the strategies compared on this score.
+        savings: one per target of :data:`SHARES`.
+    """
+
+    strategy: str
+    is_baseline: bool
+    area: float
+    final: float
+    difference: float
+    interval: tuple[float, float]
+    test: PairedTest
+    corrected_p: float
+    savings: tuple[LabelSaving, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """What may be said of the strategy."""
+        if self.is_baseline:
+            return "baseline"
+        if np.isnan(self.corrected_p):
+            return "not tested"
+        if self.corrected_p >= LEVEL:
+            return "undecided"
+        return "wins" if self.difference > 0 else "loses"
+
+
+@dataclass(frozen=True)
+class ScoreComparison:
+    """Curves and comparisons of one score.
+
+    Args:
+        name: ``"joint"``, a head's name, or ``"rare classes"``.
+        metric: what the score is, such as ``"mAP"``.
+        unit: of the axis.
+        axis: ``[P]``.
+        curves: strategy → its curves.
+        bands: strategy → ends of the pointwise interval of its mean curve, ``[P]`` each.
+        reference: the full-pool score; savings are measured at :data:`SHARES` of it.
+        rows: one per strategy, the largest area first.
+    """
+
+    name: str
+    metric: str
+    unit: str
+    axis: Floats
+    curves: Mapping[str, Curves]
+    bands: Mapping[str, tuple[Floats, Floats]]
+    reference: float
+    rows: tuple[Versus, ...]
+
+    def row(self, strategy: str) -> Versus | None:
+        """The row of a strategy, or None where this score of it could not be measured."""
+        return next((row for row in self.rows if row.strategy == strategy), None)
+
+
+def compare_score(
+    name: str, metric: str, unit: str, axis: Floats, curves: Mapping[str, Curves], baseline: str, reference: float
+) -> ScoreComparison:
+    """Compare every strategy of ``curves`` with ``baseline``, which must be among them."""
+    versus = [_versus(s, axis, c, curves[baseline], reference, is_baseline=s == baseline) for s, c in curves.items()]
+    corrected = holm([row.test.t_p for row in versus])
+    rows = [replace(row, corrected_p=p) for row, p in zip(versus, corrected, strict=True)]
+    return ScoreComparison(
+        name=name,
+        metric=metric,
+        unit=unit,
+        axis=axis,
+        curves=curves,
+        bands={strategy: band(c.values) for strategy, c in curves.items()},
+        reference=reference,
+        rows=tuple(sorted(rows, key=lambda row: -row.area)),
+    )
+
+
+def area_difference(axis: Floats, one: Curves, other: Curves) -> tuple[float, tuple[float, float], PairedTest]:
+    """Difference of the areas under two curves over their common seeds, its paired interval and its test."""
+    seeds = common_seeds(one, other)
+    if not seeds:
+        return np.nan, (np.nan, np.nan), PairedTest(0, np.nan, np.nan)
+    mine, others = area(axis, one.at(seeds)), area(axis, other.at(seeds))  # [S], [S]
+    drawn = seed_weights(len(seeds)) @ (mine - others)  # [B]
+    return float((mine - others).mean()), interval(drawn, len(seeds)), paired_test(mine, others)
+
+
+def _versus(
+    strategy: str, axis: Floats, curves: Curves, baseline: Curves, reference: float, *, is_baseline: bool
+) -> Versus:
+    difference, ends, test = np.nan, (np.nan, np.nan), PairedTest(len(curves.seeds), np.nan, np.nan)
+    savings: list[LabelSaving] = []
+    if not is_baseline:
+        difference, ends, test = area_difference(axis, curves, baseline)
+        if seeds := common_seeds(curves, baseline):
+            targets = [share * reference for share in SHARES]
+            savings = label_savings(axis, curves.at(seeds), baseline.at(seeds), targets, seed_weights(len(seeds)))
+    return Versus(
+        strategy=strategy,
+        is_baseline=is_baseline,
+        area=float(area(axis, curves.mean)),
+        final=float(curves.mean[-1]),
+        difference=difference,
+        interval=ends,
+        test=test,
+        corrected_p=np.nan,
+        savings=tuple(savings),
+    )

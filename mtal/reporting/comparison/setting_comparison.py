@@ -1,0 +1,281 @@
+"""All that is said of the strategies of one setting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mtal.reporting.comparison import driving_head, redundancy
+from mtal.reporting.comparison.annotator_time import minutes
+from mtal.reporting.comparison.interquartile_mean import interquartile_interval, interquartile_mean
+from mtal.reporting.comparison.learning_curve import Curves, area, common_axis, on_axis
+from mtal.reporting.comparison.per_class import class_metrics, class_shares, rare_classes
+from mtal.reporting.comparison.score_comparison import ScoreComparison, area_difference, compare_score
+from mtal.reporting.comparison.strategies import Setting, Strategy
+from mtal.reporting.run_reader import Run, main_metric
+
+Floats = npt.NDArray[np.float64]
+FRAMES, MINUTES = "labelled frames", "annotator minutes after the initial set"
+RARE_CLASSES = "rare classes"
+MINUTE_POINTS = 15
+
+
+@dataclass(frozen=True)
+class ClassDifference:
+    """One class of one strategy: its area under the curve, and by how much that is above the baseline's."""
+
+    task: str
+    name: str
+    share: float
+    rare: bool
+    strategy: str
+    area: float
+    difference: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """Interquartile mean, over runs and heads, of the area under the curve as a share of the head's full-pool score."""
+
+    strategy: str
+    value: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class SettingComparison:
+    """Figures of one setting.
+
+    Args:
+        name: of the setting.
+        baseline: name of the strategy that all others are compared with.
+        strategies: their names, the best joint score first.
+        scores: joint first, then the heads and the rare classes, against labelled frames.
+        timed: the joint score against annotators' minutes; None where costs were not recorded.
+        classes: one entry per class and strategy, the baseline's with a difference of 0.
+        aggregates: interquartile means, the highest first.
+        driving: strategy → head → share of the picks.
+        percentiles: strategy → head → mean percentile of the picks.
+        redundancy: strategy → measure → value.
+        seeds: strategy → its seeds.
+        notes: what the reader must know: missing scores, where the full-pool score is from.
+    """
+
+    name: str
+    baseline: str
+    strategies: tuple[str, ...]
+    scores: tuple[ScoreComparison, ...]
+    timed: ScoreComparison | None
+    classes: tuple[ClassDifference, ...]
+    aggregates: tuple[Aggregate, ...]
+    driving: Mapping[str, Mapping[str, float]]
+    percentiles: Mapping[str, Mapping[str, float]]
+    redundancy: Mapping[str, Mapping[str, float]]
+    seeds: Mapping[str, tuple[int, ...]]
+    notes: tuple[str, ...]
+
+    @property
+    def joint(self) -> ScoreComparison:
+        """The score that sums up all heads."""
+        return self.scores[0]
+
+    @property
+    def heads(self) -> tuple[ScoreComparison, ...]:
+        """The scores of single heads."""
+        return tuple(s for s in self.scores if s.name not in ("joint", RARE_CLASSES))
+
+
+def compare_setting(setting: Setting, baseline: str) -> SettingComparison:
+    """Compare all strategies of ``setting`` with the one called ``baseline``.
+
+    Raises:
+        ValueError: the runs have no stretch of labelled frames in common, or no joint score.
+    """
+    notes: list[str] = []
+    runs = [run for strategy in setting.strategies for run in strategy.runs.values()]
+    axis = common_axis({str(run.path): _labelled(run) for run in runs})
+    if any(len(_labelled(run)) != len(axis) or (_labelled(run) != axis).any() for run in runs):
+        notes.append(
+            f"The runs were measured at different numbers of labelled frames; all curves are read, by linear "
+            f"interpolation, at {len(axis)} places from {axis[0]:g} to {axis[-1]:g} frames."
+        )
+    metrics = {key: value for run in runs for key, value in class_metrics(run).items()}
+    shares = class_shares(setting.full_pool or list(setting.strategy(baseline).runs.values()))
+    rare = rare_classes(metrics, shares)
+    scores = _scores(setting, axis, baseline, [metrics[key] for key in rare], notes)
+    if not scores or scores[0].name != "joint":
+        raise ValueError(
+            f"{setting.name}: no run has a joint score over the whole axis, so there is nothing to compare"
+        )
+    if rare:
+        listed = ", ".join(f"{task} {name} ({shares.get((task, name), 0):.1%})" for task, name in rare)
+        notes.append(f"Rare classes, in fewer than one labelled frame in ten: {listed}.")
+    else:
+        notes.append("No class is rare: each is in at least one labelled frame in ten.")
+    notes.append(_source(setting))
+    ranked = [row.strategy for row in scores[0].rows]
+    members = {name: list(setting.strategy(name).runs.values()) for name in ranked}
+    return SettingComparison(
+        name=setting.name,
+        baseline=baseline,
+        strategies=tuple(ranked),
+        scores=tuple(scores),
+        timed=_timed(setting, baseline, scores[0], notes),
+        classes=tuple(_classes(setting, axis, baseline, ranked, metrics, shares)),
+        aggregates=tuple(_aggregates(scores)),
+        driving={name: found for name, r in members.items() if (found := driving_head.driving_shares(r))},
+        percentiles={name: found for name, r in members.items() if (found := driving_head.mean_percentiles(r))},
+        redundancy={name: redundancy.mean_of(r) for name, r in members.items()},
+        seeds={s.name: s.seeds for s in setting.strategies},
+        notes=tuple(notes),
+    )
+
+
+def _labelled(run: Run) -> Floats:
+    return np.array([this.labelled for this in run.rounds], dtype=np.float64)  # [rounds]
+
+
+def _values(run: Run, keys: Sequence[str]) -> Floats:
+    """Mean of the metrics ``keys`` in each round, NaN where none of them could be measured, ``[rounds]``."""
+    table = np.array([[this.metrics.get(key, np.nan) for key in keys] for this in run.rounds])  # [rounds, keys]
+    known = np.isfinite(table)
+    total = np.where(known, table, 0).sum(axis=1)
+    return np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan)
+
+
+def _curves(
+    strategies: Sequence[Strategy], axis: Floats, keys: Sequence[str], x: Callable[[Run], Floats | None] = _labelled
+) -> tuple[dict[str, Curves], int]:
+    """Curves of the strategies for which the score is known all along the axis; how many runs are left out."""
+    curves, lost = {}, 0
+    for strategy in strategies:
+        found = {}
+        for seed in strategy.seeds:
+            run = strategy.runs[seed]
+            at = x(run)
+            values = None if at is None else on_axis(at, _values(run, keys), axis)
+            if values is None:
+                lost += 1
+            else:
+                found[seed] = values
+        if found:
+            curves[strategy.name] = Curves(tuple(found), np.stack(list(found.values())))
+    return curves, lost
+
+
+def _scores(
+    setting: Setting, axis: Floats, baseline: str, rare: Sequence[str], notes: list[str]
+) -> list[ScoreComparison]:
+    first = next(iter(setting.strategies[0].runs.values()))
+    wanted: dict[str, list[str]] = {"joint": ["joint"]}
+    for task in first.tasks:
+        key = main_metric(task, first.rounds[-1].metrics)
+        if key is not None:
+            wanted[task] = [key]
+    if rare:
+        wanted[RARE_CLASSES] = list(rare)
+    scores = []
+    for name, keys in wanted.items():
+        curves, lost = _curves(setting.strategies, axis, keys)
+        metric = "mean of the heads' main metrics" if name == "joint" else keys[0].split("/")[1]
+        metric = "mean over the rare classes" if name == RARE_CLASSES else metric
+        if baseline not in curves:
+            notes.append(f"{name} could not be measured in the runs of {baseline}, so it is not compared.")
+            continue
+        if lost:
+            notes.append(f"{name}: {lost} runs are left out, in which it could not be measured from start to end.")
+        reference = _reference(setting, keys, curves)
+        scores.append(compare_score(name, metric, FRAMES, axis, curves, baseline, reference))
+    return scores
+
+
+def _reference(setting: Setting, keys: Sequence[str], curves: Mapping[str, Curves]) -> float:
+    """Mean final score of the full-pool runs, else the highest point of any strategy's mean curve."""
+    full = np.array([_values(run, keys)[-1] for run in setting.full_pool])
+    if np.isfinite(full).any():
+        return float(np.nanmean(full))
+    return max(float(c.mean.max()) for c in curves.values())
+
+
+def _source(setting: Setting) -> str:
+    if setting.full_pool:
+        return (
+            f"The full-pool score is the mean of {len(setting.full_pool)} runs trained on the whole pool: "
+            f"{', '.join(run.name for run in setting.full_pool)}."
+        )
+    return (
+        "There is no full-pool run (--full-pool RUN), so label saving is measured at 90% and 95% of the best mean "
+        "score that any strategy reached: an easier target, which depends on the strategies compared."
+    )
+
+
+def _timed(setting: Setting, baseline: str, joint: ScoreComparison, notes: list[str]) -> ScoreComparison | None:
+    spent = {str(r.path): m for s in setting.strategies for r in s.runs.values() if (m := minutes(r)) is not None}
+    own = [str(run.path) for run in setting.strategy(baseline).runs.values()]
+    if not any(path in spent for path in own):
+        notes.append(
+            f"Annotators' time is not recorded in the runs of {baseline} (acquisition/cost=annotator_seconds records "
+            "it), so effort is counted in frames only."
+        )
+        return None
+    end = min(m[-1] for m in spent.values())
+    if end <= 0:
+        notes.append("No annotators' time was spent after the initial set, so effort is counted in frames only.")
+        return None
+    axis = np.linspace(0, end, MINUTE_POINTS)
+    curves, lost = _curves(setting.strategies, axis, ["joint"], x=lambda run: spent.get(str(run.path)))
+    if lost:
+        notes.append(f"{lost} runs did not record annotators' time and are left out of the comparison by minutes.")
+    return compare_score("joint", joint.metric, MINUTES, axis, curves, baseline, joint.reference)
+
+
+def _classes(
+    setting: Setting,
+    axis: Floats,
+    baseline: str,
+    ranked: Sequence[str],
+    metrics: Mapping[tuple[str, str], str],
+    shares: Mapping[tuple[str, str], float],
+) -> list[ClassDifference]:
+    """One entry per strategy, in the order ``ranked``, and class that could be measured."""
+    rare = rare_classes(metrics, shares)
+    measured = {class_: _curves(setting.strategies, axis, [key])[0] for class_, key in metrics.items()}
+    found = []
+    for strategy in ranked:
+        for (task, name), curves in measured.items():
+            if baseline not in curves or strategy not in curves:
+                continue
+            difference, ends, _ = area_difference(axis, curves[strategy], curves[baseline])
+            found.append(
+                ClassDifference(
+                    task=task,
+                    name=name,
+                    share=shares.get((task, name), 0.0),
+                    rare=(task, name) in rare,
+                    strategy=strategy,
+                    area=float(area(axis, curves[strategy].mean)),
+                    difference=difference,
+                    interval=ends,
+                )
+            )
+    return found
+
+
+def _aggregates(scores: Sequence[ScoreComparison]) -> list[Aggregate]:
+    heads = [s for s in scores if s.name not in ("joint", RARE_CLASSES) and s.reference > 0]
+    aggregates = []
+    for strategy in scores[0].curves:
+        if not heads or any(strategy not in s.curves for s in heads):
+            continue
+        seeds = [
+            seed for seed in heads[0].curves[strategy].seeds if all(seed in s.curves[strategy].seeds for s in heads)
+        ]
+        if not seeds:
+            continue
+        table = np.stack([area(s.axis, s.curves[strategy].at(seeds)) / s.reference for s in heads], axis=1)  # [S, T]
+        aggregates.append(Aggregate(strategy, interquartile_mean(table), interquartile_interval(table)))
+    return sorted(aggregates, key=lambda a: -a.value)

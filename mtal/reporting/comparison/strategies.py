@@ -1,0 +1,143 @@
+"""Runs sorted into settings, strategies and seeds by what differs in their configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from mtal.reporting.comparison.found_runs import LeftOut, is_full_pool
+from mtal.reporting.comparison.strategy_names import choices, name_all
+from mtal.reporting.run_reader import Run
+
+SETTING = ("data", "frames", "encoder", "tasks")
+"""Sections of a configuration in which compared strategies must agree: what is labelled, learnt and measured."""
+
+_NO_MATTER = ("seed", "name", "run_root", "cache", "logger", "data.workers", "loop.rounds")
+"""Choices that make no strategy: who ran it where, and how long."""
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """Runs that differ in their seed alone.
+
+    Args:
+        name: short, made of what differs from the other strategies.
+        runs: seed → run.
+    """
+
+    name: str
+    runs: Mapping[int, Run]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds in rising order."""
+        return tuple(sorted(self.runs))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Strategies that can be compared: same data, frames, encoder and heads.
+
+    Args:
+        name: made of what differs from the other settings.
+        strategies: in order of name.
+        full_pool: runs trained on the whole pool.
+    """
+
+    name: str
+    strategies: tuple[Strategy, ...]
+    full_pool: tuple[Run, ...]
+
+    def strategy(self, name: str) -> Strategy:
+        """The strategy of that name."""
+        return next(s for s in self.strategies if s.name == name)
+
+
+def sort_runs(runs: Sequence[Run], full_pool: Sequence[Run]) -> tuple[list[Setting], list[LeftOut]]:
+    """Settings, and runs that repeat a seed of their strategy.
+
+    Args:
+        runs: finished runs; those of the whole pool among them count as ``full_pool``.
+        full_pool: runs to take the full-pool score from.
+
+    Raises:
+        ValueError: a full-pool run is of a setting in which there is nothing else.
+    """
+    references = {run.path: run for run in (*full_pool, *(r for r in runs if is_full_pool(r)))}
+    compared = [run for run in runs if run.path not in references]
+    by_setting = _group(compared, setting=True)
+    if not by_setting:
+        raise ValueError("there is no finished run to compare")
+    setting_names = name_all([_choices(members[0], setting=True) for members in by_setting.values()])
+    if len(by_setting) == 1:
+        setting_names = [_data_name(compared[0])]
+    of_setting: dict[str, list[Run]] = {key: [] for key in by_setting}
+    for run in references.values():
+        key = _key(run, setting=True)
+        if key not in of_setting:
+            raise ValueError(
+                f"{run.path}: this full-pool run has other {' or '.join(SETTING)} options than any compared run, so "
+                "its score is no reference for them; run experiment=full_pool with the options of the sweep"
+            )
+        of_setting[key].append(run)
+    # Names are given over all settings, so that a strategy is called the same in each.
+    by_strategy = _group(compared, setting=False)
+    names = dict(zip(by_strategy, name_all([_choices(m[0], setting=False) for m in by_strategy.values()]), strict=True))
+    settings, left_out = [], []
+    for name, (key, members) in zip(setting_names, by_setting.items(), strict=True):
+        seeds: dict[str, dict[int, Run]] = {}
+        for run in members:
+            strategy = seeds.setdefault(names[_key(run, setting=False)], {})
+            seed = int(run.config.get("seed", 0))
+            if seed in strategy:
+                left_out.append(LeftOut(run.path, f"the same strategy and seed as {strategy[seed].path}"))
+            else:
+                strategy[seed] = run
+        strategies = tuple(Strategy(s, seeds[s]) for s in sorted(seeds))
+        settings.append(Setting(name, strategies, tuple(of_setting[key])))
+    return settings, left_out
+
+
+def find_baseline(settings: Sequence[Setting], wanted: str | None) -> str:
+    """Name of the strategy to compare with: ``wanted``, or the one that picks at random.
+
+    Raises:
+        ValueError: there is no such strategy in a setting; the names that exist are listed.
+    """
+    name = wanted or "random"
+    for setting in settings:
+        names = [s.name for s in setting.strategies]
+        if name not in names:
+            raise ValueError(
+                f"there is no strategy {name!r} in {setting.name} to compare with; "
+                f"choose one with --baseline: {', '.join(names)}"
+            )
+    return name
+
+
+def _group(runs: Sequence[Run], *, setting: bool) -> dict[str, list[Run]]:
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(_key(run, setting=setting), []).append(run)
+    return groups
+
+
+def _key(run: Run, *, setting: bool) -> str:
+    return str(yaml.safe_dump(_choices(run, setting=setting), sort_keys=True))
+
+
+def _choices(run: Run, *, setting: bool) -> dict[str, Any]:
+    return {
+        key: value
+        for key, value in choices(run.config).items()
+        if (key.split(".")[0] in SETTING) == setting and key not in _NO_MATTER and key.split(".")[0] not in _NO_MATTER
+    }
+
+
+def _data_name(run: Run) -> str:
+    """``mtal.datasets.synthetic.load`` → ``synthetic``: every loader is called load."""
+    target = str(run.config.get("data", {}).get("_target_", "the data")).split(".")
+    return target[-2] if target[-1] == "load" and len(target) > 1 else target[-1]
