@@ -12,6 +12,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
@@ -101,7 +102,7 @@ def load(
     test_videos: Sequence[str] = TEST_VIDEOS,
     val_videos: Sequence[str] = (),
 ) -> SurgicalDataset:
-    """Frames of CholecSeg8k for the tasks tools, bleeding and anatomy.
+    """Frames of CholecSeg8k for the tasks tools, bleeding and anatomy, and phase where Cholec80's are there.
 
     Anatomy is the watershed mask. Bleeding means that blood covers more than ``blood_area`` of the frame. Tools are the
     seven of Cholec80, of which frame f takes row 25 · ⌊f / 25⌋ and is thus exact to a second, or the two that the masks
@@ -140,6 +141,11 @@ def load(
     else:
         tool_map, tags = cholec80_files.TOOLS, _tool_rows(found, source, fps)
         _warn_of_swapped_columns(np.array(tags), shares > tool_area)
+    label_maps: tuple[LabelMap, ...] = (tool_map, BLEEDING, ANATOMY)
+    phases: list[int | None] = [None] * len(found)
+    if source is not None and (source / "phase_annotations").is_dir():
+        label_maps = (*label_maps, cholec80_files.PHASE)
+        phases = _phase_rows(found, source)
     rows: list[dict[str, Any]] = [
         {
             "patient": f.video,
@@ -151,10 +157,11 @@ def load(
             "tools": tag,
             "bleeding": [int(share[_BLOOD] > blood_area)],
             "anatomy": f.mask,
+            "phase": phase,
         }
-        for f, place, tag, share in zip(found, places, tags, shares, strict=True)
+        for f, place, tag, phase, share in zip(found, places, tags, phases, shares, strict=True)
     ]
-    return SurgicalDataset.from_rows("cholecseg8k", rows, (tool_map, BLEEDING, ANATOMY), sizes)
+    return SurgicalDataset.from_rows("cholecseg8k", rows, label_maps, sizes)
 
 
 def _videos(root: Path) -> list[Path]:
@@ -281,6 +288,18 @@ def _tool_rows(frames: list[_Frame], cholec80: Path, fps: int) -> list[list[int]
             raise ValueError(f"{path}: no row for frame {row}, of which {frame.mask} takes its tools; restore the file")
         tags.append(tables[frame.video][row])
     return tags
+
+
+def _phase_rows(frames: list[_Frame], cholec80: Path) -> list[int | None]:
+    phases: list[int | None] = []
+    for video, group in groupby(frames, key=lambda f: f.video):
+        path = cholec80 / "phase_annotations" / f"{video}-phase.txt"
+        table = cholec80_files.read_phases(path)
+        for frame in group:
+            if frame.number not in table:
+                raise ValueError(f"{path}: no row for frame {frame.number}, which has {frame.mask}; restore the file")
+            phases.append(table[frame.number])
+    return phases
 
 
 def _warn_of_swapped_columns(tools: NDArray[np.int64], seen: NDArray[np.bool_]) -> None:

@@ -8,7 +8,7 @@ from mtal.suggest import nearest
 
 
 def assign_splits(
-    name: str, videos: Iterable[str], test_videos: Sequence[str], val_videos: Sequence[str] = ()
+    name: str, videos: Iterable[str], test_videos: Sequence[str], val_videos: Sequence[str] = (), who: str = "videos"
 ) -> dict[str, str]:
     """Video → ``"test"``, ``"val"`` or, for all others, ``"pool"``.
 
@@ -17,6 +17,7 @@ def assign_splits(
         videos: those that are there.
         test_videos: held out for the test.
         val_videos: held out for validation.
+        who: what they are, as the options ``test_<who>`` and ``val_<who>`` call them.
 
     Raises:
         ValueError: a video is in both lists or is not there, or none is left for the pool.
@@ -24,8 +25,8 @@ def assign_splits(
     there = sorted(set(videos))
     both = sorted(set(test_videos) & set(val_videos))
     if both:
-        raise ValueError(f"{name}: {both[0]!r} is in data.test_videos and in data.val_videos; keep it in one of them")
-    for option, listed in (("test_videos", test_videos), ("val_videos", val_videos)):
+        raise ValueError(f"{name}: {both[0]!r} is in data.test_{who} and in data.val_{who}; keep it in one of them")
+    for option, listed in ((f"test_{who}", test_videos), (f"val_{who}", val_videos)):
         unknown = [v for v in listed if v not in there]
         if unknown:
             raise ValueError(
@@ -34,5 +35,5 @@ def assign_splits(
             )
     splits = dict.fromkeys(there, "pool") | dict.fromkeys(val_videos, "val") | dict.fromkeys(test_videos, "test")
     if "pool" not in splits.values():
-        raise ValueError(f"{name}: every video is held out; leave some out of data.test_videos and data.val_videos")
+        raise ValueError(f"{name}: all {who} are held out; leave some out of data.test_{who} and data.val_{who}")
     return splits

@@ -56,6 +56,12 @@ class TestLabels:
         ]
         assert dataset.label_map("tools").classes[6] == "specimen bag"
 
+    def test_phase_of_cholec80(self, written):
+        dataset = load(written / "seg8k", written / "cholec80")
+        # calot triangle dissection in frames 10 to 39 of video01, retraction from frame 5 on in video12
+        assert dataset.labels.targets("phase", dataset.index.frame_ids).tolist() == [1, 1, 1, 6, 6]
+        assert [m.task for m in load(written / "seg8k").label_maps] == ["tools", "bleeding", "anatomy"]
+
     def test_tools_of_the_masks(self, written):
         dataset = load(written / "seg8k")
         assert dataset.label_map("tools").classes == ("grasper", "L-hook")
@@ -227,6 +233,11 @@ class TestDamage:
             (tool_file("\t1\n", "\t2\n"), ValueError, r"video01-tool\.txt, line 3: the labels are .* 2; each"),
             (tool_file("\t1\n", "\n"), ValueError, r"video01-tool\.txt, line 3: .* is no row of Frame Grasper"),
             (tool_file("\n25\t", "\n75\t"), ValueError, r"video01-tool\.txt: no row for frame 25, of which .*frame_25"),
+            (
+                lambda r: (r / "cholec80/phase_annotations/video12-phase.txt").write_text("Frame\tPhase\n"),
+                ValueError,
+                r"video12-phase\.txt: no row for frame 10, which has .*frame_10",
+            ),
             (short_film, ValueError, r"frame_26_endo_watershed_mask\.png: .*video01\.mp4 ends before this frame"),
         ],
     )
@@ -287,7 +298,7 @@ class TestDamage:
         [
             ({"test_videos": ["video12"], "val_videos": ["video12"]}, "'video12' is in data.test_videos and in"),
             ({"test_videos": ["video21"]}, "data.test_videos names 'video21', .* did you mean .video"),
-            ({"test_videos": ["video01", "video12"]}, "every video is held out"),
+            ({"test_videos": ["video01", "video12"]}, "all videos are held out"),
         ],
     )
     def test_splits(self, written, splits, message):

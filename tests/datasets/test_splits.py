@@ -14,7 +14,7 @@ def test_all_others_are_the_pool():
         (["a"], ["a"], r"set: 'a' is in data\.test_videos and in data\.val_videos"),
         (["video1"], [], r"data\.test_videos names 'video1', which is not there; there are a, b"),
         (["a"], ["bb"], r"data\.val_videos names 'bb', which is not there, did you mean 'b'\?"),
-        (["a", "b"], [], "every video is held out"),
+        (["a", "b"], [], "all videos are held out"),
     ],
 )
 def test_contradictions(test, val, message):

@@ -1,0 +1,191 @@
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+from miniature import film
+from miniature.squares import H, W, grow, picture, save, shrink
+
+from mtal.datasets import table
+from mtal.datasets.label_map import IGNORE
+from mtal.frames.cache import FrameCache
+
+LIVER = [[1, 1, 2, 0], [1, 1, 2, 2], [1, 1, 255, 2]]
+ROWS = """image,video,frame,time_s,patient,split,tool_hook,tool_clip applier,bleeding,mask,remark
+a/0004.png,,,,ada,train,1,0,0,masks/a4.png,sharp
+a/0009.png,,,,ada,train,0,,1,,
+,b.mp4,7,,ben,test,1,1,,,
+,b.mp4,,0.4,ben,test,no,yes,False,,blurred
+"""
+load = partial(table.load, mask_classes={1: "liver", 2: "fat"})
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Two images of one patient and a video of 15 frames at 10 per second of another."""
+    for number in (4, 9, 11):
+        save(tmp_path / "a" / f"{number:04d}.png", picture(number))
+    film.write(tmp_path / "b.mp4", film.numbered(15, (H, W)), fps=10)
+    save(tmp_path / "masks" / "a4.png", grow(LIVER))
+    (tmp_path / "frames.csv").write_text(ROWS)
+    return tmp_path
+
+
+def parquet(root):
+    """The same table with typed columns."""
+    cells = pd.read_csv(root / "frames.csv")
+    cells["bleeding"] = [False, True, None, False]
+    cells.to_parquet(root / "frames.parquet")
+    return root / "frames.parquet"
+
+
+class TestLabels:
+    @pytest.mark.parametrize("kind", ["csv", "parquet"])
+    def test_by_hand(self, root, kind):
+        dataset = load(root / "frames.csv" if kind == "csv" else parquet(root))
+        ids = ["a/000004", "a/000009", "b/000004", "b/000007"]  # 0.4 s at 10 frames per second is frame 4
+        rows = dataset.index.table
+        assert rows["frame_id"].tolist() == ids
+        assert rows["patient"].tolist() == ["ada", "ada", "ben", "ben"]
+        assert rows["split"].tolist() == ["pool", "pool", "test", "test"]
+        np.testing.assert_allclose(rows["time_s"], [4 / 25, 9 / 25, 0.4, 0.7])
+        i = IGNORE
+        assert dataset.label_map("tools").classes == ("hook", "clip applier")
+        assert dataset.labels.targets("tools", ids).tolist() == [[1, 0], [0, i], [0, 1], [1, 1]]
+        assert dataset.labels.targets("bleeding", ids)[:, 0].tolist() == [0, 1, 0, i]
+        masks = dataset.labels.targets("anatomy", ids, (H, W))
+        assert shrink(masks[0]) == [[0, 0, 1, i], [0, 0, 1, 1], [0, 0, i, 1]]
+        assert (masks[1:] == IGNORE).all()
+
+    def test_the_right_pictures(self, root, tmp_path):
+        pictures = FrameCache(tmp_path / "cache").get(load(root / "frames.csv").index.table, (H, W))
+        grays = pictures[np.arange(4)].mean(axis=(1, 2, 3))
+        np.testing.assert_allclose(grays, [10 + 48, 10 + 108, 20 + 37 * 4 % 200, 20 + 37 * 7 % 200], atol=2)
+
+    def test_names_without_numbers(self, tmp_path):
+        for name, gray in (("zoe", 3), ("before_1", 5), ("after_1", 7)):  # order: after_1, before_1, zoe
+            save(tmp_path / f"{name}.png", picture(gray))
+        (tmp_path / "t.csv").write_text("image,patient,bleeding\nzoe.png,p,1\nafter_1.png,q,0\n")
+        dataset = table.load(tmp_path / "t.csv", test_patients=["q"])
+        name = dataset.index.table["video"].iloc[0]
+        assert dataset.labels.targets("bleeding", [f"{name}/000000", f"{name}/000002"])[:, 0].tolist() == [0, 1]
+        pictures = FrameCache(tmp_path / "cache").get(dataset.index.table, (H, W))
+        assert pictures[[0, 1]][:, 0, 0, 0].tolist() == [10 + 84, 10 + 36]
+
+    def test_patients_held_out_by_name(self, root):
+        text = "\n".join(",".join(c for i, c in enumerate(line.split(",")) if i != 5) for line in ROWS.splitlines())
+        (root / "frames.csv").write_text(text)
+        assert (
+            load(root / "frames.csv", test_patients=["ben"]).index.table["split"].tolist()
+            == ["pool"] * 2 + ["test"] * 2
+        )
+        with pytest.raises(ValueError, match=r"nobody is held out.*data\.test_patients; patients are ada, ben"):
+            load(root / "frames.csv")
+        with pytest.raises(ValueError, match=r"data\.test_patients names 'benn', .* did you mean 'ben'"):
+            load(root / "frames.csv", test_patients=["benn"])
+
+    def test_paths_from_another_folder(self, root, tmp_path_factory):
+        other = tmp_path_factory.mktemp("tables") / "t.csv"
+        other.write_text(ROWS)
+        assert load(other, root=root).index.frame_ids == load(root / "frames.csv").index.frame_ids
+
+    def test_tools_by_name(self, root):
+        dataset = load(root / "frames.csv", tools=["tool_clip applier"])
+        assert dataset.label_map("tools").classes == ("clip applier",)
+
+    def test_masks_in_colours(self, root):
+        save(root / "masks/a4.png", grow([[[255, 0, 0]] * 4, [[0, 9, 0]] * 4, [[0, 0, 0]] * 4]))
+        dataset = table.load(root / "frames.csv", mask_classes={"255,0,0": "liver", "0,9,0": "fat"})
+        mask = dataset.labels.targets("anatomy", ["a/000004"], (H, W))[0]
+        assert shrink(mask) == [[0] * 4, [1] * 4, [IGNORE] * 4]
+
+    def test_only_tasks_with_columns(self, root):
+        (root / "t.csv").write_text("image,patient,split,bleeding\na/0004.png,ada,pool,1\na/0009.png,ada,pool,\n")
+        assert [m.task for m in table.load(root / "t.csv").label_maps] == ["bleeding"]
+
+
+def edit(old, new):
+    def change(root):
+        assert old in ROWS
+        (root / "frames.csv").write_text(ROWS.replace(old, new, 1))
+
+    return change
+
+
+class TestDamage:
+    @pytest.mark.parametrize(
+        ("damage", "error", "message"),
+        [
+            (
+                lambda r: (r / "masks/a4.png").unlink(),
+                FileNotFoundError,
+                r"frames\.csv, line 2, column 'mask': .*a4\.png is not there; paths start from .*data\.root=DIR",
+            ),
+            (edit("a/0009", "a/0010"), FileNotFoundError, r"frames\.csv, line 3, column 'image': .*0010\.png is not"),
+            (edit("a/0009", "a/0004"), ValueError, r"line 3, column 'image': the same frame as in .*line 2, column"),
+            (edit("b.mp4,,0.4", "b.mp4,7,"), ValueError, r"line 5, column 'video': the same frame as in .*line 4"),
+            (
+                edit("train,1,0,0", "train,2,0,0"),
+                ValueError,
+                r"line 2, column 'tool_hook': '2' is no label; write 0, 1",
+            ),
+            (edit("b.mp4,7", "b.mp4,15"), ValueError, r"line 4, column 'frame': .*b\.mp4 has no frame 15; .* 0 to 14"),
+            (edit("b.mp4,7", "b.mp4,7.5"), ValueError, r"line 4, column 'frame': .*no frame 7\.5"),
+            (edit("b.mp4,7", "b.mp4,x"), ValueError, r"line 4, column 'frame': 'x' is no number from 0 on"),
+            (edit("b.mp4,,0.4", "b.mp4,,9"), ValueError, r"line 5, column 'time_s': .* no frame near 9 s"),
+            (edit("b.mp4,,0.4", "b.mp4,,"), ValueError, r"line 5, column 'time_s': it is empty; a frame of a video"),
+            (edit("b.mp4,7", ",7"), ValueError, r"line 4, column 'image' and 'video': both are empty"),
+            (
+                edit("a/0004.png,", "a/0004.png,b.mp4"),
+                ValueError,
+                r"line 2, column 'image' and 'video': both are given",
+            ),
+            (edit("ben,test", ",test"), ValueError, r"line 4, column 'patient': it is empty"),
+            (edit("ada,train", "ada,tset"), ValueError, r"line 2, column 'split': 'tset' is none of pool, train, val"),
+            (edit("ada,train", "ada,test"), ValueError, r"patient 'ada' is in the splits pool and test"),
+            (
+                edit("patient", "person"),
+                ValueError,
+                r"the columns are .*person.*; there must be 'patient', and 'image'",
+            ),
+            (
+                lambda r: (r / "frames.csv").write_text("image,patient,split\na/0004.png,p,pool\n"),
+                ValueError,
+                r"nothing to learn here; add columns tool_",
+            ),
+            (lambda r: (r / "frames.csv").write_text("image,patient\n"), ValueError, "the table has no rows"),
+            (lambda r: (r / "frames.csv").unlink(), FileNotFoundError, "there is no such table"),
+        ],
+    )
+    def test_is_named(self, root, damage, error, message):
+        damage(root)
+        with pytest.raises(error, match=message):
+            load(root / "frames.csv")
+
+    def test_wrong_gray(self, root):
+        save(root / "masks/a4.png", grow([[7] * 4] * 3))
+        with pytest.raises(ValueError, match=r"a4\.png: gray value 7 stands for no class"):
+            load(root / "frames.csv").labels.targets("anatomy", ["a/000004"], (H, W))
+
+    def test_masks_without_a_meaning(self, root):
+        with pytest.raises(ValueError, match=r"a4\.png holds 0, 1, 2, 255\) mean, as in 'data\.mask_classes="):
+            table.load(root / "frames.csv")
+
+    @pytest.mark.parametrize("value", ["red", "1,2", 256])
+    def test_values_that_are_none(self, root, value):
+        with pytest.raises(ValueError, match=r"data\.mask_classes, data\.mask_ignore: .* is no gray value"):
+            table.load(root / "frames.csv", mask_classes={value: "liver"})
+
+    def test_misspelt_column(self, root):
+        edit("bleeding", "bleding")(root)
+        with pytest.warns(UserWarning, match="column 'bleding' is not used, did you mean 'bleeding'"):
+            load(root / "frames.csv")
+
+    def test_misspelt_tool(self, root):
+        with pytest.raises(ValueError, match="there is no column 'tool_hok', did you mean 'tool_hook'"):
+            load(root / "frames.csv", tools=["tool_hok"])
+
+    def test_another_kind_of_file(self, root):
+        (root / "frames.xlsx").write_text("")
+        with pytest.raises(ValueError, match=r"must be a \.csv or \.parquet file"):
+            load(root / "frames.xlsx")
