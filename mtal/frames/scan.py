@@ -1,0 +1,105 @@
+"""One video looked at once: which of its sampled frames are kept, and why the others are not."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from pathlib import Path
+
+import av.error
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+from mtal.frames.hygiene import Hygiene
+from mtal.frames.reader import open_reader
+from mtal.frames.sampler import Sampler
+
+_FORMAT = 1  # raised whenever a scan would come out differently
+_THUMBNAIL = 96  # pixels along the short edge
+
+
+def scan(source: Path, sampler: Sampler, hygiene: Hygiene) -> pd.DataFrame:
+    """Sampled frames of a video: ``frame, time_s, reason, value, threshold, thumbnail``.
+
+    The last four are of dropped frames only: the first reason that holds, what was measured, the threshold it passed
+    and a small JPEG.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file cannot be read.
+    """
+    rows = []
+    # PyAV reads ahead as fast as decord does, and need not be checked first
+    with open_reader(source, "pyav") as reader:
+        inspect = hygiene.inspector()
+        for position, picture in sampler.sample(reader):
+            fault = inspect(picture)
+            rows.append(
+                {
+                    "frame": int(reader.frames[position]),
+                    "time_s": float(reader.times_s[position]),
+                    "reason": fault and fault.reason,
+                    "value": fault and float(fault.value),
+                    "threshold": fault and float(fault.threshold),
+                    "thumbnail": fault and _jpeg(picture),
+                }
+            )
+    types = {"frame": "int64", "time_s": "float64", "value": "float64", "threshold": "float64"}
+    return pd.DataFrame(rows, columns=["frame", "time_s", "reason", "value", "threshold", "thumbnail"]).astype(types)
+
+
+class StoredScan:
+    """What came of :func:`scan`, on disk under a name that depends on the file and the settings.
+
+    The file stands for its content by path, size and time of change. There is one Parquet file for a video that was
+    scanned, one JSON file with the reason for one that was not.
+    """
+
+    def __init__(self, folder: Path, source: Path, sampler: Sampler, hygiene: Hygiene) -> None:
+        self.source, self.sampler, self.hygiene = source, sampler, hygiene
+        stat = source.stat()
+        content = json.dumps([_FORMAT, str(source), stat.st_size, stat.st_mtime_ns, repr(sampler), repr(hygiene)])
+        key = hashlib.sha256(content.encode()).hexdigest()[:32]
+        self._frames, self._fault = folder / f"{key}.parquet", folder / f"{key}.json"
+
+    @property
+    def done(self) -> bool:
+        """Whether the video was scanned, or found to be bad."""
+        return self._frames.exists() or self._fault.exists()
+
+    def run(self) -> None:
+        """Scan the video and store what comes of it, an error included."""
+        try:
+            frames = scan(self.source, self.sampler, self.hygiene)
+        except (OSError, ValueError, IndexError, av.error.FFmpegError) as error:
+            self.quarantine(str(error))
+            return
+        unnamed = self._frames.with_name(f".{self._frames.name}")
+        frames.to_parquet(unnamed, index=False)
+        unnamed.replace(self._frames)
+
+    def quarantine(self, reason: str) -> None:
+        """Store why the video cannot be used."""
+        unnamed = self._fault.with_name(f".{self._fault.name}")
+        unnamed.write_text(json.dumps({"source": str(self.source), "reason": reason}, indent=1))
+        unnamed.replace(self._fault)
+
+    def frames(self) -> pd.DataFrame | None:
+        """Result of :func:`scan`, or ``None`` if the video is in quarantine."""
+        return pd.read_parquet(self._frames) if self._frames.exists() else None
+
+    def fault(self) -> dict[str, str]:
+        """``source``, ``reason`` and the ``file`` to delete for another try."""
+        return {**json.loads(self._fault.read_text()), "file": str(self._fault)}
+
+
+def _jpeg(picture: NDArray[np.uint8]) -> bytes:
+    image = Image.fromarray(picture)
+    scale = _THUMBNAIL / min(image.size)
+    image.thumbnail((round(image.width * scale), round(image.height * scale)))
+    content = io.BytesIO()
+    image.save(content, "JPEG", quality=80)
+    return content.getvalue()
