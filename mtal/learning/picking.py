@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -275,14 +276,13 @@ def _first_scores(folder: RunFolder) -> tuple[ScoreTable | None, list[str] | Non
 
 
 def _write_scores(path: Path, frame_ids: list[str], table: ScoreTable, utility: Tensor, seen: PoolScores) -> None:
-    frame = pd.DataFrame({"frame_id": frame_ids})
-    columns = table.values.numpy().T  # noqa: PD011  a tensor, not a data frame
-    for (task, signal), column in zip(table.columns, columns, strict=True):
-        frame[f"{task}/{signal}"] = column
-    frame["utility"] = utility.numpy()
+    columns: dict[str, Any] = {"frame_id": frame_ids}
+    for (task, signal), column in zip(table.columns, table.values.numpy().T, strict=True):  # noqa: PD011  a tensor
+        columns[f"{task}/{signal}"] = column
+    columns["utility"] = utility.numpy()
     if seen.cost_s is not None:
-        frame["cost_s"] = seen.cost_s
-    frame.to_parquet(path / SCORES, index=False)
+        columns["cost_s"] = seen.cost_s
+    pd.DataFrame(columns).to_parquet(path / SCORES, index=False)
     np.save(path / "embeddings.npy", seen.shared.astype(np.float16))
 
 

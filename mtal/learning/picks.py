@@ -52,9 +52,11 @@ def picks_table(
         table["reason_task"] = [pool.columns[b][0] for b in best]
         table["reason_signal"] = [pool.columns[b][1] for b in best]
         table["reason_percentile"] = percentiles[np.arange(len(best)), best]
+        columns = {}
         for c, (name, signal) in enumerate(pool.columns):
-            table[f"score/{name}/{signal}"] = values[at, c]
-            table[f"percentile/{name}/{signal}"] = percentiles[:, c]
+            columns[f"score/{name}/{signal}"] = values[at, c]
+            columns[f"percentile/{name}/{signal}"] = percentiles[:, c]
+        table = pd.concat([table, pd.DataFrame(columns)], axis=1)  # at once: one by one is slow from 100 on
     for task in tasks:
         if task.support == "frame":
             table[f"label/{task.name}"] = [np.atleast_1d(y).astype(int).tolist() for y in labels[task.name]]
