@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -20,19 +19,33 @@ from rich.console import Console
 
 from mtal.annotation import LabelsPendingError
 from mtal.launch.plain_warnings import plain_warnings
+from mtal.launch.sweep import FAILURE, finished, note_failure
 from mtal.learning.experiment import run_experiment
 from mtal.learning.loop import Experiment
 from mtal.reporting import RoundTable, summary, write_report
 
 
+FAULTS_OF_INPUT = (
+    ValueError,
+    ArithmeticError,  # training that diverged
+    OSError,
+    LookupError,
+    RuntimeError,
+    MissingMandatoryValue,
+    InstantiationException,
+)
+
+
 def launch(config: DictConfig) -> float:
     """Run the experiment of ``config`` in Hydra's output folder.
 
-    Faults of the input end with one clear line and exit code 1 (set HYDRA_FULL_ERROR=1 for the traceback); in a sweep
-    they are raised, so that Hydra goes on with the other jobs.
+    Faults of the input end with one clear line and exit code 1 (set HYDRA_FULL_ERROR=1 for the traceback). In a sweep,
+    a run that is finished already is passed over, and whatever stops a run is told, kept in its folder and listed at
+    the end, while the other runs go on.
 
     Returns:
-        The joint score of the last round, for sweepers that optimise it; NaN while labels are pending.
+        The joint score of the last round, for sweepers that optimise it; NaN while labels are pending or if a run of a
+        sweep failed.
     """
     hydra = HydraConfig.get()
     sweeping = hydra.mode == RunMode.MULTIRUN
@@ -45,30 +58,35 @@ def launch(config: DictConfig) -> float:
     except LabelsPendingError as pending:
         console.print(f"[yellow]waiting for labels:[/yellow] {pending}")
         return math.nan
-    except (
-        ValueError,
-        ArithmeticError,  # training that diverged
-        OSError,
-        LookupError,
-        RuntimeError,
-        MissingMandatoryValue,
-        InstantiationException,
-    ) as error:
-        if sweeping or os.environ.get("HYDRA_FULL_ERROR") == "1":
+    except Exception as error:
+        if sweeping:
+            _tell(error)
+            note_failure(path, error)
+            return math.nan
+        if not isinstance(error, FAULTS_OF_INPUT) or os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
-        cause = error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error
-        text = cause.args[0] if isinstance(cause, KeyError) and cause.args else cause
-        if isinstance(cause, MissingMandatoryValue):
-            text = f"{str(cause).partition(chr(10))[0]}: give it on the command line, such as data.root=DIR"
-        Console(stderr=True).print(f"error: {text}", style="red", markup=False, soft_wrap=True)
+        _tell(error)
         sys.exit(1)
+
+
+def _tell(error: Exception) -> None:
+    cause = error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error
+    text = cause.args[0] if isinstance(cause, KeyError) and cause.args else cause
+    if isinstance(cause, MissingMandatoryValue):
+        text = f"{str(cause).partition(chr(10))[0]}: give it on the command line, such as data.root=DIR"
+    Console(stderr=True).print(f"error: {text}", style="red", markup=False, soft_wrap=True)
 
 
 def _run(config: DictConfig, path: Path, console: Console, sweeping: bool) -> float:
     if sweeping and "group" in config.logger and config.logger.group is None:
-        # all jobs of one sweep, also after a restart, carry the same command line
-        config.logger.group = f"{config.name}-{hashlib.sha256(' '.join(sorted(sys.argv[1:])).encode()).hexdigest()[:6]}"
+        config.logger.group = config.name  # as the runs of a sweep share the folder of this name
     plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    if sweeping:
+        joint = finished(path, plain)
+        if joint is not None:
+            console.print(f"finished before: {path}", highlight=False, soft_wrap=True)
+            return joint
+    (path / FAILURE).unlink(missing_ok=True)
     logger = instantiate(config.logger)
     table: RoundTable | None = None
 
@@ -115,5 +133,8 @@ def _run(config: DictConfig, path: Path, console: Console, sweeping: bool) -> fl
         raise pending
     write_report(path)
     summary(path, console)
-    joint = metrics.get("joint")
+    return _number(metrics.get("joint"))
+
+
+def _number(joint: float | None) -> float:
     return math.nan if joint is None else float(joint)

@@ -61,11 +61,8 @@ class RunFolder:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         self.rounds.mkdir(exist_ok=True)
-        config_file = self.path / "config.yaml"
-        if config_file.exists():
-            before = yaml.safe_load(config_file.read_text())
-            _refuse_changes(self.path, before, dict(config))
-        _write_whole(config_file, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
+        self.refuse_other(config)
+        _write_whole(self.path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
         _write_whole(self.path / "tasks.json", json.dumps(tasks, indent=1))
         frames_file = self.path / "frames.parquet"
         if frames_file.exists():
@@ -81,6 +78,16 @@ class RunFolder:
         for leftover in self.rounds.glob(".*/"):
             shutil.rmtree(leftover)
         return self.complete_rounds()
+
+    def refuse_other(self, config: Mapping[str, Any]) -> None:
+        """Make sure that the folder holds a run of ``config``, or none.
+
+        Raises:
+            ValueError: it holds a run of another config; the keys that differ are named.
+        """
+        config_file = self.path / "config.yaml"
+        if config_file.exists():
+            _refuse_changes(self.path, yaml.safe_load(config_file.read_text()), dict(config))
 
     def complete_rounds(self) -> int:
         """How many rounds are there, counted from 00 without a gap."""

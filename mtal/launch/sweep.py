@@ -1,0 +1,72 @@
+"""What a sweep keeps of its jobs: which are finished, and which failed and why."""
+
+from __future__ import annotations
+
+import math
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+from rich.console import Console
+
+from mtal.learning.run_folder import RunFolder
+
+FAILURE = "failed.txt"
+"""In the folder of a run that failed: what happened. A later start that gets further takes it away."""
+
+
+def finished(path: Path, config: Mapping[str, Any]) -> float | None:
+    """Joint score of the last round of a run of ``config`` whose rounds and report are all there, else ``None``.
+
+    Nothing but the folder is looked at, so a sweep that is started again passes over its finished runs in no time.
+
+    Raises:
+        ValueError: the folder holds a run of another config.
+    """
+    folder = RunFolder(path)
+    rounds = int(config["loop"]["rounds"])
+    if not (path / "report.html").is_file() or folder.complete_rounds() <= rounds:
+        return None
+    folder.refuse_other(config)
+    joint = folder.metrics(rounds)["metrics"].get("joint")
+    return math.nan if joint is None else float(joint)
+
+
+def note_failure(path: Path, error: Exception) -> None:
+    """Keep what stopped a run in its folder."""
+    path.mkdir(parents=True, exist_ok=True)
+    what = f"{type(error).__name__}: {error}"
+    (path / FAILURE).write_text(f"{what}\n\n{''.join(traceback.format_exception(error))}")
+
+
+class SweepSummary(Callback):
+    """Says at the end of a sweep which runs failed, and ends the program with exit code 1 if any did.
+
+    Hydra makes it from ``hydra.callbacks``. It reads the folders, so it does not matter which process ran a job.
+    """
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """See :class:`hydra.experimental.callback.Callback`."""
+        folder = Path(config.hydra.sweep.dir)
+        console = Console(stderr=True)
+        failures = sorted(folder.glob(f"*/{FAILURE}"))
+        runs = [p.parent for p in folder.glob("*/tasks.json")]
+        console.print(
+            f"{len(runs)} runs in {folder}, {len(failures)} failed", highlight=False, soft_wrap=True, markup=False
+        )
+        for failure in failures:
+            console.print(
+                f"failed: {failure.parent.name}: {failure.read_text().partition(chr(10))[0]}",
+                style="red",
+                markup=False,
+                soft_wrap=True,
+            )
+        if failures:
+            console.print(
+                "The same command runs the failed ones again and passes over those that are finished.", highlight=False
+            )
+            raise SystemExit(1)
