@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 
 from mtal.frames.bitstream import Picture, length_size, picture
 from mtal.frames.heartbeat import beat
+
+_PACKETS = 100  # read between heartbeats
 
 
 @dataclass(frozen=True)
@@ -73,10 +76,13 @@ def open_video(source: Path) -> av.container.InputContainer:
 
     Raises:
         FileNotFoundError: there is no such file.
+        PermissionError: the file may not be read.
         ValueError: the file is empty, no video, or has no video stream.
     """
     if not source.is_file():
         raise FileNotFoundError(f"{source}: no such video file")
+    if not os.access(source, os.R_OK):
+        raise PermissionError(f"{source}: the file may not be read; ask its owner for permission")
     if source.stat().st_size == 0:
         raise ValueError(f"{source}: the file is empty; copy it again")
     try:
@@ -116,7 +122,8 @@ def demux(source: Path) -> Demuxed:
                 pictures.append(
                     Picture.NONE if size is None else picture(memoryview(packet), context.name, size, extradata)
                 )
-                beat(len(pts))
+                if len(pts) % _PACKETS == 0:
+                    beat(len(pts))
                 discarded |= packet.is_discard
                 corrupt |= packet.is_corrupt
         except av.error.FFmpegError:

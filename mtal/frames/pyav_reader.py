@@ -61,7 +61,7 @@ class PyAVReader:
         self._entries = found.entries
         # with frame threads PyAV loses the last good frames before damage, so they are for clean files only
         self._plain = not found.clean
-        self._warned = False
+        self._damaged: int | None = None  # the first damaged frame seen
         self._container: av.container.InputContainer | None = None
         self._decoded: Iterator[av.VideoFrame] = iter(())
         self._current: av.VideoFrame | None = None
@@ -88,6 +88,17 @@ class PyAVReader:
                 )
             pictures[i] = picture
         return pictures[place]  # [N, H, W, 3]
+
+    def check(self) -> None:
+        """Decode every frame once.
+
+        Raises:
+            ValueError: a frame is damaged or does not decode.
+        """
+        for k in self.frames.tolist():
+            self._frame(k)
+            if self._damaged is not None:
+                raise ValueError(f"{self.source}: frame {self._damaged} is damaged; copy the file again")
 
     def close(self) -> None:
         """Let go of the file. Reading opens it again."""
@@ -137,8 +148,8 @@ class PyAVReader:
             self.close()
             self._plain = True
             return
-        if frame.is_corrupt and not self._warned:
-            self._warned = True
+        if frame.is_corrupt and self._damaged is None:
+            self._damaged = number
             _log.warning(
                 "%s: frame %d is damaged; it and those that refer to it are shown as the decoder conceals it",
                 self.source,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Protocol, Self
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtal.frames.decord_reader import DecordReader
-from mtal.frames.demux import demux
+from mtal.frames.guarded import LIMIT_S, GuardedReader
 from mtal.frames.image_folder import ImageFolder, parse_folder_source
 from mtal.frames.pyav_reader import PyAVReader, Truncated
 
@@ -54,19 +55,24 @@ class Reader(Protocol):
     ) -> None: ...
 
 
-def open_reader(source: Path | str, backend: Backend = "auto", on_truncated: Truncated = "raise") -> Reader:
-    """The reader for a video file or an image folder.
+def open_reader(
+    source: Path | str, backend: Backend = "pyav", on_truncated: Truncated = "raise", limit_s: float = LIMIT_S
+) -> Reader:
+    """The reader for a video file or an image folder. Videos are decoded in another process.
 
     Args:
         source: a video file, or an image folder, for which :func:`mtal.frames.image_folder.folder_source` says how
             its files count.
-        backend: for videos, ``"decord"`` (refused on files where it may return wrong frames), ``"pyav"``, or
-            ``"auto"``: decord where it can be trusted and PyAV elsewhere, which is logged once per file.
+        backend: for videos, ``"pyav"``; ``"decord"``, refused on files on which a decode of the whole file does not
+            prove it right; or ``"auto"``: decord where that is proved and PyAV elsewhere, which is logged once per
+            file. PyAV is exact on every file, seeks as well and opens far faster.
         on_truncated: for videos with fewer frames than the header promises, ``"raise"`` or ``"keep"`` those that
             decode.
+        limit_s: seconds without a new frame after which the decoder counts as hung and is ended.
 
     Raises:
         FileNotFoundError: there is no such file or folder, or no image in the folder.
+        TimeoutError: the decoder hangs.
         ValueError: the source cannot be read; the message says why and what to do.
     """
     if backend not in ("auto", "decord", "pyav"):
@@ -75,15 +81,14 @@ def open_reader(source: Path | str, backend: Backend = "auto", on_truncated: Tru
     path = images.folder
     if path.is_dir():
         return ImageFolder(*images)
-    found = demux(path)
     if backend == "pyav":
-        return PyAVReader(path, on_truncated, found)
+        return GuardedReader(path, partial(PyAVReader, path, on_truncated), limit_s)
     try:
-        return DecordReader(path, found)
-    except ValueError as error:
+        return GuardedReader(path, partial(DecordReader, path), limit_s)
+    except (ValueError, TimeoutError) as error:
         if backend == "decord":
             raise
-        reader = PyAVReader(path, on_truncated, found)
+        reader = GuardedReader(path, partial(PyAVReader, path, on_truncated), limit_s)
         if path not in _told:
             _told.add(path)
             _log.warning("%s; reading it with PyAV", str(error).rpartition(";")[0])

@@ -5,6 +5,7 @@ import pytest
 
 from mtal.frames import reader as reader_module
 from mtal.frames.decord_reader import DecordReader
+from mtal.frames.guarded import GuardedReader
 from mtal.frames.image_folder import ImageFolder
 from mtal.frames.pyav_reader import PyAVReader
 from mtal.frames.reader import open_reader
@@ -35,6 +36,12 @@ def assert_frames(reader, expected: np.ndarray, asked: list[int]) -> None:
     assert frames.dtype == np.uint8
     assert frames.shape == (len(asked), *expected.shape[1:])
     np.testing.assert_allclose(frames.astype(int), expected[np.array(asked, dtype=int)], atol=CHANNEL_ROUNDING)
+
+
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Readers are opened here, not in a process of their own."""
+    monkeypatch.setattr(reader_module, "GuardedReader", lambda path, make, limit_s: make())
 
 
 class TestEveryFrameIsTheOneAsked:
@@ -72,16 +79,25 @@ class TestEveryFrameIsTheOneAsked:
 
 class TestBackend:
     @pytest.mark.parametrize("name", TRUSTED)
-    def test_decord_where_it_is_right(self, clip, name):
-        with open_reader(clip(name)) as reader:
+    def test_decord_where_it_is_right(self, clip, name, in_this_process):
+        with open_reader(clip(name), "auto") as reader:
             assert isinstance(reader, DecordReader)
 
     @pytest.mark.parametrize("name", DISTRUSTED)
-    def test_pyav_elsewhere(self, clip, name):
-        with open_reader(clip(name)) as reader:
+    def test_pyav_elsewhere(self, clip, name, in_this_process):
+        with open_reader(clip(name), "auto") as reader:
             assert isinstance(reader, PyAVReader)
 
-    @pytest.mark.parametrize("name", [*DISTRUSTED, *DAMAGED_INSIDE])
+    def test_pyav_unless_told_otherwise(self, clip, in_this_process):
+        with open_reader(clip("groups")) as reader:
+            assert isinstance(reader, PyAVReader)
+
+    def test_videos_are_decoded_in_another_process(self, clip):
+        for backend in ("pyav", "decord", "auto"):
+            with open_reader(clip("groups"), backend) as reader:
+                assert isinstance(reader, GuardedReader)
+
+    @pytest.mark.parametrize("name", [*DISTRUSTED, *DAMAGED_INSIDE, "flipped"])
     def test_decord_alone_is_refused_there(self, clip, name):
         with pytest.raises(ValueError, match=rf"{name}\.\w+: decord may return wrong frames: .*use backend='auto'"):
             open_reader(clip(name), "decord")
@@ -90,14 +106,28 @@ class TestBackend:
         monkeypatch.setattr(reader_module, "_told", set())
         with caplog.at_level(logging.WARNING, logger="mtal"):
             for _ in range(3):
-                open_reader(clip("gaps")).close()
-            open_reader(clip("groups")).close()
+                open_reader(clip("gaps"), "auto").close()
+            open_reader(clip("groups"), "auto").close()
         (message,) = caplog.messages
         assert "gaps.mp4: decord may return wrong frames: the timestamps have gaps; reading it with PyAV" in message
 
-    def test_pyav_where_decord_is_not_installed(self, clip, sequential, monkeypatch):
+    def test_a_hanging_decord_is_replaced(self, clip, sequential, monkeypatch, caplog):
+        def hang(path, make, limit_s):
+            if make.func is DecordReader:
+                raise TimeoutError(f"{path}: opening it got stuck; re-encode the file")
+            return make()
+
+        monkeypatch.setattr(reader_module, "GuardedReader", hang)
+        monkeypatch.setattr(reader_module, "_told", set())
+        with caplog.at_level(logging.WARNING, logger="mtal"), open_reader(clip("groups"), "auto") as reader:
+            assert_frames(reader, sequential("groups")[0], [3, 0])
+        assert "opening it got stuck; reading it with PyAV" in caplog.text
+        with pytest.raises(TimeoutError, match=r"groups\.mp4: opening it got stuck"):
+            open_reader(clip("groups"), "decord")
+
+    def test_pyav_where_decord_is_not_installed(self, clip, sequential, monkeypatch, in_this_process):
         monkeypatch.setattr("mtal.frames.decord_reader.decord", None)
-        with open_reader(clip("groups")) as reader:
+        with open_reader(clip("groups"), "auto") as reader:
             assert isinstance(reader, PyAVReader)
             assert_frames(reader, sequential("groups")[0], [3, 0])
         with pytest.raises(ValueError, match="decord is not installed"):
