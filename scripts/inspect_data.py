@@ -1,0 +1,79 @@
+"""Look at a data set before learning from it: splits, positives per class and patient, warnings, sample overlays.
+
+python scripts/inspect_data.py data=vocalfolds data.root=DIR
+python scripts/inspect_data.py data=table data.path=frames.csv 'data.mask_classes={1: liver, 2: gallbladder}'
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from hydra import compose, initialize_config_dir
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from rich.console import Console
+
+from mtal.datasets import SurgicalDataset
+from mtal.datasets.label_map import IGNORE, LabelMap
+from mtal.datasets.split_report import examples, split_report
+from mtal.frames import open_reader
+from mtal.launch import check_overrides, register
+from mtal.launch.plain_warnings import plain_warnings
+from mtal.reporting.label_sheet import LabelledPicture, write_label_sheet
+from mtal.reporting.split_tables import print_split_report, write_split_report
+
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+
+register()
+
+
+def main() -> None:
+    check_overrides(CONFIGS, sys.argv[1:])
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        config = compose("config", overrides=sys.argv[1:])
+    missing = sorted(OmegaConf.missing_keys(config.data))
+    if missing:
+        raise SystemExit(
+            f"error: data.{missing[0]} is missing: give it on the command line, as in data.{missing[0]}=DIR"
+        )
+    try:
+        with plain_warnings(Console(stderr=True)):
+            inspect(instantiate(config.data), Path(config.run_root) / "inspect")
+    except (ValueError, OSError, LookupError, InstantiationException) as error:
+        cause = error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error
+        raise SystemExit(f"error: {cause.args[0] if isinstance(cause, KeyError) else cause}") from error
+
+
+def inspect(dataset: SurgicalDataset, root: Path) -> None:
+    report = split_report(dataset)
+    console = Console()
+    print_split_report(report, console)
+    folder = root / dataset.name
+    paths = write_split_report(report, folder)
+    pixel = [m for m in dataset.label_maps if m.support == "pixel"]
+    pictures = [picture(dataset, frame_id, pixel) for frame_id in examples(report, dataset)]
+    paths.append(write_label_sheet(folder / "samples.png", pictures, [(m.classes, m.colors) for m in pixel]))
+    console.print(f"written: {', '.join(map(str, paths))}", highlight=False, soft_wrap=True)
+
+
+def picture(dataset: SurgicalDataset, frame_id: str, pixel: list[LabelMap]) -> LabelledPicture:
+    row = dataset.index.select([frame_id]).iloc[0]
+    with open_reader(row["source"]) as reader:
+        image = reader.read([int(row["frame"])])[0]
+    masks = [dataset.labels.targets(m.task, [frame_id], image.shape[:2])[0] for m in pixel]
+    tags = [f"{m.task}: {said(dataset, m, frame_id)}" for m in dataset.label_maps if m.support == "frame"]
+    return LabelledPicture(f"{frame_id} ({row['split']})", image, masks, tags)
+
+
+def said(dataset: SurgicalDataset, label_map: LabelMap, frame_id: str) -> str:
+    label = dataset.labels.targets(label_map.task, [frame_id])[0]
+    if np.all(label == IGNORE):
+        return "not annotated"
+    if label_map.exclusive:
+        return label_map.classes[int(label)]
+    return ", ".join(c for c, present in zip(label_map.classes, label, strict=True) if present == 1) or "none"
+
+
+if __name__ == "__main__":
+    main()

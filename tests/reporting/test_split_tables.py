@@ -1,0 +1,53 @@
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from mtal.datasets.split_report import SplitReport
+from mtal.reporting.split_tables import print_split_report, write_split_report
+
+REPORT = SplitReport(
+    name="toy",
+    splits=pd.DataFrame({"split": ["pool", "test"], "frames": [40, 10], "videos": [3, 1], "patients": [2, 1]}),
+    classes=pd.DataFrame(
+        [
+            {"task": "tools", "class": "hook", "pool_annotated": 40, "pool_positive": 5, "pool_patients": 2}
+            | {"test_annotated": 10, "test_positive": 4, "test_patients": 1},
+            {"task": "tools", "class": "a clipper with quite a long name", "pool_annotated": 8, "pool_positive": 2}
+            | {"pool_patients": 1, "test_annotated": 0, "test_positive": 0, "test_patients": 0},
+        ]
+    ),
+    together=np.array([[9, 1], [1, 2]]),
+    warnings=("tools/clipper: no positive in the test [sic]",),
+    shown=np.zeros((50, 2), dtype=np.uint8),
+)
+
+
+def printed(width):
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    print_split_report(REPORT, console)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [40, 120])
+def test_nothing_is_cut(width):
+    lines = [line.split() for line in printed(width).splitlines()]
+    joined = [" ".join(line) for line in lines]
+    assert ["pool", "40", "3", "2"] in lines
+    assert ["1", "hook", "5", "12.5", "2", "4", "40.0", "1"] in lines  # 5 of 40, 4 of 10
+    assert "2 a clipper with quite a long name 2 25.0 1 - - -" in joined  # nobody looked in the test
+    assert ["1", "hook", "·", "11"] in lines  # 1 of 9
+    assert "2 a clipper with quite a long name 50 ·" in joined
+    assert "warning: tools/clipper: no positive in the test [sic]" in printed(width)
+
+
+def test_files(tmp_path):
+    paths = write_split_report(REPORT, tmp_path / "new")
+    assert [p.name for p in paths] == ["report.txt", "splits.csv", "classes.csv", "together.csv"]
+    assert "a clipper with quite a long name" in paths[0].read_text()
+    pd.testing.assert_frame_equal(pd.read_csv(paths[1]), REPORT.splits)
+    pd.testing.assert_frame_equal(pd.read_csv(paths[2]), REPORT.classes)
+    together = pd.read_csv(paths[3], index_col=0)
+    assert together.loc["tools/hook", "tools/a clipper with quite a long name"] == 1

@@ -1,0 +1,60 @@
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+from miniature import cholecystectomy
+from PIL import Image
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "inspect_data.py"
+
+
+@pytest.fixture
+def inspect(tmp_path, monkeypatch, capsys):
+    """Call the script; what it prints and complains of."""
+    cholecystectomy.write_cholec80(tmp_path / "cholec80")
+    cholecystectomy.write_cholecseg8k(tmp_path / "seg8k")
+
+    def run(*arguments):
+        options = ["data=cholecseg8k", f"run_root={tmp_path / 'runs'}", *arguments]
+        monkeypatch.setattr(sys, "argv", ["inspect_data.py", *options])
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+        return capsys.readouterr()
+
+    return run
+
+
+def test_prints_and_writes(inspect, tmp_path):
+    options = (f"data.root={tmp_path / 'seg8k'}", f"data.cholec80={tmp_path / 'cholec80'}")
+    said = inspect(*options, "data.test_videos=[video12]")
+    lines = [" ".join(line.split()) for line in said.out.splitlines()]
+    assert "pool 3 1 1" in lines
+    assert "test 2 1 1" in lines
+    assert "8 bleeding 2 66.7 1 0 0.0 0" in lines  # in frames 24 and 26 of video01
+    assert re.search(r"warning: .*bleeding/bleeding.*: all positives are of one patient \(video01\)", said.out)
+    folder = tmp_path / "runs" / "inspect" / "cholecseg8k"
+    assert {p.name for p in folder.iterdir()} == {
+        *("report.txt", "splits.csv", "classes.csv", "together.csv", "samples.png")
+    }
+    with Image.open(folder / "samples.png") as sheet:
+        assert sheet.width > 1000
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["data.root=nowhere"], "error: nowhere: no video here; the root of CholecSeg8k holds"),
+        ([], r"error: data\.root is missing: give it on the command line, as in data\.root=DIR"),
+    ],
+)
+def test_faults_are_one_line(inspect, options, message):
+    with pytest.raises(SystemExit, match=message):
+        inspect(*options)
+
+
+def test_misspelt_options(inspect, capsys):
+    with pytest.raises(SystemExit) as end:
+        inspect("data.roof=x")
+    assert end.value.code == 2
+    assert "did you mean 'data.root'" in capsys.readouterr().err
