@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
+import pickle
 import signal
-import time
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing.connection import wait
-from multiprocessing.process import BaseProcess
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -20,7 +21,7 @@ from mtal.frames.contact_sheet import draw_contact_sheet
 from mtal.frames.hygiene import REASONS, Hygiene
 from mtal.frames.index import frame_id
 from mtal.frames.sampler import Sampler
-from mtal.frames.scan import StoredScan
+from mtal.frames.scan import StoredScan, run_watched
 from mtal.progress import track
 
 _FRAME = ["frame_id", "video", "frame", "time_s", "source"]
@@ -48,7 +49,7 @@ def index_videos(
     hygiene: Hygiene,
     folder: Path,
     workers: int | None = None,
-    time_limit_s: float = 3600.0,
+    limit_s: float = 60.0,
     progress: bool = True,
 ) -> VideoIndex:
     """Sample every video and drop what hygiene finds fault with; what was scanned before is read from ``folder``.
@@ -63,7 +64,7 @@ def index_videos(
         hygiene: which of them are dropped.
         folder: where scans are kept; made when needed.
         workers: processes at once; as many as there are processors if ``None``.
-        time_limit_s: a scan that takes longer is ended and its video quarantined.
+        limit_s: seconds without a new frame after which a decoder counts as hung and its video is quarantined.
         progress: show a bar.
 
     Raises:
@@ -75,7 +76,7 @@ def index_videos(
     with FileLock(folder / ".lock"):  # a second process waits, and finds the scans
         scans = {name: StoredScan(scans_folder, source, sampler, hygiene) for name, source in videos.items()}
         missing = [s for s in scans.values() if not s.done]
-        ended = _each_in_a_process(missing, workers or os.cpu_count() or 1, time_limit_s)
+        ended = _each_in_a_process(missing, workers or os.cpu_count() or 1, limit_s)
         for _ in track(ended, "Looking through videos", len(missing)) if progress else ended:
             pass
         return _collect(scans, folder)
@@ -118,46 +119,44 @@ def _tell(index: VideoIndex, folder: Path) -> None:
         )
 
 
-def _each_in_a_process(scans: Sequence[StoredScan], workers: int, time_limit_s: float) -> Iterator[StoredScan]:
-    """Run the scans, yielding each that has ended one way or the other."""
-    context = multiprocessing.get_context("spawn")  # decoders do not survive a fork
-    waiting = list(reversed(scans))
-    running: dict[int, tuple[BaseProcess, StoredScan, float]] = {}  # by sentinel
-    try:
-        while waiting or running:
-            while waiting and len(running) < workers:
-                stored = waiting.pop()
-                process: BaseProcess = context.Process(target=stored.run, daemon=True)
-                process.start()
-                running[process.sentinel] = process, stored, time.monotonic() + time_limit_s
-            first = min(until for _, _, until in running.values())
-            wait(list(running), timeout=max(0.0, first - time.monotonic()))
-            for sentinel, (process, stored, until) in list(running.items()):
-                late = process.is_alive() and time.monotonic() >= until
-                if late:
-                    process.kill()
-                elif process.is_alive():
-                    continue
-                process.join()
-                del running[sentinel]
-                if not stored.done:
-                    stored.quarantine(f"{stored.source}: {_ending(process, time_limit_s if late else None)}")
-                yield stored
-    finally:
-        for left, _, _ in running.values():
-            left.kill()
-            left.join()
+def _each_in_a_process(scans: Sequence[StoredScan], workers: int, limit_s: float) -> Iterator[None]:
+    """Run the scans, yielding for each that has ended one way or the other."""
+    running: set[subprocess.Popen[bytes]] = set()
+    with ThreadPoolExecutor(workers) as pool:
+        jobs = [pool.submit(_in_a_process, s, limit_s, running) for s in scans]
+        try:
+            for job in as_completed(jobs):
+                yield job.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list(running):
+                process.kill()
 
 
-def _ending(process: BaseProcess, limit_s: float | None) -> str:
-    """Why a scan left nothing.
+def _in_a_process(stored: StoredScan, limit_s: float, running: set[subprocess.Popen[bytes]]) -> None:
+    """Run a scan, and quarantine the video if its decoder hangs or crashes.
+
+    A new interpreter, because decoders do not survive a fork, and not by :mod:`multiprocessing`, which would import the
+    whole program that is running into it.
 
     Raises:
         RuntimeError: the program is at fault, not the video.
     """
-    if limit_s is not None:
-        return f"decoding took longer than time_limit_s={limit_s:g}; raise it, or copy the video into another file"
-    code = process.exitcode or 0
-    if code >= 0:
-        raise RuntimeError(f"a process that scanned a video ended with exit code {code}; its error is above")
-    return f"decoding was ended by {signal.Signals(-code).name}; copy the video into another file"
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import pickle, sys; pickle.load(sys.stdin.buffer)()"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    running.add(process)
+    _, errors = process.communicate(pickle.dumps(partial(run_watched, stored, limit_s)))
+    running.discard(process)
+    if process.returncode == -signal.SIGALRM:
+        stored.quarantine(
+            f"{stored.source}: decoding got stuck, with nothing new for {limit_s:g} s; re-encode the file"
+        )
+    elif process.returncode < 0:
+        how = signal.Signals(-process.returncode).name
+        stored.quarantine(f"{stored.source}: decoding crashed ({how}); re-encode the file")
+    elif process.returncode > 0:
+        raise RuntimeError(f"{stored.source}: looking through it failed:\n{errors.decode(errors='replace')}")

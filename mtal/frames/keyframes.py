@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mtal.frames.bitstream import Picture
 from mtal.frames.demux import Demuxed, demux, open_video
+from mtal.frames.heartbeat import beat
 from mtal.frames.pyav_reader import PyAVReader
 from mtal.frames.request import positions
 
@@ -92,6 +93,7 @@ def _decode(found: Demuxed, wanted: set[int]) -> Iterator[tuple[int, NDArray[np.
     """Timestamp and picture ``[H, W, 3]`` of the keyframes wanted that decode without a fault."""
     with open_video(found.source) as container:
         container.streams.video[0].codec_context.skip_frame = "NONKEY"
-        for frame in container.decode(video=0):
+        for number, frame in enumerate(container.decode(video=0)):
+            beat(number)
             if frame.pts in wanted and not frame.is_corrupt and (frame.height, frame.width) == found.frame_size:
                 yield frame.pts, np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import signal
 from pathlib import Path
 
 import av.error
@@ -13,8 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
+from mtal.frames.heartbeat import listen
 from mtal.frames.hygiene import Hygiene
-from mtal.frames.reader import open_reader
+from mtal.frames.pyav_reader import PyAVReader
 from mtal.frames.sampler import Sampler
 
 _FORMAT = 1  # raised whenever a scan would come out differently
@@ -32,8 +34,7 @@ def scan(source: Path, sampler: Sampler, hygiene: Hygiene) -> pd.DataFrame:
         ValueError: the file cannot be read.
     """
     rows = []
-    # PyAV reads ahead as fast as decord does, and need not be checked first
-    with open_reader(source, "pyav") as reader:
+    with PyAVReader(source) as reader:
         inspect = hygiene.inspector()
         for position, picture in sampler.sample(reader):
             fault = inspect(picture)
@@ -94,6 +95,21 @@ class StoredScan:
     def fault(self) -> dict[str, str]:
         """``source``, ``reason`` and the ``file`` to delete for another try."""
         return {**json.loads(self._fault.read_text()), "file": str(self._fault)}
+
+
+def run_watched(stored: StoredScan, limit_s: float) -> None:
+    """Run a scan in a process that has nothing else to do: SIGALRM ends it after ``limit_s`` without a new frame.
+
+    The operating system delivers that even where a decoder never comes back to the interpreter.
+    """
+
+    def go_on(_: int = 0) -> None:
+        signal.setitimer(signal.ITIMER_REAL, limit_s)
+
+    go_on()
+    listen(go_on)
+    stored.run()
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _jpeg(picture: NDArray[np.uint8]) -> bytes:

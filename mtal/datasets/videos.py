@@ -1,0 +1,110 @@
+"""Your own unlabelled recordings: a folder of videos, sampled and cleaned, for picking what to label first."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from mtal.datasets.dataset import SurgicalDataset
+from mtal.datasets.label_map import IGNORE, LabelMap
+from mtal.datasets.label_table import LabelTable
+from mtal.datasets.surgery.names import LABEL_MAPS
+from mtal.frames.hygiene import Hygiene
+from mtal.frames.index import FrameIndex
+from mtal.frames.index_videos import index_videos
+from mtal.frames.sampler import Sampler
+
+SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm")
+
+
+def load(
+    root: Path | str,
+    sampler: Sampler,
+    hygiene: Hygiene,
+    index: Path | str,
+    patient_pattern: str = r"[^/]+",
+    tasks: Path | str | Sequence[LabelMap] | None = None,
+    workers: int | None = None,
+    limit_s: float = 60.0,
+) -> SurgicalDataset:
+    """All videos below a folder, none of them labelled: every frame is in the split ``pool``, every label ``IGNORE``.
+
+    A video is named after its path below the root without the suffix. What was dropped, and which files could not be
+    read, is told in a folder of its own under ``index``: ``dropped.parquet``, ``dropped.png``, ``quarantined.csv``.
+
+    Args:
+        root: folder of videos; folders inside are searched too.
+        sampler: which frames are looked at.
+        hygiene: which of them are dropped.
+        index: folder that remembers what was found, so that a video is looked through once.
+        patient_pattern: regular expression that is searched for in the name of a video; its first group, or the whole
+            match, is the patient. The default is the folder below the root, or the file where there is none.
+        tasks: the tasks of a model: its run folder, or label maps; ``None`` for those of the synthetic surgery.
+        workers: videos looked through at once; as many as there are processors if ``None``.
+        limit_s: seconds without a new frame after which a decoder counts as hung and its video is set aside.
+
+    Raises:
+        FileNotFoundError: the root is missing or holds no video, or the run folder is none.
+        ValueError: no video can be read, all frames are dropped, or the pattern does not fit a name.
+    """
+    root, label_maps = Path(root).resolve(), _label_maps(tasks)
+    videos = _videos(root)
+    patients = {name: _patient(name, patient_pattern) for name in videos}
+    folder = Path(index) / f"{root.name}-{hashlib.sha256(str(root).encode()).hexdigest()[:8]}"
+    found = index_videos(videos, sampler, hygiene, folder, workers, limit_s)
+    if len(found.quarantined) == len(videos):
+        raise ValueError(f"{root}: no video can be read; the first: {found.quarantined['reason'].iloc[0]}")
+    if not len(found.frames):
+        raise ValueError(f"{root}: all {len(found.dropped)} frames are dropped; see {folder / 'dropped.png'}")
+    frames = found.frames.assign(patient=found.frames["video"].map(patients), split="pool")
+    unlabelled = pd.DataFrame({"frame_id": frames["frame_id"]} | {m.task: None for m in label_maps})
+    return SurgicalDataset("videos", FrameIndex(frames), label_maps, LabelTable(unlabelled, label_maps))
+
+
+def _videos(root: Path) -> dict[str, Path]:
+    """Name → file, in the order of names."""
+    if not root.is_dir():
+        raise FileNotFoundError(f"{root}: no such folder; data.root is the folder that holds the videos")
+    files = [p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file() and p.name[0] != "."]
+    if not files:
+        raise FileNotFoundError(f"{root}: no videos here ({', '.join(SUFFIXES)})")
+    paths = [p.relative_to(root) for p in sorted(files)]
+    twins = Counter(p.with_suffix("") for p in paths)  # a.mp4 beside a.avi: they keep their suffixes
+    return {(p.with_suffix("") if twins[p.with_suffix("")] == 1 else p).as_posix(): root / p for p in paths}
+
+
+def _patient(name: str, pattern: str) -> str:
+    try:
+        match = re.search(pattern, name)
+    except re.error as error:
+        raise ValueError(f"data.patient_pattern={pattern!r} is no regular expression: {error}") from error
+    if match is None or match[min(1, match.re.groups)] is None:
+        raise ValueError(f"video {name!r} does not match data.patient_pattern={pattern!r}, so its patient is unknown")
+    return match[min(1, match.re.groups)]
+
+
+def _label_maps(tasks: Path | str | Sequence[LabelMap] | None) -> tuple[LabelMap, ...]:
+    if tasks is None:
+        return LABEL_MAPS
+    if not isinstance(tasks, (str, Path)):
+        return tuple(tasks)
+    path = Path(tasks) / "tasks.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file; data.tasks is the folder of a run")
+    return tuple(
+        LabelMap(
+            task=task,
+            support=told["support"],
+            exclusive=told["family"] == "categorical",
+            classes=tuple(told["classes"]),
+            colors=tuple((r, g, b) for r, g, b in told["colors"]),
+            values={n: n for n in (*range(len(told["classes"])), IGNORE)} if told["support"] == "pixel" else {},
+        )
+        for task, told in json.loads(path.read_text()).items()
+    )
