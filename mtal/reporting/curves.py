@@ -25,7 +25,7 @@ STYLES = (
     ("#56B4E9", (0, (1, 1)), "P"),
 )
 INK = "#010203"  # stands for the page's text colour until the SVG is put into the page
-_MATPLOTLIB_IDS = re.compile(r' id="[a-z0-9.]+_\d+"')
+_MATPLOTLIB_IDS = re.compile(r' id="[A-Za-z0-9.]+_\d+"')
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mtal.reporting.comparison.figure_style import STYLE, dress, name_rows
+from mtal.reporting.comparison.figure_style import POINTS, STYLE, dress, name_rows
 from mtal.reporting.curves import INK
 
 
@@ -76,7 +76,7 @@ def dot_chart(
         axes.set_ylim(-0.7, rows - 0.3)
         if zero is not None:
             axes.axvline(zero, color=INK, linewidth=0.6, alpha=0.6, zorder=0)
-        axes.set_xlabel(label, color=INK)
+        figure.supxlabel(label, fontsize=POINTS, color=INK)  # may be wider than the axes
         name_rows(axes, names)
         dress(axes)
         axes.grid(axis="x", color=INK, alpha=0.12, linewidth=0.5)

@@ -155,7 +155,7 @@ def driving(shares: Mapping[str, Mapping[str, float]], width: float = COLUMN) ->
             )
             left += part
         axes.set_xlim(0, 100)
-        axes.set_xlabel("share of the picks driven by each head, %", color=INK)
+        figure.supxlabel("share of the picks driven by each head, %", fontsize=POINTS, color=INK)
         name_rows(axes, strategies)
         dress(axes)
         figure.legend(loc="outside upper center", ncols=3, frameon=False, labelcolor=INK)
@@ -183,7 +183,7 @@ def _matrix(
         room = width * 0.6 / max(len(columns), 1) > 0.17  # a cell that holds a number of three signs at 7 points
         for (i, j), value in np.ndenumerate(table):
             if room and (text := words(float(value))):
-                dark = abs(value) > 0.6 * max(abs(limits[0]), abs(limits[1]))
+                dark = value > 0.85 * limits[1]
                 axes.text(j, i, text, ha="center", va="center", color="white" if dark else "#111111")
         for spine in axes.spines.values():
             spine.set_visible(False)

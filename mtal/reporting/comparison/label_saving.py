@@ -49,7 +49,7 @@ def frames_needed(axis: Floats, fitted: Floats, target: float) -> Floats:
     inf for a curve that never does; ``axis[0]`` for one that starts there or above. Learning curves are made to rise by
     :func:`~mtal.reporting.comparison.learning_curve.monotone`.
     """
-    reached = fitted >= target
+    reached = fitted >= target - 1e-12  # a mean of equal scores may fall short of them by rounding
     after = reached.argmax(axis=-1)  # [...]
     before = np.maximum(after - 1, 0)
     low = np.take_along_axis(fitted, before[..., None], axis=-1)[..., 0]

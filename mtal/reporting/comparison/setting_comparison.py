@@ -203,10 +203,9 @@ def _reference(setting: Setting, keys: Sequence[str], curves: Mapping[str, Curve
 
 def _source(setting: Setting) -> str:
     if setting.full_pool:
-        return (
-            f"The full-pool score is the mean of {len(setting.full_pool)} runs trained on the whole pool: "
-            f"{', '.join(run.name for run in setting.full_pool)}."
-        )
+        count = len(setting.full_pool)
+        listed = ", ".join(run.name for run in setting.full_pool)
+        return f"The full-pool score is the mean of {count} run{'s'[: count > 1]} trained on the whole pool: {listed}."
     return (
         "There is no full-pool run (--full-pool RUN), so label saving is measured at 90% and 95% of the best mean "
         "score that any strategy reached: an easier target, which depends on the strategies compared."

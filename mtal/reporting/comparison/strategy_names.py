@@ -46,21 +46,29 @@ def name_all(configs: Sequence[Choices]) -> list[str]:
     ['mean · badge', 'random', 'max']
     """
     keys = [key for key in _keys(configs) if len({_frozen(c.get(key)) for c in configs}) > 1]
-    words = [
-        dict(zip(keys, column, strict=True)) for column in zip(*(_words(key, configs) for key in keys), strict=True)
-    ]
     if not keys:
         return [_selector(c) or "all runs" for c in configs]
-    usual = {key: Counter(w[key] for w in words).most_common(1)[0][0] for key in keys}
-    whole = [" · ".join(w.values()) for w in words]
+    columns = [_words(key, configs) for key in keys]
+    words = [dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]
+    selectors = [_selector(c) for c in configs]
+    seeing = [w for w, selector in zip(words, selectors, strict=True) if selector not in _BLIND]
+    usual = {key: word for key in keys if (word := _usual([w[key] for w in seeing]))}
     methods = " · ".join(v for v in usual.values() if "=" not in v and not v.startswith("no "))
-    names = [" · ".join(v for k, v in w.items() if v != usual[k]) or methods or whole[i] for i, w in enumerate(words)]
-    blind = [_selector(c) for c in configs]
-    short = [b if b in _BLIND else name for b, name in zip(blind, names, strict=True)]
+    whole = [" · ".join(w.values()) for w in words]
+    names = [
+        " · ".join(v for k, v in w.items() if v != usual.get(k)) or methods or whole[i] for i, w in enumerate(words)
+    ]
+    short = [s if s in _BLIND else name for s, name in zip(selectors, names, strict=True)]
     for attempt in (short, names, whole):
         if len(set(attempt)) == len(attempt):
             return attempt
     return [f"{name} #{number}" for number, name in enumerate(whole, start=1)]
+
+
+def _usual(words: Sequence[str]) -> str | None:
+    """What is said more often than anything else, if it is said more than once."""
+    common = Counter(words).most_common(1)
+    return common[0][0] if common and common[0][1] > 1 else None
 
 
 def _selector(config: Choices) -> str:

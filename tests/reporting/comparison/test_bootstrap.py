@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from mtal.reporting.comparison.bootstrap import band, interval, seed_weights
+
+
+def test_draws_are_seeds_with_replacement_and_the_same_each_time():
+    weights = seed_weights(4, draws=500)
+    assert np.allclose(weights.sum(axis=1), 1)
+    assert set(np.unique(weights * 4)) <= {0, 1, 2, 3, 4}
+    assert np.allclose(weights.mean(axis=0), 0.25, atol=0.03)
+    assert np.array_equal(weights, seed_weights(4, draws=500))
+    assert not np.array_equal(weights, seed_weights(4, draws=500, seed=1))
+
+
+@pytest.mark.parametrize("seeds", [6, 12, 30])
+def test_for_a_mean_it_is_as_wide_as_students_interval(seeds):
+    # For scores that look normal both aim at the same thing: mean ± t·s/√S. The plain percentile interval of 6 seeds
+    # would be 0.70 times as wide.
+    values = stats.norm.ppf((np.arange(seeds) + 0.5) / seeds)
+    low, high = interval(seed_weights(seeds, 40_000) @ values, seeds)
+    expected = stats.t.interval(0.95, seeds - 1, values.mean(), stats.sem(values))
+    assert (low, high) == pytest.approx(expected, rel=0.1)
+
+
+def test_two_seeds_say_no_more_than_their_extremes():
+    # t(0.975; 1)·√2 = 18 standard deviations
+    assert interval(seed_weights(2) @ np.array([1.0, 3.0]), 2) == (1.0, 3.0)
+
+
+def test_one_seed_has_no_interval():
+    assert np.isnan(interval(np.array([0.5, 0.5]), 1)).all()
+    assert np.isnan(band(np.array([[0.1, 0.2]]))).all()
+
+
+def test_an_end_may_be_open():
+    drawn = np.array([1.0] * 95 + [np.inf] * 5)
+    assert interval(drawn, 30) == (1.0, np.inf)
+    assert interval(-drawn, 30) == (-np.inf, -1.0)
+
+
+def test_a_band_is_the_interval_at_every_point():
+    values = np.random.default_rng(0).normal(size=(5, 3))
+    low, high = band(values)
+    for point in range(3):
+        assert (low[point], high[point]) == interval(seed_weights(5) @ values[:, point], 5)

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from mtal.reporting.comparison.learning_curve import Curves
+from mtal.reporting.comparison.penalty_matrix import penalty_matrix
+
+SEEDS = (0, 1, 2)
+
+
+def curves(*points: tuple[float, float, float]) -> Curves:
+    """One tuple of three seeds' scores per point."""
+    return Curves(SEEDS, np.array(points).T)
+
+
+def test_three_strategies_in_two_settings_by_hand():
+    # t(0.975; 2) = 4.303. Differences (1.9, 2.0, 2.1) have t = 2/(0.1/√3) = 34.6: a win. (1, 2, 3) have 3.46: none.
+    zero, sure, unsure = (0.0, 0.0, 0.0), (1.9, 2.0, 2.1), (1.0, 2.0, 3.0)
+    first = {"a": curves(sure, sure), "b": curves(zero, unsure), "c": curves(zero, zero)}
+    # a beats b at the first of two points (at the second −0.1..0.9 apart), c at both; b beats c at none
+    second = {"a": curves(zero, zero, zero, zero), "b": curves(sure, zero, zero, zero), "c": curves(*[sure] * 4)}
+    # b beats a at one of four points, c beats a at all, c beats b at the three others
+    expected = [
+        [0, 1 / 2, 1],
+        [1 / 4, 0, 0],
+        [1, 3 / 4, 0],
+    ]
+    assert penalty_matrix([first, second], ["a", "b", "c"]) == pytest.approx(np.array(expected))
+
+
+def test_a_win_is_a_significant_paired_t_test():
+    generator = np.random.default_rng(0)
+    one, other = generator.normal(0.5, 1, (6, 40)), generator.normal(0, 1, (6, 40))
+    tests = stats.ttest_rel(one, other, axis=0)
+    better = (tests.pvalue < 0.05) & (tests.statistic > 0)
+    seeds = tuple(range(6))
+    found = penalty_matrix([{"a": Curves(seeds, one), "b": Curves(seeds, other)}], ["a", "b"])
+    assert better.any()
+    assert found[0, 1] == pytest.approx(better.mean())
+    assert found[1, 0] == pytest.approx(((tests.pvalue < 0.05) & (tests.statistic < 0)).mean())
+
+
+def test_a_strategy_that_was_not_run_in_a_setting_is_not_judged_there():
+    only = {"a": curves((1.9, 2.0, 2.1))}
+    assert penalty_matrix([only], ["a", "b"]).tolist() == [[0, 0], [0, 0]]
+
+
+def test_one_seed_beats_nobody():
+    one, other = Curves((0,), np.array([[9.0]])), Curves((0,), np.array([[1.0]]))
+    assert not penalty_matrix([{"a": one, "b": other}], ["a", "b"]).any()

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+
+from mtal.reporting.comparison.strategies import find_baseline, sort_runs
+from mtal.reporting.run_reader import read_run
+
+HEADS = {"tools": [0.4, 0.5]}
+
+
+@pytest.fixture
+def run(tmp_path, configure, write):
+    def make(name, seed=0, change=None, **acquisition):
+        config = configure(seed, 1, **acquisition)
+        for section, options in (change or {}).items():
+            config[section] = {**config.get(section, {}), **options}
+        return read_run(write(tmp_path / name, config, [10, 20], HEADS))
+
+    return make
+
+
+def test_runs_that_differ_in_their_seed_alone_are_one_strategy(run):
+    logged = {"logger": {"mode": "online"}, "loop": {"rounds": 1}}
+    runs = [run("a", 0), run("b", 3, change=logged), run("c", 0, selector="Random"), run("d", 3, selector="Random")]
+    (setting,), left_out = sort_runs(runs, [])
+    assert setting.name == "synthetic"
+    assert {s.name: s.seeds for s in setting.strategies} == {"badge": (0, 3), "random": (0, 3)}
+    assert not left_out
+
+
+def test_a_seed_that_is_there_twice_counts_once(run):
+    (setting,), left_out = sort_runs([run("a", 0), run("b", 0), run("c", 0, selector="Random")], [])
+    assert setting.strategies[0].seeds == (0,)
+    assert [out.path.name for out in left_out] == ["b"]
+    assert "same strategy and seed" in left_out[0].reason
+
+
+def test_other_data_are_another_setting(run):
+    other = {"encoder": {"name": "vit_tiny"}}
+    runs = [run("a"), run("b", selector="Random"), run("c", change=other), run("d", change=other, selector="Random")]
+    settings, _ = sort_runs(runs, [])
+    assert [s.name for s in settings] == ["name=resnet18", "name=vit_tiny"]
+    assert all([x.name for x in s.strategies] == ["badge", "random"] for s in settings)
+
+
+def test_full_pool_runs_are_no_strategy(run):
+    given = run("given")
+    own = run("own", change={"loop": {"initial": "all"}})
+    (setting,), _ = sort_runs([run("a", 0), run("b", 1), own], [given])
+    assert {r.name for r in setting.full_pool} == {"given", "own"}
+    assert [s.seeds for s in setting.strategies] == [(0, 1)]
+
+
+def test_a_full_pool_run_of_other_data_is_refused(run):
+    with pytest.raises(ValueError, match=r"full.*no reference for them"):
+        sort_runs([run("a")], [run("full", change={"data": {"root": "elsewhere"}})])
+
+
+def test_the_baseline_is_random_unless_another_is_asked_for(run):
+    settings, _ = sort_runs([run("a"), run("b", selector="Random"), run("c", fusion="Max")], [])
+    assert find_baseline(settings, None) == "random"
+    assert find_baseline(settings, "max") == "max"
+    with pytest.raises(ValueError, match=r"no strategy 'nix' in synthetic.*--baseline: .*max, random"):
+        find_baseline(settings, "nix")

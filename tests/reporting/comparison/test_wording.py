@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from mtal.reporting.comparison import compare, wording
+from mtal.reporting.comparison.label_saving import LabelSaving
+
+INF, NAN = math.inf, math.nan
+
+
+def saved(needed, baseline_needed, share, low, high):
+    return LabelSaving(0.7, needed, baseline_needed, 50.0, 0.0, (0.0, 0.0), share, (low, high))
+
+
+@pytest.mark.parametrize(
+    ("this", "words", "frames"),
+    [
+        (saved(20, 40, 0.5, 0.31, 0.62), "50% [31, 62]", "20 frames where random needs 40"),
+        (saved(20, 40, 0.5, NAN, NAN), "50%", "20 frames where random needs 40"),
+        (saved(40, 20, -1.0, -INF, 0.1), "−100% [open, 10]", "40 frames where random needs 20"),
+        (saved(INF, 40, -INF, -INF, INF), "not reached", "more than 50 frames where random needs 40"),
+        (saved(20, INF, INF, -INF, INF), "> 60%", "20 frames where random needs more than 50"),
+        (saved(INF, INF, NAN, -INF, INF), "neither reached", "more than 50 frames where random needs more than 50"),
+    ],
+)
+def test_label_saving(this, words, frames):
+    assert wording.saving(this) == words
+    assert wording.needed(this, "random", "frames") == frames
+
+
+@pytest.mark.parametrize(("p", "words"), [(NAN, "–"), (0.0004, "< 0.001"), (0.0123, "0.012"), (1.0, "1.000")])
+def test_p_values(p, words):
+    assert wording.p_value(p) == words
+
+
+def test_conclusion_names_winners_losers_and_the_undecided(compared):
+    sentences = wording.conclusion(compared.settings[0])
+    assert sentences[0].startswith("Joint score against random, 2 to 3 paired seeds: better: ")
+    assert "worse: pareto" in sentences[0]
+    assert "undecided: " in sentences[0]
+    assert "copeland" in sentences[0].split("undecided: ")[1]
+    assert sentences[1].startswith("max has the highest mean joint score along the curve")
+    assert "it needs" in sentences[2]
+    assert sentences[-1] == "It is better than random on every head."
+
+
+def test_a_loss_on_a_head_is_said(sweep):
+    folder = sweep({"random": 0.0, "Max": 0.3}, seeds=3)
+    for file in folder.glob("Max*/rounds/*/metrics.json"):
+        record = json.loads(file.read_text())
+        record["metrics"]["anatomy/mIoU"] -= 0.3
+        file.write_text(json.dumps(record))
+    setting = compare([folder]).settings[0]
+    assert wording.heads_below(setting, "max · badge") == (["anatomy"], [])
+    assert wording.conclusion(setting)[-1] == "It is worse than random on anatomy."
