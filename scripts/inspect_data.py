@@ -34,9 +34,7 @@ def main() -> None:
         config = compose("config", overrides=sys.argv[1:])
     missing = sorted(OmegaConf.missing_keys(config.data))
     if missing:
-        raise SystemExit(
-            f"error: data.{missing[0]} is missing: give it on the command line, as in data.{missing[0]}=DIR"
-        )
+        raise SystemExit(f"error: {missing[0]} is missing: give it on the command line, as in {missing[0]}=PATH")
     try:
         with plain_warnings(Console(stderr=True)):
             inspect(instantiate(config.data), Path(config.run_root) / "inspect")
@@ -52,18 +50,21 @@ def inspect(dataset: SurgicalDataset, root: Path) -> None:
     folder = root / dataset.name
     paths = write_split_report(report, folder)
     pixel = [m for m in dataset.label_maps if m.support == "pixel"]
-    pictures = [picture(dataset, frame_id, pixel) for frame_id in examples(report, dataset)]
+    pictures = labelled_pictures(dataset, examples(report, dataset), pixel)
     paths.append(write_label_sheet(folder / "samples.png", pictures, [(m.classes, m.colors) for m in pixel]))
     console.print(f"written: {', '.join(map(str, paths))}", highlight=False, soft_wrap=True)
 
 
-def picture(dataset: SurgicalDataset, frame_id: str, pixel: list[LabelMap]) -> LabelledPicture:
-    row = dataset.index.select([frame_id]).iloc[0]
-    with open_reader(row["source"]) as reader:
-        image = reader.read([int(row["frame"])])[0]
-    masks = [dataset.labels.targets(m.task, [frame_id], image.shape[:2])[0] for m in pixel]
-    tags = [f"{m.task}: {said(dataset, m, frame_id)}" for m in dataset.label_maps if m.support == "frame"]
-    return LabelledPicture(f"{frame_id} ({row['split']})", image, masks, tags)
+def labelled_pictures(dataset: SurgicalDataset, frame_ids: list[str], pixel: list[LabelMap]) -> list[LabelledPicture]:
+    pictures = []
+    for source, rows in dataset.index.select(frame_ids).groupby("source", sort=False):
+        with open_reader(str(source)) as reader:  # once for all its frames
+            images = reader.read(rows["frame"].tolist())
+        for frame_id, split, image in zip(rows["frame_id"], rows["split"], images, strict=True):
+            masks = [dataset.labels.targets(m.task, [frame_id], image.shape[:2])[0] for m in pixel]
+            tags = [f"{m.task}: {said(dataset, m, frame_id)}" for m in dataset.label_maps if m.support == "frame"]
+            pictures.append(LabelledPicture(f"{frame_id} ({split})", image, masks, tags))
+    return pictures
 
 
 def said(dataset: SurgicalDataset, label_map: LabelMap, frame_id: str) -> str:

@@ -45,7 +45,7 @@ def test_prints_and_writes(inspect, tmp_path):
     ("options", "message"),
     [
         (["data.root=nowhere"], "error: nowhere: no video here; the root of CholecSeg8k holds"),
-        ([], r"error: data\.root is missing: give it on the command line, as in data\.root=DIR"),
+        ([], r"error: data\.root is missing: give it on the command line, as in data\.root=PATH"),
     ],
 )
 def test_faults_are_one_line(inspect, options, message):
