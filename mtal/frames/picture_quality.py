@@ -34,16 +34,19 @@ def brightness(picture: NDArray[np.uint8]) -> float:
 
 
 def few_colours(picture: NDArray[np.uint8]) -> float:
-    """Share of the lit pixels, in [0, 1], that have one of the four most frequent colours (32 levels per channel).
+    """Share of the lit pixels, in [0, 1], that have one of the four most frequent colours.
 
     Menus, splash screens and test pictures are drawn with few flat colours; shading and texture spread those of tissue
-    over hundreds. Less than 1 % of lit pixels give 0.
+    over hundreds. Colours are told apart in 32 levels of the range that each channel takes, at least 2 of 255 wide, so
+    that smoke and dim light do not make them few. Less than 1 % of lit pixels give 0.
     """
-    lit = picture[_lit(picture)] >> 3  # [n, 3]
+    lit = picture[_lit(picture)]  # [n, 3]
     if len(lit) < 0.01 * picture[..., 0].size:
         return 0.0
-    colours = lit.astype(np.int64) @ np.array([1024, 32, 1])  # [n]
-    return float(np.sort(np.bincount(colours))[-4:].sum() / len(lit))
+    low, high = np.percentile(lit, [1, 99], axis=0)  # [3], [3]
+    levels = ((lit - low) / np.maximum((high - low) / 32, 2)).clip(0, 31).astype(np.int64)  # [n, 3]
+    colours = np.bincount(levels @ np.array([1024, 32, 1]))
+    return float(np.partition(colours, -4)[-4:].sum() / len(lit)) if len(colours) > 4 else 1.0
 
 
 def sharpness(picture: NDArray[np.uint8]) -> float:
@@ -63,16 +66,21 @@ def sharpness(picture: NDArray[np.uint8]) -> float:
 def flesh(picture: NDArray[np.uint8]) -> float:
     """Share of the lit pixels, in [0, 1], with the colours of tissue, blood and fat: R ≥ G, R > B, saturation ≥ 0.15.
 
+    The saturation is that without the veil of smoke, which adds about the same to every pixel and channel: the darkest
+    hundredth of the channels (the dark channel of He et al., CVPR 2009, for the whole picture).
+
     Light passes through tissue mostly in red, so inside the body red leads nearly everywhere, from fat (yellow) to
     blood; drapes, gowns, walls and ceilings are blue, green, grey or white. A hand-made stand-in for the classifiers of
     Zohar et al., "Accurate detection of out of body segments in surgical video using semi-supervised learning", MIDL
     2020, and Lavanchy et al., Scientific Reports 13, 2023; where privacy hangs on it, use those. No lit pixel gives 1.
     """
-    r, g, b = picture[_lit(picture)].astype(np.int64).T  # [n] each
-    if not len(r):
+    lit = picture[_lit(picture)].astype(np.int64)  # [n, 3]
+    if not len(lit):
         return 1.0
-    largest, smallest = np.maximum(np.maximum(r, g), b), np.minimum(np.minimum(r, g), b)
-    return float(((r >= g) & (r > b) & (largest - smallest >= 0.15 * largest)).mean())
+    r, g, b = lit.T  # [n] each
+    largest, smallest = lit.max(axis=1), lit.min(axis=1)  # [n], [n]
+    veil = np.percentile(smallest, 1)
+    return float(((r >= g) & (r > b) & (largest - smallest >= 0.15 * (largest - veil))).mean())
 
 
 def _lit(picture: NDArray[np.uint8]) -> NDArray[np.bool_]:  # [h, w]
