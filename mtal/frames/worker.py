@@ -12,6 +12,7 @@ import os
 import pickle
 import signal
 import sys
+import time
 from collections.abc import Callable
 from logging.handlers import QueueHandler
 from typing import TYPE_CHECKING, BinaryIO
@@ -23,6 +24,8 @@ from mtal.frames.heartbeat import listen
 
 if TYPE_CHECKING:
     from mtal.frames.reader import Reader
+
+_EVERY_S = 0.001  # heartbeats are sent no more often, which leaves out frames of tiny videos only
 
 _open: list[Reader] = []  # the reader that this process holds, if any
 
@@ -50,7 +53,7 @@ class _Sender(QueueHandler):
 
     def __init__(self, output: BinaryIO) -> None:
         super().__init__(None)  # type: ignore[arg-type]
-        self._output = output
+        self._output, self._last = output, 0.0
 
     def send(self, kind: str, value: object) -> None:
         pickle.dump((kind, value), self._output, protocol=pickle.HIGHEST_PROTOCOL)
@@ -60,7 +63,10 @@ class _Sender(QueueHandler):
         self.send("log", record)
 
     def beat(self, frame: int) -> None:
-        self.send("beat", frame)
+        now = time.monotonic()
+        if now - self._last > _EVERY_S:
+            self._last = now
+            self.send("beat", frame)
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ import pytest
 HEIGHT, WIDTH = 48, 64
 GROUPS = {"g": "12", "bf": "2"}
 ONE_KEYFRAME = {"g": "600", "bf": "3", "sc_threshold": "0"}
+CLOSED_HEVC = {"x265-params": "log-level=none:keyint=12:open-gop=0"}
 
 
 def picture(k: int) -> np.ndarray:
@@ -32,13 +33,16 @@ def encode(
     codec: str = "libx264",
     options: dict[str, str] | None = None,
     pts: Callable[[int], int] = lambda k: k,
+    size: tuple[int, int] = (HEIGHT, WIDTH),
+    pix_fmt: str = "yuv420p",
 ) -> Path:
     with av.open(str(path), "w") as out:
         stream = out.add_stream(codec, rate=rate, options=options or GROUPS)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        (stream.height, stream.width), stream.pix_fmt = size, pix_fmt
         stream.thread_count = 1
+        out.start_encoding()
         for k in range(n):
-            frame = av.VideoFrame.from_ndarray(picture(k), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(picture(k)[: size[0], : size[1]], format="rgb24")
             frame.pts, frame.time_base = pts(k), Fraction(1, rate)
             out.mux(stream.encode(frame))
         out.mux(stream.encode())
@@ -88,12 +92,23 @@ def cut(path: Path, share: float = 0.6) -> Path:
     return path
 
 
-def over_reported(path: Path) -> Path:
-    """The AVI headers say 62 frames where there are 60."""
+def reported(path: Path, frames: int) -> Path:
+    """The AVI headers say so many frames where there are 60."""
     data = bytearray(encode(path, codec="mpeg4").read_bytes())
     for field in (data.index(b"avih") + 8 + 16, data.index(b"strh") + 8 + 32):
         assert struct.unpack_from("<I", data, field) == (60,)
-        struct.pack_into("<I", data, field, 62)
+        struct.pack_into("<I", data, field, frames)
+    path.write_bytes(data)
+    return path
+
+
+def rotated(path: Path) -> Path:
+    """The track's matrix turns the picture by 90 degrees."""
+    data = bytearray(encode(path).read_bytes())
+    matrix = data.index(b"tkhd") + 44
+    one, corner = 1 << 16, 1 << 30
+    assert struct.unpack_from(">9i", data, matrix) == (one, 0, 0, 0, one, 0, 0, 0, corner)
+    struct.pack_into(">9i", data, matrix, 0, one, 0, -one, 0, 0, 0, 0, corner)
     path.write_bytes(data)
     return path
 
@@ -118,6 +133,16 @@ def audio_only(path: Path) -> Path:
 
 def written(path: Path, content: bytes) -> Path:
     path.write_bytes(content)
+    return path
+
+
+def folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+def dangling(path: Path) -> Path:
+    path.symlink_to(path.with_name("unplugged.mp4"))
     return path
 
 
@@ -155,13 +180,21 @@ CLIPS: dict[str, tuple[str, Callable[[Path], Path]]] = {
     ),
     "transport": ("ts", encode),
     "first_packet_lost": ("ts", partial(remux, change=lambda i, packet: packet if i else None)),
+    "variable_rate": ("mp4", partial(encode, pts=lambda k: k + k * k // 40)),
+    "closed_groups_of_250": ("mp4", partial(encode, n=260, options=x264("keyint=250:min-keyint=250"))),
+    "open_groups_of_250": ("mp4", partial(encode, n=260, options=x264("keyint=250:min-keyint=250:open-gop=1"))),
+    "under_reported": ("avi", partial(reported, frames=58)),
+    "odd_size": ("mp4", partial(encode, options={"g": "12"}, size=(47, 63), pix_fmt="yuv444p")),
+    "odd_size_vp9": ("webm", partial(encode, codec="libvpx-vp9", options={"g": "12"}, size=(47, 63))),
+    "rotated": ("mp4", rotated),
+    "ten_bit": ("mp4", partial(encode, pix_fmt="yuv420p10le")),
+    "interlaced": ("mp4", partial(encode, options=x264("interlaced=1"))),
+    "mjpeg": ("avi", partial(encode, codec="mjpeg", options={"qmin": "2"}, pix_fmt="yuvj420p")),
+    "one_frame": ("mp4", partial(encode, n=1)),
     "open_groups": ("mp4", partial(encode, options=x264("open-gop=1:b-adapt=0"))),
     "intra_refresh": ("mp4", partial(encode, options=x264("intra-refresh=1", bf="0"))),
     "hevc": ("mp4", partial(encode, codec="libx265", options={"x265-params": "log-level=none:keyint=12"})),
-    "hevc_closed": (
-        "mp4",
-        partial(encode, codec="libx265", options={"x265-params": "log-level=none:keyint=12:open-gop=0"}),
-    ),
+    "hevc_closed": ("mp4", partial(encode, codec="libx265", options=CLOSED_HEVC)),
     "mpeg4": ("mp4", partial(encode, codec="mpeg4")),
     "mpeg4_avi": ("avi", partial(encode, codec="mpeg4")),
     "vp9": ("webm", partial(encode, codec="libvpx-vp9", options={"g": "12"})),
@@ -172,13 +205,25 @@ CLIPS: dict[str, tuple[str, Callable[[Path], Path]]] = {
     "fillers_inside": ("mp4", partial(remux, change=partial(without_picture, positions={30, 31}, content=FILLER))),
     "half_packets": ("mp4", partial(remux, change=partial(without_picture, positions={30, 31}))),
     "flipped": ("mp4", lambda path: flipped(encode(path))),
+    "flipped_one_keyframe": ("mp4", lambda path: flipped(encode(path, options=ONE_KEYFRAME))),
+    "flipped_hevc": ("mp4", lambda path: flipped(encode(path, codec="libx265", options=CLOSED_HEVC))),
+    "flipped_mpeg4": ("avi", lambda path: flipped(encode(path, codec="mpeg4"))),
+    "flipped_mjpeg": (
+        "avi",
+        lambda path: flipped(encode(path, codec="mjpeg", options={"qmin": "2"}, pix_fmt="yuvj420p")),
+    ),
+    "flipped_vp9": ("webm", lambda path: flipped(encode(path, codec="libvpx-vp9", options={"g": "12"}))),
     # damaged: refused when opened
     "cut": ("mp4", lambda path: cut(remux(path, muxer={"movflags": "faststart"}))),
-    "over_reported": ("avi", over_reported),
+    "over_reported": ("avi", partial(reported, frames=62)),
     "cut_before_the_index": ("mp4", lambda path: cut(encode(path))),
     "empty": ("mp4", partial(written, content=b"")),
     "text": ("mp4", partial(written, content=b"no video at all\n" * 99)),
     "audio": ("mp4", audio_only),
+    "no_frame": ("mp4", partial(encode, n=0)),
+    "no_frame_avi": ("avi", partial(encode, n=0, codec="mpeg4")),
+    "folder": ("mp4", folder),
+    "dangling": ("mp4", dangling),
 }
 
 

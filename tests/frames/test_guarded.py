@@ -20,7 +20,7 @@ from mtal.frames.heartbeat import beat
 
 class Stub:
     """Ten frames of the gray of their number; what happens at frame 7 is up to the test."""
-    def __init__(self, at_seven, seconds=0.0):
+    def __init__(self, at_seven, seconds):
         self.frames, self.times_s, self.frame_size = np.arange(10), np.arange(10) / 25, (2, 3)
         self.at_seven, self.seconds = at_seven, seconds
     def read(self, frames):
@@ -62,7 +62,7 @@ def stub(tmp_path_factory):
         yield hanging_stub
 
 
-def opened(stub, at_seven, limit_s=1.5, seconds=0.0) -> GuardedReader:
+def opened(stub, at_seven, limit_s=1.5, seconds=0.002) -> GuardedReader:
     return GuardedReader("clip.mp4", partial(stub.Stub, at_seven, seconds), limit_s)
 
 
