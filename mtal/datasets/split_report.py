@@ -26,9 +26,9 @@ class SplitReport:
     Args:
         name: of the data set.
         splits: one row per split that has frames: ``split, frames, videos, patients``.
-        classes: one row per class: ``task, class``, and for each split ``<split>_annotated`` (frames in which somebody
-            looked), ``<split>_positive`` (frames that show it; a mask shows a class by one pixel) and
-            ``<split>_patients`` (patients with such a frame).
+        classes: one row per class: ``task, class, kind`` (``tag`` or ``category`` of a frame, or ``pixel``), and for each
+            split ``<split>_annotated`` (frames in which somebody looked), ``<split>_positive`` (frames that show it; a
+            mask shows a class by one pixel) and ``<split>_patients`` (patients with such a frame).
         together: ``[L, L]`` frames that show both of two classes, in the order of ``classes``; its diagonal holds the
             frames that show one.
         warnings: one sentence for each thing that learning or testing on these splits can't do.
@@ -57,7 +57,9 @@ def split_report(dataset: SurgicalDataset) -> SplitReport:
         frames=("frame_id", "size"), videos=("video", "nunique"), patients=("patient", "nunique")
     )
     splits = grouped.reindex([s for s in SPLITS if s in grouped.index]).reset_index()
-    rows: list[dict[str, Any]] = [{"task": m.task, "class": c} for m in dataset.label_maps for c in m.classes]
+    rows: list[dict[str, Any]] = [
+        {"task": m.task, "class": c, "kind": _kind(m)} for m in dataset.label_maps for c in m.classes
+    ]
     for split in splits["split"]:
         here = (table["split"] == split).to_numpy()  # [N]
         patients = table.loc[here, "patient"].to_numpy()
@@ -98,6 +100,12 @@ def examples(report: SplitReport, dataset: SurgicalDataset, count: int = 12) -> 
     kept = sorted(list(chosen)[:count])
     ids: list[str] = table["frame_id"].iloc[kept].tolist()
     return ids
+
+
+def _kind(label_map: LabelMap) -> str:
+    if label_map.support == "pixel":
+        return "pixel"
+    return "category" if label_map.exclusive else "tag"
 
 
 def _shown(dataset: SurgicalDataset, label_map: LabelMap) -> NDArray[np.uint8]:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from mtal.datasets.split_report import SplitReport
 
-_WIDTH = 120  # of the text file
+_WIDTH = 200  # more than any table needs
 
 
 def print_split_report(report: SplitReport, console: Console) -> None:
@@ -53,10 +53,12 @@ def _print_together(report: SplitReport, console: Console) -> None:
     seen = [i for i in range(len(report.together)) if report.together[i, i]]
     if len(seen) < 2:
         return
+    # tags alone, where there are any: all classes would be too wide to read, and together.csv has them
+    columns = [i for i in seen if report.classes["kind"].iloc[i] == "tag"] or seen
     console.print("of 100 frames with the class of a row, so many show the class of a column", style="dim")
-    table = _table("", "class", *(str(i + 1) for i in seen), padding=(0, 0, 0, 1))
+    table = _table("", "class", *(str(i + 1) for i in columns), padding=(0, 0, 0, 1))
     for i in seen:
-        shares = [f"{100 * report.together[i, j] / report.together[i, i]:.0f}" if i != j else "·" for j in seen]
+        shares = [f"{100 * report.together[i, j] / report.together[i, i]:.0f}" if i != j else "·" for j in columns]
         table.add_row(str(i + 1), str(report.classes["class"].iloc[i]), *shares)
     _print(console, table)
 

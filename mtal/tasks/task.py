@@ -148,6 +148,7 @@ def build_tasks(label_maps: Sequence[LabelMap], heads: Mapping[str, Mapping[str,
     for name in heads:
         if name not in known:
             raise ValueError(
-                f"tasks.heads.{name}: this data set has no such task{nearest(name, known)}; it has {', '.join(known)}"
+                f"tasks.heads.{name}: this data set has no such task{nearest(name, known)}; it has {', '.join(known)}: "
+                f"choose the heads with tasks=… or leave this one out with ~tasks.heads.{name}"
             )
     return [Task(known[name], **options) for name, options in heads.items()]

@@ -55,3 +55,14 @@ def test_label_maps_must_agree():
 def test_a_task_stands_once():
     with pytest.raises(ValueError, match="a task stands twice"):
         SurgicalDataset("toy", index([0]), (BLEEDING, BLEEDING), LABELS)
+
+
+def test_from_rows():
+    place = {"patient": "p", "video": "v", "time_s": 0.5, "source": "v.mp4", "split": "pool"}
+    rows = [{**place, "frame": 12, "bleeding": [1]}, {**place, "frame": 3, "bleeding": None}]
+    dataset = SurgicalDataset.from_rows("toy", rows, (BLEEDING,), {"v": (4, 6)})
+    assert dataset.index.frame_ids == ["v/000003", "v/000012"]
+    assert dataset.labels.targets("bleeding", dataset.index.frame_ids).tolist() == [[255], [1]]
+    assert dataset.labels.frame_sizes == {"v": (4, 6)}
+    with pytest.raises(ValueError, match="'v/000012' is listed twice"):
+        SurgicalDataset.from_rows("toy", [rows[0], rows[0]], (BLEEDING,), {})

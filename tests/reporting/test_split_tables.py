@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,10 +14,17 @@ REPORT = SplitReport(
     splits=pd.DataFrame({"split": ["pool", "test"], "frames": [40, 10], "videos": [3, 1], "patients": [2, 1]}),
     classes=pd.DataFrame(
         [
-            {"task": "tools", "class": "hook", "pool_annotated": 40, "pool_positive": 5, "pool_patients": 2}
+            {
+                "task": "tools",
+                "class": "hook",
+                "kind": "tag",
+                "pool_annotated": 40,
+                "pool_positive": 5,
+                "pool_patients": 2,
+            }
             | {"test_annotated": 10, "test_positive": 4, "test_patients": 1},
-            {"task": "tools", "class": "a clipper with quite a long name", "pool_annotated": 8, "pool_positive": 2}
-            | {"pool_patients": 1, "test_annotated": 0, "test_positive": 0, "test_patients": 0},
+            {"task": "tools", "class": "a clipper with quite a long name", "kind": "tag", "pool_annotated": 8}
+            | {"pool_positive": 2, "pool_patients": 1, "test_annotated": 0, "test_positive": 0, "test_patients": 0},
         ]
     ),
     together=np.array([[9, 1], [1, 2]]),
@@ -51,3 +59,12 @@ def test_files(tmp_path):
     pd.testing.assert_frame_equal(pd.read_csv(paths[2]), REPORT.classes)
     together = pd.read_csv(paths[3], index_col=0)
     assert together.loc["tools/hook", "tools/a clipper with quite a long name"] == 1
+
+
+def test_tags_alone_are_columns():
+    classes = REPORT.classes.assign(kind=["tag", "pixel"])
+    console = Console(file=io.StringIO(), width=120, color_system=None)
+    print_split_report(replace(REPORT, classes=classes), console)
+    lines = [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
+    assert "class 1" in lines
+    assert "2 a clipper with quite a long name 50" in lines
