@@ -58,7 +58,7 @@ def small_multiples(score: ScoreComparison, baseline: str, width: float = COLUMN
             color, marker = _VERDICTS[row.verdict]
             _curve(axes, score, baseline, BASELINE, "o", dash=(0, (2, 1)))
             _curve(axes, score, row.strategy, INK if color == BASELINE else color, marker, dash="-")
-            axes.set_title("\n".join(_two_lines(row.strategy, round(13 * width / columns))), color=INK, pad=2)
+            axes.set_title("\n".join(_lines(row.strategy, round(13 * width / columns))), color=INK, pad=2)
             dress(axes)
         for axes in panels[len(others) :]:
             axes.set_visible(False)
@@ -205,9 +205,9 @@ def _curve(axes: Axes, score: ScoreComparison, strategy: str, color: str, marker
         axes.fill_between(score.axis, low, high, color=color, alpha=0.2, linewidth=0)
 
 
-def _two_lines(name: str, width: int) -> list[str]:
+def _lines(name: str, width: int, most: int = 3) -> list[str]:
     lines = [line.replace("_ ", "_") for line in textwrap.wrap(name.replace("_", "_ "), width)]
-    return lines if len(lines) <= 2 else [lines[0], short(" ".join(lines[1:]), width)]
+    return lines if len(lines) <= most else [*lines[: most - 1], short(" ".join(lines[most - 1 :]), width)]
 
 
 def _saving(this: LabelSaving, color: str, marker: str) -> Dot:

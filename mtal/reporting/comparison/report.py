@@ -102,18 +102,12 @@ def _page_of(setting: SettingComparison) -> dict[str, Any]:
     return {
         "setting": setting,
         "conclusion": wording.conclusion(setting),
-        "joint": (head, [(row, _worse(setting, row[0])) for row in rows]),
+        "joint": (head, [(row, wording.worse_on(setting, row[0])) for row in rows]),
         "heads": head_rows(setting),
         "figures": drawn,
         "names": [(slug(score.name), score.name, score.metric) for score in setting.scores],
         "picks": _picks(setting),
     }
-
-
-def _worse(setting: SettingComparison, strategy: str) -> str:
-    if strategy == setting.baseline:
-        return ""
-    return ", ".join(wording.heads_below(setting, strategy)[0]) or "no head"
 
 
 def _picks(setting: SettingComparison) -> tuple[list[str], list[list[str]]]:

@@ -43,7 +43,6 @@ def _table(setting: SettingComparison) -> Table:
         wraps = position == 0 or position == len(head)
         table.add_column(Text(name), no_wrap=not wraps, overflow="fold", justify="left" if wraps else "right")
     for row, cells in zip(setting.joint.rows, rows, strict=True):
-        below, _ = wording.heads_below(setting, row.strategy)
-        worse = "" if row.is_baseline else ", ".join(below) or "no head"
+        worse = wording.worse_on(setting, row.strategy)
         table.add_row(*(Text(c) for c in cells[:-1]), Text(cells[-1], style=_COLORS[row.verdict]), Text(worse))
     return table

@@ -67,6 +67,16 @@ def heads_below(setting: SettingComparison, strategy: str) -> tuple[list[str], l
     return below, open_
 
 
+def worse_on(setting: SettingComparison, strategy: str) -> str:
+    """The heads on which ``strategy`` is below the baseline, for tables; a dash where no interval is known."""
+    if strategy == setting.baseline:
+        return ""
+    rows = [row for score in setting.heads if (row := score.row(strategy)) is not None]
+    if not any(math.isfinite(row.interval[0]) for row in rows):
+        return "–"
+    return ", ".join(heads_below(setting, strategy)[0]) or "no head"
+
+
 def conclusion(setting: SettingComparison) -> list[str]:
     """What was found in one setting: who wins, who loses, what is undecided, what the best one saves."""
     joint = setting.joint
@@ -75,9 +85,10 @@ def conclusion(setting: SettingComparison) -> list[str]:
         return [f"There is no strategy besides {setting.baseline}, so there is nothing to compare it with."]
     sentences = [_verdicts(joint, setting.baseline)]
     best = others[0]
-    lead = "highest" if joint.rows[0] is best else f"highest, next to {setting.baseline},"
+    first = joint.rows[0] is best
+    lead = f"{best.strategy} has" if first else f"No strategy is above {setting.baseline}; next, {best.strategy} has"
     sentences.append(
-        f"{best.strategy} has the {lead} mean joint score along the curve: {number(best.area)}, "
+        f"{lead} the {'highest ' if first else ''}mean joint score along the curve {number(best.area)}: "
         f"{difference(best)} against {setting.baseline}."
     )
     for share, this in zip(SHARES, best.savings, strict=False):

@@ -42,7 +42,7 @@ def test_conclusion_names_winners_losers_and_the_undecided(compared):
     assert "worse: pareto" in sentences[0]
     assert "undecided: " in sentences[0]
     assert "copeland" in sentences[0].split("undecided: ")[1]
-    assert sentences[1].startswith("max has the highest mean joint score along the curve")
+    assert sentences[1].startswith("max has the highest mean joint score along the curve 0.")
     assert "it needs" in sentences[2]
     assert sentences[-1] == "It is better than random on every head."
 
@@ -55,4 +55,21 @@ def test_a_loss_on_a_head_is_said(sweep):
         file.write_text(json.dumps(record))
     setting = compare([folder]).settings[0]
     assert wording.heads_below(setting, "max · badge") == (["anatomy"], [])
+    assert wording.worse_on(setting, "max · badge") == "anatomy"
     assert wording.conclusion(setting)[-1] == "It is worse than random on anatomy."
+
+
+def test_one_seed_says_nothing_of_heads(sweep):
+    setting = compare([sweep({"random": 0.1, "Max": 0.0}, seeds=1, noise=0.0)]).settings[0]
+    assert wording.worse_on(setting, "max · badge") == "–"
+    assert wording.worse_on(setting, "random") == ""
+    assert wording.conclusion(setting)[1].startswith(
+        "No strategy is above random; next, max · badge has the mean joint"
+    )
+
+
+def test_the_baseline_alone_is_compared_with_nothing(sweep):
+    setting = compare([sweep({"random": 0.1}, seeds=2)]).settings[0]
+    assert wording.conclusion(setting) == [
+        "There is no strategy besides random, so there is nothing to compare it with."
+    ]
