@@ -1,43 +1,47 @@
-"""Annotators' time, where a run recorded what each pick costs."""
+"""Annotators' time, where runs recorded what frames cost."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow.parquet as pq
 
 from mtal.reporting.run_reader import Round, Run
 
 Floats = npt.NDArray[np.float64]
 
 
-def minutes(run: Run) -> Floats | None:
+def prices(runs: Sequence[Run]) -> pd.Series[float]:
+    """Frame → seconds of annotation, the mean of what all rounds of all ``runs`` recorded for it; empty where none did.
+
+    Costs are predicted by the model of the round, and a strategy that looks at no frame, such as random, records none.
+    So all strategies pay the same price for a frame, whoever recorded it.
+    """
+    recorded = [table for run in runs for this in run.rounds if (table := _recorded(this)) is not None]
+    if not recorded:
+        return pd.Series(dtype=np.float64)
+    return pd.concat(recorded).groupby("frame_id")["cost_s"].mean()
+
+
+def minutes(run: Run, price: pd.Series[float]) -> Floats | None:
     """Minutes of annotation after the initial set, up to the end of each round, ``[rounds]`` from 0.
 
-    The initial set is picked before anything is known of its frames, so it has no recorded cost; it is left out of all
-    strategies alike.
+    The initial set is left out of all strategies alike.
 
     Returns:
-        ``None`` where a round has no ``cost_s``, in ``picks.parquet`` or ``scores.parquet``.
+        ``None`` where a pick has no price.
     """
-    spent = [0.0]
-    for this in run.rounds[1:]:
-        seconds = _seconds(this)
-        if seconds is None:
-            return None
-        spent.append(seconds)
-    return np.cumsum(spent) / 60  # [rounds]
+    seconds = [float(price.reindex(this.picks["frame_id"]).sum(skipna=False)) for this in run.rounds[1:]]
+    spent = np.cumsum([0.0, *seconds]) / 60  # [rounds]
+    return None if np.isnan(spent).any() else spent
 
 
-def _seconds(this: Round) -> float | None:
-    if "cost_s" in this.picks:
-        cost = this.picks["cost_s"]
-    else:
-        scores = this.path / "scores.parquet"
-        if not scores.is_file():
-            return None
-        table = pd.read_parquet(scores)
-        if "cost_s" not in table:
-            return None
-        cost = table.set_index("frame_id")["cost_s"].reindex(this.picks["frame_id"])
-    return None if cost.isna().any() else float(cost.sum())
+def _recorded(this: Round) -> pd.DataFrame | None:
+    """Columns ``frame_id`` and ``cost_s``, of the whole pool if it was scored, else of the picks."""
+    scores = this.path / "scores.parquet"
+    if scores.is_file() and "cost_s" in pq.read_schema(scores).names:
+        return pd.read_parquet(scores, columns=["frame_id", "cost_s"])
+    return this.picks[["frame_id", "cost_s"]] if "cost_s" in this.picks else None

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mtal.reporting.comparison import driving_head, redundancy
-from mtal.reporting.comparison.annotator_time import minutes
+from mtal.reporting.comparison.annotator_time import minutes, prices
 from mtal.reporting.comparison.interquartile_mean import interquartile_interval, interquartile_mean
 from mtal.reporting.comparison.learning_curve import Curves, area, common_axis, on_axis
 from mtal.reporting.comparison.per_class import class_metrics, class_shares, rare_classes
@@ -55,7 +55,7 @@ class SettingComparison:
         baseline: name of the strategy that all others are compared with.
         strategies: their names, the best joint score first.
         scores: joint first, then the heads and the rare classes, against labelled frames.
-        timed: the joint score against annotators' minutes; None where costs were not recorded.
+        timed: the joint score against annotators' minutes; None where no costs were recorded.
         classes: one entry per class and strategy, the baseline's with a difference of 0.
         aggregates: interquartile means, the highest first.
         driving: strategy → head → share of the picks.
@@ -213,14 +213,19 @@ def _source(setting: Setting) -> str:
 
 
 def _timed(setting: Setting, baseline: str, joint: ScoreComparison, notes: list[str]) -> ScoreComparison | None:
-    spent = {str(r.path): m for s in setting.strategies for r in s.runs.values() if (m := minutes(r)) is not None}
+    runs = [run for strategy in setting.strategies for run in strategy.runs.values()]
+    price = prices(runs)
+    spent = {str(run.path): m for run in runs if (m := minutes(run, price)) is not None}
     own = [str(run.path) for run in setting.strategy(baseline).runs.values()]
     if not any(path in spent for path in own):
         notes.append(
-            f"Annotators' time is not recorded in the runs of {baseline} (acquisition/cost=annotator_seconds records "
-            "it), so effort is counted in frames only."
+            "Annotators' time was not recorded (acquisition/cost=annotator_seconds records it), so effort is counted in "
+            "frames only."
+            if price.empty
+            else f"No run recorded the cost of frames that {baseline} picked, so effort is counted in frames only."
         )
         return None
+    notes.append("By minutes, a frame costs what it was predicted to cost on average over all rounds of all runs.")
     end = min(m[-1] for m in spent.values())
     if end <= 0:
         notes.append("No annotators' time was spent after the initial set, so effort is counted in frames only.")
@@ -228,7 +233,7 @@ def _timed(setting: Setting, baseline: str, joint: ScoreComparison, notes: list[
     axis = np.linspace(0, end, MINUTE_POINTS)
     curves, lost = _curves(setting.strategies, axis, ["joint"], x=lambda run: spent.get(str(run.path)))
     if lost:
-        notes.append(f"{lost} runs did not record annotators' time and are left out of the comparison by minutes.")
+        notes.append(f"{lost} runs picked frames that no run recorded the cost of; they aren't compared by minutes.")
     return compare_score("joint", joint.metric, MINUTES, axis, curves, baseline, joint.reference)
 
 

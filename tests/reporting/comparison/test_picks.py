@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtal.reporting.comparison.annotator_time import minutes
+from mtal.reporting.comparison.annotator_time import minutes, prices
 from mtal.reporting.comparison.driving_head import driving_shares, mean_percentiles
 from mtal.reporting.comparison.per_class import class_metrics, class_shares, rare_classes
 from mtal.reporting.comparison.redundancy import mean_gap, mean_of, neighbour_distance
@@ -87,16 +87,29 @@ def test_picks_without_scores_are_driven_by_no_head(run):
 
 
 def test_minutes_are_counted_from_the_initial_set(run):
-    assert minutes(read_run(run(cost_s=90.0))).tolist() == [0, 6]
-    assert minutes(read_run(run(name="other"))) is None
+    this = read_run(run(cost_s=90.0))
+    assert minutes(this, prices([this])).tolist() == [0, 6]
 
 
-def test_seconds_may_stand_beside_the_scores(run):
-    folder = run([("video1", 1.0), ("video1", 2.0)])
-    scores = folder / "rounds" / "01" / "scores.parquet"
-    ids = ["video1/2.0", "not picked", "video1/1.0"]
-    pd.DataFrame({"frame_id": ids, "cost_s": [30.0, 500.0, 60.0]}).to_parquet(scores)
-    assert minutes(read_run(folder)).tolist() == [0, 1.5]
+def test_without_a_record_there_are_no_minutes(run):
+    this = read_run(run())
+    assert prices([this]).empty
+    assert minutes(this, prices([this])) is None
+
+
+def test_a_frame_costs_the_same_for_all_strategies(run):
+    # Only the one run scored its pool, twice, and it found frames at 10 s and 20 s dear; the other one picked these.
+    scored = run([("video1", 1.0), ("video1", 2.0)], name="scored")
+    for number, seconds in ((0, [30.0, 60.0, 100.0]), (1, [50.0, 80.0, 200.0])):
+        ids = ["video1/10.0", "video1/20.0", "video1/1.0"]
+        scores = scored / "rounds" / f"{number:02d}" / "scores.parquet"
+        pd.DataFrame({"frame_id": ids, "cost_s": seconds}).to_parquet(scores)
+    blind = run([("video1", 20.0), ("video1", 10.0)], name="blind")
+    runs = [read_run(scored), read_run(blind)]
+    price = prices(runs)
+    assert price.to_dict() == {"video1/10.0": 40, "video1/20.0": 70, "video1/1.0": 150}
+    assert minutes(runs[1], price).tolist() == pytest.approx([0, 110 / 60])
+    assert minutes(runs[0], price) is None  # nobody priced its second pick
 
 
 def test_the_metric_of_a_class_is_the_one_that_the_head_averages(run):
