@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from mtal.datasets.dataset import SurgicalDataset
+from mtal.datasets.film_header import film_header
 from mtal.datasets.label_map import LabelMap
 from mtal.datasets.splits import assign_splits
-from mtal.frames.demux import demux
 from mtal.frames.image_folder import ImageFolder, folder_source
 from mtal.frames.sampler import UniformSampler
 from mtal.progress import track
@@ -199,5 +199,5 @@ def _frames(root: Path, images: Path | str | None, video: str) -> tuple[str, tup
         raise FileNotFoundError(
             f"{path}: the video is missing; restore it, or give data.images=DIR for frames extracted as JPEG"
         )
-    found = demux(path)
-    return str(path), found.frame_size, range(len(found.pts))
+    count, size = film_header(path)
+    return str(path), size, range(count)

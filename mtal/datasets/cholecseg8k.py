@@ -22,10 +22,10 @@ from PIL import Image
 
 from mtal.datasets import cholec80 as cholec80_files
 from mtal.datasets.dataset import SurgicalDataset
+from mtal.datasets.film_header import film_header
 from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.datasets.mask import class_shares
 from mtal.datasets.splits import assign_splits
-from mtal.frames.demux import demux
 from mtal.frames.image_folder import folder_source
 from mtal.frames.reader import open_reader
 from mtal.frames.sampler import UniformSampler
@@ -243,9 +243,8 @@ def _places(
         if sizes.setdefault(frame.video, size) != size:
             raise ValueError(f"{frame.image}: the image is {size}, others of {frame.video} are {sizes[frame.video]}")
     for video, film in films.items():
-        there = demux(film)
-        sizes[video] = there.frame_size
-        _check_film(film, len(there.pts), [f for f in frames if f.video == video])
+        count, sizes[video] = film_header(film)
+        _check_film(film, count, [f for f in frames if f.video == video])
     pattern = "frame_*_endo.png"
     return [
         str(films[f.video]) if f.video in films else folder_source(f.image.parent, 0, fps, pattern) for f in frames

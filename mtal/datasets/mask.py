@@ -25,7 +25,7 @@ def gray_values(path: Path) -> NDArray[np.uint8]:
     pixels = _pixels(path)
     if pixels.ndim == 3:
         channels = pixels[..., :-1] if pixels.shape[2] in (2, 4) else pixels  # [H, W, 1 or 3], without alpha
-        if (channels != channels[..., :1]).any():
+        if any((channels[..., c] != channels[..., 0]).any() for c in range(1, channels.shape[2])):
             raise ValueError(f"{path}: the mask's colour channels differ; its classes must be gray values")
         pixels = channels[..., 0]  # [H, W]
     if pixels.dtype not in (np.uint8, np.bool_):
@@ -64,13 +64,18 @@ def class_numbers(path: Path, label_map: LabelMap, frame_size: tuple[int, int] |
         known = keys[place] == pixels  # [H, W]
         classes = np.array([listed[k] for k in keys.tolist()], dtype=np.uint8)[place]  # [H, W]
         classes[~known] = IGNORE
+        strays = np.unique(pixels[~known]).tolist()
+        share = 1 - known.mean()
     else:
         lookup = np.full(256, IGNORE, dtype=np.uint8)
         lookup[list(listed)] = list(listed.values())
         classes = lookup[pixels]
-        known = np.isin(np.arange(256), list(listed))[pixels]
-    if 1 - known.mean() > label_map.stray:
-        _refuse(path, label_map, int(pixels[~known].min()))
+        counts = np.bincount(pixels.ravel(), minlength=256)  # [256]
+        counts[list(listed)] = 0
+        strays = np.flatnonzero(counts).tolist()
+        share = counts.sum() / pixels.size
+    if share > label_map.stray:
+        _refuse(path, label_map, strays[0])
     return classes
 
 

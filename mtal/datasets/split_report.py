@@ -26,9 +26,9 @@ class SplitReport:
     Args:
         name: of the data set.
         splits: one row per split that has frames: ``split, frames, videos, patients``.
-        classes: one row per class: ``task, class, kind`` (``tag`` or ``category`` of a frame, or ``pixel``), and for each
-            split ``<split>_annotated`` (frames in which somebody looked), ``<split>_positive`` (frames that show it; a
-            mask shows a class by one pixel) and ``<split>_patients`` (patients with such a frame).
+        classes: one row per class: ``task, class, kind`` (``tag`` or ``category`` of a frame, or ``pixel``), and for
+            each split ``<split>_annotated`` (frames in which somebody looked), ``<split>_positive`` (frames that show
+            it; a mask shows a class by one pixel) and ``<split>_patients`` (patients with such a frame).
         together: ``[L, L]`` frames that show both of two classes, in the order of ``classes``; its diagonal holds the
             frames that show one.
         warnings: one sentence for each thing that learning or testing on these splits can't do.
