@@ -219,8 +219,8 @@ def _timed(setting: Setting, baseline: str, joint: ScoreComparison, notes: list[
     own = [str(run.path) for run in setting.strategy(baseline).runs.values()]
     if not any(path in spent for path in own):
         notes.append(
-            "Annotators' time was not recorded (acquisition/cost=annotator_seconds records it), so effort is counted in "
-            "frames only."
+            "Annotators' time was not recorded (acquisition/cost=annotator_seconds records it), so effort is counted "
+            "in frames only."
             if price.empty
             else f"No run recorded the cost of frames that {baseline} picked, so effort is counted in frames only."
         )
