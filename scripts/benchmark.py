@@ -3,6 +3,7 @@
 python scripts/benchmark.py scoring     signals, shared gradients and members against the bare forward pass
 python scripts/benchmark.py loop        a six-round experiment with a frozen encoder on about 500 frames
 python scripts/benchmark.py acquisition every method against the published libraries (requirements-peers.txt)
+python scripts/benchmark.py decoding    sampling a video and reading it from the cache against a bare decode by PyAV
 python scripts/benchmark.py growth      BADGE and k-centre from 10,000 to 1,000,000 frames: time and memory
 """
 
@@ -18,6 +19,7 @@ from importlib import import_module
 from pathlib import Path
 from statistics import median
 
+from benchmarks import decoding as decoding_passes
 from benchmarks import scoring as scoring_pass
 from benchmarks.growth import growth
 from rich.console import Console
@@ -66,6 +68,10 @@ def acquisition(arguments: argparse.Namespace) -> None:
         CONSOLE.print(table)
 
 
+def decoding(arguments: argparse.Namespace) -> None:
+    CONSOLE.print(decoding_passes.compare(side_by_side, arguments.seconds, arguments.repeats))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     choices = parser.add_subparsers(required=True)
@@ -83,6 +89,10 @@ def main() -> None:
     four.add_argument("--frames", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     four.add_argument("--budget", type=int, default=500)
     four.set_defaults(run=growth)
+    six = choices.add_parser("decoding")
+    six.add_argument("--seconds", type=int, default=60)
+    six.add_argument("--repeats", type=int, default=5)
+    six.set_defaults(run=decoding)
     arguments = parser.parse_args()
     arguments.run(arguments)
 
