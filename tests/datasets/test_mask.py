@@ -106,6 +106,13 @@ class TestColours:
         with pytest.raises(ValueError, match=r"odd\.png: colour \(255, 254, 0\) stands for no class of task 'fluid'"):
             class_numbers(path, FLUIDS)
 
+    def test_stray_colours_are_ignored(self, tmp_path):
+        pixels = self.PIXELS.copy()
+        pixels[1, 1] = (255, 254, 0)  # 1 of 6 pixels; its neighbour in the list of colours is bile
+        path = saved(tmp_path / "m.png", pixels)
+        tolerant = LabelMap("fluid", "pixel", True, FLUIDS.classes, FLUIDS.colors, FLUIDS.values, stray=0.17)
+        np.testing.assert_array_equal(class_numbers(path, tolerant), [[0, 1, 255], [1, 255, 0]])
+
 
 class TestClassShares:
     def test_by_hand(self, tmp_path):
