@@ -10,7 +10,6 @@ import av.error
 import numpy as np
 from numpy.typing import NDArray
 
-from mtal.frames.bitstream import Picture
 from mtal.frames.demux import Demuxed, demux, open_video
 from mtal.frames.heartbeat import beat
 from mtal.frames.pyav_reader import PyAVReader
@@ -86,7 +85,7 @@ def marked(reader: PyAVReader) -> NDArray[np.int64]:
 
 
 def _all_reset(found: Demuxed) -> bool:
-    return all(p is Picture.RESET for p, key in zip(found.pictures, found.keyframes, strict=True) if key)
+    return len(found.entries) == np.count_nonzero(found.keyframes)
 
 
 def _decode(found: Demuxed, wanted: set[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
