@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from mtal.reporting.comparison.learning_curve import Curves
+from mtal.reporting.comparison.score_comparison import compare_score
+
+AXIS = np.array([10.0, 20.0])
+SEEDS = (0, 1, 2, 3, 4)
+
+
+def flat(*heights: float, seeds: tuple[int, ...] = SEEDS) -> Curves:
+    """Curves that stay at one height each, so the height is the area."""
+    return Curves(seeds, np.repeat(np.array(heights)[:, None], 2, axis=1))
+
+
+def compared(**curves: Curves):
+    return compare_score("joint", "", "labelled frames", AXIS, curves, "random", reference=1.0)
+
+
+ZERO = flat(0, 0, 0, 0, 0)
+# mean 1, standard deviation 0.975·√0.625 = 0.771: t = √5/0.771 = 2.90, p = 0.044
+ABOVE = flat(*(1 + 0.975 * np.array([-1, -0.5, 0, 0.5, 1])))
+
+
+def test_alone_a_difference_may_be_significant_and_among_several_not():
+    assert compared(random=ZERO, a=ABOVE).row("a").corrected_p == pytest.approx(0.044, abs=0.001)
+    assert compared(random=ZERO, a=ABOVE).row("a").verdict == "wins"
+    both = compared(random=ZERO, a=ABOVE, b=ABOVE)
+    assert both.row("a").test.t_p == pytest.approx(stats.ttest_1samp(ABOVE.values[:, 0], 0).pvalue)
+    assert both.row("a").corrected_p == pytest.approx(2 * both.row("a").test.t_p)
+    assert both.row("a").verdict == "undecided"
+
+
+def test_rows_are_ranked_by_area():
+    rows = compared(low=flat(*[0.1] * 5), random=flat(*[0.3] * 5), high=flat(*[0.6] * 5)).rows
+    assert [row.strategy for row in rows] == ["high", "random", "low"]
+    assert [row.area for row in rows] == pytest.approx([0.6, 0.3, 0.1])
+
+
+def test_the_difference_is_over_common_seeds_alone():
+    # on seeds 3 and 4 it is 0.2; the strategy's other seed lies far off
+    found = compared(random=flat(0.1, 0.2, 0.3, 0.4, 0.5), a=flat(9.0, 0.6, 0.7, seeds=(7, 3, 4)))
+    assert found.row("a").difference == pytest.approx(0.2)
+    assert found.row("a").test.seeds == 2
+
+
+def test_without_a_common_seed_nothing_is_compared():
+    row = compared(random=ZERO, a=flat(0.5, seeds=(9,))).row("a")
+    assert row.verdict == "not tested"
+    assert np.isnan(row.difference)
+    assert row.savings == ()
+    assert row.area == 0.5
