@@ -56,7 +56,7 @@ def index(tmp_path_factory):
 
 @pytest.fixture
 def load(root, index):
-    return lambda **options: videos.load(root, UniformSampler(1), Hygiene(), index, **options)
+    return lambda **options: videos.load(root, UniformSampler(1.0), Hygiene(), index, **options)
 
 
 class TestLoad:
