@@ -86,6 +86,19 @@ class TestDamage:
         with pytest.raises(FileNotFoundError, match=r"seq6.0005_l\.png: the mask is missing"):
             vocalfolds.load(root)
 
+    def test_masks_shifted_by_one(self, root):
+        for number in (4, 1):
+            mask = root / f"annot/patient1/seq1/{number:04d}.png"
+            mask.rename(mask.with_name(f"{number + 1:04d}.png"))
+        with pytest.raises(FileNotFoundError, match=r"seq1.0001\.png: the mask is missing"):
+            vocalfolds.load(root)
+
+    def test_duplicate_frame(self, root):
+        image = root / "img/patient1/seq1/0004.jpg"
+        image.with_name("0004_l.jpg").write_bytes(image.read_bytes())
+        with pytest.raises(ValueError, match=r"0004_l\.jpg: has the number of 0004\.jpg"):
+            vocalfolds.load(root)
+
     def test_mask_of_another_size(self, root):
         Image.fromarray(np.zeros((H, W + 1), dtype=np.uint8)).save(root / "annot/patient1/seq1/0004.png")
         with pytest.raises(ValueError, match=r"0004\.png: the mask is \(40, 51\) but .* \(40, 50\)"):
