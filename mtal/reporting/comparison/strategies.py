@@ -71,9 +71,7 @@ def sort_runs(runs: Sequence[Run], full_pool: Sequence[Run]) -> tuple[list[Setti
     by_setting = _group(compared, setting=True)
     if not by_setting:
         raise ValueError("there is no finished run to compare")
-    setting_names = name_all([_choices(members[0], setting=True) for members in by_setting.values()])
-    if len(by_setting) == 1:
-        setting_names = [_data_name(compared[0])]
+    setting_names = _setting_names([members[0] for members in by_setting.values()])
     of_setting: dict[str, list[Run]] = {key: [] for key in by_setting}
     for run in references.values():
         key = _key(run, setting=True)
@@ -135,6 +133,16 @@ def _choices(run: Run, *, setting: bool) -> dict[str, Any]:
         for key, value in choices(run.config).items()
         if (key.split(".")[0] in SETTING) == setting and key not in _NO_MATTER and key.split(".")[0] not in _NO_MATTER
     }
+
+
+def _setting_names(runs: Sequence[Run]) -> list[str]:
+    """The data's name, and what else differs where that does not tell the settings of ``runs`` apart."""
+    data = [_data_name(run) for run in runs]
+    if len(set(data)) == len(data):
+        return data
+    options = [_choices(run, setting=True) for run in runs]
+    others = name_all([{key: value for key, value in o.items() if key != "data._target_"} for o in options])
+    return [f"{name} · {other}" for name, other in zip(data, others, strict=True)]
 
 
 def _data_name(run: Run) -> str:

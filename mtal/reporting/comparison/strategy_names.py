@@ -111,7 +111,7 @@ def _base(leaf: str, value: Any) -> str:
         return " + ".join(names if len(names) <= 3 else [*names[:2], f"{len(names) - 2} more"])
     if isinstance(value, Mapping):
         return leaf
-    return f"{leaf}={value}"
+    return str(value) if leaf == "name" else f"{leaf}={value}"
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:

@@ -35,11 +35,17 @@ def test_a_seed_that_is_there_twice_counts_once(run):
     assert "same strategy and seed" in left_out[0].reason
 
 
-def test_other_data_are_another_setting(run):
-    other = {"encoder": {"name": "vit_tiny"}}
-    runs = [run("a"), run("b", selector="Random"), run("c", change=other), run("d", change=other, selector="Random")]
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ({"encoder": {"name": "vit_tiny"}}, ["synthetic · resnet18", "synthetic · vit_tiny"]),
+        ({"data": {"_target_": "mtal.datasets.vocalfolds.load", "root": "x"}}, ["synthetic", "vocalfolds"]),
+    ],
+)
+def test_other_data_or_another_encoder_are_another_setting(run, change, names):
+    runs = [run("a"), run("b", selector="Random"), run("c", change=change), run("d", change=change, selector="Random")]
     settings, _ = sort_runs(runs, [])
-    assert [s.name for s in settings] == ["name=resnet18", "name=vit_tiny"]
+    assert [s.name for s in settings] == names
     assert all([x.name for x in s.strategies] == ["badge", "random"] for s in settings)
 
 
