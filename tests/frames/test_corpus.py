@@ -33,7 +33,7 @@ def plain(path: Path) -> list[np.ndarray]:
 def orders(n: int, count: int) -> list[list[int]]:
     """``count`` requests in random order that together ask for every frame at least once."""
     rng = np.random.default_rng(0)
-    size = max(4, -(-n // count))
+    size = max(3, -(-n // count))
     shuffled = np.concatenate([rng.permutation(n) for _ in range(-(-count * size // n))])
     return shuffled[: count * size].reshape(count, size).tolist()
 
