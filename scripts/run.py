@@ -19,7 +19,7 @@ register()
 
 
 @hydra.main(config_path=str(CONFIGS), config_name="config", version_base="1.3")
-def main(config: DictConfig) -> float:
+def main(config: DictConfig) -> float | None:
     return launch(config)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import sys
 from pathlib import Path
@@ -19,11 +17,11 @@ from rich.console import Console
 
 from mtal.annotation import LabelsPendingError
 from mtal.launch.plain_warnings import plain_warnings
-from mtal.launch.sweep import FAILURE, finished, note_failure
+from mtal.launch.screen import Screen
+from mtal.launch.sweep import FAILURE, finished, joint_score, note_failure
 from mtal.learning.experiment import run_experiment
 from mtal.learning.loop import Experiment
-from mtal.reporting import RoundTable, summary, write_report
-
+from mtal.reporting import summary, write_report
 
 FAULTS_OF_INPUT = (
     ValueError,
@@ -36,7 +34,7 @@ FAULTS_OF_INPUT = (
 )
 
 
-def launch(config: DictConfig) -> float:
+def launch(config: DictConfig) -> float | None:
     """Run the experiment of ``config`` in Hydra's output folder.
 
     Faults of the input end with one clear line and exit code 1 (set HYDRA_FULL_ERROR=1 for the traceback). In a sweep,
@@ -44,8 +42,8 @@ def launch(config: DictConfig) -> float:
     the end, while the other runs go on.
 
     Returns:
-        The joint score of the last round, for sweepers that optimise it; NaN while labels are pending or if a run of a
-        sweep failed.
+        The joint score of the last round, for sweepers that optimise it; ``None`` where there is none, while labels are
+        pending, or if a run of a sweep failed.
     """
     hydra = HydraConfig.get()
     sweeping = hydra.mode == RunMode.MULTIRUN
@@ -57,12 +55,12 @@ def launch(config: DictConfig) -> float:
             return _run(config, path, console, sweeping)
     except LabelsPendingError as pending:
         console.print(f"[yellow]waiting for labels:[/yellow] {pending}")
-        return math.nan
+        return None
     except Exception as error:
         if sweeping:
             _tell(error)
             note_failure(path, error)
-            return math.nan
+            return None
         if not isinstance(error, FAULTS_OF_INPUT) or os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
         _tell(error)
@@ -77,64 +75,34 @@ def _tell(error: Exception) -> None:
     Console(stderr=True).print(f"error: {text}", style="red", markup=False, soft_wrap=True)
 
 
-def _run(config: DictConfig, path: Path, console: Console, sweeping: bool) -> float:
-    if sweeping and "group" in config.logger and config.logger.group is None:
-        config.logger.group = config.name  # as the runs of a sweep share the folder of this name
+def _run(config: DictConfig, path: Path, console: Console, sweeping: bool) -> float | None:
     plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     if sweeping:
-        joint = finished(path, plain)
-        if joint is not None:
+        if finished(path, plain):
             console.print(f"finished before: {path}", highlight=False, soft_wrap=True)
-            return joint
+            return joint_score(path)
+        if plain["logger"].get("group", "") is None:
+            plain["logger"]["group"] = plain["name"]  # as the runs of a sweep share the folder of this name
     (path / FAILURE).unlink(missing_ok=True)
-    logger = instantiate(config.logger)
-    table: RoundTable | None = None
-
-    def show(folder: Path, number: int) -> None:
-        assert table is not None
-        at = folder / "rounds" / f"{number:02d}"
-        table.add(
-            json.loads((at / "metrics.json").read_text()), sum(json.loads((at / "timings.json").read_text()).values())
-        )
+    logger = instantiate(plain["logger"])
+    screen = Screen(path, console)
 
     def on_start(experiment: Experiment, complete: int) -> None:
-        nonlocal table
-        splits = experiment.dataset.index.table["split"].value_counts()
-        console.print(
-            f"[bold]{experiment.dataset.name}[/bold]: {splits.get('pool', 0)} frames in the pool, "
-            f"{splits.get('test', 0)} held out; run folder [bold]{path}[/bold]",
-            highlight=False,
-            soft_wrap=True,  # a path that is broken in two can't be copied
-        )
-        last = experiment.loop.rounds
-        if complete > last:
-            console.print(f"All {complete} rounds are there already.", highlight=False)
-        elif complete:
-            console.print(
-                f"Resuming: {complete} of {last + 1} rounds are there, going on with round {complete}.", highlight=False
-            )
+        screen.on_start(experiment, complete)
         logger.start(path, plain)
-        table = RoundTable([t.name for t in experiment.tasks], console)
-        for number in range(complete):
-            show(path, number)
 
     def on_round(folder: Path, number: int) -> None:
-        show(folder, number)
+        screen.on_round(folder, number)
         logger.log_round(folder, number)
 
     pending: LabelsPendingError | None = None
-    metrics: dict[str, float] = {}
     with logger:  # tells W&B of a run that failed; one that waits for labels did not
         try:
-            metrics = run_experiment(config, path, [on_round], on_start)
+            run_experiment(config, path, [on_round], on_start)
         except LabelsPendingError as error:
             pending = error
     if pending is not None:
         raise pending
     write_report(path)
     summary(path, console)
-    return _number(metrics.get("joint"))
-
-
-def _number(joint: float | None) -> float:
-    return math.nan if joint is None else float(joint)
+    return joint_score(path)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.console import Console
@@ -19,8 +17,8 @@ FAILURE = "failed.txt"
 """In the folder of a run that failed: what happened. A later start that gets further takes it away."""
 
 
-def finished(path: Path, config: Mapping[str, Any]) -> float | None:
-    """Joint score of the last round of a run of ``config`` whose rounds and report are all there, else ``None``.
+def finished(path: Path, config: Mapping[str, Any]) -> bool:
+    """Whether the rounds and the report of a run of ``config`` are all there.
 
     Nothing but the folder is looked at, so a sweep that is started again passes over its finished runs in no time.
 
@@ -28,12 +26,17 @@ def finished(path: Path, config: Mapping[str, Any]) -> float | None:
         ValueError: the folder holds a run of another config.
     """
     folder = RunFolder(path)
-    rounds = int(config["loop"]["rounds"])
-    if not (path / "report.html").is_file() or folder.complete_rounds() <= rounds:
-        return None
+    if not (path / "report.html").is_file() or folder.complete_rounds() <= int(config["loop"]["rounds"]):
+        return False
     folder.refuse_other(config)
-    joint = folder.metrics(rounds)["metrics"].get("joint")
-    return math.nan if joint is None else float(joint)
+    return True
+
+
+def joint_score(path: Path) -> float | None:
+    """Joint score of the last round of a run, where it has one."""
+    folder = RunFolder(path)
+    joint: float | None = folder.metrics(folder.complete_rounds() - 1)["metrics"].get("joint")
+    return joint
 
 
 def note_failure(path: Path, error: Exception) -> None:

@@ -11,13 +11,16 @@ import pytest
 import torch
 from hydra.errors import InstantiationException
 from miniature import vocalfolds
+from miniature.runs import all_runs
 from PIL import Image
 
 from mtal.annotation import LabelsPendingError, SimulatedOracle
 from mtal.reporting import NoLogger
 
 ROOT = Path(__file__).resolve().parents[2]
-EXPERIMENTS = sorted(p.stem for p in (ROOT / "configs" / "experiment").glob("*.yaml"))
+EXPERIMENTS = sorted(
+    p.stem for p in (ROOT / "configs" / "experiment").glob("*.yaml") if p.stem != "search"
+)  # see test_sweep
 
 pytestmark = pytest.mark.filterwarnings("ignore:bleeding. no label so far")
 
@@ -25,10 +28,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:bleeding. no label so far")
 def only_run(runs: Path) -> Path:
     (run,) = all_runs(runs)
     return run
-
-
-def all_runs(runs: Path) -> list[Path]:
-    return sorted(p.parent for p in runs.rglob("tasks.json"))
 
 
 @pytest.fixture(scope="module")
@@ -211,16 +210,12 @@ class TestFaults:
         self.refused(start(*options, "trainer.accelerator=gpu"), 1, "no GPU is found")
 
 
-class TestSweep:
-    def test_a_folder_for_each_choice(self, start, options, tmp_path):
-        code, _, err = start("-m", *options, "acquisition/fusion=mean,max", "loop.rounds=0")
-        assert code == 0, err
-        runs = all_runs(tmp_path / "runs" / "mini")
-        assert len(runs) == 2
-        assert ["fusion=max" in str(runs[0]), "fusion=mean" in str(runs[1])] == [True, True]
-        assert all((run / "report.html").is_file() for run in runs)
-        first = [pd.read_parquet(run / "rounds/00/picks.parquet")["frame_id"].tolist() for run in runs]
-        assert first[0] == first[1]  # all methods start from the same frames
+SWEEPS = {
+    "single_vs_joint": "strategy=random,headroom_mean",
+    "fusion_sweep": "acquisition/fusion=mean,pareto",
+    "cold_start": "acquisition/selector@acquisition.cold_start=random,k_center_greedy",
+}
+"""Two of the jobs of each experiment that is a sweep."""
 
 
 @pytest.mark.filterwarnings("ignore:the vocal-fold frames are split by sequence")
@@ -228,9 +223,13 @@ class TestSweep:
 def test_every_experiment_runs(name, start, options, tmp_path):
     """At a tiny size; those on synthetic surgery get the miniature instead, since drawing takes long."""
     sizes = [o for o in options if not o.startswith(("loop.", "name="))]
-    budget = [] if name == "full_pool" else ["loop.initial=3", "loop.batch=2", "loop.rounds=1"]
-    code, _, err = start(f"experiment={name}", *sizes, *budget, "data.split=patient")
+    budget = [] if name == "full_pool" else ["loop.initial=3", "loop.batch=2", "loop.rounds=1", "loop.fold_steps=2"]
+    jobs = [SWEEPS[name], "seed=0", "hydra/launcher=basic"] if name in SWEEPS else []
+    code, _, err = start(f"experiment={name}", *sizes, *budget, *jobs, "data.split=patient")
     assert code == 0, err
-    rounds = sorted(only_run(tmp_path / "runs" / name).glob("rounds/*/picks.parquet"))
-    expected = [vocalfolds.POOL] if name == "full_pool" else [3, 2]
-    assert [len(pd.read_parquet(f)) for f in rounds] == expected
+    runs = all_runs(tmp_path / "runs" / name)
+    assert len(runs) == (2 if name in SWEEPS else 1)
+    for run in runs:
+        rounds = sorted(run.glob("rounds/*/picks.parquet"))
+        expected = [vocalfolds.POOL] if name == "full_pool" else [3, 2]
+        assert [len(pd.read_parquet(f)) for f in rounds] == expected

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from miniature.runs import content
 
 TESTS = Path(__file__).resolve().parents[1]
 KILLS = 20
@@ -30,13 +31,3 @@ def test_a_run_killed_at_twenty_random_moments_ends_like_one_that_was_not(tmp_pa
         killed = content(tmp_path / f"killed{number:02d}")
         assert killed.keys() == whole.keys()
         assert [name for name in whole if killed[name] != whole[name]] == []
-
-
-def content(run: Path) -> dict[str, bytes]:
-    """Every file of the rounds, to the byte, but for how long things took."""
-    rounds = run / "rounds"
-    return {
-        str(f.relative_to(rounds)): f.read_bytes()
-        for f in sorted(rounds.rglob("*"))
-        if f.is_file() and f.name != "timings.json"
-    }

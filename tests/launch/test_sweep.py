@@ -1,0 +1,123 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from miniature.killed_sweep import RUNS
+from miniature.runs import all_runs, content
+
+TESTS = Path(__file__).resolve().parents[1]
+KILLS = 10
+
+pytestmark = pytest.mark.filterwarnings("ignore:bleeding. no label so far")
+
+
+def written(runs: list[Path]) -> dict[Path, int]:
+    return {f: f.stat().st_mtime_ns for run in runs for f in run.rglob("*") if f.is_file() and ".hydra" not in f.parts}
+
+
+class TestSweep:
+    def test_a_folder_for_each_choice(self, start, options, tmp_path):
+        code, _, err = start("-m", *options, "acquisition/fusion=mean,max", "loop.rounds=0")
+        assert code == 0, err
+        assert err == f"2 runs in {tmp_path / 'runs/mini'}, 0 failed\n"
+        runs = all_runs(tmp_path / "runs" / "mini")
+        assert ["fusion=max" in str(runs[0]), "fusion=mean" in str(runs[1])] == [True, True]
+        assert all((run / "report.html").is_file() for run in runs)
+        first = [pd.read_parquet(run / "rounds/00/picks.parquet")["frame_id"].tolist() for run in runs]
+        assert first[0] == first[1]  # all methods start from the same frames
+
+    def test_finished_runs_are_passed_over(self, start, options, tmp_path):
+        start("-m", *options, "seed=0,1", "loop.rounds=0")
+        before = written(all_runs(tmp_path / "runs"))
+        code, out, err = start("-m", *options, "seed=0,1,2", "loop.rounds=0")
+        assert code == 0, err
+        assert out.count("finished before: ") == 2
+        runs = all_runs(tmp_path / "runs")
+        assert len(runs) == 3
+        after = written(runs)
+        assert {f: after[f] for f in before} == before
+
+    def test_one_without_its_report_is_not_finished(self, start, options, tmp_path):
+        start("-m", *options, "seed=0", "loop.rounds=0")
+        (run,) = all_runs(tmp_path / "runs")
+        (run / "report.html").unlink()
+        _, out, _ = start("-m", *options, "seed=0", "loop.rounds=0")
+        assert "finished before" not in out
+        assert (run / "report.html").is_file()
+
+    def test_more_rounds_are_not_finished(self, start, options, tmp_path):
+        start("-m", *options, "seed=0", "loop.rounds=0")
+        _, out, _ = start("-m", *options, "seed=0", "loop.rounds=1")
+        assert "finished before" not in out
+        (run,) = all_runs(tmp_path / "runs")
+        assert len(list(run.glob("rounds/0*"))) == 2
+
+    def test_a_run_that_fails_stops_no_other(self, start, options, tmp_path):
+        swept = [o for o in options if not o.startswith("loop.batch")]
+        code, _, err = start("-m", *swept, "loop.batch=50,3", "seed=0")
+        assert code == 1
+        sweep = tmp_path / "runs" / "mini"
+        assert f"1 runs in {sweep}, 1 failed\n" in err
+        (failure,) = sweep.glob("*/failed.txt")
+        assert failure.read_text().startswith("ValueError: the budget is larger than the pool")
+        assert f"failed: {failure.parent.name}: " in err
+        assert "Traceback" in failure.read_text()
+        assert len(list(sweep.glob("*/report.html"))) == 1
+
+    def test_a_failed_run_is_tried_again(self, start, options, tmp_path, monkeypatch):
+        with monkeypatch.context() as broken:
+            broken.setattr("mtal.learning.loop.fit", lambda: None)  # a fault that nobody foresaw
+            code, _, err = start("-m", *options, "seed=0")
+            assert code == 1
+            assert "TypeError: " in err
+        code, _, err = start("-m", *options, "seed=0")
+        assert code == 0, err
+        assert not list(tmp_path.rglob("failed.txt"))
+
+    def test_joblib(self, start, options, tmp_path):
+        code, _, err = start("-m", *options, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=0,1")
+        assert code == 0, err
+        assert len(list(tmp_path.glob("runs/mini/*/report.html"))) == 2
+
+    def test_submitit_on_this_machine(self, start, options, tmp_path):
+        code, _, err = start(
+            "-m", *options, "hydra/launcher=submitit_local", f"hydra.launcher.submitit_folder={tmp_path}/jobs", "seed=0"
+        )
+        assert code == 0, err
+        assert len(list(tmp_path.glob("runs/mini/*/report.html"))) == 1
+
+    @pytest.mark.filterwarnings("ignore")  # Optuna's own
+    def test_optuna_seeks_the_joint_score(self, start, options, tmp_path):
+        code, out, err = start("-m", *options, "experiment=search", "hydra.sweeper.n_trials=2", "seed=0")
+        assert code == 0, out + err
+        best = yaml.safe_load((tmp_path / "runs/mini/optimization_results.yaml").read_text())
+        joint = [
+            json.loads((run / "rounds/01/metrics.json").read_text())["metrics"]["joint"]
+            for run in all_runs(tmp_path / "runs")
+        ]
+        assert best["best_value"] == max(joint)
+
+
+@pytest.mark.slow
+def test_a_sweep_killed_at_ten_random_moments_ends_like_one_that_was_not(tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(TESTS / "miniature" / "killed_sweep.py"), str(tmp_path), str(KILLS)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)]), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert len(told["finished_at_kill"]) == KILLS
+    assert len(set(told["finished_at_kill"])) > 2  # hit at different stages of the sweep
+    assert told["written_again"] == 0
+    whole, killed = ({run.name: content(run) for run in all_runs(tmp_path / name)} for name in ("whole", "killed"))
+    assert len(whole) == RUNS
+    assert killed == whole

@@ -1,0 +1,79 @@
+"""Run a sweep whole, and the same again under SIGKILL at random moments until it has been hit often enough.
+
+A program of its own, because it forks: ``python killed_sweep.py ROOT KILLS`` with this folder's parent on the path. The
+sweep of ``ROOT/whole`` is the one that nobody disturbed, the one of ``ROOT/killed`` the other. The last line printed is
+a JSON summary: how many runs were finished at each kill, and how often a finished run was written again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from miniature import vocalfolds
+from miniature.killed import ended
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "run.py"
+SWEEP = ("acquisition/fusion=mean,max,reciprocal_rank,pareto", "seed=0,1,2")
+RUNS = 12
+
+
+def child(arguments: list[str]) -> int:
+    """Fork and sweep."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            sys.argv = [str(SCRIPT), *arguments]
+            runpy.run_path(str(SCRIPT), run_name="__main__")
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        finally:
+            os._exit(code)
+    return pid
+
+
+def finished(sweep: Path) -> dict[str, int]:
+    """When each finished run got its report, in nanoseconds."""
+    return {p.parent.name: p.stat().st_mtime_ns for p in sweep.glob("*/report.html")}
+
+
+def main(root: Path, kills: int) -> None:
+    """See the head of this file."""
+    torch.set_num_threads(1)
+    data = vocalfolds.write(root / "data")
+    options = ["-m", *vocalfolds.OPTIONS, *SWEEP, f"data.root={data}", "name=sweep"]
+    started = time.monotonic()
+    status = ended(child([*options, f"run_root={root / 'whole'}", f"cache={root / 'cache_whole'}"]), 600)
+    assert status == 0, status
+    duration_s = time.monotonic() - started
+    generator = np.random.default_rng(0)
+    finished_at_kill: list[int] = []
+    again = 0
+    known: dict[str, int] = {}
+    while True:
+        pid = child([*options, f"run_root={root / 'killed'}", f"cache={root / 'cache_killed'}"])
+        hit = len(finished_at_kill) < kills
+        status = ended(pid, generator.uniform(0.1, 2 * duration_s / kills) if hit else 600)
+        if status is None:
+            os.kill(pid, 9)
+            os.waitpid(pid, 0)
+        now = finished(root / "killed" / "sweep")
+        again += sum(now[run] != written for run, written in known.items())
+        known = now
+        if status is not None:
+            assert status == 0, status
+            break
+        finished_at_kill.append(len(now))
+    print(json.dumps({"finished_at_kill": finished_at_kill, "written_again": again, "seconds": duration_s}))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))
