@@ -3,6 +3,7 @@
 python scripts/benchmark.py scoring     signals, shared gradients and members against the bare forward pass
 python scripts/benchmark.py loop        a six-round experiment with a frozen encoder on about 500 frames
 python scripts/benchmark.py acquisition every method against the published libraries (requirements-peers.txt)
+python scripts/benchmark.py surgery     labelled frames per second that the synthetic surgery is drawn at, on one core
 python scripts/benchmark.py decoding    sampling a video and reading it from the cache against a bare decode by PyAV
 python scripts/benchmark.py growth      BADGE and k-centre from 10,000 to 1,000,000 frames: time and memory
 """
@@ -22,6 +23,7 @@ from statistics import median
 from benchmarks import decoding as decoding_passes
 from benchmarks import scoring as scoring_pass
 from benchmarks.growth import growth
+from benchmarks.surgery import surgery
 from rich.console import Console
 from rich.table import Table
 
@@ -89,6 +91,11 @@ def main() -> None:
     four.add_argument("--frames", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     four.add_argument("--budget", type=int, default=500)
     four.set_defaults(run=growth)
+    five = choices.add_parser("surgery")
+    five.add_argument("--size", type=int, default=256)
+    five.add_argument("--seconds", type=float, default=75.0)
+    five.add_argument("--patients", type=int, default=3)
+    five.set_defaults(run=surgery)
     six = choices.add_parser("decoding")
     six.add_argument("--seconds", type=int, default=60)
     six.add_argument("--repeats", type=int, default=5)

@@ -1,38 +1,38 @@
-"""The synthetic surgery as a data set: drawn on first use, read from disk ever after."""
+"""The synthetic surgery as a data set: drawn on first use, read from disk ever after like Cholec80 and CholecSeg8k."""
 
 from __future__ import annotations
 
 import os
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from mtal.datasets import cholecseg8k
 from mtal.datasets.dataset import SurgicalDataset
-from mtal.datasets.label_table import LabelTable
-from mtal.datasets.surgery.names import LABEL_MAPS
-from mtal.datasets.surgery.write import SurgeryArguments, is_written, read_labels, video_name, write_surgeries
-from mtal.frames.index import FrameIndex
+from mtal.datasets.surgery.render import BLOOD_AREA
+from mtal.datasets.surgery.write import SurgeryArguments, is_written, video_name, write_surgeries
 
 
 def load(
     root: str | Path,
     rate_hz: float = 1.0,
-    patients: int = 10,
-    test_patients: int = 3,
+    patients: int = 15,
+    test_patients: int = 5,
     seconds: float = 75.0,
     fps: int = 5,
     size: int = 160,
+    difficulty: float = 0.35,
     seed: int = 0,
     workers: int | None = None,
 ) -> SurgicalDataset:
     """Frames of the synthetic surgery, sampled at ``rate_hz``; the set is drawn into ``root`` if it is not there yet.
 
-    Tasks: ``tools`` (7 tools, any subset), ``bleeding`` (blood is visible) and ``anatomy`` (7 organs, by pixel). The
-    last ``test_patients`` patients are the split ``test``, all others ``pool``.
+    Tasks: ``tools`` (Cholec80's seven, any subset), ``bleeding`` (blood is visible) and ``anatomy`` (CholecSeg8k's nine
+    organs, by pixel; the black rim, tools and blood are ignored); also ``phase``. Tools are labelled once a second, so
+    they are exact at 1 Hz. The last ``test_patients`` patients are the split ``test``, all others ``pool``.
 
     Args:
         root: folder of the set.
@@ -42,6 +42,7 @@ def load(
         seconds: length of each video.
         fps: frames per second of the videos, at least 5.
         size: edge of the square picture in pixels.
+        difficulty: 0 to 1; how much patients differ, and how noisy, smoky and blurred pictures are.
         seed: of all randomness.
         workers: processes that draw; as many as there are processors if ``None``. The files do not depend on it.
 
@@ -55,33 +56,22 @@ def load(
         raise ValueError(
             f"synthetic surgery: test_patients={test_patients} of patients={patients} leaves nobody for the pool"
         )
-    arguments = SurgeryArguments(patients, seconds, fps, size, seed)
+    arguments = SurgeryArguments(patients, seconds, fps, size, difficulty, seed)
     if not is_written(root, arguments):
         draw(root, arguments, workers)
-    table = read_labels(root, arguments)
-    table = table[table["frame"].isin(sampled_frames(int(table["frame"].max()) + 1, fps, rate_hz))]
-    held_out = {video_name(p) for p in range(patients - test_patients, patients)}
-    table["split"] = np.where(table["patient"].isin(held_out), "test", "pool")
-    return SurgicalDataset(
-        name="synthetic",
-        index=FrameIndex(table),
-        label_maps=LABEL_MAPS,
-        labels=LabelTable(
-            pd.DataFrame(table[["frame_id", *(m.task for m in LABEL_MAPS)]]),
-            LABEL_MAPS,
-            frame_sizes={video_name(p): (size, size) for p in range(patients)},
-        ),
-    )
-
-
-def sampled_frames(total: int, fps: int, rate_hz: float) -> NDArray[np.int64]:
-    """Native numbers ⌊k · fps / rate + ½⌋ < ``total`` of frames sampled at ``rate_hz``.
-
-    >>> sampled_frames(12, fps=6, rate_hz=2.0).tolist()
-    [0, 3, 6, 9]
-    """
-    numbers = np.floor(np.arange(int(np.ceil(total * rate_hz / fps)) + 1) * fps / rate_hz + 0.5).astype(np.int64)
-    return numbers[numbers < total]
+    with warnings.catch_warnings():
+        # where a tool's shaft is seen but not its tip, its column says 0
+        warnings.filterwarnings("ignore", message=".*are the columns swapped")
+        read = cholecseg8k.load(
+            root / "cholecseg8k",
+            cholec80=root / "cholec80",
+            frames="videos",
+            blood_area=BLOOD_AREA,
+            rate_hz=rate_hz,
+            fps=fps,
+            test_videos=[video_name(p) for p in range(patients - test_patients, patients)],
+        )
+    return replace(read, name="synthetic")
 
 
 def draw(root: Path, arguments: SurgeryArguments, workers: int | None = None) -> None:

@@ -40,7 +40,7 @@ from mtal.tasks.task import Task
 
 Clock = Callable[[dict[str, Callable[[], object]], int], dict[str, float]]
 MEMBERS = 20
-CLIPPED_DUCT = Relation("tools", 4, "anatomy", (6,))
+CLIPPED_DUCT = Relation("tools", 4, "anatomy", (5,))
 GROUPS = {
     "streaming signals": (
         LeastConfidence,

@@ -5,7 +5,9 @@ import pytest
 
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.label_map import IGNORE
-from mtal.datasets.synthetic import load, sampled_frames
+from mtal.datasets.surgery.names import GRAY, LABEL_MAPS, ORGANS
+from mtal.datasets.surgery.render import Surgery
+from mtal.datasets.synthetic import load
 
 ARGUMENTS = {"patients": 3, "test_patients": 1, "seconds": 4.0, "fps": 5, "size": 64, "seed": 3}
 
@@ -18,16 +20,16 @@ class TestLoad:
         assert table["frame"].tolist() == [0, 5, 10, 15] * 3
         np.testing.assert_allclose(table["time_s"], [0.0, 1.0, 2.0, 3.0] * 3)
         assert table["source"].tolist() == [
-            str(small_set / "videos" / f"patient0{p}.mp4") for p in (1, 2, 3) for _ in range(4)
+            str(small_set / "cholec80/videos" / f"video0{p}.mp4") for p in (1, 2, 3) for _ in range(4)
         ]
 
     def test_splits_are_by_patient(self, small_set):
         table = load(small_set, **ARGUMENTS).index.table
         splits = table.groupby("patient")["split"].unique()
         assert {patient: list(s) for patient, s in splits.items()} == {
-            "patient01": ["pool"],
-            "patient02": ["pool"],
-            "patient03": ["test"],
+            "video01": ["pool"],
+            "video02": ["pool"],
+            "video03": ["test"],
         }
 
     def test_labels(self, small_set):
@@ -41,8 +43,19 @@ class TestLoad:
         assert masks.shape == (60, 32, 32)
         assert set(np.unique(tools)) == {0, 1}
         assert set(np.unique(bleeding)) <= {0, 1}
-        assert set(np.unique(masks)) <= {*range(7), IGNORE}
-        assert [m.task for m in dataset.label_maps] == ["tools", "bleeding", "anatomy"]
+        assert set(np.unique(masks)) <= {*range(9), IGNORE}
+        assert dataset.label_maps[:3] == LABEL_MAPS
+        assert [m.task for m in dataset.label_maps] == ["tools", "bleeding", "anatomy", "phase"]
+
+    def test_labels_are_those_that_were_drawn(self, small_set):
+        dataset = load(small_set, **ARGUMENTS)
+        drawn = list(Surgery(3, 1, 4.0, 5, 64).frames())[::5]
+        ids = [f"video02/{k:06d}" for k in (0, 5, 10, 15)]
+        assert dataset.labels.targets("tools", ids).tolist() == [list(f.tools) for f in drawn]
+        assert dataset.labels.targets("bleeding", ids).tolist() == [[f.bleeding] for f in drawn]
+        gray = {GRAY[organ]: number for number, organ in enumerate(ORGANS)}
+        masks = np.vectorize(lambda g: gray.get(g, IGNORE))(np.array([f.mask for f in drawn]))
+        np.testing.assert_array_equal(dataset.labels.targets("anatomy", ids, (64, 64)), masks)
 
     def test_draws_what_is_not_there_and_says_so_once(self, tmp_path, capsys):
         arguments = {**ARGUMENTS, "patients": 2, "seconds": 1.0}
@@ -72,10 +85,3 @@ class TestLoad:
     def test_nobody_left_for_the_pool(self, small_set, held_out):
         with pytest.raises(ValueError, match=f"test_patients={held_out}"):
             load(small_set, **{**ARGUMENTS, "test_patients": held_out})
-
-
-def test_sampled_frames_by_hand():
-    # 6 frames per second at 4 Hz: 0, 1.5, 3, 4.5, 6, 7.5, halves up
-    assert sampled_frames(8, fps=6, rate_hz=4.0).tolist() == [0, 2, 3, 5, 6]
-    assert sampled_frames(3, fps=6, rate_hz=6.0).tolist() == [0, 1, 2]
-    assert sampled_frames(13, fps=6, rate_hz=0.5).tolist() == [0, 12]

@@ -11,13 +11,15 @@ from mtal.datasets.surgery.names import ORGANS
 
 # The usual colour of each organ and a rarer one (pale, inflamed, fatty, ...); patients lie between the two.
 _TISSUE = {
-    "abdominal_wall": ((0.68, 0.38, 0.34), (0.74, 0.52, 0.44)),
-    "liver": ((0.42, 0.15, 0.11), (0.56, 0.30, 0.18)),
-    "gut": ((0.79, 0.46, 0.42), (0.66, 0.34, 0.36)),
-    "fat": ((0.84, 0.65, 0.28), (0.86, 0.70, 0.48)),
-    "gallbladder": ((0.50, 0.50, 0.37), (0.66, 0.44, 0.38)),
-    "connective_tissue": ((0.76, 0.58, 0.52), (0.72, 0.46, 0.40)),
-    "cystic_duct": ((0.74, 0.68, 0.50), (0.72, 0.54, 0.46)),
+    "abdominal wall": ((0.72, 0.36, 0.30), (0.80, 0.52, 0.42)),
+    "liver": ((0.50, 0.17, 0.12), (0.62, 0.32, 0.19)),
+    "gastrointestinal tract": ((0.86, 0.54, 0.46), (0.74, 0.36, 0.34)),
+    "fat": ((0.93, 0.70, 0.35), (0.95, 0.80, 0.52)),
+    "connective tissue": ((0.86, 0.58, 0.48), (0.82, 0.46, 0.38)),
+    "cystic duct": ((0.88, 0.80, 0.60), (0.80, 0.66, 0.50)),
+    "gallbladder": ((0.70, 0.70, 0.50), (0.90, 0.62, 0.52)),
+    "hepatic vein": ((0.30, 0.22, 0.42), (0.34, 0.18, 0.32)),
+    "liver ligament": ((0.86, 0.76, 0.66), (0.84, 0.66, 0.56)),
 }
 
 
@@ -34,9 +36,10 @@ class Appearance:
         light: where on the screen the light is brightest.
         aperture: radius of the round picture; beyond √2 no dark corner is seen.
         axis: middle of the round picture.
-        blur: standard deviation of the optics, in pixels.
+        blur: standard deviation of the optics, in pixels of a picture 256 wide.
         noise: standard deviation of the sensor.
         shaft: colour of the insulated tool shafts.
+        crf: constant rate factor of the recorder; higher is coarser.
     """
 
     tissue: dict[str, NDArray[np.float32]]
@@ -49,27 +52,30 @@ class Appearance:
     axis: NDArray[np.float64]
     blur: float
     noise: float
-    shaft: NDArray[np.float32]
+    shaft: tuple[float, float, float]
+    crf: int
 
     @classmethod
-    def draw(cls, rng: np.random.Generator) -> Appearance:
-        """One patient and one camera stack at random."""
+    def draw(cls, rng: np.random.Generator, difficulty: float) -> Appearance:
+        """One patient and one camera stack at random; the more difficult, the more do patients differ."""
+        spread = 0.4 + 1.2 * difficulty
         tissue = {}
         for organ in ORGANS:
             usual, rarer = (np.array(colour) for colour in _TISSUE[organ])
-            colour = usual + rng.beta(0.7, 1.2) * (rarer - usual)
-            colour = colour * np.exp(rng.normal(0, 0.12)) * np.exp(rng.normal(0, 0.07, 3))
-            tissue[organ] = np.clip(colour, 0, 0.95).astype(np.float32)
+            colour = usual + rng.beta(0.8, 1.4) * (rarer - usual) * min(spread, 1)
+            colour = colour * np.exp(spread * rng.normal(0, 0.07)) * np.exp(spread * rng.normal(0, 0.04, 3))
+            tissue[organ] = np.clip(colour, 0, 0.97).astype(np.float32)
         return cls(
             tissue=tissue,
-            gain=np.exp(rng.normal(0, 0.06, 3)).astype(np.float32),
-            saturation=float(rng.uniform(0.75, 1.2)),
-            exposure=float(rng.uniform(0.85, 1.3)),
-            falloff=float(rng.uniform(0.25, 0.6)),
+            gain=np.exp(spread * rng.normal(0, 0.045, 3)).astype(np.float32),
+            saturation=float(rng.uniform(0.85, 1.2)),
+            exposure=float(rng.uniform(0.95, 1.2)),
+            falloff=float(rng.uniform(0.35, 0.8)),
             light=rng.normal(0, 0.15, 2),
-            aperture=float(rng.choice([1.02, 1.12, 1.25, 1.6])),
+            aperture=float(rng.choice([1.0, 1.08, 1.25, 1.6])),
             axis=rng.normal(0, 0.03, 2),
-            blur=float(rng.uniform(0.45, 0.75)),
-            noise=float(rng.uniform(0.004, 0.012)),
-            shaft=(np.array([0.10, 0.10, 0.12]) * rng.uniform(0.6, 1.6)).astype(np.float32),
+            blur=float(rng.uniform(0.5, 0.9)) * (0.7 + 0.6 * difficulty),
+            noise=float(rng.uniform(0.004, 0.014)) * 2 * difficulty,
+            shaft=(0.9 * (gray := float(rng.uniform(0.06, 0.18))), 0.9 * gray, gray),
+            crf=int(rng.integers(21, 27)),
         )

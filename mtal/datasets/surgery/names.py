@@ -1,53 +1,23 @@
-"""What a frame of the synthetic surgery can show: organs, tools, phases and the label maps of its three tasks."""
+"""What a frame of the synthetic surgery can show, by the names and gray values of Cholec80 and CholecSeg8k."""
 
 from __future__ import annotations
 
-from mtal.datasets.label_map import IGNORE, LabelMap
+from mtal.datasets import cholec80, cholecseg8k
+from mtal.datasets.label_map import IGNORE
 
-ORGANS = ("abdominal_wall", "liver", "gut", "fat", "gallbladder", "connective_tissue", "cystic_duct")
-TOOLS = ("grasper", "bipolar", "hook", "scissors", "clipper", "irrigator", "specimen_bag")
-PHASES = (
-    "inspection",
-    "preparation",
-    "calot_dissection",
-    "clipping_cutting",
-    "gallbladder_dissection",
-    "idle",
-    "packaging",
-    "cleaning",
-)
+TOOLS = cholec80.TOOLS.classes
+PHASES = cholec80.PHASE_NAMES
+ORGANS = cholecseg8k.ANATOMY.classes
+LABEL_MAPS = (cholec80.TOOLS, cholecseg8k.BLEEDING, cholecseg8k.ANATOMY)
 
-TOOL_MAP = LabelMap(
-    task="tools",
-    support="frame",
-    exclusive=False,
-    classes=TOOLS,
-    colors=(
-        (170, 255, 0),
-        (0, 170, 255),
-        (169, 255, 184),
-        (255, 170, 0),
-        (200, 80, 255),
-        (0, 255, 230),
-        (255, 255, 255),
-    ),
-)
-BLEEDING_MAP = LabelMap(task="bleeding", support="frame", exclusive=False, classes=("bleeding",), colors=((255, 0, 0),))
-ANATOMY_MAP = LabelMap(
-    task="anatomy",
-    support="pixel",
-    exclusive=True,
-    classes=ORGANS,
-    # The colours of CholecSeg8k, so that overlays of both read alike.
-    colors=(
-        (210, 140, 140),
-        (255, 114, 114),
-        (231, 70, 156),
-        (186, 183, 75),
-        (255, 160, 165),
-        (255, 85, 0),
-        (255, 255, 0),
-    ),
-    values={number: number for number in range(len(ORGANS))} | {IGNORE: IGNORE},
-)
-LABEL_MAPS = (TOOL_MAP, BLEEDING_MAP, ANATOMY_MAP)
+GRAY = {
+    cholecseg8k.MASK.classes[number]: gray
+    for gray, number in cholecseg8k.MASK.values.items()
+    if number != IGNORE and isinstance(gray, int)
+}
+"""Gray value of each class of CholecSeg8k's watershed masks."""
+BACKGROUND = GRAY["black background"]
+BLOOD = GRAY["blood"]
+TOOL_GRAY = {"grasper": GRAY["grasper"], "hook": GRAY["L-hook electrocautery"]}
+"""The other five tools have no gray value in CholecSeg8k: their pixels are ``UNLABELLED``."""
+UNLABELLED = 255

@@ -1,363 +1,294 @@
-"""The patient's anatomy: layers of tissue painted once per patient, then only moved and lit.
-
-Shapes are signed distances on the plane of the organs (negative inside), bent by noise so that no two patients share an
-outline. Picture and mask are read from the same texels, hence the masks are exact.
-"""
+"""The patient's anatomy: organs of random shape painted once per patient, then only moved, lit and worked on."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
 
 from mtal.datasets.surgery.appearance import Appearance
-from mtal.datasets.surgery.names import ORGANS
+from mtal.datasets.surgery.names import GRAY
+from mtal.datasets.surgery.sheet import EXTENT, Painter, Point, Sheet, cone, dome, ellipse, tint, tube
 from mtal.datasets.surgery.texture import Field, cells, fractal_noise, ridges
-
-EXTENT = 2.0
-"""The plane of the organs spans [−EXTENT, EXTENT] both ways."""
-TEXELS = 640
-"""Edge of a painted layer. Finer than the screen, so that the nearest texel will do."""
-_SOFT_EDGE = 0.012
-
-RGB, ALPHA, SLOPE_X, SLOPE_Y, GLOSS = slice(0, 3), 3, 4, 5, 6
-"""Channels of a texel."""
 
 
 @dataclass
-class Layer:
-    """One sheet of tissue: ``texels [TEXELS², 7]`` (colour, opacity, surface slopes, gloss) and ``organs [TEXELS²]``.
+class Anatomy:
+    """Two sheets of tissue and the points that surgery is about.
 
     Args:
-        texels: see above.
-        organs: class number per texel.
-        parallax: pan relative to the back wall; nearer layers pan faster.
-        breath: displacement at full inspiration.
+        bed: all organs that stay; the fat over the cystic duct still closed.
+        dissected: the same with the duct laid bare.
+        gallbladder: the one that moves and is taken out.
+        sites: ``[2]`` points of the plane: fundus, neck, duct, bed, fat, ligament, vein, bowel.
+        opening: ``[T, T]``, from 0 where the fat over the duct gives way first to 1 where it never does.
     """
 
-    texels: Field
-    organs: NDArray[np.uint8]
-    parallax: float
-    breath: float
+    bed: Sheet
+    dissected: Sheet
+    gallbladder: Sheet
+    sites: dict[str, Point]
+    opening: Field
+    _opened: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
-        self._opaque = self.texels[:, ALPHA] > 0
+        reach = np.array([0.55, 0.45])
+        self._window = self.bed.window(self.sites["duct"] - reach, self.sites["duct"] + reach)
+        self._closed = self.bed.crop(self._window)
 
-    def texel(self, x: Field, y: Field) -> NDArray[np.intp]:
-        """Numbers of the texels nearest to points of the plane."""
-        scale = TEXELS / (2 * EXTENT)
-        column = np.clip((x + EXTENT) * scale, 0, TEXELS - 1).astype(np.intp)
-        row = np.clip((y + EXTENT) * scale, 0, TEXELS - 1).astype(np.intp)
-        return row * TEXELS + column
+    def open(self, share: float) -> None:
+        """Lay the duct bare up to ``share`` in [0, 1]."""
+        if share > self._opened + 0.03:
+            fresh = (self.opening[self._window] < share) & (self.opening[self._window] >= self._opened)
+            self.bed.paste(self.dissected.crop(self._window), self._window, fresh)
+            self._opened = share
 
-    def sample(self, x: Field, y: Field) -> tuple[Field, NDArray[np.uint8]]:
-        """Texels ``[P, 7]`` and organs ``[P]`` at P points of the plane."""
-        texel = self.texel(x, y)
-        return self.texels.take(texel, axis=0), self.organs.take(texel)
-
-    def cover(self, x: Field, y: Field, seen: Field, organs: NDArray[np.uint8]) -> None:
-        """Lay this sheet over what is ``seen [P, 7]`` and over its ``organs [P]`` at P points of the plane."""
-        texel = self.texel(x, y)
-        here = np.flatnonzero(self._opaque.take(texel))  # most of a front sheet is a hole
-        texel = texel[here]
-        top = self.texels.take(texel, axis=0)  # [here, 7]
-        opacity = top[:, ALPHA, None].copy()
-        top *= opacity
-        top += seen.take(here, axis=0) * (1 - opacity)
-        seen[here] = top
-        front = opacity[:, 0] > 0.5
-        organs[here[front]] = self.organs.take(texel[front])
-
-    def mark(
-        self, point: NDArray[np.float64], radius: tuple[float, float], angle: float, colour: Field, amount: float
-    ) -> None:
-        """Tint an ellipse of the layer, such as a clip or a scorch mark; ``colour`` [4] is RGB and opacity."""
-        half = int(np.ceil(max(radius) * TEXELS / (2 * EXTENT))) + 2
-        column, row = ((point + EXTENT) * TEXELS / (2 * EXTENT)).astype(int)
-        rows = np.arange(max(row - half, 0), min(row + half + 1, TEXELS))
-        columns = np.arange(max(column - half, 0), min(column + half + 1, TEXELS))
-        grid_y, grid_x = np.meshgrid(
-            _texel_centres()[rows] - point[1], _texel_centres()[columns] - point[0], indexing="ij"
-        )
-        along, across = np.cos(angle) * grid_x + np.sin(angle) * grid_y, np.cos(angle) * grid_y - np.sin(angle) * grid_x
-        inside = (np.hypot(along / radius[0], across / radius[1]) < 1).astype(np.float32)[..., None] * amount
-        window = np.ix_(rows, columns, np.arange(ALPHA + 1))
-        square = self.texels.reshape(TEXELS, TEXELS, -1)
-        square[window] += inside * (colour - square[window])
+    def close(self) -> None:
+        """The cut duct slips back under the fat."""
+        self.bed.paste(self._closed, self._window, self.opening[self._window] < 1)
 
 
 @dataclass(frozen=True)
-class Anatomy:
-    """Layers from back to front, and the points that surgery is about.
+class _Ground:
+    """What every organ is painted from: bent coordinates, noise, and the colours of the patient."""
 
-    ``sites`` holds ``[2]`` points of the plane: fundus, neck, duct, bed, fat.
-    """
+    rng: np.random.Generator
+    look: Appearance
+    x: Field
+    y: Field
+    cloud: Field
+    grain: Field
+    bumps: Field
+    unit: float  # texels per unit of the plane
 
-    wall: Layer
-    liver: Layer
-    calot: Layer
-    gallbladder: Layer
-    sites: dict[str, NDArray[np.float64]]
+    def ridges(self, coarsest: float, width: float) -> Field:
+        return ridges(self.rng, self.x.shape[0], coarsest * self.unit, width)
 
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """Back to front."""
-        return self.wall, self.liver, self.calot, self.gallbladder
-
-
-def _texel_centres() -> NDArray[np.float64]:
-    return np.asarray((np.arange(TEXELS) + 0.5) * (2 * EXTENT / TEXELS) - EXTENT, np.float64)
+    def noise(self, coarsest: float, fade: float = 0.5) -> Field:
+        return fractal_noise(self.rng, self.x.shape[0], coarsest * self.unit, fade, finest=max(0.02 * self.unit, 3))
 
 
-def _ellipse(x: Field, y: Field, centre: NDArray[np.float64], radii: tuple[float, float], angle: float) -> Field:
-    (centre_x, centre_y), c, s = centre.tolist(), float(np.cos(angle)), float(np.sin(angle))  # keeps float32
-    dx, dy = x - centre_x, y - centre_y
-    along, across = c * dx + s * dy, c * dy - s * dx
-    return ((np.hypot(along / radii[0], across / radii[1]) - 1) * min(radii)).astype(np.float32)
-
-
-def _cone(
-    x: Field, y: Field, a: NDArray[np.float64], b: NDArray[np.float64], radius_a: float, radius_b: float
-) -> Field:
-    """Signed distance to a capsule whose radius goes smoothly from ``radius_a`` to ``radius_b``."""
-    (start_x, start_y), (along_x, along_y) = a.tolist(), (b - a).tolist()
-    dx, dy = x - start_x, y - start_y
-    u = np.clip((dx * along_x + dy * along_y) / (along_x**2 + along_y**2), 0, 1)
-    radius = radius_a + (radius_b - radius_a) * u * u * (3 - 2 * u)
-    return (np.sqrt((dx - u * along_x) ** 2 + (dy - u * along_y) ** 2) - radius).astype(np.float32)
-
-
-def _tube(x: Field, y: Field, points: NDArray[np.float64], radius: float) -> Field:
-    distance = np.full_like(x, 9.0)
-    for a, b in pairwise(points):
-        distance = np.minimum(distance, _cone(x, y, a, b, radius, radius))
-    return distance
-
-
-def _dome(distance: Field, rim: float, height: float) -> Field:
-    """Height of a rounded surface: rises from the outline within about ``rim``."""
-    return (height * (1 - np.exp(np.minimum(distance, 0) / rim))).astype(np.float32)
-
-
-@dataclass
-class _Sheet:
-    """A layer being painted."""
-
-    colour: Field
-    height: Field
-    alpha: Field
-    gloss: Field
-    organs: NDArray[np.uint8]
-
-    @classmethod
-    def empty(cls) -> _Sheet:
-        square = (TEXELS, TEXELS)
-        zeros = np.zeros(square, np.float32)
-        return cls(np.zeros((*square, 3), np.float32), zeros, zeros.copy(), zeros.copy(), np.zeros(square, np.uint8))
-
-    def paint(self, organ: str, distance: Field, colour: Field, height: Field, gloss: float) -> None:
-        cover = np.clip(0.5 - distance / (2 * _SOFT_EDGE), 0, 1)  # [T, T]
-        self.colour += cover[..., None] * (colour - self.colour)
-        self.height += cover * (height - self.height)
-        self.gloss += cover * (np.float32(gloss) - self.gloss)
-        self.alpha = np.maximum(self.alpha, cover)
-        self.organs[cover > 0.5] = ORGANS.index(organ)
-
-    def finish(self, shadow: Field, parallax: float, breath: float) -> Layer:
-        step = 2 * EXTENT / TEXELS
-        slope_y, slope_x = np.gradient(self.height, step)
-        facing = 1 / np.sqrt(1 + slope_x**2 + slope_y**2)
-        lit = self.colour * ((0.25 + 0.75 * facing) * (1 - shadow))[..., None]
-        texels = np.concatenate(
-            [lit, np.stack([self.alpha, slope_x, slope_y, self.gloss * (1 - shadow)], axis=-1)], axis=-1
-        )  # [T, T, 7]
-        return Layer(texels.reshape(TEXELS**2, 7).astype(np.float32), self.organs.ravel(), parallax, breath)
-
-
-def _shade(colour: Field, *terms: tuple[Field, tuple[float, float, float]]) -> Field:
-    """Colour · Π exp(field · weight per channel): ``[T, T, 3]``."""
-    log = sum(f[..., None] * np.array(weight, np.float32) for f, weight in terms)
-    return (colour * np.exp(log)).astype(np.float32)
-
-
-def _shadow(alpha: Field, shift: tuple[float, float], softness: float, strength: float) -> Field:
-    texel = TEXELS / (2 * EXTENT)
-    soft = ndimage.gaussian_filter(alpha, softness * texel, truncate=3)
-    return strength * ndimage.shift(soft, (shift[1] * texel, shift[0] * texel), order=1, mode="nearest")
-
-
-def draw_anatomy(rng: np.random.Generator, look: Appearance) -> Anatomy:
-    """One patient's organs: wall, gut and fat behind, liver above, gallbladder and Calot's triangle in front."""
-    centres = _texel_centres().astype(np.float32)
-    y, x = np.meshgrid(centres, centres, indexing="ij")  # [T, T]
-    bend_x, bend_y = (0.07 * fractal_noise(rng, TEXELS, 220, 2.2) for _ in range(2))
-    x, y = x + bend_x, y + bend_y
-    grain = fractal_noise(rng, TEXELS, 70, 1.9, finest=4)
-    cloud = fractal_noise(rng, TEXELS, 260, 2.2)
-
-    fundus = np.array([0.12, -0.42]) + rng.normal(0, 0.10, 2)
-    neck = fundus + np.array([-0.30, 0.62]) + rng.normal(0, [0.12, 0.06])
-    duct_end = neck + np.array([-0.16, 0.46]) + rng.normal(0, [0.10, 0.05])
-    duct = np.array([neck - [0, 0.03], neck * 0.5 + duct_end * 0.5 + [rng.uniform(-0.12, 0.12), 0], duct_end])
-
-    calot, calot_alpha = _calot(rng, look, x, y, grain, cloud, duct)
-    gallbladder = _gallbladder(rng, look, x, y, grain, cloud, fundus, neck)
-    liver = _liver(rng, look, x, y, grain, cloud, fundus, neck)
-    wall, fat_site = _wall(rng, look, x, y, grain, cloud, neck)
-    front = np.maximum(calot_alpha, gallbladder.alpha)
-    none = np.zeros_like(front)
-    on_wall = np.maximum(
-        _shadow(liver.alpha, (0.03, 0.06), 0.07, 0.55), _shadow(front, (0.02, 0.05), 0.05, 0.45) * (1 - liver.alpha)
+def draw_anatomy(rng: np.random.Generator, look: Appearance, texels: int) -> Anatomy:
+    """One patient's organs on sheets ``texels`` wide."""
+    unit = texels / (2 * EXTENT)
+    centres = ((np.arange(texels, dtype=np.float32) + 0.5) / np.float32(unit)) - np.float32(EXTENT)
+    x, y = np.meshgrid(centres, centres)  # [T, T]
+    bend_x, bend_y = (0.06 * fractal_noise(rng, texels, 1.3 * unit, 0.4, finest=0.15 * unit) for _ in range(2))
+    ground = _Ground(
+        rng=rng,
+        look=look,
+        x=x + bend_x,
+        y=y + bend_y,
+        cloud=fractal_noise(rng, texels, 1.2 * unit, 0.5, finest=0.2 * unit),
+        grain=fractal_noise(rng, texels, 0.12 * unit, 0.6, finest=3),
+        bumps=fractal_noise(rng, texels, 0.35 * unit, 0.45, finest=0.05 * unit),
+        unit=unit,
     )
+    fundus = np.array([0.10, -0.40]) + rng.normal(0, 0.09, 2)
+    neck = fundus + np.array([-0.28, 0.62]) + rng.normal(0, [0.12, 0.06])
+    end = neck + np.array([-0.20, 0.46]) + rng.normal(0, [0.08, 0.05])
+    duct = np.array([neck - [0, 0.05], (neck + end) / 2 + [rng.uniform(-0.10, 0.10), 0], end])
+    ligament = np.array([-1.15, -1.35]) + rng.normal(0, 0.06, 2)
+    vein = np.array([1.62, -1.00]) + rng.normal(0, 0.05, 2)
+
+    bed = Painter(texels)
+    _wall(ground, bed)
+    _liver(ground, bed, fundus, neck)
+    _ligament(ground, bed, ligament)
+    _vein(ground, bed, vein)
+    _bowel(ground, bed)
+    fat = _fat(ground, bed, neck)
+    _connective(ground, bed, duct)
+    dissected = bed.copy()
+    _duct(ground, dissected, duct)
+    _veil(ground, bed, duct)
+    gallbladder = Painter(texels)
+    _gallbladder(ground, gallbladder, fundus, neck)
+    gallbladder.organs[:] = GRAY["gallbladder"]  # where it ends, its opacity alone tells
+    bowel = np.array([rng.uniform(-0.4, 0.4), 1.0])
+    targets = {
+        "fundus": np.add(fundus, [0.02, -0.05]),
+        "neck": np.add(neck, [-0.02, 0.05]),
+        "duct": duct[1],
+        "bed": fundus * 0.55 + neck * 0.45 + [0.22, 0.0],
+        "fat": fat,
+        "ligament": ligament,
+        "vein": vein,
+        "bowel": bowel,
+    }
+    opening = np.clip(ellipse(ground.x, ground.y, duct[1], (0.40, 0.34), 1.1) / 0.5 + 0.8 + 0.06 * ground.bumps, 0, 1)
     return Anatomy(
-        wall=wall.finish(on_wall, 1.0, 0.006),
-        liver=liver.finish(_shadow(gallbladder.alpha, (0.02, 0.03), 0.05, 0.45), 1.02, 0.035),
-        calot=calot.finish(_shadow(gallbladder.alpha, (0.01, 0.03), 0.03, 0.35), 1.03, 0.02),
-        gallbladder=gallbladder.finish(none, 1.05, 0.03),
-        sites={
-            "fundus": np.add(fundus, [0.02, -0.05]),
-            "neck": np.add(neck, [-0.02, 0.05]),
-            "duct": duct[1],
-            "bed": np.add(fundus * 0.55 + neck * 0.45, [0.22, 0.0]),
-            "fat": fat_site,
-        },
+        bed=bed.finish(),
+        dissected=dissected.finish(),
+        gallbladder=gallbladder.finish(),
+        sites={name: _unbent(point, bend_x, bend_y) for name, point in targets.items()},
+        opening=opening,
     )
 
 
-def _liver(
-    rng: np.random.Generator,
-    look: Appearance,
-    x: Field,
-    y: Field,
-    grain: Field,
-    cloud: Field,
-    fundus: NDArray[np.float64],
-    neck: NDArray[np.float64],
-) -> _Sheet:
-    right = _ellipse(x, y, np.array([0.75, -1.35]) + rng.normal(0, 0.12, 2), (2.0, 1.45), rng.normal(0.12, 0.08))
-    left = _ellipse(x, y, np.array([-1.15, -1.5]) + rng.normal(0, 0.12, 2), (1.25, 1.15), rng.normal(-0.1, 0.1))
+def _unbent(point: Point, bend_x: Field, bend_y: Field) -> Point:
+    """Where a point lies after the coordinates that it was drawn in have been bent."""
+    there = point
+    for _ in range(4):
+        column, row = np.clip(Sheet.share(there) * bend_x.shape[0], 0, bend_x.shape[0] - 1).astype(int)
+        there = point - [bend_x[row, column], bend_y[row, column]]
+    return there
+
+
+def _wall(g: _Ground, sheet: Painter) -> None:
+    """Peritoneum over muscle, with a net of vessels; inflamed patches are red but no blood."""
+    vessels = g.ridges(0.8, 0.06) + 0.6 * g.ridges(0.35, 0.07)
+    blush = np.clip(g.noise(1.0) - 1.1, 0, 1.5)
+    stripes = np.sin(7 * (g.x * 0.5 + g.y) + 1.2 * g.cloud)
+    colour = tint(
+        g.look.tissue["abdominal wall"],
+        (g.cloud, (0.08, 0.12, 0.12)),
+        (stripes, (0.03, 0.06, 0.06)),
+        (vessels, (-0.12, -0.42, -0.36)),
+        (blush, (-0.03, -0.30, -0.28)),
+        (np.hypot(g.x, g.y + 0.2), (-0.12, -0.16, -0.16)),
+    )
+    height = -0.25 + 0.10 * g.cloud + 0.010 * g.bumps + 0.012 * stripes
+    sheet.paint("abdominal wall", np.full_like(g.x, -1), colour, height, 0.35, 0.006, 0.01)
+
+
+def _liver(g: _Ground, sheet: Painter, fundus: Point, neck: Point) -> None:
+    """Two lobes; where the gallbladder lies the capsule is bare, paler and rough once it has been removed."""
+    rng = g.rng
+    right = ellipse(
+        g.x, g.y, np.array([0.85, -1.30]) + rng.normal(0, 0.10, 2), (2.0, 1.50), float(rng.normal(0.10, 0.07))
+    )
+    left = ellipse(
+        g.x, g.y, np.array([-1.35, -1.45]) + rng.normal(0, 0.10, 2), (1.20, 1.15), float(rng.normal(-0.1, 0.1))
+    )
     distance = np.minimum(right, left)
-    sheet = _Sheet.empty()
-    speckle = fractal_noise(rng, TEXELS, 18, 1.0)
-    colour = _shade(
-        look.tissue["liver"],
-        (cloud, (0.12, 0.15, 0.15)),
-        (grain, (0.05, 0.06, 0.06)),
-        (speckle, (0.025, 0.035, 0.035)),
-        (np.exp(-((distance / 0.05) ** 2)), (0.12, 0.05, 0.05)),
+    bed = np.clip(-cone(g.x, g.y, fundus, neck, 0.26, 0.12) / 0.05 + 0.4 * g.bumps, 0, 1)
+    colour = tint(
+        g.look.tissue["liver"],
+        (g.cloud, (0.09, 0.12, 0.12)),
+        (g.bumps, (0.03, 0.04, 0.04)),
+        (g.grain, (0.03, 0.05, 0.05)),
+        (np.exp(-((distance / 0.05) ** 2)), (0.16, 0.12, 0.10)),
+        (bed, (0.10, 0.0, -0.03)),
+        (bed * g.bumps, (0.06, 0.12, 0.12)),
     )
-    # Where the gallbladder lies the liver is bare: paler and rough once it has been removed.
-    bed = np.clip(-_cone(x, y, fundus, neck, 0.26, 0.1) / 0.06, 0, 1)
-    colour = _shade(colour, (bed, (0.22, 0.02, 0.0)), (bed * grain, (0.12, 0.1, 0.1)))
-    height = _dome(distance, 0.22, 0.30) + 0.008 * grain + 0.0008 * speckle + 0.05 * cloud
-    sheet.paint("liver", distance, colour, height, 0.55)
-    return sheet
+    height = dome(distance, 0.30, 0.34) + 0.045 * g.cloud + (0.008 + 0.008 * bed) * g.bumps + 0.0012 * g.grain
+    sheet.paint("liver", distance, colour, height, 0.50, 0.035, 0.012)
 
 
-def _gallbladder(
-    rng: np.random.Generator,
-    look: Appearance,
-    x: Field,
-    y: Field,
-    grain: Field,
-    cloud: Field,
-    fundus: NDArray[np.float64],
-    neck: NDArray[np.float64],
-) -> _Sheet:
-    distance = _cone(x, y, fundus, neck, rng.uniform(0.25, 0.34), rng.uniform(0.085, 0.12))
-    sheet = _Sheet.empty()
-    vessels = ridges(rng, TEXELS, 90, 0.10)
-    colour = _shade(
-        look.tissue["gallbladder"],
-        (cloud, (0.10, 0.08, 0.10)),
-        (grain, (0.05, 0.05, 0.06)),
-        (vessels, (0.05, -0.32, -0.28)),
+def _ligament(g: _Ground, sheet: Painter, site: Point) -> None:
+    """The falciform ligament: a pale fold from the cleft between the lobes up to the wall."""
+    lean = float(g.rng.normal(-0.15, 0.15))
+    axis = np.array([np.sin(lean), -np.cos(lean)])
+    distance = cone(g.x, g.y, site + 0.34 * -axis, site + 0.9 * axis, 0.11, 0.26) + 0.015 * g.bumps
+    streaks = np.sin(34 * ((g.x - site[0]) * axis[1] - (g.y - site[1]) * axis[0]) + 2 * g.bumps)
+    colour = tint(
+        g.look.tissue["liver ligament"],
+        (g.cloud, (0.04, 0.07, 0.09)),
+        (streaks, (0.04, 0.07, 0.08)),
+        (g.ridges(0.5, 0.06), (-0.05, -0.35, -0.30)),
     )
-    sheet.paint("gallbladder", distance, colour, _dome(distance, 0.14, 0.26) + 0.005 * grain + 0.03 * cloud, 0.8)
-    return sheet
+    height = 0.18 + dome(distance, 0.06, 0.16) + 0.012 * streaks + 0.01 * g.bumps
+    sheet.paint("liver ligament", distance, colour, height.astype(np.float32), 0.45, 0.02, 0.012)
 
 
-def _calot(
-    rng: np.random.Generator,
-    look: Appearance,
-    x: Field,
-    y: Field,
-    grain: Field,
-    cloud: Field,
-    duct: NDArray[np.float64],
-) -> tuple[_Sheet, Field]:
-    middle = duct[0] * 0.45 + duct[-1] * 0.55 + rng.normal([0.08, -0.02], 0.05)
-    lean = float(np.arctan2(*(duct[-1] - duct[0])[::-1]))
-    tissue = _ellipse(x, y, middle, (rng.uniform(0.44, 0.56), rng.uniform(0.30, 0.40)), lean) + 0.05 * cloud
-    fibres = ridges(rng, TEXELS, 45, 0.22)
-    sheet = _Sheet.empty()
-    colour = _shade(
-        look.tissue["connective_tissue"],
-        (cloud, (0.05, 0.12, 0.12)),
-        (fibres, (0.07, 0.12, 0.12)),
-        (grain, (0.06, 0.09, 0.10)),
-        (ridges(rng, TEXELS, 110, 0.07), (-0.10, -0.55, -0.5)),
-    )
-    height = _dome(tissue, 0.12, 0.10) + 0.014 * grain + 0.005 * fibres
-    sheet.paint("connective_tissue", tissue, colour, height, 0.45)
-    tube = _tube(x, y, duct, rng.uniform(0.062, 0.078))
-    colour = _shade(look.tissue["cystic_duct"], (cloud, (0.05, 0.06, 0.06)), (grain, (0.03, 0.04, 0.04)))
-    sheet.paint("cystic_duct", tube, colour, 0.1 + _dome(tube, 0.04, 0.10), 0.7)
-    return sheet, sheet.alpha
+def _vein(g: _Ground, sheet: Painter, site: Point) -> None:
+    """A branch of the hepatic vein that shines through where the liver is thin."""
+    lean = float(g.rng.normal(0.9, 0.2))
+    reach = 0.36 * np.array([np.cos(lean), np.sin(lean)])
+    bend = np.array([-reach[1], reach[0]]) * g.rng.uniform(-0.3, 0.3)
+    distance = tube(g.x, g.y, np.array([site - reach, site + bend, site + reach]), float(g.rng.uniform(0.085, 0.115)))
+    colour = tint(g.look.tissue["hepatic vein"], (g.cloud, (0.06, 0.08, 0.08)), (g.grain, (0.03, 0.04, 0.04)))
+    height = sheet.height + dome(distance, 0.06, 0.035)
+    sheet.paint("hepatic vein", distance, colour, height, 0.5, 0.035, 0.03)
 
 
-def _wall(
-    rng: np.random.Generator,
-    look: Appearance,
-    x: Field,
-    y: Field,
-    grain: Field,
-    cloud: Field,
-    neck: NDArray[np.float64],
-) -> tuple[_Sheet, NDArray[np.float64]]:
-    sheet = _Sheet.empty()
-    vessels = ridges(rng, TEXELS, 150, 0.05)
-    blush = np.clip(fractal_noise(rng, TEXELS, 180, 2.2) - 1.2, 0, 1.5)  # inflamed patches, red but not blood
-    colour = _shade(
-        look.tissue["abdominal_wall"],
-        (cloud, (0.10, 0.14, 0.14)),
-        (grain, (0.05, 0.07, 0.07)),
-        (vessels, (-0.15, -0.55, -0.5)),
-        (blush, (0.0, -0.45, -0.45)),
-    )
-    everywhere = np.full_like(x, -1.0)
-    sheet.paint("abdominal_wall", everywhere, colour, 0.012 * grain + 0.10 * cloud, 0.4)
-
-    folds = fractal_noise(rng, TEXELS, 50, 1.8)
+def _bowel(g: _Ground, sheet: Painter) -> None:
+    folds = np.sin(14 * g.x + 1.2 * g.bumps + 3 * g.cloud)
     for _ in range(2):
-        start, end = rng.uniform(0.85, 1.25), rng.uniform(0.75, 1.35)
-        along = np.linspace(-2.3, 2.3, 9)
-        across = np.linspace(start, end, 9) + rng.normal(0, 0.10, 9)
-        tube = _tube(x, y, np.stack([along, across], axis=1), rng.uniform(0.22, 0.30))
-        colour = _shade(
-            look.tissue["gut"],
-            (cloud, (0.05, 0.10, 0.09)),
-            (folds, (0.03, 0.06, 0.06)),
-            (ridges(rng, TEXELS, 70, 0.08), (-0.08, -0.42, -0.38)),
+        start, end = g.rng.uniform(0.95, 1.35), g.rng.uniform(0.85, 1.45)
+        along = np.linspace(-2.5, 2.5, 9)
+        across = np.linspace(start, end, 9) + g.rng.normal(0, 0.08, 9)
+        distance = tube(g.x, g.y, np.stack([along, across], axis=1), float(g.rng.uniform(0.24, 0.34)))
+        colour = tint(
+            g.look.tissue["gastrointestinal tract"],
+            (g.cloud, (0.05, 0.09, 0.08)),
+            (folds, (0.02, 0.04, 0.04)),
+            (g.ridges(0.5, 0.07), (-0.08, -0.36, -0.32)),
+            (g.ridges(0.22, 0.07), (-0.04, -0.22, -0.20)),
         )
-        sheet.paint("gut", tube, colour, 0.15 + _dome(tube, 0.14, 0.25) + 0.010 * folds, 0.7)
+        height = 0.12 + dome(distance, 0.18, 0.28) + 0.010 * folds + 0.006 * g.bumps
+        sheet.paint("gastrointestinal tract", distance, colour, height, 0.6, 0.012, 0.012)
 
-    lobules = cells(rng, TEXELS, 22)
+
+def _fat(g: _Ground, sheet: Painter, neck: Point) -> Point:
+    """The omentum on either side of Calot's triangle; returns a point of it to work at."""
+    lobules = cells(g.rng, g.x.shape[0], float(g.rng.uniform(0.10, 0.15)) * g.unit)
+    outline = fractal_noise(g.rng, g.x.shape[0], 0.7 * g.unit, 0.35, finest=0.15 * g.unit)
     sites = []
     for side in (-1, 1):
-        middle = np.array([neck[0] + side * rng.uniform(0.75, 1.0), rng.uniform(0.45, 0.75)])
-        outline = fractal_noise(rng, TEXELS, 90, 1.6)
-        lobe = _ellipse(x, y, middle, (rng.uniform(0.40, 0.62), rng.uniform(0.24, 0.38)), rng.normal(0, 0.4))
-        lobe = lobe + 0.06 * outline
-        colour = _shade(
-            look.tissue["fat"],
-            (lobules - 0.7, (0.22, 0.34, 0.5)),
-            (cloud, (0.05, 0.07, 0.12)),
-            (ridges(rng, TEXELS, 90, 0.06), (-0.05, -0.45, -0.4)),
+        middle = np.array([neck[0] + side * g.rng.uniform(0.75, 1.0), g.rng.uniform(0.50, 0.80)])
+        radii = (float(g.rng.uniform(0.48, 0.72)), float(g.rng.uniform(0.30, 0.44)))
+        distance = (
+            ellipse(g.x, g.y, middle, radii, float(g.rng.normal(0, 0.35))) + 0.05 * outline + 0.04 * (0.8 - lobules)
         )
-        sheet.paint("fat", lobe, colour, 0.25 + _dome(lobe, 0.10, 0.16) + 0.022 * lobules, 0.6)
+        colour = tint(
+            g.look.tissue["fat"],
+            (lobules - 0.85, (0.05, 0.14, 0.34)),
+            (g.bumps, (0.02, 0.03, 0.06)),
+            (g.cloud, (0.03, 0.06, 0.12)),
+            (g.ridges(0.6, 0.05), (-0.06, -0.45, -0.40)),
+            (np.clip(outline, 0, 3), (0.0, -0.06, -0.06)),
+        )
+        height = 0.22 + dome(distance, 0.12, 0.16) + 0.035 * lobules + 0.03 * g.cloud + 0.006 * g.bumps
+        sheet.paint("fat", distance, colour, height, 0.55, 0.015, 0.012)
         sites.append(middle)
-    return sheet, sites[int(rng.integers(2))] * 0.75 + neck * 0.25
+    return np.asarray(sites[int(g.rng.integers(2))] * 0.75 + neck * 0.25)
+
+
+def _connective(g: _Ground, sheet: Painter, duct: Point) -> None:
+    middle = duct[0] * 0.45 + duct[-1] * 0.55 + g.rng.normal([0.08, -0.02], 0.05)
+    lean = float(np.arctan2(*(duct[-1] - duct[0])[::-1]))
+    radii = (float(g.rng.uniform(0.46, 0.58)), float(g.rng.uniform(0.30, 0.40)))
+    distance = ellipse(g.x, g.y, middle, radii, lean) + 0.05 * g.cloud + 0.02 * g.bumps
+    fibres = g.ridges(0.25, 0.25)
+    colour = tint(
+        g.look.tissue["connective tissue"],
+        (g.cloud, (0.04, 0.10, 0.10)),
+        (fibres, (0.05, 0.12, 0.12)),
+        (g.grain, (0.02, 0.03, 0.03)),
+        (g.ridges(0.45, 0.06), (-0.10, -0.55, -0.45)),
+    )
+    height = 0.26 + dome(distance, 0.14, 0.10) + 0.012 * g.bumps + 0.005 * fibres
+    sheet.paint("connective tissue", distance, colour, height, 0.55, 0.02, 0.014)
+
+
+def _duct(g: _Ground, sheet: Painter, duct: Point) -> None:
+    distance = tube(g.x, g.y, duct, float(g.rng.uniform(0.066, 0.084)))
+    colour = tint(
+        g.look.tissue["cystic duct"], (g.cloud, (0.03, 0.05, 0.05)), (g.ridges(0.3, 0.08), (-0.02, -0.2, -0.2))
+    )
+    sheet.paint("cystic duct", distance, colour, 0.34 + dome(distance, 0.04, 0.10), 0.8, 0.02, 0.012)
+
+
+def _veil(g: _Ground, sheet: Painter, duct: Point) -> None:
+    """The fatty connective tissue that hides the duct until it is dissected."""
+    distance = tube(g.x, g.y, duct, 0.16) + 0.03 * g.bumps
+    lobules = 0.5 * g.noise(0.22)
+    fatty = g.look.tissue["connective tissue"] * 0.65 + g.look.tissue["fat"] * 0.35
+    colour = tint(fatty, (lobules, (0.04, 0.07, 0.10)), (g.ridges(0.4, 0.06), (-0.08, -0.45, -0.4)))
+    height = 0.34 + dome(distance, 0.08, 0.08) + 0.02 * lobules + 0.012 * g.bumps
+    sheet.paint("connective tissue", distance, colour, height, 0.55, 0.02, 0.02)
+
+
+def _gallbladder(g: _Ground, sheet: Painter, fundus: Point, neck: Point) -> None:
+    distance = cone(g.x, g.y, fundus, neck, float(g.rng.uniform(0.27, 0.36)), float(g.rng.uniform(0.09, 0.13)))
+    vessels = g.ridges(0.55, 0.06) + 0.5 * g.ridges(0.22, 0.06)
+    colour = tint(
+        g.look.tissue["gallbladder"],
+        (g.cloud, (0.08, 0.08, 0.08)),
+        (vessels, (0.0, -0.34, -0.28)),
+        (np.clip(1 + distance / 0.12, 0, 1), (0.03, -0.10, -0.10)),
+    )
+    height = dome(distance, 0.15, 0.30) + 0.02 * g.cloud + 0.006 * g.bumps
+    sheet.paint("gallbladder", distance, colour, height, 0.8, 0.03, 0.012)

@@ -1,7 +1,7 @@
-"""Laparoscopic tools: their outlines, their metal, and how much of a tip can be seen.
+"""Laparoscopic tools: the outlines of their parts, their metal, and how much of a tip can be seen.
 
 A tool is drawn in its own frame: s runs from the tip (0) up the shaft, w across it, both in half picture widths at
-scale 1. Every outline is a signed distance, so one definition gives the picture, the pixels and the area of the tip.
+scale 1. One set of outlines gives the picture, the pixels and the area of the tip.
 """
 
 from __future__ import annotations
@@ -10,137 +10,157 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Field = NDArray[np.float32]
-Colour = tuple[float, float, float]
+from mtal.datasets.surgery.names import TOOL_GRAY, UNLABELLED
+from mtal.datasets.surgery.texture import Field
 
-STEEL: Colour = (0.62, 0.63, 0.66)
-BRIGHT: Colour = (0.80, 0.81, 0.83)
-DARK: Colour = (0.10, 0.10, 0.12)
-GOLD: Colour = (0.78, 0.62, 0.28)
-BLUE: Colour = (0.12, 0.25, 0.55)
-IVORY: Colour = (0.86, 0.82, 0.72)
-AMBER: Colour = (0.80, 0.44, 0.14)
+Colour = tuple[float, float, float]
+Place = tuple[float, float]
+Outline = NDArray[np.float64]  # [K, 2] points (s, w)
+
+STEEL: Colour = (0.66, 0.67, 0.69)
+BRIGHT: Colour = (0.84, 0.85, 0.86)
+DARK: Colour = (0.10, 0.10, 0.11)
+GOLD: Colour = (0.80, 0.64, 0.30)
+BLUE: Colour = (0.12, 0.26, 0.58)
+IVORY: Colour = (0.88, 0.84, 0.76)
+AMBER: Colour = (0.82, 0.46, 0.16)
 GREEN: Colour = (0.30, 0.62, 0.42)
-_SHAFT_END = 4.0
+FOIL: Colour = (0.84, 0.87, 0.90)
+_SHAFT_END = 4.5
+_SUBPIXEL = 4  # bits
 
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a tool: ``distance`` (negative inside), ``across`` in [−1, 1] for its roundness, colour and shine.
+    """A piece of a tool.
 
-    ``colour`` None stands for the insulated shaft, whose colour is the patient's. ``opacity`` below 1 is for foil.
+    Args:
+        outlines: closed lines; where two overlap is a hole.
+        line: (s, w) at both ends of its axis.
+        radius: half its width at both ends, for its roundness.
+        colour: None stands for the insulated shaft, whose colour is the patient's.
+        shine: of its highlight.
+        tip: it belongs to the tip.
+        opacity: below 1 for foil, which is folded.
     """
 
-    distance: Field
-    across: Field
+    outlines: tuple[Outline, ...]
+    line: tuple[Place, Place]
+    radius: tuple[float, float]
     colour: Colour | None
     shine: float
-    tip: bool
+    tip: bool = True
     opacity: float = 1.0
 
 
-def _bar(
-    s: Field, w: Field, a: tuple[float, float], b: tuple[float, float], radius_a: float, radius_b: float
-) -> tuple[Field, Field]:
-    """Distance to a tapering bar from ``a`` to ``b`` = (s, w), and the position across it in [−1, 1]."""
-    ds, dw = b[0] - a[0], b[1] - a[1]
-    length = float(np.hypot(ds, dw))
-    u = np.clip(((s - a[0]) * ds + (w - a[1]) * dw) / length**2, 0, 1)
-    radius = radius_a + (radius_b - radius_a) * u
-    off_s, off_w = s - a[0] - u * ds, w - a[1] - u * dw
-    across = (off_w * ds - off_s * dw) / length / np.maximum(radius, 1e-3)
-    return (np.hypot(off_s, off_w) - radius).astype(np.float32), np.clip(across, -1, 1).astype(np.float32)
+def _bar(a: Place, b: Place, radius_a: float, radius_b: float, teeth: float = 0.0) -> Outline:
+    """Outline of a tapering bar with round ends; ``teeth`` notch its flank towards w = 0."""
+    start, end = np.array(a), np.array(b)
+    along = (end - start) / np.hypot(*(end - start))
+    across = np.array([-along[1], along[0]])
+    turn = np.linspace(np.pi / 2, 3 * np.pi / 2, 9)[:, None]
+    back = start + radius_a * (np.cos(turn) * along + np.sin(turn) * across)
+    front = end - radius_b * (np.cos(turn) * along + np.sin(turn) * across)
+    if not teeth:
+        return np.concatenate([back, front])
+    share = np.linspace(0.15, 0.95, 17)[:, None]
+    inner = np.sign(across[1]) * -np.sign(a[1] + b[1])  # which flank faces the other jaw
+    flank = start + share * (end - start)
+    depth = (radius_a + share * (radius_b - radius_a)) - teeth * (np.arange(17) % 2)[:, None]
+    notched = flank + inner * depth * across
+    return np.concatenate([back, notched, front] if inner < 0 else [back, front, notched[::-1]])
 
 
-def _collar(s: Field, w: Field, start: float, end: float, radius: float, colour: Colour, tip: bool = False) -> Part:
-    distance = np.maximum(np.abs(w) - radius, np.abs(s - (start + end) / 2) - (end - start) / 2)
-    return Part(distance, np.clip(w / radius, -1, 1), colour, 0.6, tip)
+def _rod(
+    a: Place, b: Place, radius_a: float, radius_b: float, colour: Colour | None, shine: float, **options: bool
+) -> Part:
+    return Part((_bar(a, b, radius_a, radius_b),), (a, b), (radius_a, radius_b), colour, shine, **options)
 
 
-def _grasper(s: Field, w: Field, opening: float) -> list[Part]:
-    parts = [_collar(s, w, 0.40, 0.50, 0.085, STEEL, tip=True)]
+def _collar(start: float, end: float, radius: float, colour: Colour) -> Part:
+    box = np.array([(start, -radius), (end, -radius), (end, radius), (start, radius)])
+    return Part((box,), ((start, 0.0), (end, 0.0)), (radius, radius), colour, 0.6)
+
+
+def _disc(s: float, w: float, radius: float, squeeze: float = 1.0) -> Part:
+    turn = np.linspace(0, 2 * np.pi, 16, endpoint=False)
+    ring = np.stack([s + squeeze * radius * np.cos(turn), w + radius * np.sin(turn)], axis=1)
+    return Part((ring,), ((s - radius, w), (s + radius, w)), (2 * radius, 2 * radius), DARK, 0.0)
+
+
+def _grasper(opening: float) -> list[Part]:
+    parts = [_collar(0.38, 0.50, 0.085, STEEL)]
     for side in (-1, 1):
-        jaw, across = _bar(s, w, (0.40, 0.02 * side), (0.05, side * (0.05 + 0.20 * opening)), 0.055, 0.045)
-        window, _ = _bar(
-            s, w, (0.27, side * (0.035 + 0.07 * opening)), (0.10, side * (0.047 + 0.17 * opening)), 0.020, 0.020
-        )
-        teeth = 0.006 * np.sin(s * 150)
-        parts.append(Part(np.maximum(jaw + teeth, -window), across, STEEL, 0.7, tip=True))
+        root, end = (0.40, 0.03 * side), (0.04, side * (0.05 + 0.20 * opening))
+        near, far = (0.28, side * (0.042 + 0.065 * opening)), (0.12, side * (0.05 + 0.155 * opening))
+        outlines = (_bar(root, end, 0.055, 0.042, teeth=0.014), _bar(near, far, 0.018, 0.018))
+        parts.append(Part(outlines, (root, end), (0.055, 0.042), STEEL, 0.7))
     return parts
 
 
-def _bipolar(s: Field, w: Field, opening: float) -> list[Part]:
-    parts = [_collar(s, w, 0.34, 0.48, 0.075, BLUE, tip=True)]
+def _bipolar(opening: float) -> list[Part]:
+    parts = [_collar(0.34, 0.48, 0.075, BLUE)]
     for side in (-1, 1):
         bow = side * (0.06 + 0.11 * opening)
-        back, across_back = _bar(s, w, (0.36, 0.035 * side), (0.18, bow), 0.030, 0.027)
-        front, across_front = _bar(s, w, (0.18, bow), (0.02, side * (0.02 + 0.09 * opening)), 0.027, 0.024)
-        parts.append(
-            Part(np.minimum(back, front), np.where(back < front, across_back, across_front), GOLD, 0.7, tip=True)
-        )
+        parts += [
+            _rod((0.36, 0.035 * side), (0.18, bow), 0.030, 0.028, GOLD, 0.7),
+            _rod((0.18, bow), (0.02, side * (0.02 + 0.09 * opening)), 0.028, 0.026, IVORY, 0.7),
+        ]
     return parts
 
 
-def _hook(s: Field, w: Field, opening: float) -> list[Part]:
-    reach = 0.13 + 0.04 * opening
-    rod, across_rod = _bar(s, w, (0.34, 0.0), (0.04, 0.0), 0.026, 0.024)
-    bend, across_bend = _bar(s, w, (0.03, 0.0), (0.05, reach), 0.026, 0.018)
-    ceramic, across_ceramic = _bar(s, w, (0.44, 0.0), (0.26, 0.0), 0.070, 0.040)
+def _hook(opening: float) -> list[Part]:
+    bronze = (0.50, 0.44, 0.38)
     return [
-        Part(np.minimum(rod, bend), np.where(rod < bend, across_rod, across_bend), (0.45, 0.40, 0.36), 0.8, tip=True),
-        Part(ceramic, across_ceramic, IVORY, 0.4, tip=True),
+        _rod((0.34, 0.0), (0.04, 0.0), 0.026, 0.024, bronze, 0.8),
+        _rod((0.03, 0.0), (0.05, 0.13 + 0.04 * opening), 0.026, 0.018, bronze, 0.8),
+        _rod((0.42, 0.0), (0.28, 0.0), 0.074, 0.042, IVORY, 0.4),
     ]
 
 
-def _scissors(s: Field, w: Field, opening: float) -> list[Part]:
-    parts = [_collar(s, w, 0.37, 0.52, 0.080, AMBER, tip=True)]
+def _scissors(opening: float) -> list[Part]:
+    parts = [_collar(0.37, 0.52, 0.080, AMBER)]
     for side in (-1, 1):
-        spread = side * (0.03 + 0.32 * opening)
-        blade, across = _bar(s, w, (0.38, -0.035 * side), (0.0, spread), 0.070, 0.005)
-        parts.append(Part(blade, np.clip(across * 0.4 + 0.3 * side, -1, 1), BRIGHT, 1.0, tip=True))
-    screw = np.hypot(s - 0.34, w) - 0.026
-    return [*parts, Part(screw, np.zeros_like(s), DARK, 0.2, tip=True)]
+        tip = (0.0, side * (0.03 + 0.32 * opening))
+        parts.append(_rod((0.38, -0.035 * side), tip, 0.070, 0.006, BRIGHT, 1.0))
+    return [*parts, _disc(0.34, 0.0, 0.026)]
 
 
-def _clipper(s: Field, w: Field, opening: float) -> list[Part]:
+def _clipper(opening: float) -> list[Part]:
     gap = 0.055 + 0.05 * opening
-    parts = [_collar(s, w, 0.38, 0.50, 0.105, DARK, tip=True)]
+    parts = [_collar(0.38, 0.50, 0.105, DARK)]
     for side in (-1, 1):
-        root, across_root = _bar(s, w, (0.42, 0.03 * side), (0.30, side * gap), 0.040, 0.034)
-        jaw, across = _bar(s, w, (0.30, side * gap), (0.03, side * gap), 0.034, 0.030)
-        parts.append(Part(np.minimum(root, jaw), np.where(root < jaw, across_root, across), STEEL, 0.8, tip=True))
-    clip = np.maximum(np.abs(w) - gap, np.abs(s - 0.10) - 0.07)
-    inner = np.maximum(np.abs(w) - gap + 0.028, 0.03 - s)
-    inner = np.maximum(inner, s - 0.145)
-    return [*parts, Part(np.maximum(clip, -inner), np.clip(w / 0.1, -1, 1), GREEN, 0.5, tip=True)]
+        parts += [
+            _rod((0.42, 0.03 * side), (0.30, side * gap), 0.040, 0.034, STEEL, 0.8),
+            _rod((0.30, side * gap), (0.03, side * gap), 0.034, 0.030, STEEL, 0.8),
+        ]
+    clip = [(0.17, -gap), (0.03, -gap), (0.03, 0.028 - gap), (0.145, 0.028 - gap)]
+    bow = np.array([*clip, *((s, -w) for s, w in reversed(clip))])
+    return [*parts, Part((bow,), ((0.17, 0.0), (0.03, 0.0)), (0.12, 0.12), GREEN, 0.5)]
 
 
-def _irrigator(s: Field, w: Field, opening: float) -> list[Part]:
-    radius = 0.078
-    tube = np.maximum(np.abs(w) - radius, 0.03 - s)
-    parts = [
-        Part(np.maximum(tube, s - 0.42), np.clip(w / radius, -1, 1), STEEL, 1.0, tip=True),
-        Part(np.hypot((s - 0.035) * 1.8, w) - 0.055, np.zeros_like(s), DARK, 0.0, tip=True),
+def _irrigator(opening: float) -> list[Part]:
+    tube = np.array([(0.03, -0.078), (0.42, -0.078), (0.42, 0.078), (0.03, 0.078)])
+    holes = [
+        _disc(along, (0.03 if k % 2 else -0.03) * (0.5 + opening), 0.020) for k, along in enumerate((0.13, 0.21, 0.29))
     ]
-    for k, along in enumerate((0.13, 0.21, 0.29)):
-        hole = np.hypot(s - along, w - (0.03 if k % 2 else -0.03) * (0.5 + opening)) - 0.019
-        parts.append(Part(hole, np.zeros_like(s), DARK, 0.0, tip=True))
-    return parts
+    body = Part((tube,), ((0.03, 0.0), (0.42, 0.0)), (0.078, 0.078), STEEL, 1.0)
+    return [body, _disc(0.035, 0.0, 0.06, 0.5), *holes]
 
 
-def _specimen_bag(s: Field, w: Field, opening: float) -> list[Part]:
-    middle, length, width = 0.42, 0.40, 0.27 + 0.10 * opening
-    angle = np.arctan2(w, s - middle)
-    crumple = 0.02 * np.sin(5 * angle) + 0.015 * np.sin(11 * angle + 1)
-    pouch = (np.hypot((s - middle) / length, w / width) - 1) * width + crumple
-    folds = np.clip(0.7 * np.sin(9 * s + 6 * w * w) + 0.5 * np.sin(17 * w + 5 * s), -1, 1)
-    rim = np.abs(np.hypot((s - 0.72) / 0.16, w / (width * 0.85)) - 1) * 0.16 - 0.022
+def _specimen_bag(opening: float) -> list[Part]:
+    length, width = 0.40, 0.27 + 0.10 * opening
+    turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+    reach = 1 + 0.06 * np.sin(5 * turn) + 0.045 * np.sin(11 * turn + 1)
+    pouch = np.stack([0.42 + length * reach * np.cos(turn), width * reach * np.sin(turn)], axis=1)
+    rims = [np.stack([0.72 + k * 0.16 * np.cos(turn), k * width * 0.85 * np.sin(turn)], axis=1) for k in (1.1, 0.86)]
     return [
-        Part(pouch, folds, (0.80, 0.83, 0.86), 0.45, tip=True, opacity=0.80),
-        Part(rim, np.clip(w / width, -1, 1), BLUE, 0.3, tip=True),
+        Part((pouch,), ((0.0, 0.0), (0.84, 0.0)), (width, width), FOIL, 0.45, opacity=0.82),
+        Part(tuple(rims), ((0.72, -width), (0.72, width)), (0.2, 0.2), BLUE, 0.3),
     ]
 
 
@@ -153,24 +173,22 @@ class _Shaft:
     colour: Colour | None
     shine: float
 
-    def part(self, s: Field, w: Field) -> Part:
-        radius = self.radius * (1 + 0.10 * np.maximum(s, 0))
-        distance = np.maximum(np.abs(w) - radius, self.start - s).astype(np.float32)
-        across = np.clip(w / radius, -1, 1).astype(np.float32)
-        return Part(distance, across, self.colour, self.shine, tip=False)
+    def part(self) -> Part:
+        near, far = self.radius * (1 + 0.10 * self.start), self.radius * (1 + 0.10 * _SHAFT_END)
+        outline = np.array([(self.start, -near), (_SHAFT_END, -far), (_SHAFT_END, far), (self.start, near)])
+        line = ((self.start, 0.0), (_SHAFT_END, 0.0))
+        return Part((outline,), line, (near, far), self.colour, self.shine, tip=False)
 
 
-_TOOLS: dict[str, tuple[_Shaft, Callable[[Field, Field, float], list[Part]]]] = {
-    "grasper": (_Shaft(0.44, 0.095, None, 0.25), _grasper),
+_TOOLS: dict[str, tuple[_Shaft, Callable[[float], list[Part]]]] = {
+    "grasper": (_Shaft(0.46, 0.095, None, 0.25), _grasper),
     "bipolar": (_Shaft(0.46, 0.085, BLUE, 0.35), _bipolar),
     "hook": (_Shaft(0.42, 0.085, None, 0.25), _hook),
     "scissors": (_Shaft(0.46, 0.085, None, 0.25), _scissors),
-    "clipper": (_Shaft(0.46, 0.125, BRIGHT, 0.9), _clipper),
+    "clipper": (_Shaft(0.46, 0.120, BRIGHT, 0.9), _clipper),
     "irrigator": (_Shaft(0.40, 0.078, STEEL, 1.0), _irrigator),
-    "specimen_bag": (_Shaft(0.84, 0.07, STEEL, 0.8), _specimen_bag),
+    "specimen bag": (_Shaft(0.84, 0.070, STEEL, 0.8), _specimen_bag),
 }
-_TIP_LENGTH = 0.90  # no tip is longer
-_HALF_WIDTH = 0.46  # no tool is wider, whatever its opening
 
 
 @dataclass(frozen=True)
@@ -182,9 +200,10 @@ class Pose:
         tip: ``[2]``, in half picture widths.
         axis: ``[2]`` unit vector from the tip up the shaft.
         scale: size on the screen.
-        opening: of the jaws, 0 to 1, on a grid of twentieths so that tip areas can be remembered.
+        opening: of the jaws, 0 to 1, on a grid of twentieths so that outlines can be remembered.
+        roll: cosine of its turn about the shaft, which narrows the tip.
         mirror: 1 or −1; which way an asymmetric tool is turned.
-        brightness: of its metal under the light.
+        buried: this much of it, from the tip, is hidden by tissue.
     """
 
     tool: str
@@ -192,62 +211,112 @@ class Pose:
     axis: NDArray[np.float64]
     scale: float
     opening: float
+    roll: float
     mirror: int
-    brightness: float
+    buried: float = 0.0
+
+
+@lru_cache(maxsize=512)
+def parts_of(tool: str, opening: float) -> tuple[Part, ...]:
+    """The shaft, and the parts of the tip from back to front."""
+    shaft, tip = _TOOLS[tool]
+    return shaft.part(), *tip(opening)
 
 
 @lru_cache(maxsize=512)
 def tip_area(tool: str, opening: float) -> float:
-    """Area of the whole tip at scale 1, in squared half picture widths."""
-    step = 0.008
-    s, w = np.meshgrid(np.arange(-0.1, _TIP_LENGTH, step), np.arange(-_HALF_WIDTH, _HALF_WIDTH, step), indexing="ij")
-    parts = _TOOLS[tool][1](s.astype(np.float32), w.astype(np.float32), opening)
-    inside = np.any([part.distance < 0 for part in parts], axis=0)
-    return float(inside.sum() * step**2)
+    """Area of the whole tip at scale 1 and roll 1, in squared half picture widths."""
+    canvas, step = np.zeros((300, 300), np.uint8), 0.004
+    for part in parts_of(tool, opening):
+        if part.tip:
+            canvas |= _raster([o / step + [30, 150] for o in part.outlines], canvas.shape)
+    return float((canvas > 127).sum() * step**2)
 
 
 def draw_tool(
-    pose: Pose, x: Field, y: Field, image: Field, solid: Field, tip: NDArray[np.int8], number: int, shaft: Field
+    pose: Pose,
+    image: Field,
+    solid: Field,
+    tip: NDArray[np.int8],
+    mask: NDArray[np.uint8],
+    number: int,
+    light: Field,
+    shaft: Colour,
 ) -> None:
-    """Paint a tool over ``image [H, W, 3]``; ``solid [H, W]`` takes its opacity and ``tip [H, W]`` its ``number``.
+    """Paint a tool over ``image [H, W, 3]``, and mark its pixels.
 
     Args:
         pose: where it is.
-        x: ``[H, W]`` screen coordinates of the pixels.
-        y: the same, downwards.
-        image: painted in place.
+        image: square, painted in place.
         solid: opacity of the tools so far, updated in place.
         tip: number of the tool whose tip is seen at a pixel, −1 for none; updated in place.
+        mask: ``[H, W]`` takes the tool's gray value, updated in place.
         number: this tool's number.
-        shaft: ``[3]`` colour of insulated shafts.
+        light: ``[H, W]`` brightness of the lamp.
+        shaft: colour of insulated shafts.
     """
-    (tip_x, tip_y), (along, across) = pose.tip.tolist(), pose.axis.tolist()  # plain floats keep the arrays float32
-    dx, dy = (x - tip_x) / pose.scale, (y - tip_y) / pose.scale
-    s_all = dx * along + dy * across
-    w_all = (dy * along - dx * across) * pose.mirror
-    pixel = abs(float(x[0, 1] - x[0, 0])) / pose.scale
-    tube, tip_parts = _TOOLS[pose.tool]
-    reach = np.flatnonzero((np.abs(w_all) < 2 * tube.radius) & (s_all > tube.start - pixel) & (s_all < _SHAFT_END))
-    head = np.flatnonzero((np.abs(w_all) < _HALF_WIDTH) & (s_all > -0.1) & (s_all < _TIP_LENGTH))
-    flat_image, flat_solid, flat_tip = image.reshape(-1, 3), solid.reshape(-1), tip.reshape(-1)  # views
-    for where, shapes in ((reach, lambda s, w: [tube.part(s, w)]), (head, lambda s, w: tip_parts(s, w, pose.opening))):
-        s, w = s_all.take(where), w_all.take(where)  # [P]
-        for part in shapes(s, w):
-            hit = np.flatnonzero(part.distance < pixel / 2)
-            at, distance = where[hit], part.distance[hit]
-            cover = np.clip(0.5 - distance / pixel, 0, 1) * part.opacity
-            paint = _metal(part, part.across[hit], w[hit], s[hit], shaft) * pose.brightness  # [hits, 3]
-            below = flat_image[at]
-            flat_image[at] = below + cover[:, None] * (paint - below)
-            flat_solid[at] = np.maximum(flat_solid[at], cover)
-            flat_tip[at[distance < 0]] = number if part.tip else -1
+    size = image.shape[0]
+    unit = pose.scale * size / 2  # pixels
+    across = np.array([-pose.axis[1], pose.axis[0]]) * pose.mirror
+    origin = (pose.tip + 1) * (size / 2) - 0.5
+    flat_image, flat_solid, flat_light = image.reshape(-1, 3), solid.reshape(-1), light.reshape(-1)  # views
+    flat_tip, flat_mask = tip.reshape(-1), mask.reshape(-1)
+    for part in parts_of(pose.tool, pose.opening):
+        roll = pose.roll if part.tip else 1.0
+        basis = np.stack([pose.axis, roll * across]) * unit  # (s, w) → pixels
+        outlines = [o @ basis + origin for o in part.outlines]
+        points = np.concatenate(outlines)
+        low = np.clip(np.floor(points.min(axis=0)) - 1, 0, size).astype(int)
+        high = np.clip(np.ceil(points.max(axis=0)) + 2, 0, size).astype(int)
+        if (high <= low).any():
+            continue
+        raster = _raster([o - low for o in outlines], (high[1] - low[1], high[0] - low[0]))
+        rows, columns = np.nonzero(raster)  # [P]
+        cover = raster[rows, columns].astype(np.float32) / 255
+        rows, columns = rows + low[1], columns + low[0]
+        at = rows * size + columns
+        dx, dy = (columns - origin[0]).astype(np.float32), (rows - origin[1]).astype(np.float32)
+        (along_x, along_y), (across_x, across_y) = (pose.axis / unit).tolist(), (across / (unit * roll)).tolist()
+        s, w = dx * along_x + dy * along_y, dx * across_x + dy * across_y
+        if pose.buried and part.tip:
+            cover *= np.clip((s - pose.buried) * unit / 3 + 0.5, 0, 1)
+        solid_part = at[cover > 0.5]
+        cover *= np.float32(part.opacity)
+        paint = _metal(part.colour or shaft, part.shine).take(_roundness(part, s, w), axis=0)  # [P, 3]
+        paint *= flat_light[at, None]
+        below = flat_image[at]
+        flat_image[at] = below + cover[:, None] * (paint - below)
+        flat_solid[at] = np.maximum(flat_solid[at], cover)
+        flat_tip[solid_part] = number if part.tip else -1
+        flat_mask[solid_part] = TOOL_GRAY.get(pose.tool, UNLABELLED)
 
 
-def _metal(part: Part, across: Field, w: Field, s: Field, shaft: Field) -> Field:
-    """A round bar under a light beside the lens: darker at its sides, one bright stripe, brushed along its length."""
-    base = shaft if part.colour is None else np.array(part.colour, np.float32)
-    round_off = np.sqrt(np.clip(1 - across**2, 0, 1))
-    brushed = 0.04 * np.sin(60 * s + 9 * np.sin(31 * w))
-    stripe = part.shine * np.exp(-(((across + 0.3) / 0.16) ** 2)) * (0.55 + 0.2 * np.sin(5 * s))
-    glow = part.shine * 0.12 * np.exp(-(((across - 0.65) / 0.15) ** 2))
-    return (base * (0.30 + 0.70 * round_off + brushed)[:, None] + (stripe + glow)[:, None]).astype(np.float32)
+def _raster(outlines: list[Outline], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """Cover of closed lines in pixels, 0 to 255, with smooth edges."""
+    # twice as fine, because OpenCV's smooth edges lie half a pixel outside the polygon
+    canvas = np.zeros((2 * shape[0], 2 * shape[1]), np.uint8)
+    fixed = [np.round((2 * o + 0.5) * 2**_SUBPIXEL).astype(np.int32) for o in outlines]
+    cv2.fillPoly(canvas, fixed, 255, lineType=cv2.LINE_AA, shift=_SUBPIXEL)
+    return cv2.resize(canvas, (shape[1], shape[0]), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+
+
+def _roundness(part: Part, s: Field, w: Field) -> NDArray[np.uint8]:
+    """Place across the part, −1 to 1, as 0 to 255."""
+    if part.opacity < 1:
+        place = 0.45 * np.sin(9 * s + 6 * w * w) + 0.35 * np.sin(17 * w + 5 * s)
+    else:
+        (s0, w0), (s1, w1) = part.line
+        length = float(np.hypot(s1 - s0, w1 - w0))
+        along, off = (s1 - s0) / length, (w1 - w0) / length
+        u = np.clip(((s - s0) * along + (w - w0) * off) / length, 0, 1)
+        radius = part.radius[0] + (part.radius[1] - part.radius[0]) * u
+        place = ((w - w0) * along - (s - s0) * off) / radius
+    return np.clip(127.5 + 127.5 * place, 0, 255).astype(np.uint8)
+
+
+@lru_cache(maxsize=64)
+def _metal(colour: Colour, shine: float) -> Field:
+    """``[256, 3]`` colours across a round bar under a light beside the lens: dark sides and one bright stripe."""
+    across = np.linspace(-1, 1, 256)[:, None]
+    stripe = shine * (0.75 * np.exp(-(((across + 0.3) / 0.17) ** 2)) + 0.12 * np.exp(-(((across - 0.65) / 0.15) ** 2)))
+    return (np.asarray(colour) * (0.28 + 0.72 * np.sqrt(1 - across**2)) + stripe).astype(np.float32)

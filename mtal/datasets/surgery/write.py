@@ -1,9 +1,10 @@
-"""Writing a synthetic surgery to disk: one video, one folder of masks and one label table per patient.
+"""Writing a synthetic surgery to disk, in the layouts of Cholec80 and CholecSeg8k.
 
-    <root>/videos/patient01.mp4
-    <root>/masks/patient01/000000.png
-    <root>/labels/patient01.parquet     written last of its patient
-    <root>/dataset.json                 written last of all
+    <root>/cholec80/videos/video01.mp4
+    <root>/cholec80/phase_annotations/video01-phase.txt         a row for each frame
+    <root>/cholec80/tool_annotations/video01-tool.txt           a row for each second; written last of its patient
+    <root>/cholecseg8k/video01/video01_00000/frame_0_endo_watershed_mask.png    clips of 80 frames
+    <root>/dataset.json                                         written last of all
 
 Whatever bears its final name is whole: everything is written under a name that starts with a dot and then renamed. The
 same arguments give the same bytes, by whatever number of workers.
@@ -14,7 +15,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -22,17 +23,17 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
-import pandas as pd
 from filelock import FileLock
 from numpy.typing import NDArray
-from PIL import Image
 
+from mtal.datasets.cholec80 import TOOL_COLUMNS
 from mtal.datasets.surgery.render import Surgery
-from mtal.frames.index import frame_id
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Raised whenever the same arguments begin to give other files."""
+CLIP_FRAMES = 80
 _MANIFEST = "dataset.json"
 _UNFINISHED = ".unfinished.json"
 
@@ -46,16 +47,18 @@ class SurgeryArguments:
         seconds: length of each video.
         fps: frames per second, at least 5.
         size: edge of the square picture in pixels, even.
+        difficulty: 0 to 1; how much patients differ, and how noisy, smoky and blurred pictures are.
         seed: of all randomness.
 
     Raises:
         ValueError: a value is out of range.
     """
 
-    patients: int = 10
+    patients: int = 15
     seconds: float = 75.0
     fps: int = 5
     size: int = 160
+    difficulty: float = 0.35
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -64,10 +67,13 @@ class SurgeryArguments:
             ("seconds", self.seconds, 1),
             ("fps", self.fps, 5),
             ("size", self.size, 64),
+            ("difficulty", self.difficulty, 0),
             ("seed", self.seed, 0),
         ):
             if value < least:
                 raise ValueError(f"synthetic surgery: {name}={value}, but it must be at least {least}")
+        if self.difficulty > 1:
+            raise ValueError(f"synthetic surgery: difficulty={self.difficulty}, but it must be at most 1")
         if self.size % 2:
             raise ValueError(
                 f"synthetic surgery: size={self.size}, but H.264 in yuv420p needs an even number of pixels"
@@ -80,8 +86,8 @@ class SurgeryArguments:
 
 
 def video_name(patient: int) -> str:
-    """``patient01`` for patient number 0."""
-    return f"patient{patient + 1:02d}"
+    """``video01`` for patient number 0."""
+    return f"video{patient + 1:02d}"
 
 
 def is_written(root: Path, arguments: SurgeryArguments) -> bool:
@@ -122,10 +128,8 @@ def write_surgeries(
     with FileLock(_lock_path(root)):  # a second run waits for the first instead of writing the same files
         if is_written(root, arguments):
             return
-        for folder in ("videos", "masks", "labels"):
-            (root / folder).mkdir(exist_ok=True)
-        _write_json(root / _UNFINISHED, arguments.manifest)
-        todo = [p for p in range(arguments.patients) if not _labels_path(root, p).is_file()]
+        _write_text(root / _UNFINISHED, json.dumps(arguments.manifest, indent=1) + "\n")
+        todo = [p for p in range(arguments.patients) if not _tools_path(root, p).is_file()]
         done = arguments.patients - len(todo)
         for _ in _each(root, arguments, todo, workers):
             done += 1
@@ -134,54 +138,43 @@ def write_surgeries(
         (root / _UNFINISHED).rename(root / _MANIFEST)
 
 
-def read_labels(root: Path, arguments: SurgeryArguments) -> pd.DataFrame:
-    """All rows of a written set, in order of patient and frame, with the masks' paths made absolute under ``root``."""
-    table = pd.concat([pd.read_parquet(_labels_path(root, p)) for p in range(arguments.patients)], ignore_index=True)
-    table["anatomy"] = [str(root / path) for path in table["anatomy"]]
-    table["source"] = [str(root / path) for path in table["source"]]
-    return table
-
-
 def write_patient(root: Path, arguments: SurgeryArguments, patient: int) -> None:
-    """Write video, masks and labels of one patient (number from 0)."""
+    """Write video, masks, phases and tools of one patient (number from 0)."""
     name = video_name(patient)
-    surgery = Surgery(arguments.seed, patient, arguments.seconds, arguments.fps, arguments.size)
-    video, masks, labels = root / "videos" / f"{name}.mp4", root / "masks" / name, _labels_path(root, patient)
-    new_masks = masks.with_name(f".{name}")
+    video, masks = root / "cholec80/videos" / f"{name}.mp4", root / "cholecseg8k" / name
+    phases, tools = root / "cholec80/phase_annotations" / f"{name}-phase.txt", _tools_path(root, patient)
+    for path in (video, masks, phases, tools):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    new_video, new_masks = _hidden(video), _hidden(masks)
     shutil.rmtree(new_masks, ignore_errors=True)
-    new_masks.mkdir()
-    rows = []
-    with _VideoWriter(video.with_name(f".{name}.mp4"), arguments) as writer:
+    a = arguments
+    surgery = Surgery(a.seed, patient, a.seconds, a.fps, a.size, a.difficulty)
+    phase_rows, tool_rows = ["Frame\tPhase"], ["\t".join(("Frame", *TOOL_COLUMNS))]
+    with _VideoWriter(new_video, arguments, surgery.look.crf) as writer:
         for number, frame in enumerate(surgery.frames()):
             writer.write(frame.image)
-            Image.fromarray(frame.anatomy).save(new_masks / f"{number:06d}.png", compress_level=1)
-            rows.append(
-                {
-                    "frame_id": frame_id(name, number),
-                    "patient": name,
-                    "video": name,
-                    "frame": number,
-                    "time_s": frame.time_s,
-                    "source": f"videos/{name}.mp4",
-                    "phase": frame.phase,
-                    "tools": list(frame.tools),
-                    "bleeding": [frame.bleeding],
-                    "anatomy": f"masks/{name}/{number:06d}.png",
-                }
+            first = number // CLIP_FRAMES * CLIP_FRAMES
+            clip = new_masks / f"{name}_{first:05d}"
+            if number == first:
+                clip.mkdir(parents=True)
+            cv2.imwrite(
+                str(clip / f"frame_{number}_endo_watershed_mask.png"), frame.mask, [cv2.IMWRITE_PNG_COMPRESSION, 1]
             )
-    if masks.exists():  # left by a run that was cut off before the labels
+            phase_rows.append(f"{number}\t{frame.phase}")
+            if number % a.fps == 0:
+                tool_rows.append("\t".join(map(str, (number, *frame.tools))))
+    if masks.exists():  # left by a run that was cut off before the tools
         shutil.rmtree(masks)
     new_masks.rename(masks)
-    video.with_name(f".{name}.mp4").rename(video)
-    unnamed = labels.with_name(f".{labels.name}")
-    pd.DataFrame(rows).to_parquet(unnamed, index=False)
-    unnamed.rename(labels)
+    new_video.rename(video)
+    _write_text(phases, "\n".join(phase_rows) + "\n")
+    _write_text(tools, "\n".join(tool_rows) + "\n")
 
 
 class _VideoWriter:
     """H.264 in MP4. One thread, so that the bytes do not depend on the machine's load."""
 
-    def __init__(self, path: Path, arguments: SurgeryArguments) -> None:
+    def __init__(self, path: Path, arguments: SurgeryArguments, crf: int) -> None:
         self._container = av.open(str(path), mode="w")
         self._stream = self._container.add_stream("libx264", rate=Fraction(arguments.fps))
         self._stream.width = self._stream.height = arguments.size
@@ -191,7 +184,7 @@ class _VideoWriter:
         # libx264 reads memory that it has not written, and the bytes differ from one process to the next.
         self._stream.options = {
             "preset": "veryfast",
-            "crf": "22",
+            "crf": str(crf),
             "g": str(2 * arguments.fps),
             "bf": "2",
             "x264-params": "mbtree=0",
@@ -210,12 +203,12 @@ class _VideoWriter:
         self._container.close()
 
 
-def _each(root: Path, arguments: SurgeryArguments, patients: list[int], workers: int) -> Any:
+def _each(root: Path, arguments: SurgeryArguments, patients: list[int], workers: int) -> Iterator[None]:
     """Write the patients, yielding once for each."""
     if workers <= 1 or len(patients) <= 1:
         for patient in patients:
             write_patient(root, arguments, patient)
-            yield patient
+            yield
         return
     # Spawned, not forked: encoders and thread pools do not survive a fork.
     context = multiprocessing.get_context("spawn")
@@ -225,18 +218,21 @@ def _each(root: Path, arguments: SurgeryArguments, patients: list[int], workers:
             yield job.result()
 
 
-def _labels_path(root: Path, patient: int) -> Path:
-    return root / "labels" / f"{video_name(patient)}.parquet"
+def _tools_path(root: Path, patient: int) -> Path:
+    return root / "cholec80/tool_annotations" / f"{video_name(patient)}-tool.txt"
 
 
 def _lock_path(root: Path) -> Path:
     return root / ".lock"
 
 
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    unnamed = path.with_name(f".{path.name}.new")
-    unnamed.write_text(json.dumps(content, indent=1) + "\n")
-    unnamed.rename(path)
+def _hidden(path: Path) -> Path:
+    return path.with_name(f".{path.name}")
+
+
+def _write_text(path: Path, content: str) -> None:
+    _hidden(path).write_text(content)
+    _hidden(path).rename(path)
 
 
 def _refuse_other(path: Path, arguments: SurgeryArguments) -> None:

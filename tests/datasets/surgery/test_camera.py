@@ -1,6 +1,7 @@
 import numpy as np
 
 from mtal.datasets.surgery.camera import Camera, View
+from mtal.datasets.surgery.sheet import EXTENT
 
 
 class TestView:
@@ -23,6 +24,13 @@ class TestCamera:
         camera = Camera(np.random.default_rng(2))
         look_at = np.array([0.1, 0.2])
         np.testing.assert_array_equal(camera.view(5.0, look_at, 1.0).centre, camera.view(5.0, look_at, 1.0).centre)
+
+    def test_corners_stay_in_the_plane(self):
+        camera = Camera(np.random.default_rng(2))
+        corners = np.array([[-1, -1, 1, 1], [-1, 1, -1, 1]], np.float32)
+        for t in range(40):
+            x, y = camera.view(t, np.array([9.0, -9.0]), 0.9).to_plane(*corners)
+            assert max(np.abs(x).max(), np.abs(y).max()) < EXTENT + 0.1
 
     def test_moves(self):
         camera = Camera(np.random.default_rng(2))

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mtal.datasets.cholec80 import read_phases, read_tools
 from mtal.datasets.surgery import write
+from mtal.datasets.surgery.names import PHASES
 from mtal.datasets.surgery.render import Surgery
-from mtal.datasets.surgery.write import SurgeryArguments, is_written, read_labels, write_patient, write_surgeries
+from mtal.datasets.surgery.write import SurgeryArguments, is_written, write_patient, write_surgeries
 
 TINY = SurgeryArguments(patients=2, seconds=1.0, fps=5, size=64, seed=3)
 
@@ -20,6 +22,16 @@ def digests(root):
         for p in sorted(root.rglob("*"))
         if p.is_file() and p.name != ".lock"
     }
+
+
+VIDEO = "cholec80/videos/video01.mp4"
+
+
+def mask_of(root, frame):
+    clip = root / f"cholecseg8k/video01/video01_{frame // 80 * 80:05d}"
+    with Image.open(clip / f"frame_{frame}_endo_watershed_mask.png") as mask:
+        assert mask.mode == "L"
+        return np.asarray(mask)
 
 
 def decode(path):
@@ -48,19 +60,17 @@ class TestBytes:
         write_surgeries(tmp_path / "one", TINY, workers=1)
         one = digests(tmp_path / "one")
         assert one == digests(tiny_set[0])
-        assert len(one) == 2 * (1 + 1 + 5) + 1  # video, labels and five masks per patient, and the manifest
+        assert len(one) == 2 * (3 + 5) + 1  # video, tools, phases and five masks per patient, and the manifest
 
     def test_patients_do_not_depend_on_how_many_there_are(self, small_set, tmp_path):
-        from_set = digests(small_set)["videos/patient02.mp4"]
-        for folder in ("videos", "masks", "labels"):
-            (tmp_path / folder).mkdir()
+        name = "cholec80/videos/video02.mp4"
         write_patient(tmp_path, SurgeryArguments(patients=9, seconds=4.0, fps=5, size=64, seed=3), patient=1)
-        assert digests(tmp_path)["videos/patient02.mp4"] == from_set
+        assert digests(tmp_path)[name] == digests(small_set)[name]
 
 
 class TestVideo:
     def test_is_h264_with_several_key_frames(self, small_set):
-        with av.open(str(small_set / "videos" / "patient01.mp4")) as container:
+        with av.open(str(small_set / VIDEO)) as container:
             stream = container.streams.video[0]
             assert stream.codec_context.name == "h264"
             assert stream.codec_context.pix_fmt == "yuv420p"
@@ -68,24 +78,45 @@ class TestVideo:
             assert sum(packet.is_keyframe for packet in container.demux(stream) if packet.size) >= 2
 
     def test_frames_times_and_pictures(self, small_set, rendered):
-        decoded = decode(small_set / "videos" / "patient01.mp4")
+        decoded = decode(small_set / VIDEO)
         assert len(decoded) == len(rendered) == 20
         np.testing.assert_allclose([time for _, time in decoded], np.arange(20) / 5)
         error = np.array([[np.abs(a.astype(float) - f.image).mean() for f in rendered] for a, _ in decoded])
         assert error.argmin(axis=1).tolist() == list(range(20))  # frame k of the video is frame k as rendered
 
+    def test_masks_are_in_step_with_the_decoded_video(self, rendered, tmp_path):
+        # The mask of frame k fits the decoded picture k better than those of its neighbours: dark rim, organs' colours.
+        write_patient(tmp_path, SurgeryArguments(patients=1, seconds=12.0, fps=5, size=96, seed=3), patient=0)
+        pictures = [picture for picture, _ in decode(tmp_path / VIDEO)]
+        masks = [mask_of(tmp_path, k) for k in range(60)]
+
+        def spread(picture, mask):  # of colours within the regions of a mask
+            return sum(picture[mask == g].var(axis=0).sum() * (mask == g).sum() for g in np.unique(mask))
+
+        shifts = (-3, -2, -1, 0, 1, 2, 3)
+        moving = [
+            k for k in range(15, 57) if (masks[k - 1] != masks[k + 1]).mean() > 0.05
+        ]  # at first the lens is fogged
+        fits = np.array([[spread(pictures[k].astype(float), masks[k + d]) for d in shifts] for k in moving])
+        assert len(moving) > 10
+        total = fits.sum(axis=0)
+        assert shifts[int(total.argmin())] == 0
+        assert total.min() < 0.9 * np.sort(total)[1]
+
     def test_masks_are_those_of_the_frames(self, small_set, rendered):
         for k, frame in enumerate(rendered):
-            with Image.open(small_set / "masks" / "patient01" / f"{k:06d}.png") as mask:
-                assert mask.mode == "L"
-                np.testing.assert_array_equal(np.asarray(mask), frame.anatomy)
+            np.testing.assert_array_equal(mask_of(small_set, k), frame.mask)
+
+    def test_clips_hold_eighty_frames(self, tmp_path):
+        write_patient(tmp_path, SurgeryArguments(patients=1, seconds=17.0, fps=5, size=64), patient=0)
+        clips = sorted((tmp_path / "cholecseg8k/video01").iterdir())
+        assert {c.name: len(list(c.iterdir())) for c in clips} == {"video01_00000": 80, "video01_00080": 5}
 
     def test_labels_are_those_of_the_frames(self, small_set, rendered):
-        table = read_labels(small_set, SurgeryArguments(patients=1))
-        assert [tuple(t) for t in table["tools"]] == [f.tools for f in rendered]
-        assert [b[0] for b in table["bleeding"]] == [f.bleeding for f in rendered]
-        assert table["phase"].tolist() == [f.phase for f in rendered]
-        assert table["frame_id"].tolist() == [f"patient01/{k:06d}" for k in range(20)]
+        tools = read_tools(small_set / "cholec80/tool_annotations/video01-tool.txt", fps=5)
+        assert {k: tuple(t) for k, t in tools.items()} == {k: rendered[k].tools for k in (0, 5, 10, 15)}
+        phases = read_phases(small_set / "cholec80/phase_annotations/video01-phase.txt")
+        assert [PHASES[phases[k]] for k in range(20)] == [f.phase for f in rendered]
 
 
 class TestInterrupted:
@@ -94,8 +125,9 @@ class TestInterrupted:
 
         def dies_at_the_second(root, arguments, patient):
             if patient == 1:
-                (root / "masks" / ".patient02").mkdir()
-                (root / "videos" / ".patient02.mp4").write_bytes(b"half")
+                (root / "cholecseg8k/.video02/video02_00000").mkdir(parents=True)
+                (root / "cholec80/videos/.video02.mp4").write_bytes(b"half")
+                (root / "cholec80/phase_annotations/video02-phase.txt").write_text("Frame\tPhase\n")
                 raise KeyboardInterrupt
             write_patient(root, arguments, patient)
 
@@ -104,11 +136,11 @@ class TestInterrupted:
             with pytest.raises(KeyboardInterrupt):
                 write_surgeries(cut, TINY, workers=1)
         assert not is_written(cut, TINY)
-        first = (cut / "videos" / "patient01.mp4").stat().st_mtime_ns
+        first = (cut / VIDEO).stat().st_mtime_ns
         write_surgeries(cut, TINY, workers=1)
         assert is_written(cut, TINY)
         assert digests(cut) == digests(tiny_set[0])
-        assert (cut / "videos" / "patient01.mp4").stat().st_mtime_ns == first  # what was whole is kept
+        assert (cut / VIDEO).stat().st_mtime_ns == first  # what was whole is kept
 
     def test_a_whole_set_is_left_alone(self, tiny_set):
         root, calls = tiny_set
@@ -120,7 +152,8 @@ class TestInterrupted:
 
 class TestRefused:
     @pytest.mark.parametrize(
-        ("name", "value"), [("seed", 4), ("fps", 6), ("seconds", 2.0), ("patients", 3), ("size", 96)]
+        ("name", "value"),
+        [("seed", 4), ("fps", 6), ("seconds", 2.0), ("patients", 3), ("size", 96), ("difficulty", 1.0)],
     )
     def test_other_arguments(self, tmp_path, name, value):
         (tmp_path / "dataset.json").write_text(json.dumps(TINY.manifest))
@@ -145,7 +178,17 @@ class TestRefused:
         assert sorted(p.name for p in tmp_path.iterdir() if p.name != ".lock") == ["thesis.tex"]
 
     @pytest.mark.parametrize(
-        ("name", "value"), [("patients", 0), ("seconds", 0.5), ("fps", 4), ("size", 65), ("size", 32), ("seed", -1)]
+        ("name", "value"),
+        [
+            ("patients", 0),
+            ("seconds", 0.5),
+            ("fps", 4),
+            ("size", 65),
+            ("size", 32),
+            ("seed", -1),
+            ("difficulty", -0.1),
+            ("difficulty", 1.1),
+        ],
     )
     def test_values_out_of_range(self, name, value):
         with pytest.raises(ValueError, match=f"{name}={value}"):
