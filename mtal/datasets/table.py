@@ -56,7 +56,7 @@ def load(
         root: folder that paths in the table start from; ``None`` for the table's own.
         tool_prefix: how the names of tool columns begin.
         tools: names of the tool columns instead.
-        mask_classes: gray value, or ``"R,G,B"``, in the masks → name of its class.
+        mask_classes: gray value, or ``"R/G/B"``, in the masks → name of its class.
         mask_ignore: values of pixels that are not annotated.
         rate_hz: frames per second that the numbers of images count, where ``time_s`` does not tell their time.
         test_patients: held out for the test, where there is no column ``split``.
@@ -156,10 +156,10 @@ def _anatomy(
 
 
 def _value(text: Any) -> Value:
-    """7 from 7 or "7", (255, 0, 0) from "255,0,0"."""
-    numbers = [part.strip() for part in str(text).split(",")]
+    """7 from 7 or "7", (255, 0, 0) from "255/0/0"."""
+    numbers = [part.strip() for part in str(text).split("/")]
     if len(numbers) not in (1, 3) or not all(n.isdecimal() and int(n) < 256 for n in numbers):
-        raise ValueError(f"data.mask_classes, data.mask_ignore: {text!r} is no gray value and no 'R,G,B' of 0 to 255")
+        raise ValueError(f"data.mask_classes, data.mask_ignore: {text!r} is no gray value and no R/G/B of 0 to 255")
     return int(numbers[0]) if len(numbers) == 1 else (int(numbers[0]), int(numbers[1]), int(numbers[2]))
 
 
@@ -168,7 +168,7 @@ def _held(mask: Path) -> str:
         values = [str(v) for v in sorted(set(gray_values(mask).ravel().tolist()))]
     except ValueError:  # its channels differ
         packed = sorted(set(color_values(mask).ravel().tolist()))
-        values = [f"'{v >> 16},{v >> 8 & 255},{v & 255}'" for v in packed]
+        values = [f"{v >> 16}/{v >> 8 & 255}/{v & 255}" for v in packed]
     return ", ".join(values[:12]) + (", …" if len(values) > 12 else "")
 
 

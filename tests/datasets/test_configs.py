@@ -6,7 +6,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import get_method
 from omegaconf import OmegaConf
 
-from mtal.launch import register
+from mtal.launch import refuse_unknown, register
 from mtal.tasks import build_tasks
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -40,7 +40,7 @@ def test_every_argument_is_in_the_config_with_its_default(name):
         if argument.default is inspect.Parameter.empty:
             assert config[key] == "???"
             continue
-        default = {"mask_classes": {}}.get(key, argument.default)
+        default = argument.default
         assert config[key] == (list(default) if isinstance(default, tuple) else default)
 
 
@@ -56,3 +56,12 @@ def test_heads_are_those_of_a_data_set(group, data):
 
         maps.append(PHASE)
     assert [t.name for t in build_tasks(maps, heads)] == list(heads)
+
+
+def test_classes_of_masks_on_the_command_line():
+    register()
+    option = "data.mask_classes={1: liver, 2/0/2: fat}"
+    refuse_unknown(CONFIGS, ["data=table", option])
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        config = compose("config", overrides=["data=table", option]).data
+    assert dict(config.mask_classes) == {1: "liver", "2/0/2": "fat"}

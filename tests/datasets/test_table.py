@@ -95,7 +95,7 @@ class TestLabels:
 
     def test_masks_in_colours(self, root):
         save(root / "masks/a4.png", grow([[[255, 0, 0]] * 4, [[0, 9, 0]] * 4, [[0, 0, 0]] * 4]))
-        dataset = table.load(root / "frames.csv", mask_classes={"255,0,0": "liver", "0,9,0": "fat"})
+        dataset = table.load(root / "frames.csv", mask_classes={"255/0/0": "liver", "0/9/0": "fat"})
         mask = dataset.labels.targets("anatomy", ["a/000004"], (H, W))[0]
         assert shrink(mask) == [[0] * 4, [1] * 4, [IGNORE] * 4]
 
@@ -171,7 +171,12 @@ class TestDamage:
         with pytest.raises(ValueError, match=r"a4\.png holds 0, 1, 2, 255\) mean, as in 'data\.mask_classes="):
             table.load(root / "frames.csv")
 
-    @pytest.mark.parametrize("value", ["red", "1,2", 256])
+    def test_coloured_masks_without_a_meaning(self, root):
+        save(root / "masks/a4.png", grow([[[255, 0, 0]] * 4, [[0, 9, 0]] * 4, [[0, 0, 0]] * 4]))
+        with pytest.raises(ValueError, match=r"a4\.png holds 0/0/0, 0/9/0, 255/0/0\) mean"):
+            table.load(root / "frames.csv")
+
+    @pytest.mark.parametrize("value", ["red", "1/2", 256])
     def test_values_that_are_none(self, root, value):
         with pytest.raises(ValueError, match=r"data\.mask_classes, data\.mask_ignore: .* is no gray value"):
             table.load(root / "frames.csv", mask_classes={value: "liver"})
