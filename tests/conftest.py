@@ -1,6 +1,7 @@
 """What every test stands on."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import agreement
 import outcomes
@@ -15,6 +16,28 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker process hands over what it recorded."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["told"] = {"agreement": agreement.told(), "outcomes": outcomes.told()}
+
+
+class Collected:
+    """Takes what the worker processes recorded, where there are any."""
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """A worker process has ended."""
+        told = getattr(node, "workeroutput", {}).get("told", {})
+        agreement.add(told.get("agreement", {}))
+        outcomes.add(told.get("outcomes", {}))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the collector."""
+    config.pluginmanager.register(Collected())
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

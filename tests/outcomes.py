@@ -10,6 +10,17 @@ def record(clip: str, reader: str, outcome: str) -> None:
     _OUTCOMES.setdefault(clip, {})[reader] = outcome
 
 
+def told() -> dict[str, dict[str, str]]:
+    """What this process recorded."""
+    return _OUTCOMES
+
+
+def add(others: dict[str, dict[str, str]]) -> None:
+    """Take in what another process recorded."""
+    for clip, outcomes in others.items():
+        _OUTCOMES.setdefault(clip, {}).update(outcomes)
+
+
 def table() -> list[str]:
     """Lines ``clip  reader  outcome``, in the order recorded."""
     clip = max((len(c) for c in _OUTCOMES), default=0)

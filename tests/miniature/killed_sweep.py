@@ -19,6 +19,8 @@ import torch
 from miniature import vocalfolds
 from miniature.killed import ended
 
+from mtal.launch import launch  # noqa: F401  imported before the first fork, so that attempts need not
+
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "run.py"
 SWEEP = ("acquisition/fusion=mean,max,reciprocal_rank,pareto", "seed=0,1,2")
 RUNS = 12
@@ -50,10 +52,11 @@ def main(root: Path, kills: int) -> None:
     torch.set_num_threads(1)
     data = vocalfolds.write(root / "data")
     options = ["-m", *vocalfolds.OPTIONS, *SWEEP, f"data.root={data}", "name=sweep"]
-    started = time.monotonic()
+    started = time.time()
     status = ended(child([*options, f"run_root={root / 'whole'}", f"cache={root / 'cache_whole'}"]), 600)
     assert status == 0, status
-    duration_s = time.monotonic() - started
+    duration_s = time.time() - started
+    start_up_s = min(p.stat().st_mtime for p in (root / "whole" / "sweep").glob("*/tasks.json")) - started
     generator = np.random.default_rng(0)
     finished_at_kill: list[int] = []
     again = 0
@@ -61,7 +64,8 @@ def main(root: Path, kills: int) -> None:
     while True:
         pid = child([*options, f"run_root={root / 'killed'}", f"cache={root / 'cache_killed'}"])
         hit = len(finished_at_kill) < kills
-        status = ended(pid, generator.uniform(0.1, 2 * duration_s / kills) if hit else 600)
+        delay_s = generator.uniform(0, start_up_s + 2 * (duration_s - start_up_s) / kills)
+        status = ended(pid, start_up_s / 2 + delay_s if hit else 600)
         if status is None:
             os.kill(pid, 9)
             os.waitpid(pid, 0)
