@@ -17,7 +17,7 @@ from mtal.datasets.surgery.sheet import LEVEL, STEEPNESS, Point, Seen, Sheet
 from mtal.datasets.surgery.texture import Field
 
 _BLOOD_FILM = 0.22  # a thinner film counts as a stain
-_BLOOD_COLOUR = np.array([0.50, 0.025, 0.025], np.float32) * 255
+_BLOOD_COLOUR = np.array([0.60, 0.02, 0.02], np.float32) * 255
 _STEP = 8  # pixels between the points at which displacements are computed
 _PARALLAX = 0.08
 
@@ -172,10 +172,10 @@ def _bleed(tissue: Tissue, film: Field, stain: Field) -> None:
     if not film.any():
         return
     cover = np.clip(film * np.float32(0.5 / _BLOOD_FILM), 0, 0.97)
-    blood = (1.15 - 0.65 * np.clip(film, 0, 1))[..., None] * _BLOOD_COLOUR
+    blood = (1.10 - 0.45 * np.clip(film, 0, 1))[..., None] * _BLOOD_COLOUR
     tissue.colour += cv2.merge([cover] * 3) * (blood - tissue.colour)
     right, down = (cv2.Sobel(film, cv2.CV_32F, *d, ksize=3, scale=0.5) for d in ((1, 0), (0, 1)))
     tissue.slope_x += cover * (right - 0.7 * tissue.slope_x)
     tissue.slope_y += cover * (down - 0.7 * tissue.slope_y)
-    tissue.gloss += cover * (0.6 - tissue.gloss)
+    tissue.gloss += cover * (0.35 - tissue.gloss)
     tissue.mask[cover > 0.5] = BLOOD
