@@ -41,6 +41,17 @@ def test_boundary_with_what_does_not_count_is_no_boundary():
     assert predicted_classes(masks(["0012"], valid=valid)).item() == 2
 
 
+@pytest.mark.parametrize("row", [0, 1, 2, 3])
+def test_boundary_reaches_no_row_that_does_not_count(row):
+    # one column of four classes, so each of the three edges counts for 1 where both its cells do
+    valid = torch.ones(1, 4, dtype=torch.bool)
+    valid[0, row] = False
+    edges = 2 if row in (0, 3) else 1
+    for drawing, turned in ((["0", "1", "2", "3"], ["0123"]), (["3", "2", "1", "0"], ["3210"])):
+        assert predicted_boundary(masks(drawing, classes=4, valid=valid)).item() == edges
+        assert predicted_boundary(masks(turned, classes=4, valid=valid)).item() == edges
+
+
 def test_boundary_of_overlapping_structures_is_where_any_label_changes():
     probs = torch.tensor([[[0.9, 0.1], [0.9, 0.9], [0.9, 0.8], [0.1, 0.9]]])
     head = HeadOutput("bernoulli", probs, grid=(1, 4))
