@@ -1,7 +1,7 @@
 """Measure what the project promises, side by side in one run: ratios, not promises about a machine.
 
 python scripts/benchmark.py scoring     signals, shared gradients and members against the bare forward pass
-python scripts/benchmark.py loop        a six-round experiment with a frozen encoder on about 500 frames
+python scripts/benchmark.py loop        a six-round experiment with a frozen encoder on 750 + 375 frames
 python scripts/benchmark.py acquisition every method against the published libraries (requirements-peers.txt)
 python scripts/benchmark.py surgery     labelled frames per second that the synthetic surgery is drawn at, on one core
 python scripts/benchmark.py decoding    sampling a video and reading it from the cache against a bare decode by PyAV
@@ -58,7 +58,7 @@ def loop(_: argparse.Namespace) -> None:
         seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20  # of the largest process
     table = Table(
-        "from start to report, s", "peak memory, GiB", title="Demo: six rounds, frozen encoder, 525 + 225 frames"
+        "from start to report, s", "peak memory, GiB", title="Demo: six rounds, frozen encoder, 750 + 375 frames"
     )
     table.add_row(f"{seconds:.0f}", f"{peak:.2f}")
     CONSOLE.print(table)

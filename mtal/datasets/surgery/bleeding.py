@@ -33,6 +33,7 @@ class Pool:
         self.bleed = bleed
         self.wound = wound
         self._pace = pace
+        self._time = -np.inf
         self._vigour = float(rng.uniform(0.95, 1.3))
         grid = ((np.arange(_CELLS) + 0.5) / _CELLS * 2 - 1).astype(np.float32) * np.float32(_REACH)
         x, y = np.meshgrid(grid, grid)
@@ -51,8 +52,6 @@ class Pool:
     def over(self) -> bool:
         """Nothing is left but the stain."""
         return bool(self.bleed.washed < self._time)
-
-    _time = -np.inf
 
     def advance(self, t: float, dt: float, suction: Point | None) -> None:
         """Let ``dt`` seconds pass up to ``t``; ``suction`` [2] is where an irrigator works, if one does."""
