@@ -262,7 +262,7 @@ def test_distance_of_one_pair_survives_the_cancellation():
     assert GradientBlock(2 * r, h / 2).paired_sq_distances(one).item() == 0.0
 
 
-@pytest.mark.parametrize("factor", [2.0, 0.5, 2.0**13, 2.0**-13])  # products with these are exact
+@pytest.mark.parametrize("factor", [2.0, 0.5, 4.0, 0.25])  # products with these are exact
 def test_equal_gradients_of_other_factors_are_at_exactly_zero(factor):
     r, h = torch.rand(200, 8, dtype=torch.float64), torch.rand(200, 40, dtype=torch.float64)
     assert not GradientBlock(r * factor, h / factor).paired_sq_distances(GradientBlock(r, h)).any()
