@@ -54,9 +54,9 @@ def load(
         ValueError: no video can be read, all frames are dropped, or the pattern does not fit a name.
     """
     root, label_maps = Path(root).resolve(), _label_maps(tasks)
-    videos = _videos(root)
+    videos = find_videos(root)
     patients = {name: _patient(name, patient_pattern) for name in videos}
-    folder = Path(index) / f"{root.name}-{hashlib.sha256(str(root).encode()).hexdigest()[:8]}"
+    folder = found_folder(root, index)
     found = index_videos(videos, sampler, hygiene, folder, workers, limit_s)
     if len(found.quarantined) == len(videos):
         raise ValueError(f"{root}: no video can be read; the first: {found.quarantined['reason'].iloc[0]}")
@@ -67,8 +67,18 @@ def load(
     return SurgicalDataset("videos", FrameIndex(frames), label_maps, LabelTable(unlabelled, label_maps))
 
 
-def _videos(root: Path) -> dict[str, Path]:
-    """Name → file, in the order of names."""
+def found_folder(root: Path | str, index: Path | str) -> Path:
+    """The folder under ``index`` that tells what was found below ``root``."""
+    root = Path(root).resolve()
+    return Path(index) / f"{root.name}-{hashlib.sha256(str(root).encode()).hexdigest()[:8]}"
+
+
+def find_videos(root: Path) -> dict[str, Path]:
+    """Name → file of every video below ``root``, in the order of names.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or no video in it.
+    """
     if not root.is_dir():
         raise FileNotFoundError(f"{root}: no such folder; data.root is the folder that holds the videos")
     files = [p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file() and p.name[0] != "."]

@@ -31,9 +31,9 @@ def build_experiment(config: DictConfig, listeners: Sequence[RoundListener] = ()
     dataset: SurgicalDataset = instantiate(config.data)
     tasks = build_tasks(dataset.label_maps, _plain(config.tasks.heads))
     loop.first(int((dataset.index.table["split"] == "pool").sum()))
-    _relate(acquisition, tasks)
-    _check_model(config, acquisition)
-    make_model = partial(_make_model, config, tasks)
+    relate(acquisition, tasks)
+    check_model(config, acquisition)
+    make_model = partial(new_model, config, tasks)
     model = make_model()
     bound = BoundedFolder(config.cache, _bytes(config.cache_limit_gib))
     frames = FrameCache(Path(config.cache) / "frames", bound).get(dataset.index.table, tuple(config.frames.image_size))
@@ -101,14 +101,14 @@ def describe_tasks(tasks: Sequence[Task]) -> dict[str, Any]:
     }
 
 
-def _relate(acquisition: Acquisition, tasks: Sequence[Task]) -> None:
+def relate(acquisition: Acquisition, tasks: Sequence[Task]) -> None:
     """Tell the signals that compare heads which classes mean the same."""
     for signal in acquisition.signals.values():
         if isinstance(signal, CrossTaskInconsistency):
             signal.relate({t.name: (t.support, t.classes) for t in tasks})
 
 
-def _check_model(config: DictConfig, acquisition: Acquisition) -> None:
+def check_model(config: DictConfig, acquisition: Acquisition) -> None:
     """Refuse what the model cannot give before anything is decoded or trained."""
     needs = acquisition.batch_needs | acquisition.pool_needs | acquisition.selector_needs
     if "predicted_loss" in needs and not config.model.loss_prediction:
@@ -119,8 +119,8 @@ def _check_model(config: DictConfig, acquisition: Acquisition) -> None:
         raise ValueError("loop.batch_seconds needs the cost of each frame: set acquisition/cost=annotator_seconds")
 
 
-def _make_model(config: DictConfig, tasks: Sequence[Task]) -> MultiTaskModel:
-    """The same initial weights at each call, so that a cold restart is one."""
+def new_model(config: DictConfig, tasks: Sequence[Task]) -> MultiTaskModel:
+    """The model of ``config`` with the same initial weights at each call, so that a cold restart is one."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(integer_seed(config.seed, 0, "weights"))
         encoder = build_encoder(

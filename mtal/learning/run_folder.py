@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -127,18 +127,32 @@ class RunFolder:
         return content
 
 
-def _refuse_changes(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def differences(before: Mapping[str, Any], now: Mapping[str, Any], free: Sequence[str] = ()) -> str:
+    """The first keys of two nested mappings whose values differ, with both values; ``""`` where none do.
+
+    Args:
+        before: keys and values.
+        now: the same.
+        free: keys that may differ.
+
+    >>> differences({"loop": {"batch": 4}, "seed": 0}, {"loop": {"batch": 8}, "seed": 0})
+    'loop.batch: 4 then, 8 now'
+    """
     was, is_ = _flat(before), _flat(now)
     changed = [
         key
         for key in sorted(was.keys() | is_.keys())
-        if was.get(key) != is_.get(key) and not any(key == f or key.startswith(f"{f}.") for f in FREE_KEYS)
+        if was.get(key) != is_.get(key) and not any(key == f or key.startswith(f"{f}.") for f in free)
     ]
+    listed = "; ".join(f"{k}: {was.get(k, 'absent')!r} then, {is_.get(k, 'absent')!r} now" for k in changed[:5])
+    return listed + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
+
+
+def _refuse_changes(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    changed = differences(before, now, FREE_KEYS)
     if changed:
-        listed = "; ".join(f"{k}: {was.get(k, 'absent')!r} then, {is_.get(k, 'absent')!r} now" for k in changed[:5])
-        more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
         raise ValueError(
-            f"{path} holds a run of a different config ({listed}{more}). Give the new run its own name=…, "
+            f"{path} holds a run of a different config ({changed}). Give the new run its own name=…, "
             "or take the old folder away"
         )
 

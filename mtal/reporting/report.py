@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from PIL import Image
-
 from mtal.reporting import curves
 from mtal.reporting.config_summary import summarize, title
-from mtal.reporting.overlay import colorize
+from mtal.reporting.page import clock, environment, layer_of, thumbnail
 from mtal.reporting.pick import Pick, picks_of
-from mtal.reporting.run_reader import IGNORE, Round, Run, Task, main_metric, read_run
+from mtal.reporting.run_reader import Round, Run, Task, main_metric, read_run
 
 THUMBNAIL = 160
 """Longer side of a picked frame on the page, in pixels: 20 rounds of 24 picks stay under 15 MB."""
@@ -81,33 +75,28 @@ def write_report(run_dir: Path | str) -> Path:
 
 def render(run: Run) -> str:
     """The page as a string."""
-    environment = Environment(
-        loader=PackageLoader("mtal.reporting"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        number=_number, significant=_significant, signed=_signed, seconds=_seconds, clock=_clock, rgb=_rgb
-    )
     last = run.rounds[-1]
-    return environment.get_template("report.html.j2").render(
-        run=run,
-        title=title(run.config, run.name),
-        last=last,
-        config=summarize(run.config),
-        config_text=(run.path / "config.yaml").read_text(encoding="utf-8"),
-        pool=int((run.frames["split"] == "pool").sum()),
-        headlines=_headlines(run),
-        figures=_figures(run),
-        main={name: main_metric(name, last.metrics) for name in run.tasks},
-        class_rows={name: _class_rows(run, task) for name, task in run.tasks.items()},
-        class_metrics={name: _class_metrics(last, name) for name in run.tasks},
-        cards=[(this, _cards(run, this)) for this in run.rounds],
-        stages=list({stage: None for this in run.rounds for stage in this.timings}),
-        nan=math.nan,
-        has_predictions=any(this.picks.shape[0] and this.number > 0 for this in run.rounds) and bool(run.pixel_tasks()),
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            run=run,
+            title=title(run.config, run.name),
+            last=last,
+            config=summarize(run.config),
+            config_text=(run.path / "config.yaml").read_text(encoding="utf-8"),
+            pool=int((run.frames["split"] == "pool").sum()),
+            headlines=_headlines(run),
+            figures=_figures(run),
+            main={name: main_metric(name, last.metrics) for name in run.tasks},
+            class_rows={name: _class_rows(run, task) for name, task in run.tasks.items()},
+            class_metrics={name: _class_metrics(last, name) for name in run.tasks},
+            cards=[(this, _cards(run, this)) for this in run.rounds],
+            stages=list({stage: None for this in run.rounds for stage in this.timings}),
+            nan=math.nan,
+            has_predictions=any(this.picks.shape[0] and this.number > 0 for this in run.rounds)
+            and bool(run.pixel_tasks()),
+        )
     )
 
 
@@ -161,77 +150,21 @@ def _cards(run: Run, this: Round) -> list[Card]:
 def _card(this: Round, pick: Pick, pixel_tasks: Sequence[Task]) -> Card:
     image, size = None, (THUMBNAIL, THUMBNAIL)
     if (path := this.image(pick.order)) is not None:
-        with Image.open(path) as stored:
-            small = stored.convert("RGB")
-        small.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
-        image, size = _data_uri(small, "JPEG", quality=82, optimize=True), small.size
+        image, size = thumbnail(path, THUMBNAIL)
     labels, predictions, seen = [], [], []
     for task in pixel_tasks:
         if (mask := this.label_mask(pick.order, task.name)) is not None:
-            layer, classes = _layer(mask, task, size)
+            layer, classes = layer_of(mask, task, size)
             labels.append(layer)
             seen.append(f"{task.name}: {', '.join(classes) or 'not annotated'}")
         if (mask := this.predicted_mask(pick.order, task.name)) is not None:
-            predictions.append(_layer(mask, task, size)[0])
+            predictions.append(layer_of(mask, task, size)[0])
     seen += [f"{task}: {_in_words(present)}" for task, present in pick.labels.items()]
-    alt = f"Frame {pick.frame} of {pick.video}, {_clock(pick.time_s)}. {'; '.join(seen)}."
+    alt = f"Frame {pick.frame} of {pick.video}, {clock(pick.time_s)}. {'; '.join(seen)}."
     return Card(pick, image, alt, size, tuple(labels), tuple(predictions))
-
-
-def _layer(path: Path, task: Task, size: tuple[int, int]) -> tuple[str, list[str]]:
-    """A mask as a see-through PNG of ``size`` (width, height), and the names of the classes in it."""
-    with Image.open(path) as stored:
-        full = np.asarray(stored)
-        mask = np.asarray(stored.resize(size, Image.Resampling.NEAREST))  # [h, w]
-    try:
-        layer = Image.fromarray(colorize(mask, task.colors))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    classes = [task.classes[int(v)] for v in np.unique(full) if v != IGNORE]
-    return _data_uri(layer, "PNG"), classes
 
 
 def _in_words(present: tuple[str, ...] | None) -> str:
     if present is None:
         return "not annotated"
     return ", ".join(present) or "none"
-
-
-def _data_uri(image: Image.Image, kind: str, **options: int) -> str:
-    buffer = io.BytesIO()
-    image.save(buffer, format=kind, **options)
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
-
-
-def _number(value: float, digits: int = 3) -> str:
-    return f"{value:.{digits}f}" if math.isfinite(value) else "–"
-
-
-def _significant(value: float) -> str:
-    """Scores of different signals differ by orders of magnitude."""
-    return f"{value:.3g}" if math.isfinite(value) else "–"
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "−") if math.isfinite(value) else ""
-
-
-def _seconds(value: float) -> str:
-    if not math.isfinite(value):
-        return "–"
-    if value < 60:
-        return f"{value:.1f} s"
-    minutes, rest = divmod(round(value), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def _clock(seconds: float) -> str:
-    """Time in a video as h:mm:ss or m:ss."""
-    if not math.isfinite(seconds):
-        return "time unknown"
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
-
-
-def _rgb(color: tuple[int, int, int]) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*color)

@@ -134,8 +134,17 @@ def plain(config: Any) -> dict[str, Any]:
 
 def read_tasks(path: Path) -> dict[str, Task]:
     """The tasks of the run in folder ``path``, in the order in which they were written."""
+    return tasks_of(_read_json(path / "tasks.json"), path / "tasks.json")
+
+
+def tasks_of(told: Mapping[str, Any], file: Path) -> dict[str, Task]:
+    """The tasks that a JSON object tells.
+
+    Raises:
+        ValueError: one of them cannot be read; the message names ``file``.
+    """
     tasks = {}
-    for name, entry in _read_json(path / "tasks.json").items():
+    for name, entry in told.items():
         try:
             tasks[name] = Task(
                 name=name,
@@ -145,7 +154,7 @@ def read_tasks(path: Path) -> dict[str, Task]:
                 colors=tuple((int(r), int(g), int(b)) for r, g, b in entry["colors"]),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path / 'tasks.json'}: task {name!r} cannot be read ({error!r})") from error
+            raise ValueError(f"{file}: task {name!r} cannot be read ({error!r})") from error
     return tasks
 
 
