@@ -5,28 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import math
 import os
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
-import numpy as np
 import wandb
-from PIL import Image
 
 from mtal.reporting.config_summary import title
-from mtal.reporting.pick import Pick, picks_of
-from mtal.reporting.run_reader import IGNORE, Round, Run, Task, plain, read_run
+from mtal.reporting.run_options import in_words, own_options, strategy
+from mtal.reporting.run_reader import Round, Run, plain, read_run
+from mtal.reporting.wandb_payload import LABELLED, payload
 
 _log = logging.getLogger(__name__)
-MOST_IMAGES = 100
-"""Pictures logged per round; an initial set may be the whole pool."""
 
 _MODES = ("online", "offline", "disabled")
+
+_PATIENCE_S = {"init_timeout": 30.0, "finish_timeout": 120.0}
+"""How long a run waits for a server that does not answer, unless WANDB_INIT_TIMEOUT or WANDB_FINISH_TIMEOUT say so."""
 
 
 class Logger(Protocol):
@@ -68,7 +68,8 @@ class WandbLogger:
 
     The run folder is the record and W&B a view of it. :meth:`start` therefore logs the rounds that the folder already
     holds and W&B does not: all of them offline, where each start opens a new file that knows nothing of the last one,
-    and those from ``run.step`` on when a run is resumed online. The W&B step is the number of the round.
+    and those from ``run.step`` on when a run is resumed online. The W&B step is the number of the round. ``strategy``,
+    which is the same for all seeds, is added to the configuration that W&B shows, so that runs can be grouped by it.
 
     A failure of W&B never ends an experiment: it is warned of once, and nothing more is logged.
 
@@ -76,7 +77,8 @@ class WandbLogger:
         project: W&B project.
         mode: ``"offline"`` (kept in ``<run>/wandb`` for ``wandb sync``), ``"online"`` or ``"disabled"``.
         group: runs of one sweep share a group.
-        name: shown name; made of the experiment's and the run folder's name if None.
+        name: shown name. If None, a run of a group is named by the options that its group does not share, another one
+            by the experiment and the run folder.
         entity: W&B user or team.
         tags: shown beside the run.
 
@@ -153,24 +155,29 @@ class WandbLogger:
         if "WANDB_DATA_DIR" not in os.environ:
             os.environ["WANDB_DATA_DIR"] = str(run_dir / "wandb")
             self._set_data_dir = True
-        settings = wandb.Settings(silent=True, console="off")
+        patience: dict[str, Any] = {k: s for k, s in _PATIENCE_S.items() if f"WANDB_{k.upper()}" not in os.environ}
+        settings = wandb.Settings(silent=True, console="off", finish_timeout_raises=True, **patience)
         wandb.setup(settings=settings)  # silent before init, which would otherwise ask for a key at the terminal
         self._run = wandb.init(
             project=self.project,
             entity=self.entity,
             group=self.group,
-            name=(self.name or title(config, run_dir.name))[:128],  # W&B takes no longer ones
+            name=self._name_of(run_dir, config)[:128],  # W&B takes no longer ones
             tags=self.tags,
             id=run_id(config, run_dir),
             resume="allow",
             mode=self.mode,
             dir=run_dir,
-            config=dict(config),
+            config={**config, "strategy": strategy(run_dir)},
             settings=settings,
         )
-        self._run.define_metric("labelled")
-        self._run.define_metric("*", step_metric="labelled")
+        self._run.define_metric(LABELLED)
+        self._run.define_metric("*", step_metric=LABELLED)
         self._next = self._run.step
+
+    def _name_of(self, run_dir: Path, config: Mapping[str, Any]) -> str:
+        own = in_words(own_options(run_dir)) if self.group else ""  # the group says the rest
+        return self.name or own or title(config, run_dir.name)
 
     def _log_new_rounds(self, run_dir: Path) -> None:
         if self._run is None:
@@ -183,7 +190,7 @@ class WandbLogger:
     def _log(self, run: Run, this: Round) -> None:
         if self._run is None:  # an earlier round failed
             return
-        self._run.log(_payload(run, this), step=this.number, commit=True)
+        self._run.log(payload(run, this), step=this.number, commit=True)
         # A complete round is never written again, so its file needs no copy.
         artifact = wandb.Artifact(f"picks-{self._run.id}", type="picks", metadata={"round": this.number})
         artifact.add_file(str(this.path / "picks.parquet"), policy="immutable")
@@ -203,9 +210,11 @@ class WandbLogger:
             _log.debug("W&B failed", exc_info=True)
             self._run = None
             self._restore_data_dir()
+            with suppress(Exception):  # else a broken connection is told of again when the program ends
+                wandb.teardown()
             warnings.warn(
                 f"W&B could not {what}: {type(error).__name__}: {error}. The experiment goes on without it; "
-                "everything is in the run folder. Use logger.mode=offline or logger=none to avoid this",
+                "everything is in the run folder, and python scripts/log_to_wandb.py RUN logs it later",
                 stacklevel=3,
             )
 
@@ -228,84 +237,3 @@ def run_id(config: Mapping[str, Any], run_dir: Path) -> str:
         content["loop"] = {key: value for key, value in content["loop"].items() if key != "rounds"}
     text = json.dumps([run_dir.name, content], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _payload(run: Run, this: Round) -> dict[str, Any]:
-    """All that is logged of one round; metrics that could not be computed are left out."""
-    payload: dict[str, Any] = {"labelled": this.labelled, "picked": this.picked}
-    payload |= {key: value for key, value in this.metrics.items() if math.isfinite(value)}
-    payload |= {f"class_counts/{t}/{c}": n for t, counts in this.class_counts.items() for c, n in counts.items()}
-    payload |= {f"seconds/{stage}": seconds for stage, seconds in this.timings.items()}
-    picks = picks_of(run, this.number)
-    # Built twice, because W&B moves the files of a picture when it is logged. A list of pictures is a gallery with a
-    # slider over the rounds, a table can be sorted and filtered; W&B shows no more than 108 pictures of a list.
-    gallery, column = ([_image(this, pick, run.pixel_tasks()) for pick in picks[:MOST_IMAGES]] for _ in range(2))
-    if shown := [image for image in gallery if image is not None]:
-        payload["picks/frames"] = shown
-    payload["picks/table"] = _table(run, picks, column + [None] * (len(picks) - len(column)))
-    return payload
-
-
-def _table(run: Run, picks: Sequence[Pick], images: Sequence[wandb.Image | None]) -> wandb.Table:
-    signals = [(score.task, score.signal) for score in picks[0].scores] if picks else []
-    tasks = [task.name for task in run.frame_tasks()]
-    columns: list[str | int] = [
-        "order",
-        "frame_id",
-        "patient",
-        "video",
-        "frame",
-        "time_s",
-        "image",
-        "reason",
-        "utility",
-    ]
-    columns += [f"label/{task}" for task in tasks]
-    columns += [f"{what}/{task}/{signal}" for what in ("score", "percentile") for task, signal in signals]
-    rows: list[Iterable[Any]] = []
-    for pick, image in zip(picks, images, strict=True):
-        row: list[Any] = [
-            pick.order,
-            pick.frame_id,
-            pick.patient,
-            pick.video,
-            pick.frame,
-            pick.time_s,
-            image,
-            pick.reason,
-        ]
-        row.append(_finite(pick.utility))
-        row += [_in_words(pick.labels[task]) for task in tasks]
-        row += [_finite(score.value) for score in pick.scores] + [_finite(score.percentile) for score in pick.scores]
-        rows.append(row)
-    return wandb.Table(columns=columns, data=rows)
-
-
-def _image(this: Round, pick: Pick, pixel_tasks: Sequence[Task]) -> wandb.Image | None:
-    """The picked frame with its label and, from round 1 on, the prediction as switchable masks."""
-    path = this.image(pick.order)
-    if path is None:
-        return None
-    masks = {}
-    for task in pixel_tasks:
-        names = {**dict(enumerate(task.classes)), IGNORE: "not annotated"}
-        for kind, mask in (
-            ("label", this.label_mask(pick.order, task.name)),
-            ("prediction", this.predicted_mask(pick.order, task.name)),
-        ):
-            if mask is not None:
-                masks[f"{task.name}_{kind}"] = {"mask_data": _read_mask(mask), "class_labels": names}
-    return wandb.Image(str(path), caption=f"{pick.frame_id}: {pick.reason}", masks=masks or None)
-
-
-def _read_mask(path: Path) -> np.ndarray:
-    with Image.open(path) as stored:
-        return np.asarray(stored)  # [H, W]
-
-
-def _in_words(present: tuple[str, ...] | None) -> str:
-    return "not annotated" if present is None else ", ".join(present) or "none"
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -1,0 +1,119 @@
+"""What Weights & Biases is told of a round: numbers, pictures with masks, and a table of the picks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import wandb
+from PIL import Image
+
+from mtal.reporting.pick import Pick, picks_of
+from mtal.reporting.run_reader import IGNORE, Round, Run, Task
+
+MOST_IMAGES = 100
+"""Pictures logged per round; an initial set may be the whole pool."""
+
+LABELLED = "labelled"
+"""The axis of all curves."""
+
+PICTURES = "picks/frames"
+TABLE = "picks/table"
+
+
+def scalars(run: Run, this: Round) -> dict[str, float]:
+    """The numbers of one round by the name they are logged under; those that could not be computed are left out.
+
+    ``labelled, picked, joint, <task>/<metric>[/<class>], share/<task>, class_counts/<task>/<class>, seconds/<stage>``.
+    ``share`` is the part of the round's picks for which that head spoke loudest; there is none without scores.
+    """
+    numbers: dict[str, float] = {LABELLED: this.labelled, "picked": this.picked}
+    numbers |= {key: value for key, value in this.metrics.items() if math.isfinite(value)}
+    reasons = this.picks.get("reason_task", pd.Series(dtype=object)).dropna()
+    if len(reasons):
+        numbers |= {f"share/{task}": float((reasons == task).mean()) for task in run.tasks}
+    numbers |= {f"class_counts/{t}/{c}": n for t, counts in this.class_counts.items() for c, n in counts.items()}
+    numbers |= {f"seconds/{stage}": seconds for stage, seconds in this.timings.items()}
+    return numbers
+
+
+def payload(run: Run, this: Round) -> dict[str, Any]:
+    """All that is logged of one round: its numbers, a gallery of its picks and a table of them."""
+    content: dict[str, Any] = dict(scalars(run, this))
+    picks = picks_of(run, this.number)
+    # Built twice, because W&B moves the files of a picture when it is logged. A list of pictures is a gallery with a
+    # slider over the rounds, a table can be sorted and filtered; W&B shows no more than 108 pictures of a list.
+    gallery, column = ([_image(this, pick, run.pixel_tasks()) for pick in picks[:MOST_IMAGES]] for _ in range(2))
+    if shown := [image for image in gallery if image is not None]:
+        content[PICTURES] = shown
+    content[TABLE] = _table(run, picks, column + [None] * (len(picks) - len(column)))
+    return content
+
+
+def _table(run: Run, picks: Sequence[Pick], images: Sequence[wandb.Image | None]) -> wandb.Table:
+    signals = [(score.task, score.signal) for score in picks[0].scores] if picks else []
+    tasks = [task.name for task in run.frame_tasks()]
+    columns: list[str | int] = [
+        "order",
+        "frame_id",
+        "patient",
+        "video",
+        "frame",
+        "time_s",
+        "image",
+        "reason",
+        "utility",
+    ]
+    columns += [f"label/{task}" for task in tasks]
+    columns += [f"{what}/{task}/{signal}" for what in ("score", "percentile") for task, signal in signals]
+    rows: list[Iterable[Any]] = []
+    for pick, image in zip(picks, images, strict=True):
+        row: list[Any] = [
+            pick.order,
+            pick.frame_id,
+            pick.patient,
+            pick.video,
+            pick.frame,
+            pick.time_s,
+            image,
+            pick.reason,
+        ]
+        row.append(_finite(pick.utility))
+        row += [_in_words(pick.labels[task]) for task in tasks]
+        row += [_finite(score.value) for score in pick.scores] + [_finite(score.percentile) for score in pick.scores]
+        rows.append(row)
+    return wandb.Table(columns=columns, data=rows)
+
+
+def _image(this: Round, pick: Pick, pixel_tasks: Sequence[Task]) -> wandb.Image | None:
+    """The picked frame with its label and, from round 1 on, the prediction as switchable masks."""
+    path = this.image(pick.order)
+    if path is None:
+        return None
+    masks = {}
+    for task in pixel_tasks:
+        names = {**dict(enumerate(task.classes)), IGNORE: "not annotated"}
+        for kind, mask in (
+            ("label", this.label_mask(pick.order, task.name)),
+            ("prediction", this.predicted_mask(pick.order, task.name)),
+        ):
+            if mask is not None:
+                masks[f"{task.name}_{kind}"] = {"mask_data": _read_mask(mask), "class_labels": names}
+    return wandb.Image(str(path), caption=f"{pick.frame_id}: {pick.reason}", masks=masks or None)
+
+
+def _read_mask(path: Path) -> np.ndarray:
+    with Image.open(path) as stored:
+        return np.asarray(stored)  # [H, W]
+
+
+def _in_words(present: tuple[str, ...] | None) -> str:
+    return "not annotated" if present is None else ", ".join(present) or "none"
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
