@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from hydra import compose, initialize_config_dir
-from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from rich.console import Console
@@ -19,6 +18,7 @@ from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.datasets.split_report import examples, split_report
 from mtal.frames import open_reader
 from mtal.launch import check_overrides, register
+from mtal.launch.faults import FAULTS_OF_INPUT, tell
 from mtal.launch.plain_warnings import plain_warnings
 from mtal.reporting.label_sheet import LabelledPicture, write_label_sheet
 from mtal.reporting.split_tables import print_split_report, write_split_report
@@ -32,15 +32,13 @@ def main() -> None:
     check_overrides(CONFIGS, sys.argv[1:])
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         config = compose("config", overrides=sys.argv[1:])
-    missing = sorted(OmegaConf.missing_keys(config.data))
-    if missing:
-        raise SystemExit(f"error: {missing[0]} is missing: give it on the command line, as in {missing[0]}=PATH")
     try:
+        OmegaConf.to_container(config, throw_on_missing=True)
         with plain_warnings(Console(stderr=True)):
             inspect(instantiate(config.data), Path(config.run_root) / "inspect")
-    except (ValueError, OSError, LookupError, InstantiationException) as error:
-        cause = error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error
-        raise SystemExit(f"error: {cause.args[0] if isinstance(cause, KeyError) else cause}") from error
+    except FAULTS_OF_INPUT as error:
+        tell(error)
+        sys.exit(1)
 
 
 def inspect(dataset: SurgicalDataset, root: Path) -> None:

@@ -8,30 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import InstantiationException
 from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue
 from rich.console import Console
 
 from mtal.annotation import LabelsPendingError
+from mtal.launch.faults import FAULTS_OF_INPUT, tell
 from mtal.launch.plain_warnings import plain_warnings
 from mtal.launch.screen import Screen
 from mtal.launch.sweep import FAILURE, finished, joint_score, note_failure
 from mtal.learning.experiment import run_experiment
 from mtal.learning.loop import Experiment
 from mtal.reporting import summary, write_report
-
-FAULTS_OF_INPUT = (
-    ValueError,
-    ArithmeticError,  # training that diverged
-    OSError,
-    LookupError,
-    RuntimeError,
-    MissingMandatoryValue,
-    InstantiationException,
-)
 
 
 def launch(config: DictConfig) -> float | None:
@@ -58,21 +47,13 @@ def launch(config: DictConfig) -> float | None:
         return None
     except Exception as error:
         if sweeping:
-            _tell(error)
+            tell(error)
             note_failure(path, error)
             return None
         if not isinstance(error, FAULTS_OF_INPUT) or os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
-        _tell(error)
+        tell(error)
         sys.exit(1)
-
-
-def _tell(error: Exception) -> None:
-    cause = error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error
-    text = cause.args[0] if isinstance(cause, KeyError) and cause.args else cause
-    if isinstance(cause, MissingMandatoryValue):
-        text = f"{str(cause).partition(chr(10))[0]}: give it on the command line, such as data.root=DIR"
-    Console(stderr=True).print(f"error: {text}", style="red", markup=False, soft_wrap=True)
 
 
 def _run(config: DictConfig, path: Path, console: Console, sweeping: bool) -> float | None:
