@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
 import os
+import shutil
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -27,6 +29,9 @@ _MODES = ("online", "offline", "disabled")
 
 _PATIENCE_S = {"init_timeout": 30.0, "finish_timeout": 120.0}
 """How long a run waits for a server that does not answer, unless WANDB_INIT_TIMEOUT or WANDB_FINISH_TIMEOUT say so."""
+
+_LEAST_FREE = 64 * 2**20
+"""Bytes that W&B leaves to the run folder on a disk that is nearly full."""
 
 
 class Logger(Protocol):
@@ -190,6 +195,7 @@ class WandbLogger:
     def _log(self, run: Run, this: Round) -> None:
         if self._run is None:  # an earlier round failed
             return
+        _refuse_full_disk(run.path)
         self._run.log(payload(run, this), step=this.number, commit=True)
         # A complete round is never written again, so its file needs no copy.
         artifact = wandb.Artifact(f"picks-{self._run.id}", type="picks", metadata={"round": this.number})
@@ -210,8 +216,8 @@ class WandbLogger:
             _log.debug("W&B failed", exc_info=True)
             self._run = None
             self._restore_data_dir()
-            with suppress(Exception):  # else a broken connection is told of again when the program ends
-                wandb.teardown()
+            with suppress(Exception, SystemExit):  # W&B ends the program if its service crashed
+                wandb.teardown()  # else a broken connection is told of again at the end of the program
             warnings.warn(
                 f"W&B could not {what}: {type(error).__name__}: {error}. The experiment goes on without it; "
                 "everything is in the run folder, and python scripts/log_to_wandb.py RUN logs it later",
@@ -222,6 +228,13 @@ class WandbLogger:
         if self._set_data_dir:
             os.environ.pop("WANDB_DATA_DIR", None)
             self._set_data_dir = False
+
+
+def _refuse_full_disk(folder: Path) -> None:
+    """Look before each round, because W&B's service says nothing when it cannot write."""
+    free = shutil.disk_usage(folder).free
+    if free < _LEAST_FREE:
+        raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} ({free / 2**20:.0f} MiB free)", str(folder))
 
 
 def run_id(config: Mapping[str, Any], run_dir: Path) -> str:
