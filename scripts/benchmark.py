@@ -6,6 +6,7 @@ python scripts/benchmark.py acquisition every method against the published libra
 python scripts/benchmark.py surgery     labelled frames per second that the synthetic surgery is drawn at, on one core
 python scripts/benchmark.py decoding    sampling a video and reading it from the cache against a bare decode by PyAV
 python scripts/benchmark.py growth      BADGE and k-centre from 10,000 to 1,000,000 frames: time and memory
+python scripts/benchmark.py logging     what logging to W&B adds to a round of the demo
 """
 
 import argparse
@@ -20,6 +21,7 @@ from importlib import import_module
 from pathlib import Path
 from statistics import median
 
+from benchmarks import dashboards
 from benchmarks import decoding as decoding_passes
 from benchmarks import scoring as scoring_pass
 from benchmarks.growth import growth
@@ -74,6 +76,10 @@ def decoding(arguments: argparse.Namespace) -> None:
     CONSOLE.print(decoding_passes.compare(side_by_side, arguments.seconds, arguments.repeats))
 
 
+def logging(arguments: argparse.Namespace) -> None:
+    CONSOLE.print(dashboards.compare(REPOSITORY, arguments.rounds, arguments.repeats))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     choices = parser.add_subparsers(required=True)
@@ -100,6 +106,10 @@ def main() -> None:
     six.add_argument("--seconds", type=int, default=60)
     six.add_argument("--repeats", type=int, default=5)
     six.set_defaults(run=decoding)
+    seven = choices.add_parser("logging")
+    seven.add_argument("--rounds", type=int, default=2)
+    seven.add_argument("--repeats", type=int, default=5)
+    seven.set_defaults(run=logging)
     arguments = parser.parse_args()
     arguments.run(arguments)
 

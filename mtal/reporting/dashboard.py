@@ -59,7 +59,7 @@ def dashboard(runs: Sequence[Run], entity: str, project: str, name: str) -> Work
         sections=[section for section in sections if section.panels],
         settings=WorkspaceSettings(x_axis=LABELLED, max_runs=max(10, len(runs))),
         runset_settings=RunsetSettings(
-            filters=[] if None in groups else [expr.Metric("Group").isin(sorted(map(str, groups)))],
+            filters="" if None in groups else expr.And(expr.Metric("Group").isin(sorted(map(str, groups)))),
             groupby=[expr.Config(_STRATEGY)],
         ),
     )
