@@ -1,0 +1,180 @@
+"""A selection as a folder for whoever labels its frames."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from omegaconf import DictConfig, OmegaConf
+from PIL import Image
+
+from mtal.datasets.label_map import IGNORE
+from mtal.datasets.videos import find_videos, found_folder
+from mtal.frames.hygiene import REASONS
+from mtal.frames.reader import open_reader
+from mtal.learning.experiment import describe_tasks
+from mtal.learning.run_folder import differences
+from mtal.progress import track
+from mtal.reporting.overview import write_overview
+from mtal.selecting.checkpoint import Checkpoint
+from mtal.selecting.readme import readme
+from mtal.selecting.recordings import relative_file
+from mtal.selecting.selection import Selection, select
+
+_ABOUT = "selection.json"
+_AT_ONCE = 8  # whole pictures in memory
+_NO_NAME = re.compile(r"[^\w.-]")  # signs that a file name should not have
+
+
+def select_frames(config: DictConfig, checkpoint: Checkpoint, budget: int, folder: Path) -> bool:
+    """Select ``budget`` frames and write all that is needed to label them to ``folder``.
+
+    ``frames.csv``, ``images/``, ``masks/<task>/``, ``label_map.json``, ``overview.html``, ``README.txt`` and, for
+    programs, ``selection.json``. The folder gets its name when it is whole.
+
+    Returns:
+        Whether there was anything to do: not if ``folder`` holds this very selection.
+
+    Raises:
+        ValueError: ``folder`` holds something else, or see :func:`~mtal.selecting.selection.select`.
+        FileNotFoundError: see there.
+    """
+    asked = _asked(config, checkpoint, budget)
+    if folder.exists():
+        _refuse_other(folder, asked)
+        return False
+    selection = select(config, checkpoint, budget)
+    partial = folder.with_name(f".{folder.name}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        _write(partial, selection, config, {"asked": asked, **_found(config)})
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return True
+
+
+def _asked(config: DictConfig, checkpoint: Checkpoint, budget: int) -> dict[str, Any]:
+    """All that the picks depend on."""
+    plain: Any = OmegaConf.to_container(config, resolve=True)
+    data = {k: v for k, v in plain["data"].items() if k not in ("root", "tasks", "index", "workers", "limit_s")}
+    videos = find_videos(Path(config.data.root).resolve())
+    asked = {
+        "videos": {name: file.stat().st_size for name, file in videos.items()},
+        "checkpoint": {"run": checkpoint.folder.path.name, "round": checkpoint.number, "model": checkpoint.digest},
+        "budget": budget,
+        "data": data,
+        **{key: plain[key] for key in ("acquisition", "seed", "frames", "tasks")},
+    }
+    return dict(json.loads(json.dumps(asked)))
+
+
+def _refuse_other(folder: Path, asked: Mapping[str, Any]) -> None:
+    file = folder / _ABOUT
+    if not file.is_file():
+        raise ValueError(f"{folder} is there already and is no selection; give this one another name=…")
+    changed = differences(json.loads(file.read_text())["asked"], asked)
+    if changed:
+        raise ValueError(
+            f"{folder} holds another selection ({changed}); give this one its own name=…, or take the old folder away"
+        )
+
+
+def _found(config: DictConfig) -> dict[str, Any]:
+    """What became of the recordings."""
+    root, told = config.data.root, found_folder(config.data.root, config.data.index)
+    kept, dropped = pd.read_parquet(told / "frames.parquet"), pd.read_parquet(told / "dropped.parquet")
+    bad = pd.read_csv(told / "quarantined.csv")
+    counts = dropped["reason"].value_counts()
+    sampled = pd.concat([kept, dropped])
+    videos = [
+        {
+            "video": str(name),
+            "file": relative_file(str(rows["source"].iloc[0]), root),
+            "sampled": len(rows),
+            "kept": int((kept["video"] == name).sum()),
+            "end_s": float(rows["time_s"].max()),
+        }
+        for name, rows in sampled.groupby("video")
+    ]
+    return {
+        "videos": videos,
+        "dropped": {r: int(counts[r]) for r in REASONS if r in counts},
+        "quarantined": [
+            {"file": relative_file(source, root), "reason": reason.replace(source, relative_file(source, root))}
+            for source, reason in zip(bad["source"], bad["reason"], strict=True)
+        ],
+    }
+
+
+def _write(folder: Path, selection: Selection, config: DictConfig, about: dict[str, Any]) -> None:
+    about["tasks"] = describe_tasks(selection.tasks)
+    files = _names(selection.table)
+    (folder / "images").mkdir()
+    for task in selection.pixel_tasks:
+        (folder / "masks" / task.name).mkdir(parents=True)
+    pictures = _pictures(selection.table)
+    for order, picture in track(pictures, "Writing images and masks", total=len(files)):
+        Image.fromarray(picture).save(folder / "images" / files[order])
+        for name, mask in selection.masks(order, picture.shape[:2]).items():
+            Image.fromarray(mask).save(folder / "masks" / name / files[order])
+    grays = {
+        task.name: {**{str(n): name for n, name in enumerate(task.classes)}, str(IGNORE): "not annotated"}
+        for task in selection.pixel_tasks
+    }
+    (folder / "label_map.json").write_text(json.dumps(grays, indent=1, ensure_ascii=False), encoding="utf-8")
+    _frames_csv(selection.table, files, config.data.root).to_csv(folder / "frames.csv", index=False)
+    (folder / _ABOUT).write_text(json.dumps(about, indent=1, ensure_ascii=False), encoding="utf-8")
+    (folder / "README.txt").write_text(readme(selection, about), encoding="utf-8")
+    write_overview(folder)
+
+
+def _names(table: pd.DataFrame) -> list[str]:
+    """``001_<video>_<frame>.png`` in order of choice."""
+    digits = max(3, len(str(len(table))))
+    places = zip(table["video"], table["frame"], strict=True)
+    return [f"{i:0{digits}d}_{_NO_NAME.sub('_', v)}_{f:06d}.png" for i, (v, f) in enumerate(places, start=1)]
+
+
+def _pictures(table: pd.DataFrame) -> Iterator[tuple[int, np.ndarray]]:
+    """Place in the order of choice and picture ``[H, W, 3]`` of each pick; every video is opened once."""
+    for source, rows in table.sort_values("frame").groupby("source"):
+        with open_reader(str(source)) as reader:
+            for start in range(0, len(rows), _AT_ONCE):
+                some = rows.iloc[start : start + _AT_ONCE]
+                yield from zip(some["order"].tolist(), reader.read(some["frame"].tolist()), strict=True)
+
+
+def _frames_csv(table: pd.DataFrame, files: list[str], root: str) -> pd.DataFrame:
+    columns = {
+        "rank": table["order"] + 1,
+        "image": [f"images/{file}" for file in files],
+        "video": table["video"],
+        "file": [relative_file(source, root) for source in table["source"]],
+        "patient": table["patient"],
+        "frame": table["frame"],
+        "time": [_time(s) for s in table["time_s"]],
+        "time_s": table["time_s"].round(6),
+        "reason": table["reason"],
+        "utility": table["utility"],
+    }
+    rest = [c for c in table.columns if c.startswith(("score/", "percentile/", "predicted/"))]
+    return pd.DataFrame(columns).join(table[rest])
+
+
+def _time(seconds: float) -> str:
+    """Time in a video as h:mm:ss.mmm.
+
+    >>> _time(3725.0405)
+    '1:02:05.040'
+    """
+    thousandths = int(seconds * 1000 + 1e-6)
+    whole, rest = divmod(thousandths, 1000)
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}.{rest:03d}"

@@ -1,0 +1,70 @@
+"""``README.txt``: what is in the folder and what to do with it, for somebody who knows nothing of the program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from textwrap import fill
+from typing import Any
+
+from mtal.selecting.selection import Selection
+
+_WIDTH = 100
+
+
+def readme(selection: Selection, about: Mapping[str, Any]) -> str:
+    """The text.
+
+    Args:
+        selection: the picks.
+        about: ``selection.json``.
+    """
+    count, videos = len(selection.table), selection.table["video"].nunique()
+    first = (
+        f"{count} frames from {videos} of {len(about['videos'])} videos, put in order by a trained model: those it "
+        "expects to learn most from come first. If there is no time for all of them, label from the first one on and "
+        "stop anywhere."
+    )
+    sections = {
+        f"{count} FRAMES TO LABEL": fill(first, _WIDTH),
+        "WHAT IS HERE": "\n".join(f"{name:<18}{what}" for name, what in _files(selection).items()),
+        "WHAT TO DO": "\n".join(_steps(selection)),
+    }
+    if selection.pixel_tasks:
+        sections["GRAY VALUES IN THE MASKS"] = "\n".join(
+            fill(f"{t.name}: {', '.join(f'{n} = {c}' for n, c in enumerate(t.classes))}, 255 = not to be told", _WIDTH)
+            for t in selection.pixel_tasks
+        )
+    if about["dropped"]:
+        told = ", ".join(f"{n} {reason.replace('_', ' ')}" for reason, n in about["dropped"].items())
+        sections["LEFT OUT AS NOT WORTH A LABEL"] = told
+    if about["quarantined"]:
+        sections["VIDEOS THAT COULD NOT BE READ"] = "\n".join(bad["reason"] for bad in about["quarantined"])
+    return "\n\n".join(f"{title}\n\n{text}" for title, text in sections.items()) + "\n"
+
+
+def _files(selection: Selection) -> dict[str, str]:
+    masks = {f"masks/{t.name}/": f"the model's guess at {t.name}, named as the images" for t in selection.pixel_tasks}
+    return {
+        "overview.html": "look at this first: each frame with its time, the guess, and why it was chosen",
+        "images/": "the frames at full size, 001_… first",
+        **masks,
+        "label_map.json": "what the gray values in the masks mean",
+        "frames.csv": "one row per frame: rank, image, video, time, reason, scores, guesses",
+        "selection.json": "how the frames were chosen, for the program",
+    }
+
+
+def _steps(selection: Selection) -> list[str]:
+    steps = ["Open overview.html in a browser. Then, for every image from 001 on:"]
+    for task in selection.tasks:
+        classes = ", ".join(task.classes)
+        if task in selection.pixel_tasks:
+            what = f"correct the mask of the same name in masks/{task.name}/"
+        elif task.support == "pixel":
+            what = f"outline each of these that is there: {classes}"
+        elif task.family == "categorical":
+            what = f"say which one of these it is: {classes}"
+        else:
+            what = f"say which of these are there: {classes}"
+        steps.append(fill(f"- {task.name}: {what}", _WIDTH, subsequent_indent="  "))
+    return [*steps, "The guesses are often wrong, most of all in these frames: trust your eyes."]

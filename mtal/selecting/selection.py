@@ -1,0 +1,219 @@
+"""Frames of recordings that a trained model asks labels for, and what it believes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from mtal.acquisition import Acquisition, Evidence, ScoreTable
+from mtal.datasets.dataset import SurgicalDataset
+from mtal.frames.bounded_folder import BoundedFolder
+from mtal.frames.cache import FrameCache
+from mtal.learning.experiment import check_model, new_model, relate
+from mtal.learning.inputs import FeatureInputs, FrameInputs, Inputs
+from mtal.learning.loop import LoopSettings
+from mtal.learning.out_of_fold import out_of_fold
+from mtal.learning.picking import Picker, Picks
+from mtal.learning.picks import annotated, picks_table, predict_masks
+from mtal.learning.scoring import look_at
+from mtal.learning.seeds import integer_seed
+from mtal.learning.standing import Standing, needs_out_of_fold, past_rounds, standing
+from mtal.learning.training import TrainerSettings
+from mtal.models import MultiTaskModel
+from mtal.selecting.checkpoint import Checkpoint
+from mtal.selecting.recordings import NEEDS_NONE, Recordings, with_labelled
+from mtal.tasks.task import Task, build_tasks
+
+_DISTANCES = {"gradient", "features", "fisher"}
+"""What selectors measure how far apart frames lie in."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Picked frames in order of choice, and the model that picked them.
+
+    Attributes:
+        table: a row per pick: ``order, frame_id, patient, video, frame, time_s, source, utility, reason``, a column
+            ``score/<task>/<signal>`` and ``percentile/<task>/<signal>`` for each score, ``predicted/<task>`` in words.
+        tasks: the heads.
+        pixel_tasks: those of which there are masks.
+    """
+
+    table: pd.DataFrame
+    tasks: Sequence[Task]
+    _model: MultiTaskModel
+    _inputs: Inputs
+    _positions: np.ndarray
+    _device: torch.device
+
+    @property
+    def pixel_tasks(self) -> list[Task]:
+        """Heads that say one class for each pixel."""
+        return [t for t in self.tasks if t.support == "pixel" and t.family == "categorical"]
+
+    def masks(self, order: int, size: tuple[int, int]) -> dict[str, np.ndarray]:
+        """Most probable class of each pixel of one pick at ``size`` (H, W): task to uint8 ``[H, W]``."""
+        at = self._positions[[order]]
+        found = predict_masks(self._model, self.tasks, self._inputs, at, size, self._device)
+        return {task: mask[0] for task, mask in found.items()}
+
+
+def select(config: DictConfig, checkpoint: Checkpoint, budget: int) -> Selection:
+    """Pick frames of the recordings ``config.data`` as the run of ``checkpoint`` would pick its next batch.
+
+    Args:
+        config: the run's, with its data and, perhaps, its acquisition replaced.
+        checkpoint: the trained model and what it has learnt from.
+        budget: frames to pick.
+
+    Raises:
+        ValueError: there are fewer frames, or the acquisition needs what recordings without labels cannot give.
+        FileNotFoundError: recordings, encoder weights, or labelled frames that the acquisition looks at are missing.
+    """
+    acquisition: Acquisition = instantiate(config.acquisition)
+    if "previous" in acquisition.pool_needs:
+        raise ValueError(
+            "acquisition.signals: forgetting compares a frame's answers in earlier rounds, and new recordings were in "
+            f"none; choose other signals, such as {NEEDS_NONE}"
+        )
+    trainer: TrainerSettings = instantiate(config.trainer)
+    device = trainer.device()
+    dataset: SurgicalDataset = instantiate(config.data)
+    tasks = build_tasks(dataset.label_maps, _plain(config.tasks.heads))
+    relate(acquisition, tasks)
+    check_model(config, acquisition)
+    recordings = with_labelled(dataset, checkpoint.labelled(), acquisition)
+    if budget > recordings.candidates:
+        raise ValueError(
+            f"budget={budget}, but there are {recordings.candidates} frames to choose from; lower it, or look at more "
+            "frames of each video, as with data.sampler.rate_hz=2"
+        )
+    model = checkpoint.model(tasks)
+    inputs = _inputs(config, model, recordings, device)
+    picker = Picker(recordings.dataset, inputs, tasks, acquisition, device, config.seed)
+    number = checkpoint.number + 1
+    labels = checkpoint.labels(tasks)
+    known = Standing(Evidence({}), silent=tuple(task for task, some in annotated(tasks, labels).items() if not some))
+    if acquisition.reads_the_pool:
+        known = _standing(config, checkpoint, recordings, labels, acquisition, tasks, inputs, trainer)
+    with TemporaryDirectory() as unused:  # tables of the whole pool, which a run keeps for its later rounds
+        picks = picker.pick(
+            model, checkpoint.folder, number, recordings.labelled, budget, known, Path(unused), timings={}
+        )
+    positions = pd.Index(recordings.dataset.index.table["frame_id"]).get_indexer(pd.Index(picks.frame_ids))
+    table = _table(recordings.dataset, picks, known, bool(acquisition.selector_needs & _DISTANCES))
+    looks = look_at(model, tasks, inputs, positions, device, temperatures=known.temperatures, doing="Predicting")
+    said = pd.DataFrame([words for look in looks for words in _in_words(tasks, look.heads)])
+    for task in known.silent:
+        said[f"predicted/{task}"] = "not learnt: no label so far"
+    return Selection(pd.concat([table, said], axis=1), tasks, model, inputs, positions, device)
+
+
+def _inputs(config: DictConfig, model: MultiTaskModel, recordings: Recordings, device: torch.device) -> Inputs:
+    limit = None if config.cache_limit_gib is None else round(config.cache_limit_gib * 2**30)
+    bound = BoundedFolder(Path(config.cache), limit)
+    cache = FrameCache(Path(config.cache) / "frames", bound)
+    frames = cache.get(recordings.dataset.index.table, tuple(config.frames.image_size))
+    if not config.encoder.frozen:
+        return FrameInputs(frames)
+    inputs = FeatureInputs.compute(model.encoder, frames, Path(config.cache) / "features", device)
+    bound.use([inputs.folder])
+    bound.make_room()
+    return inputs
+
+
+def _standing(
+    config: DictConfig,
+    checkpoint: Checkpoint,
+    recordings: Recordings,
+    labels: Mapping[str, np.ndarray],
+    acquisition: Acquisition,
+    tasks: Sequence[Task],
+    inputs: Inputs,
+    trainer: TrainerSettings,
+) -> Standing:
+    """Where the heads stand on the frames that the run has labelled."""
+    validated = None
+    if needs_out_of_fold(acquisition):
+        table = recordings.dataset.index.table
+        positions = pd.Index(table["frame_id"]).get_indexer(pd.Index(recordings.labelled))
+        loop = LoopSettings(**_plain(config.loop))
+        validated = out_of_fold(
+            partial(new_model, config, tasks),
+            tasks,
+            inputs,
+            positions,
+            labels,
+            trainer,
+            folds=loop.folds,
+            groups=table["video"].to_numpy()[positions],
+            weighting=config.tasks.weighting,
+            seed=integer_seed(config.seed, checkpoint.number + 1, "folds"),
+            steps=loop.fold_steps,
+        )
+    return standing(acquisition, tasks, labels, validated, past_rounds(checkpoint.folder))
+
+
+def _table(dataset: SurgicalDataset, picks: Picks, known: Standing, spread: bool) -> pd.DataFrame:
+    rows = dataset.index.select(picks.frame_ids)
+    table = picks_table(rows, {}, [], _scores(picks, known))
+    table["source"] = rows["source"]
+    table["reason"] = [_reason(row, spread) for row in table.to_dict("records")]
+    return table.drop(columns=["reason_task", "reason_signal", "reason_percentile"])
+
+
+def _scores(picks: Picks, known: Standing) -> tuple[ScoreTable, np.ndarray, np.ndarray] | None:
+    """Scores of the pool without those of heads that have no say, which are no reason for anything."""
+    if picks.table is None:
+        return None
+    heard = [i for i, (task, _) in enumerate(picks.table.columns) if task not in known.silent]
+    columns = tuple(picks.table.columns[i] for i in heard)
+    return ScoreTable(columns, picks.table.values[:, heard]), picks.utility, picks.rows  # noqa: PD011  a tensor
+
+
+def _reason(row: dict[Any, Any], spread: bool) -> str:
+    """The score in which a pick stands highest, in words, and whether picks were to lie far from each other."""
+    if row["reason_task"] is None:
+        return "picked without scores"
+    signal, percentile = row["reason_signal"].replace("_", " "), int(row["reason_percentile"])
+    more = "in any other frame" if percentile == 100 else f"in {percentile} % of the frames"
+    unlike = ", and unlike the other picks" if spread else ""
+    return f"{row['reason_task']}: {signal} higher than {more}{unlike}"
+
+
+def _in_words(tasks: Sequence[Task], heads: Any) -> Iterator[dict[str, str]]:
+    """What each head says of each frame of a batch, the surest first."""
+    shares = {}
+    for task in tasks:
+        probs = heads[task.name].probs.float().cpu()  # [n, S, C]
+        if task.support == "pixel":  # share of the picture
+            shown = probs > 0.5
+            if task.family == "categorical":
+                shown = torch.nn.functional.one_hot(probs.argmax(dim=2), len(task.classes))
+            probs = shown.float().mean(dim=1, keepdim=True)  # [n, 1, C]
+        shares[task.name] = probs[:, 0].numpy()  # [n, C]
+    for i in range(len(next(iter(shares.values())))):
+        yield {f"predicted/{t.name}": _said(t, shares[t.name][i]) for t in tasks}
+
+
+def _said(task: Task, shares: np.ndarray) -> str:  # [C]
+    if task.family == "categorical" and task.support == "frame":
+        shown = [int(shares.argmax())]
+    else:
+        least = 0.5 if task.support == "frame" else 0.005
+        shown = [c for c in np.argsort(-shares, kind="stable") if shares[c] >= least]
+    return ", ".join(f"{task.classes[c]} {100 * shares[c]:.0f} %" for c in shown) or "none"
+
+
+def _plain(node: Any) -> Any:
+    return OmegaConf.to_container(node, resolve=True)

@@ -1,0 +1,157 @@
+import json
+import shutil
+from pathlib import Path
+
+import av
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from mtal.datasets.vocalfolds import ANATOMY, BLEEDING, TOOLS
+from mtal.selecting import Checkpoint, handover
+from mtal.selecting.handover import _time
+from mtal.tasks.task import build_tasks
+
+pytestmark = pytest.mark.filterwarnings("ignore:bleeding. no label so far")
+
+
+@pytest.fixture(scope="module")
+def rows(selected) -> pd.DataFrame:
+    return pd.read_csv(selected / "frames.csv")
+
+
+def decoded(path: Path) -> list[np.ndarray]:
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    return {str(p.relative_to(folder)): (p.stat().st_mtime_ns, p.read_bytes()) for p in files}
+
+
+def test_exactly_the_budget_in_order(selected, rows):
+    assert rows["rank"].tolist() == [1, 2, 3, 4, 5]
+    assert rows["image"].str[:11].tolist() == [f"images/{rank:03d}_" for rank in range(1, 6)]
+    assert not rows.duplicated(["video", "frame"]).any()
+    images = sorted(p.name for p in (selected / "images").iterdir())
+    assert [f"images/{name}" for name in images] == rows["image"].tolist()
+    assert sorted(p.name for p in (selected / "masks" / "anatomy").iterdir()) == images
+    assert {p.name for p in selected.iterdir()} == {
+        *("frames.csv", "images", "masks", "label_map.json", "overview.html", "README.txt", "selection.json")
+    }
+
+
+def test_gap(rows):
+    times = rows.groupby("video")["time_s"].apply(sorted)
+    assert len(times) == 2
+    assert all((np.diff(t) >= 2).all() for t in times)
+
+
+def test_images_are_the_frames_to_the_bit(selected, rows, videos):
+    assert set(rows["file"]) == {"anna_1.mp4", "ward/bo.mkv"}
+    for row in rows.itertuples():
+        frame = decoded(videos / row.file)[row.frame]
+        assert np.array_equal(np.asarray(Image.open(selected / row.image)), frame)
+
+
+def test_masks_are_what_the_model_says(selected, rows, videos, run):
+    """Of the frame at full size, against a forward pass put together here."""
+    checkpoint = Checkpoint.read(run)
+    frames = {file: decoded(videos / file) for file in set(rows["file"])}
+    model = checkpoint.model(build_tasks((TOOLS, BLEEDING, ANATOMY), checkpoint.config.tasks.heads)).eval()
+    for row in rows.itertuples():
+        picture = frames[row.file][row.frame]
+        small = np.asarray(Image.fromarray(picture).resize((64, 64), Image.Resampling.BILINEAR))
+        with torch.inference_mode():
+            logits = model(torch.from_numpy(small.copy()).permute(2, 0, 1)[None]).heads["anatomy"].logits
+        expected = torch.nn.functional.interpolate(logits, picture.shape[:2], mode="bilinear").argmax(1)[0].numpy()
+        mask = np.asarray(Image.open(selected / "masks" / "anatomy" / Path(row.image).name))
+        assert mask.shape == picture.shape[:2]
+        assert (mask == expected).mean() > 0.99  # features are cached in half precision
+
+
+def test_what_gray_means(selected):
+    assert json.loads((selected / "label_map.json").read_text()) == {
+        "anatomy": {"0": "vocal folds", "1": "other tissue", "2": "glottal space", "3": "pathology"}
+        | {"255": "not annotated"}
+    }
+
+
+def test_reasons_and_predictions(rows):
+    """Neither is of the head that never had a label."""
+    assert (
+        rows["reason"]
+        .str.fullmatch(
+            r"(tools|anatomy): entropy higher than in (any other frame|\d+ % of the frames), and unlike the other picks"
+        )
+        .all()
+    )
+    assert not any("bleeding" in c for c in rows.columns if c.startswith("score/"))
+    assert set(rows["predicted/bleeding"]) == {"not learnt: no label so far"}
+    shares = rows["predicted/anatomy"].str.findall(r"(\d+) %").map(lambda found: sum(map(int, found)))
+    assert shares.between(97, 102).all()
+
+
+def test_what_became_of_the_videos(selected):
+    about = json.loads((selected / "selection.json").read_text())
+    assert about["dropped"] == {"near_black": 1}
+    assert [bad["file"] for bad in about["quarantined"]] == ["broken.mp4"]
+    assert [(v["file"], v["sampled"], v["kept"]) for v in about["videos"]] == [
+        ("anna_1.mp4", 9, 8),
+        ("ward/bo.mkv", 6, 6),
+    ]
+    readme = (selected / "README.txt").read_text()
+    for words in ("5 FRAMES TO LABEL", "5 frames from 2 of 2 videos", "1 near black", "broken.mp4: not a video"):
+        assert words in readme
+    assert "2 = glottal space" in readme
+
+
+def test_second_time_does_nothing(selected, make):
+    before = contents(selected)
+    assert make(selected, "acquisition.minimum_gap_s=2") is False
+    assert contents(selected) == before
+
+
+def test_same_picks_again(selected, make, tmp_path):
+    assert make(tmp_path / "again", "acquisition.minimum_gap_s=2")
+    for file in ("frames.csv", "selection.json", "README.txt", "overview.html"):
+        assert (tmp_path / "again" / file).read_bytes() == (selected / file).read_bytes()
+
+
+def test_another_selection_is_not_overwritten(selected, make):
+    with pytest.raises(ValueError, match=r"holds another selection \(budget: 5 then, 4 now\); give this one its own"):
+        make(selected, "acquisition.minimum_gap_s=2", budget=4)
+
+
+def test_new_videos_are_another_selection(selected, make, videos, tmp_path):
+    shutil.copytree(videos, tmp_path / "more")
+    shutil.copy(videos / "anna_1.mp4", tmp_path / "more" / "carl.mp4")
+    with pytest.raises(ValueError, match=r"videos\.carl: 'absent' then, \d+ now"):
+        make(selected, "acquisition.minimum_gap_s=2", videos=tmp_path / "more")
+
+
+def test_other_folders_are_not_overwritten(make, tmp_path):
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(ValueError, match="mine is there already and is no selection"):
+        make(tmp_path / "mine")
+
+
+def test_nothing_half_done_is_left(make, tmp_path, monkeypatch):
+    def fail(_):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(handover, "write_overview", fail)
+    with pytest.raises(OSError, match="the disk is full"):
+        make(tmp_path / "half")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "time"),
+    [(0, "0:00:00.000"), (59.9999, "0:00:59.999"), (60, "0:01:00.000"), (3725.04, "1:02:05.040"), (0.3, "0:00:00.300")],
+)
+def test_time(seconds, time):
+    assert _time(seconds) == time
