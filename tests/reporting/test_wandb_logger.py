@@ -84,12 +84,6 @@ def test_run_is_named_grouped_tagged_and_configured(written, drawn_run):
     assert (config["seed"], config["loop"]) == (7, {"rounds": 2, "batch": 4})
 
 
-def test_share_of_the_picks_by_head(written):
-    shares = {key: value for key, value in written.history[1].items() if key.startswith("share/")}
-    assert shares == {"share/tools": 0.5, "share/bleeding": 0.0, "share/anatomy": 0.5}
-    assert not any(key.startswith("share/") for key in written.history[0])  # the initial set has no scores
-
-
 def test_table_of_picks(written):
     table = written.table(2)
     assert table["columns"] == [
