@@ -71,6 +71,7 @@ def write_overview(folder: Path) -> Path:
             pixel=pixel,
             tasks=tasks,
             config=_how(about["asked"]),
+            scored=any(row["utility"] for row in rows),
         )
     )
     target = folder / "overview.html"

@@ -19,10 +19,12 @@ def readme(selection: Selection, about: Mapping[str, Any]) -> str:
         about: ``selection.json``.
     """
     count, videos = len(selection.table), selection.table["video"].nunique()
+    order = "in order of choice"
+    if selection.table["utility"].notna().any():
+        order = "put in order by a trained model: those it expects to learn most from come first"
     first = (
-        f"{count} frames from {videos} of {len(about['videos'])} videos, put in order by a trained model: those it "
-        "expects to learn most from come first. If there is no time for all of them, label from the first one on and "
-        "stop anywhere."
+        f"{count} frames from {videos} of {len(about['videos'])} videos, {order}. If there is no time for all of them, "
+        "label from the first one on and stop anywhere."
     )
     sections = {
         f"{count} FRAMES TO LABEL": fill(first, _WIDTH),

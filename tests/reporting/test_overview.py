@@ -78,7 +78,13 @@ def test_frames(page):
     assert [i.size for i in images] == [(THUMBNAIL, round(THUMBNAIL * 400 / 640))] * 2
     for words in (
         *("anatomy: entropy higher than in 1\u00a0% of the frames", "a · 0:00:50.000 · frame&nbsp;1250"),
-        *("images/002_a.png", "<td>0.123</td><td>98.8</td>", "<td>0.25</td>", "fat &amp; more 100\u00a0%"),
+        *(
+            "expects to learn most from come first",
+            "images/002_a.png",
+            "<td>0.123</td><td>98.8</td>",
+            "<td>0.25</td>",
+            "fat &amp; more 100\u00a0%",
+        ),
     ):
         assert words in page
 
@@ -110,6 +116,7 @@ def test_without_masks_and_scores(folder, tmp_path):
     assert len(pictures(page, "jpeg")) == 2
     assert not pictures(page, "png")
     assert "Scores and file" not in page
+    assert "In order of choice. Every frame is to be labelled for tools, anatomy." in page
 
 
 @pytest.mark.slow

@@ -48,6 +48,7 @@ def test_random_has_no_scores(make, tmp_path):
     table = rows(tmp_path / "chance")
     assert set(table["reason"]) == {"picked without scores"}
     assert table["utility"].isna().all()
+    assert "videos, in order of choice." in (tmp_path / "chance" / "README.txt").read_text()
     assert set(table["predicted/bleeding"]) == {"not learnt: no label so far"}
 
 
