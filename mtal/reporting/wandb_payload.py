@@ -46,8 +46,10 @@ def payload(run: Run, this: Round) -> dict[str, Any]:
     content: dict[str, Any] = dict(scalars(run, this))
     picks = picks_of(run, this.number)
     # Built twice, because W&B moves the files of a picture when it is logged. A list of pictures is a gallery with a
-    # slider over the rounds, a table can be sorted and filtered; W&B shows no more than 108 pictures of a list.
-    gallery, column = ([_image(this, pick, run.pixel_tasks()) for pick in picks[:MOST_IMAGES]] for _ in range(2))
+    # slider over the rounds and masks to switch on, a table can be sorted and filtered; masks in it too would make
+    # logging a fifth slower. W&B shows no more than 108 pictures of a list.
+    gallery = [_image(this, pick, run.pixel_tasks()) for pick in picks[:MOST_IMAGES]]
+    column = [_image(this, pick, ()) for pick in picks[:MOST_IMAGES]]
     if shown := [image for image in gallery if image is not None]:
         content[PICTURES] = shown
     content[TABLE] = _table(run, picks, column + [None] * (len(picks) - len(column)))
