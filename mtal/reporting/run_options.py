@@ -47,6 +47,12 @@ def in_words(options: Mapping[str, str]) -> str:
     return ", ".join(value if key == "strategy" else f"{key}={value}" for key, value in options.items())
 
 
+def named_strategy(run_dir: Path) -> str | None:
+    """The choice of ``strategy=`` on the run's command line; ``None`` where there was none."""
+    given = dict(option.partition("=")[::2] for option in _hydra(run_dir).get("overrides", {}).get("task", []))
+    return given.get("strategy")
+
+
 def strategy(run_dir: Path) -> str:
     """What the run has in common with those that differ from it in their seed alone; ``"default"`` if nothing."""
     return in_words({key: value for key, value in own_options(run_dir).items() if key != "seed"}) or "default"

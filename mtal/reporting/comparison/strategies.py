@@ -10,12 +10,13 @@ import yaml
 
 from mtal.reporting.comparison.found_runs import LeftOut, is_full_pool
 from mtal.reporting.comparison.strategy_names import choices, name_all
+from mtal.reporting.run_options import named_strategy
 from mtal.reporting.run_reader import Run
 
 SETTING = ("data", "frames", "encoder", "tasks")
 """Sections of a configuration in which compared strategies must agree: what is labelled, learnt and measured."""
 
-_NO_MATTER = ("seed", "name", "run_root", "cache", "logger", "data.workers", "loop.rounds")
+_NO_MATTER = ("seed", "name", "run_root", "cache", "cache_limit_gib", "logger", "data.workers", "loop.rounds")
 """Choices that make no strategy: who ran it where, and how long."""
 
 
@@ -83,7 +84,7 @@ def sort_runs(runs: Sequence[Run], full_pool: Sequence[Run]) -> tuple[list[Setti
         of_setting[key].append(run)
     # Names are given over all settings, so that a strategy is called the same in each.
     by_strategy = _group(compared, setting=False)
-    names = dict(zip(by_strategy, name_all([_choices(m[0], setting=False) for m in by_strategy.values()]), strict=True))
+    names = dict(zip(by_strategy, _strategy_names([members[0] for members in by_strategy.values()]), strict=True))
     settings, left_out = [], []
     for name, (key, members) in zip(setting_names, by_setting.items(), strict=True):
         seeds: dict[str, dict[int, Run]] = {}
@@ -133,6 +134,15 @@ def _choices(run: Run, *, setting: bool) -> dict[str, Any]:
         for key, value in choices(run.config).items()
         if (key.split(".")[0] in SETTING) == setting and key not in _NO_MATTER and key.split(".")[0] not in _NO_MATTER
     }
+
+
+def _strategy_names(runs: Sequence[Run]) -> list[str]:
+    """What the runs' command lines call them, where each names a strategy of its own; else what differs."""
+    named = [named_strategy(run.path) for run in runs]
+    told = [name for name in named if name is not None]
+    if len(set(told)) == len(runs):
+        return told
+    return name_all([_choices(run, setting=False) for run in runs])
 
 
 def _setting_names(runs: Sequence[Run]) -> list[str]:

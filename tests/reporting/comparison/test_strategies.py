@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 from mtal.reporting.comparison.strategies import find_baseline, sort_runs
 from mtal.reporting.run_reader import read_run
@@ -68,3 +69,28 @@ def test_the_baseline_is_random_unless_another_is_asked_for(run):
     assert find_baseline(settings, "max") == "max"
     with pytest.raises(ValueError, match=r"no strategy 'nix' in synthetic.*--baseline: .*max, random"):
         find_baseline(settings, "nix")
+
+
+def give(run, *options):
+    """The command line of a run, as Hydra keeps it."""
+    folder = run.path / ".hydra"
+    folder.mkdir()
+    (folder / "hydra.yaml").write_text(yaml.safe_dump({"hydra": {"overrides": {"task": list(options)}}}))
+    return run
+
+
+def test_named_strategies_keep_their_names(run):
+    runs = [
+        give(run("a"), "seed=0", "strategy=joint_badge"),
+        give(run("b", 1), "seed=1", "strategy=joint_badge"),
+        give(run("c", selector="Random"), "strategy=chance", "seed=0"),
+    ]
+    (setting,), _ = sort_runs(runs, [])
+    assert {s.name: s.seeds for s in setting.strategies} == {"chance": (0,), "joint_badge": (0, 1)}
+
+
+@pytest.mark.parametrize("other", [["strategy=joint_badge"], []])
+def test_a_name_that_does_not_tell_apart_is_not_used(run, other):
+    runs = [give(run("a"), "strategy=joint_badge"), give(run("b", selector="Random"), *other)]
+    (setting,), _ = sort_runs(runs, [])
+    assert [s.name for s in setting.strategies] == ["badge", "random"]
