@@ -23,5 +23,7 @@ def tell(error: Exception) -> None:
     cause = error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error
     text = cause.args[0] if isinstance(cause, KeyError) and cause.args else cause
     if isinstance(cause, MissingMandatoryValue):
-        text = f"{str(cause).partition(chr(10))[0]}: give it on the command line, such as data.root=DIR"
+        text = (
+            f"{str(cause).partition(chr(10))[0]}: give it on the command line, such as data.root=DIR or data.path=FILE"
+        )
     Console(stderr=True).print(f"error: {text}", style="red", markup=False, soft_wrap=True)

@@ -18,6 +18,7 @@ from mtal.launch.faults import FAULTS_OF_INPUT, tell
 from mtal.launch.plain_warnings import plain_warnings
 from mtal.launch.screen import Screen
 from mtal.launch.sweep import FAILURE, finished, joint_score, note_failure
+from mtal.launch.unread import warn_of_unread
 from mtal.learning.experiment import run_experiment
 from mtal.learning.loop import Experiment
 from mtal.reporting import summary, write_report
@@ -69,6 +70,7 @@ def _run(config: DictConfig, path: Path, console: Console, sweeping: bool) -> fl
     screen = Screen(path, console)
 
     def on_start(experiment: Experiment, complete: int) -> None:
+        warn_of_unread(HydraConfig.get().overrides.task, experiment.acquisition)
         screen.on_start(experiment, complete)
         logger.start(path, plain)
 

@@ -41,7 +41,7 @@ def write_split_report(report: SplitReport, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / name for name in ("report.txt", "splits.csv", "classes.csv", "together.csv")]
     with paths[0].open("w", encoding="utf-8") as file:
-        print_split_report(report, Console(file=file, width=_WIDTH, color_system=None))
+        print_split_report(report, Console(file=file, width=_WIDTH, color_system=None, force_jupyter=False))
     report.splits.to_csv(paths[1], index=False)
     report.classes.to_csv(paths[2], index=False)
     names = [f"{t}/{c}" for t, c in zip(report.classes["task"], report.classes["class"], strict=True)]

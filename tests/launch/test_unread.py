@@ -1,0 +1,38 @@
+import warnings
+from types import SimpleNamespace
+
+import pytest
+
+from mtal.acquisition import Badge, Random, TopK
+from mtal.launch.unread import warn_of_unread
+
+FUSED = [
+    "acquisition/fusion=max",
+    "+acquisition.head_weights.tools=2",
+    "acquisition/fusion@acquisition.signal_fusion=max",
+]
+
+
+def acquisition(selector):
+    return SimpleNamespace(selector=selector, selector_needs=selector.needs)
+
+
+@pytest.mark.parametrize("option", FUSED)
+@pytest.mark.parametrize("selector", [Badge(), Random()])
+def test_choice_that_nothing_reads(option, selector):
+    with pytest.warns(UserWarning, match=f"has no effect, because {type(selector).__name__} looks at no fused score"):
+        warn_of_unread(["seed=1", option], acquisition(selector))
+
+
+@pytest.mark.parametrize(
+    ("options", "selector"),
+    [
+        (FUSED, TopK()),
+        (FUSED, Badge(gamma=1.0)),
+        (["seed=1", "acquisition/signals=margin", "acquisition.gradient=shared"], Badge()),
+    ],
+)
+def test_choices_that_are_read(options, selector):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_unread(options, acquisition(selector))
