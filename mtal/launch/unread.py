@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from mtal.acquisition import Acquisition
 
-_OF_UTILITY = re.compile(r"\+*acquisition[/.](fusion|signal_fusion|normalizer|weights|head_weights|signal_weights)\b")
+# weights of the heads are not among them: gradient selectors read those as well
+_OF_UTILITY = re.compile(r"\+*acquisition[/.](fusion|signal_fusion|normalizer|signal_weights)\b")
 
 
 def warn_of_unread(overrides: Sequence[str], acquisition: Acquisition) -> None:

@@ -116,6 +116,14 @@ class TestErrors:
                 reader.read([7])
             assert len(reader.read([6])) == 1
 
+    @pytest.fixture
+    def interruptible(self):
+        """Processes that run a part of the tests ignore Ctrl-C."""
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        yield
+        signal.signal(signal.SIGINT, before)
+
+    @pytest.mark.usefixtures("interruptible")
     def test_an_interrupt_leaves_nothing_behind(self, stub):
         with opened(stub, stub.sleep, 60) as reader:
             threading.Timer(0.5, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT]).start()

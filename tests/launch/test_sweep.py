@@ -22,7 +22,9 @@ def written(runs: list[Path]) -> dict[Path, int]:
 
 class TestSweep:
     def test_a_folder_for_each_choice(self, start, options, tmp_path):
-        code, _, err = start("-m", *options, "acquisition/fusion=mean,max", "loop.rounds=0")
+        code, _, err = start(
+            "-m", *options, "acquisition/selector=top_k", "acquisition/fusion=mean,max", "loop.rounds=0"
+        )
         assert code == 0, err
         assert err == f"2 runs in {tmp_path / 'runs/mini'}, 0 failed\n"
         runs = all_runs(tmp_path / "runs" / "mini")

@@ -8,7 +8,7 @@ from mtal.launch.unread import warn_of_unread
 
 FUSED = [
     "acquisition/fusion=max",
-    "+acquisition.head_weights.tools=2",
+    "+acquisition.signal_weights.entropy=2",
     "acquisition/fusion@acquisition.signal_fusion=max",
 ]
 
@@ -29,7 +29,10 @@ def test_choice_that_nothing_reads(option, selector):
     [
         (FUSED, TopK()),
         (FUSED, Badge(gamma=1.0)),
-        (["seed=1", "acquisition/signals=margin", "acquisition.gradient=shared"], Badge()),
+        (
+            ["seed=1", "acquisition/signals=margin", "acquisition.gradient=shared", "acquisition/weights=headroom"],
+            Badge(),
+        ),
     ],
 )
 def test_choices_that_are_read(options, selector):
