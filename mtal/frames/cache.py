@@ -77,9 +77,8 @@ class FrameArray:
         wanted = np.asarray(positions, dtype=np.int64).reshape(-1)  # [n]
         video, place = self._video[wanted], self._place[wanted]  # [n], [n]
         frames = np.empty((len(wanted), *self._size, 3), dtype=np.uint8)  # [n, H, W, 3]
-        for v in np.unique(video):
-            here = video == v
-            frames[here] = self._videos[v][place[here]]
+        for frame, v, k in zip(frames, video.tolist(), place.tolist(), strict=True):  # each is copied once
+            frame[:] = self._videos[v][k]
         return frames
 
 

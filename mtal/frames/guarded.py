@@ -123,6 +123,10 @@ class GuardedReader:
         return result
 
 
+_PIPE_BYTES = 2**20
+"""Room for about one picture, so that neither side waits for the other in the middle of it."""
+
+
 class _Worker:
     """A process that runs :func:`mtal.frames.worker.main`."""
 
@@ -133,6 +137,7 @@ class _Worker:
             [sys.executable, "-c", "from mtal.frames.worker import main; main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            pipesize=_PIPE_BYTES,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
         self._replies: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
