@@ -34,6 +34,9 @@ def make_clip(path: Path, seconds: int) -> None:
         out.mux(stream.encode())
 
 
+BATCH = 16  # pictures read from the cache at once, as learning and scoring read it
+
+
 def bare(path: Path) -> int:
     """Every frame decoded in sequence and none of them looked at, with the threads that the reader uses."""
     with av.open(str(path)) as container:
@@ -70,7 +73,8 @@ def compare(
         rows = pd.DataFrame({"source": str(path), "frame": np.arange(0, seconds * RATE, RATE)})
 
         def cached() -> int:
-            return len(FrameCache(Path(folder) / "cache").get(rows, (HEIGHT, WIDTH), progress=False)[:])
+            frames = FrameCache(Path(folder) / "cache").get(rows, (HEIGHT, WIDTH), progress=False)
+            return sum(len(frames[start : start + BATCH]) for start in range(0, len(frames), BATCH))
 
         measured = side_by_side(
             {
