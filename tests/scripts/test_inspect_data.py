@@ -45,7 +45,10 @@ def test_prints_and_writes(inspect, tmp_path):
     ("options", "message"),
     [
         (["data.root=nowhere"], "error: nowhere: no video here; the root of CholecSeg8k holds"),
-        ([], "error: Missing mandatory value: root: give it on the command line, such as data.root=DIR or data.path=FILE"),
+        (
+            [],
+            "error: Missing mandatory value: root: give it on the command line, such as data.root=",
+        ),
     ],
 )
 def test_faults_are_one_line(inspect, capsys, options, message):

@@ -57,6 +57,13 @@ def test_pitfall_15_nothing_labelled_opens_at_the_mean(labelled):
     assert select(torch.as_tensor(x), 12, labelled) == expected
 
 
+@pytest.mark.parametrize("order", [[0, 1, 2, 3], [1, 0, 2, 3], [3, 2, 1, 0], [2, 1, 3, 0]])
+def test_opens_at_the_nearest_of_two_that_single_precision_cannot_tell_apart(order):
+    # mean (-½, -½ + 2.5e-10): the first is 2.5 - 2.5e-10 away (squared), the second 2.5 + 2.3e-9, the others 8.5
+    x = torch.tensor([[1.0, 0.0], [0.0, 1.0 + 1e-9], [-3.0, 0.0], [0.0, -3.0]], dtype=torch.float64)
+    assert select(x[order], 1) == [order.index(0)]
+
+
 def test_radius_is_at_most_twice_the_best():
     """Gonzalez's bound, against every choice of three centres of ten points."""
     from itertools import combinations
