@@ -59,8 +59,8 @@ def test_pitfall_15_nothing_labelled_opens_at_the_mean(labelled):
 
 @pytest.mark.parametrize("order", [[0, 1, 2, 3], [1, 0, 2, 3], [3, 2, 1, 0], [2, 1, 3, 0]])
 def test_opens_at_the_nearest_of_two_that_single_precision_cannot_tell_apart(order):
-    # mean (-½, -½ + 2.5e-10): the first is 2.5 - 2.5e-10 away (squared), the second 2.5 + 2.3e-9, the others 8.5
-    x = torch.tensor([[1.0, 0.0], [0.0, 1.0 + 1e-9], [-3.0, 0.0], [0.0, -3.0]], dtype=torch.float64)
+    # mean (-½, -½ + 3e-8): the first is 2.5 - 3e-8 away (squared), the second 2.5 + 2.7e-7, the others 6.5 and more
+    x = torch.tensor([[1.0, 0.0], [0.0, 1.0 + 2**-23], [-3.0, 0.0], [0.0, -3.0]])
     assert select(x[order], 1) == [order.index(0)]
 
 
