@@ -1,6 +1,7 @@
 import pytest
 import torch
 from axioms.autograd import LinearHead
+from axioms.heads import random_head
 from axioms.signals import SignalAxioms
 
 from mtal.acquisition.gradients import gradient_block
@@ -28,9 +29,11 @@ def test_no_label_of_one_site_gives_a_shorter_gradient(family):
     torch.testing.assert_close(HallucinatedGradientNorm()(head.output), shortest)
 
 
-@pytest.mark.parametrize("sites", [1, 5])
-def test_is_the_norm_of_the_gradient_block(sites):
-    head = LinearHead("categorical", sites).output
+@pytest.mark.parametrize(
+    ("family", "sites", "classes"), [("categorical", 1, 3), ("categorical", 5, 3), ("bernoulli", 5, 1)]
+)
+def test_is_the_norm_of_the_gradient_block(family, sites, classes):
+    head = random_head(family, sites, classes=classes)
     torch.testing.assert_close(HallucinatedGradientNorm()(head).square(), gradient_block(head).sq_norm)
 
 
