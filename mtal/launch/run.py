@@ -59,13 +59,13 @@ def launch(config: DictConfig) -> float | None:
 
 def _run(config: DictConfig, path: Path, console: Console, sweeping: bool) -> float | None:
     plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    (path / FAILURE).unlink(missing_ok=True)
     if sweeping:
         if finished(path, plain):
             console.print(f"finished before: {path}", highlight=False, soft_wrap=True)
             return joint_score(path)
         if plain["logger"].get("group", "") is None:
             plain["logger"]["group"] = plain["name"]  # as the runs of a sweep share the folder of this name
-    (path / FAILURE).unlink(missing_ok=True)
     logger = instantiate(plain["logger"])
     screen = Screen(path, console)
 

@@ -81,6 +81,14 @@ class TestSweep:
         assert code == 0, err
         assert not list(tmp_path.rglob("failed.txt"))
 
+    def test_a_finished_run_has_not_failed(self, start, options, tmp_path):
+        start("-m", *options, "seed=0", "loop.rounds=0")
+        (run,) = all_runs(tmp_path / "runs")
+        (run / "failed.txt").write_text("RuntimeError: in use by another process")
+        code, out, _ = start("-m", *options, "seed=0", "loop.rounds=0")
+        assert code == 0
+        assert "finished before" in out
+
     def test_joblib(self, start, options, tmp_path):
         code, _, err = start("-m", *options, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=0,1")
         assert code == 0, err
