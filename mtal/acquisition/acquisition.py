@@ -236,7 +236,8 @@ class Acquisition:
             UserWarning: scores are missing, a column is constant, or a head has no label so far.
         """
         _refuse_unknown(self.head_weights, table.tasks, "head_weights")
-        _refuse_unknown(dict.fromkeys(inactive_tasks, 0.0), table.tasks, "inactive_tasks")
+        if set(table.tasks) != {SHARED}:  # a table of signals of all heads together names no head
+            _refuse_unknown(dict.fromkeys(inactive_tasks, 0.0), table.tasks, "inactive_tasks")
         if self.per_video and videos is None:
             raise ValueError("per_video normalises each video by itself: give the frames' videos, or set it to false")
         warn_unlabelled(inactive_tasks)

@@ -9,6 +9,7 @@ from axioms.heads import random_head
 from axioms.selectors import frame_ids
 
 from mtal.acquisition import (
+    SHARED,
     Acquisition,
     Badge,
     Bait,
@@ -158,6 +159,13 @@ class TestUtility:
             acquisition(head_weights={"tool": 2.0}).utility(made)
         with pytest.raises(ValueError, match="inactive_tasks names 'tool'"):
             acquisition().utility(made, ["tool"])
+
+    def test_a_silent_head_is_known_beside_signals_of_all_heads_together(self):
+        made = ScoreTable([(SHARED, "joint_gradient_norm")], torch.tensor([[0.2], [0.8]]).double())
+        chooser = Acquisition({"joint_gradient_norm": JointGradientNorm()}, Identity(), WeightedMean(), TopK())
+        with pytest.warns(UserWarning, match="bleeding: no label so far"):
+            utility = chooser.utility(made, ["bleeding"])
+        assert utility.argmax() == 1
 
 
 class TestLevels:

@@ -45,6 +45,12 @@ def test_worked_example_over_two_heads():
     assert select(pool, 7) == [5, 1, 0, 4, 2, 3, 6]
 
 
+def test_class_that_no_frame_predicts_goes_by_its_likeliest_site():
+    probs = torch.tensor([[[0.9, 0.1], [0.7, 0.3]], [[0.8, 0.2], [0.8, 0.2]], [[0.6, 0.4], [1.0, 0.0]]])  # [N, G, C]
+    pool = candidates([0.0, 0.0, 0.0], anatomy=HeadOutput("categorical", probs, grid=(1, 2)))
+    assert select(pool, 1) == [2]
+
+
 def test_all_picks_by_utility_when_nothing_is_stratified():
     pool = replace(random_candidates(), round_number=QUIET)
     assert select(pool, 12, stratified=0.0) == TopK()(pool, 12, np.random.default_rng(0)).tolist()

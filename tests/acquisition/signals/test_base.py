@@ -33,6 +33,13 @@ def test_rounding_is_cut_to_the_range():
     assert Fixed(-1e-6, 0.5, 1 + 1e-6)(HEAD).tolist() == [0.0, 0.5, 1.0]
 
 
+def test_rounding_counts_in_the_length_of_the_range():
+    class Signed(Fixed):
+        range = (-1.0, 1.0)
+
+    assert Signed(-1 - 1e-6, 0.5, 1 + 1e-6)(HEAD).tolist() == [-1.0, 0.5, 1.0]
+
+
 class Sum(JointSignal):
     name = "sum"
     needs = frozenset({"features"})
