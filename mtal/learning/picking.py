@@ -138,6 +138,7 @@ class Picker:
                 self.device,
                 class_weights=known.class_weights,
                 temperatures=known.temperatures,
+                silent=known.silent,
                 seed=integer_seed(self.seed, number, "members"),
             )
             labelled_view = self._labelled_view(model, labelled, known)

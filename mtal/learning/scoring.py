@@ -108,6 +108,7 @@ def score_pool(
     *,
     class_weights: Mapping[str, Tensor] | None = None,
     temperatures: Mapping[str, float] | None = None,
+    silent: Collection[str] = (),
     seed: int = 0,
 ) -> PoolScores:
     """Look at each candidate once.
@@ -126,9 +127,10 @@ def score_pool(
         batch_size: frames at a time.
         class_weights: by task, ``[C]``, for aggregations that ask; ``None`` weights all classes the same.
         temperatures: by task, of calibrated heads; 1 where not given.
+        silent: heads without a label so far; signals see a shared gradient of 0 from these.
         seed: of the members' dropout masks.
     """
-    kept = _Kept(acquisition, len(positions))
+    kept = _Kept(acquisition, len(positions), silent)
     looks = look_at(
         model,
         tasks,
@@ -309,8 +311,9 @@ def _weights(class_weights: Mapping[str, Tensor] | None, task: Task, like: Tenso
 class _Kept:
     """What is kept of each batch, for those who need it."""
 
-    def __init__(self, acquisition: Acquisition, size: int) -> None:
+    def __init__(self, acquisition: Acquisition, size: int, silent: Collection[str]) -> None:
         self.acquisition = acquisition
+        self.silent = silent
         self.batch_needs = acquisition.batch_needs
         self.pool_needs = acquisition.pool_needs
         self.selector_needs = acquisition.selector_needs
@@ -324,7 +327,7 @@ class _Kept:
     def keep(self, look: Look) -> None:
         """One more batch."""
         self._add("shared", look.shared.float())
-        scores = self.acquisition.score(look.heads, look.members)
+        scores = self.acquisition.score({t: self._heard(t, head) for t, head in look.heads.items()}, look.members)
         self.columns = tuple(scores)
         none = torch.empty(len(look.shared), 0, dtype=torch.float64)  # all signals may be of the whole pool
         self._add("scores", torch.stack(list(scores.values()), dim=1) if scores else none)
@@ -356,6 +359,12 @@ class _Kept:
             gradient_length={task: total / size for task, total in self.length.items()},
             cost_s=arrays.get("cost"),
         )
+
+    def _heard(self, task: str, head: HeadOutput) -> HeadOutput:
+        """``head``; one that has learnt nothing pulls the encoder nowhere, whatever its random weights say."""
+        if task not in self.silent or head.shared_gradient is None:
+            return head
+        return replace(head, shared_gradient=torch.zeros_like(head.shared_gradient))
 
     def _keep_head(self, task: str, head: HeadOutput) -> None:
         if "gradient" in self.selector_needs:

@@ -179,6 +179,11 @@ class TestSharedGradients:
             )
         assert scores.gradients == {}
 
+    def test_head_without_labels_adds_nothing_to_the_joint_gradient(self, model, tasks, features):
+        scores = run(model, tasks, features, {"joint": JointGradientNorm()}, silent=("bleeding",))
+        whole = shared_gradients(model, features.batch(AT), tasks).gradients
+        close(scores.table.values[:, 0], (whole["tools"] + whole["anatomy"]).norm(dim=1))
+
     def test_blocks_of_the_selector(self, model, tasks, features):
         scores = run(model, tasks, features, {"entropy": Entropy()}, Badge(), gradient="shared")
         whole = shared_gradients(model, features.batch(AT), tasks).gradients
