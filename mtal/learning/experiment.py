@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,7 @@ def build_experiment(config: DictConfig, listeners: Sequence[RoundListener] = ()
     loop.first(int((dataset.index.table["split"] == "pool").sum()))
     relate(acquisition, tasks)
     check_model(config, acquisition)
-    make_model = partial(new_model, config, tasks)
-    model = make_model()
+    model = new_model(config, tasks)
     bound = BoundedFolder(config.cache, _bytes(config.cache_limit_gib))
     frames = FrameCache(Path(config.cache) / "frames", bound).get(dataset.index.table, tuple(config.frames.image_size))
     inputs: Inputs = FrameInputs(frames)
@@ -47,7 +47,7 @@ def build_experiment(config: DictConfig, listeners: Sequence[RoundListener] = ()
         frames=frames,
         inputs=inputs,
         tasks=tasks,
-        make_model=make_model,
+        make_model=partial(deepcopy, model),  # building one anew takes longer than many a training step
         acquisition=acquisition,
         oracle=instantiate(config.oracle, _partial_=True)(dataset=dataset),  # an argument would be turned into a config
         loop=loop,

@@ -47,6 +47,11 @@ def finished(sweep: Path) -> dict[str, int]:
     return {p.parent.name: p.stat().st_mtime_ns for p in sweep.glob("*/report.html")}
 
 
+def rounds(sweep: Path) -> int:
+    """How many rounds are complete, over all runs."""
+    return len(list(sweep.glob("*/rounds/[0-9]*")))
+
+
 def main(root: Path, kills: int) -> None:
     """See the head of this file."""
     torch.set_num_threads(1)
@@ -55,28 +60,34 @@ def main(root: Path, kills: int) -> None:
     started = time.time()
     status = ended(child([*options, f"run_root={root / 'whole'}", f"cache={root / 'cache_whole'}"]), 600)
     assert status == 0, status
-    duration_s = time.time() - started
     start_up_s = min(p.stat().st_mtime for p in (root / "whole" / "sweep").glob("*/tasks.json")) - started
+    total = rounds(root / "whole" / "sweep")
+    round_s = (time.time() - started - start_up_s) / total
     generator = np.random.default_rng(0)
+    # by what is done rather than by the clock, which a busy machine would let run out before the last kill
+    moments = sorted(generator.integers(0, total * 3 // 4, kills))
+    sweep = root / "killed" / "sweep"
     finished_at_kill: list[int] = []
     again = 0
     known: dict[str, int] = {}
-    while True:
+    for moment in [*moments, None]:
         pid = child([*options, f"run_root={root / 'killed'}", f"cache={root / 'cache_killed'}"])
-        hit = len(finished_at_kill) < kills
-        delay_s = generator.uniform(0, start_up_s + 2 * (duration_s - start_up_s) / kills)
-        status = ended(pid, start_up_s / 2 + delay_s if hit else 600)
+        status = ended(pid, 600 if moment is None else start_up_s / 2)
+        while status is None and moment is not None and rounds(sweep) < moment:
+            status = ended(pid, 0.01)
+        if status is None and moment is not None:
+            status = ended(pid, generator.uniform(0, start_up_s / 2 + round_s))
         if status is None:
             os.kill(pid, 9)
             os.waitpid(pid, 0)
-        now = finished(root / "killed" / "sweep")
+        now = finished(sweep)
         again += sum(now[run] != written for run, written in known.items())
         known = now
-        if status is not None:
+        if moment is None:
             assert status == 0, status
-            break
-        finished_at_kill.append(len(now))
-    print(json.dumps({"finished_at_kill": finished_at_kill, "written_again": again, "seconds": duration_s}))
+        elif status is None:
+            finished_at_kill.append(len(now))
+    print(json.dumps({"finished_at_kill": finished_at_kill, "written_again": again}))
 
 
 if __name__ == "__main__":
