@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -109,14 +109,18 @@ def read_run(path: Path | str) -> Run:
             f"{path} is not a run folder: it has no {', '.join(missing)}; "
             "give the folder that holds config.yaml and rounds/"
         )
-    rounds = sorted((p for p in (path / "rounds").iterdir() if _COMPLETE.fullmatch(p.name)), key=lambda p: int(p.name))
     return Run(
         path=path,
         config=read_config(path),
         tasks=read_tasks(path),
         frames=pd.read_parquet(path / "frames.parquet"),
-        rounds=tuple(_read_round(p) for p in rounds),
+        rounds=_read_rounds(path, 0),
     )
+
+
+def go_on(run: Run, first: int) -> Run:
+    """``run`` with the rounds that its folder holds now from number ``first`` on; nothing else is read again."""
+    return replace(run, rounds=_read_rounds(run.path, first))
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -170,6 +174,11 @@ def read_round(path: Path, number: int) -> Round:
 def main_metric(task: str, metrics: Mapping[str, float]) -> str | None:
     """The key that sums up one head: the first of mAP, AP, mIoU and macro_F1 among ``metrics``."""
     return next((key for name in MAIN_METRICS if (key := f"{task}/{name}") in metrics), None)
+
+
+def _read_rounds(path: Path, first: int) -> tuple[Round, ...]:
+    numbers = sorted(int(p.name) for p in (path / "rounds").iterdir() if _COMPLETE.fullmatch(p.name))
+    return tuple(read_round(path, number) for number in numbers if number >= first)
 
 
 def _read_round(path: Path) -> Round:

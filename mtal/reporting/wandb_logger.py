@@ -20,7 +20,7 @@ import wandb
 
 from mtal.reporting.config_summary import title
 from mtal.reporting.run_options import in_words, own_options, strategy
-from mtal.reporting.run_reader import Round, Run, plain, read_run
+from mtal.reporting.run_reader import Round, Run, go_on, plain, read_run
 from mtal.reporting.wandb_payload import LABELLED, payload
 
 _log = logging.getLogger(__name__)
@@ -110,6 +110,7 @@ class WandbLogger:
         self.tags = tuple(tags)
         self._run: wandb.Run | None = None
         self._next = 0  # rounds below this one are in W&B
+        self._read: Run | None = None  # what does not change from round to round is read once
         self._set_data_dir = False
 
     def start(self, run_dir: Path | str, config: Mapping[str, Any]) -> None:
@@ -187,10 +188,11 @@ class WandbLogger:
     def _log_new_rounds(self, run_dir: Path) -> None:
         if self._run is None:
             return
-        run = read_run(run_dir)
-        for this in run.rounds:
-            if this.number >= self._next:
-                self._try(f"log round {this.number}", partial(self._log, run, this))
+        if self._read is None:
+            self._read = read_run(run_dir)
+        self._read = go_on(self._read, self._next)
+        for this in self._read.rounds:
+            self._try(f"log round {this.number}", partial(self._log, self._read, this))
 
     def _log(self, run: Run, this: Round) -> None:
         if self._run is None:  # an earlier round failed

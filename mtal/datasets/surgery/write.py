@@ -13,10 +13,8 @@ same arguments give the same bytes, by whatever number of workers.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -24,6 +22,7 @@ from typing import Any
 
 import av
 import cv2
+import joblib
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
@@ -210,12 +209,12 @@ def _each(root: Path, arguments: SurgeryArguments, patients: list[int], workers:
             write_patient(root, arguments, patient)
             yield
         return
-    # Spawned, not forked: encoders and thread pools do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(patients)), mp_context=context) as pool:
-        jobs = [pool.submit(write_patient, root, arguments, patient) for patient in patients]
-        for job in as_completed(jobs):
-            yield job.result()
+    # not forked, for encoders and thread pools do not survive that; and not multiprocessing's own pool, which cannot
+    # start from inside the workers of a sweep
+    draw = joblib.delayed(write_patient)
+    yield from joblib.Parallel(min(workers, len(patients)), backend="loky", return_as="generator_unordered")(
+        draw(root, arguments, patient) for patient in patients
+    )
 
 
 def _tools_path(root: Path, patient: int) -> Path:

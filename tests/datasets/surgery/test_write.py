@@ -3,8 +3,10 @@ import json
 from dataclasses import replace
 
 import av
+import joblib
 import numpy as np
 import pytest
+from joblib.externals.loky import get_reusable_executor
 from PIL import Image
 
 from mtal.datasets.cholec80 import read_phases, read_tools
@@ -46,6 +48,7 @@ def tiny_set(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         # The GNU C library fills fresh memory of the workers with this: whoever reads it unwritten is found out.
         patch.setenv("MALLOC_PERTURB_", "85")
+        get_reusable_executor().shutdown(wait=True)  # workers that are there already would not know of it
         write_surgeries(root, TINY, workers=2, progress=lambda *call: calls.append(call))
     return root, calls
 
@@ -61,6 +64,11 @@ class TestBytes:
         one = digests(tmp_path / "one")
         assert one == digests(tiny_set[0])
         assert len(one) == 2 * (3 + 5) + 1  # video, tools, phases and five masks per patient, and the manifest
+
+    def test_are_written_from_within_a_worker_too(self, tiny_set, tmp_path):  # as in a sweep on an empty data folder
+        roots = [tmp_path / "one", tmp_path / "two"]
+        joblib.Parallel(2)(joblib.delayed(write_surgeries)(root, TINY, workers=2) for root in roots)
+        assert digests(roots[0]) == digests(roots[1]) == digests(tiny_set[0])
 
     def test_patients_do_not_depend_on_how_many_there_are(self, small_set, tmp_path):
         name = "cholec80/videos/video02.mp4"
