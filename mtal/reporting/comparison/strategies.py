@@ -137,12 +137,16 @@ def _choices(run: Run, *, setting: bool) -> dict[str, Any]:
 
 
 def _strategy_names(runs: Sequence[Run]) -> list[str]:
-    """What the runs' command lines call them, where each names a strategy of its own; else what differs."""
-    named = [named_strategy(run.path) for run in runs]
-    told = [name for name in named if name is not None]
-    if len(set(told)) == len(runs):
-        return told
-    return name_all([_choices(run, setting=False) for run in runs])
+    """What the runs' command lines call them, and what differs, where that is no name or not one alone."""
+    options = [_choices(run, setting=False) for run in runs]
+    names = name_all(options)
+    told = [named_strategy(run.path) for run in runs]
+    for name in {name for name in told if name is not None}:
+        alike = [i for i, other in enumerate(told) if other == name]
+        within = name_all([options[i] for i in alike])
+        for i, apart in zip(alike, within, strict=True):
+            names[i] = name if len(alike) == 1 else f"{name} · {apart}"
+    return names if len(set(names)) == len(names) else name_all(options)
 
 
 def _setting_names(runs: Sequence[Run]) -> list[str]:

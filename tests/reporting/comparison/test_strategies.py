@@ -89,8 +89,23 @@ def test_named_strategies_keep_their_names(run):
     assert {s.name: s.seeds for s in setting.strategies} == {"chance": (0,), "joint_badge": (0, 1)}
 
 
-@pytest.mark.parametrize("other", [["strategy=joint_badge"], []])
-def test_a_name_that_does_not_tell_apart_is_not_used(run, other):
-    runs = [give(run("a"), "strategy=joint_badge"), give(run("b", selector="Random"), *other)]
+def test_what_differs_is_added_to_a_name_that_does_not_tell_apart(run):
+    runs = [
+        give(run("a"), "strategy=joint_badge"),
+        give(run("b", fusion="Max"), "strategy=joint_badge"),
+        give(run("c", selector="Random"), "strategy=random"),
+    ]
     (setting,), _ = sort_runs(runs, [])
-    assert [s.name for s in setting.strategies] == ["badge", "random"]
+    assert [s.name for s in setting.strategies] == ["joint_badge · max", "joint_badge · weighted_mean", "random"]
+
+
+def test_strategies_without_a_name_stand_beside_named_ones(run):
+    runs = [give(run("a"), "strategy=joint_badge"), give(run("b", selector="KCenterGreedy"))]
+    (setting,), _ = sort_runs(runs, [])
+    assert [s.name for s in setting.strategies] == ["joint_badge", "k_center_greedy"]
+
+
+def test_a_name_that_another_strategy_has_by_itself_is_not_used(run):
+    runs = [give(run("a"), "strategy=k_center_greedy"), give(run("b", selector="KCenterGreedy"))]
+    (setting,), _ = sort_runs(runs, [])
+    assert [s.name for s in setting.strategies] == ["badge", "k_center_greedy"]
