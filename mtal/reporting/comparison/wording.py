@@ -84,11 +84,13 @@ def conclusion(setting: SettingComparison) -> list[str]:
     if not others:
         return [f"There is no strategy besides {setting.baseline}, so there is nothing to compare it with."]
     sentences = [_verdicts(joint, setting.baseline)]
-    best = others[0]
-    first = joint.rows[0] is best
+    tested = [row for row in others if row.verdict != "not tested"]
+    best = (tested or others)[0]  # one run that went well is not the headline where others were tested
+    first = best.area > next(row.area for row in joint.rows if row.is_baseline)
     lead = f"{best.strategy} has" if first else f"No strategy is above {setting.baseline}; next, {best.strategy} has"
+    among = ", of those tested" if 0 < len(tested) < len(others) else ""
     sentences.append(
-        f"{lead} the {'highest ' if first else ''}mean joint score along the curve {number(best.area)}: "
+        f"{lead} the {'highest ' if first else ''}mean joint score along the curve {number(best.area)}{among}: "
         f"{difference(best)} against {setting.baseline}."
     )
     for share, this in zip(SHARES, best.savings, strict=False):

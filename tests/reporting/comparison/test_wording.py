@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 
 import pytest
 
@@ -45,6 +46,16 @@ def test_conclusion_names_winners_losers_and_the_undecided(compared):
     assert sentences[1].startswith("max has the highest mean joint score along the curve 0.")
     assert "it needs" in sentences[2]
     assert sentences[-1] == "It is better than random on every head."
+
+
+def test_one_run_that_went_well_is_no_headline(sweep):
+    folder = sweep({"random": 0.0, "Max": 0.1, "Pareto": 0.3}, seeds=3)
+    for run in sorted(folder.glob("Pareto*"))[1:]:
+        shutil.rmtree(run)
+    sentences = wording.conclusion(compare([folder]).settings[0])
+    assert "Not tested, because a test needs two seeds in common with random: pareto." in sentences[0]
+    assert sentences[1].startswith("max has the highest mean joint score along the curve 0.")
+    assert ", of those tested: +0.0" in sentences[1]
 
 
 def test_a_loss_on_a_head_is_said(sweep):
