@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -16,7 +17,10 @@ _CLASS_METRIC = {"mAP": "AP", "mIoU": "IoU", "macro_F1": "F1"}
 
 
 def class_metrics(run: Run) -> dict[tuple[str, str], str]:
-    """(task, class) → key of the metric that is averaged into the head's main one; a lone class has the main one."""
+    """(task, class) → key of the metric that is averaged into the head's main one; a lone class has the main one.
+
+    Classes that could not be measured, such as those of a head without annotations, are left out.
+    """
     last = run.rounds[-1].metrics
     keys = {}
     for task in run.tasks.values():
@@ -26,7 +30,7 @@ def class_metrics(run: Run) -> dict[tuple[str, str], str]:
         per_class = _CLASS_METRIC.get(main.split("/")[1])
         for name in task.classes:
             key = f"{task.name}/{per_class}/{name}" if per_class else main
-            if key in last:
+            if math.isfinite(last.get(key, math.nan)):
                 keys[task.name, name] = key
     return keys
 

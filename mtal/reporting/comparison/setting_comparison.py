@@ -204,8 +204,10 @@ def _reference(setting: Setting, keys: Sequence[str], curves: Mapping[str, Curve
 def _source(setting: Setting) -> str:
     if setting.full_pool:
         count = len(setting.full_pool)
-        listed = ", ".join(run.name for run in setting.full_pool)
-        return f"The full-pool score is the mean of {count} run{'s'[: count > 1]} trained on the whole pool: {listed}."
+        if count == 1:
+            return f"The full-pool score is that of one run trained on the whole pool, {setting.full_pool[0].name}."
+        folders = ", ".join(sorted({run.path.parent.name for run in setting.full_pool}))
+        return f"The full-pool score is the mean of {count} runs trained on the whole pool, in {folders}."
     return (
         "There is no full-pool run (--full-pool RUN), so label saving is measured at 90% and 95% of the best mean "
         "score that any strategy reached: an easier target, which depends on the strategies compared."

@@ -74,7 +74,19 @@ def test_the_full_pool_score_sets_the_target(sweep, tmp_path, configure, write):
     # 95% of 0.6 is 0.57: 10 + 40·0.17/0.4 = 27 frames against 10 + 40·0.17/0.2 = 44
     this = comparison.settings[0].joint.row(ONLY).savings[1]
     assert (this.needed, this.baseline_needed) == pytest.approx((27, 44))
-    assert any("mean of 1 run trained on the whole pool: full" in note for note in comparison.settings[0].notes)
+    assert any("of one run trained on the whole pool, full." in note for note in comparison.settings[0].notes)
+
+
+def test_several_full_pool_runs_are_named_by_their_folder(sweep, tmp_path, configure, write):
+    runs = []
+    for seed in range(2):
+        config = configure(rounds=0, seed=seed)
+        config["loop"]["initial"] = "all"
+        scores = {"tools": [0.7], "bleeding": [0.5], "anatomy": [0.6]}
+        runs.append(write(tmp_path / "whole" / f"seed={seed}", config, [400], scores))
+    comparison = compare([sweep({"random": 0.0, "Max": 0.2}, seeds=2)], runs)
+    wanted = "The full-pool score is the mean of 2 runs trained on the whole pool, in whole."
+    assert wanted in comparison.settings[0].notes
 
 
 def test_without_a_full_pool_run_it_says_so(sweep):

@@ -119,6 +119,15 @@ def test_the_metric_of_a_class_is_the_one_that_the_head_averages(run):
     assert metrics["bleeding", "bleeding"] == "bleeding/AP"
 
 
+def test_a_class_that_could_not_be_measured_has_no_metric(run):
+    folder = run()
+    file = folder / "rounds" / "01" / "metrics.json"
+    record = json.loads(file.read_text())
+    record["metrics"]["bleeding/AP"] = None
+    file.write_text(json.dumps(record))
+    assert ("bleeding", "bleeding") not in class_metrics(read_run(folder))
+
+
 def test_rare_is_what_few_frames_show(run):
     folder = run()
     file = folder / "rounds" / "01" / "metrics.json"
