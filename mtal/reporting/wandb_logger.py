@@ -156,7 +156,7 @@ class WandbLogger:
         self.finish(exit_code=0 if kind is None else 1)
 
     def _open(self, run_dir: Path, config: Mapping[str, Any]) -> None:
-        # Pictures in tables are staged in WANDB_DATA_DIR until they are uploaded. Its default is in the home folder,
+        # What goes into artifacts is staged in WANDB_DATA_DIR until they are uploaded. Its default is in the home folder,
         # and an offline run that was copied to another machine would lack them.
         if "WANDB_DATA_DIR" not in os.environ:
             os.environ["WANDB_DATA_DIR"] = str(run_dir / "wandb")

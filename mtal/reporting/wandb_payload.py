@@ -45,18 +45,16 @@ def payload(run: Run, this: Round) -> dict[str, Any]:
     """All that is logged of one round: its numbers, a gallery of its picks and a table of them."""
     content: dict[str, Any] = dict(scalars(run, this))
     picks = picks_of(run, this.number)
-    # Built twice, because W&B moves the files of a picture when it is logged. A list of pictures is a gallery with a
-    # slider over the rounds and masks to switch on, a table can be sorted and filtered; masks in it too would make
-    # logging a fifth slower. W&B shows no more than 108 pictures of a list.
+    # A list of pictures is a gallery with a slider over the rounds and masks to switch on, of which W&B shows no more
+    # than 108. The table can be sorted and filtered; the pictures in it once more would make logging a quarter slower.
     gallery = [_image(this, pick, run.pixel_tasks()) for pick in picks[:MOST_IMAGES]]
-    column = [_image(this, pick, ()) for pick in picks[:MOST_IMAGES]]
     if shown := [image for image in gallery if image is not None]:
         content[PICTURES] = shown
-    content[TABLE] = _table(run, picks, column + [None] * (len(picks) - len(column)))
+    content[TABLE] = _table(run, picks)
     return content
 
 
-def _table(run: Run, picks: Sequence[Pick], images: Sequence[wandb.Image | None]) -> wandb.Table:
+def _table(run: Run, picks: Sequence[Pick]) -> wandb.Table:
     signals = [(score.task, score.signal) for score in picks[0].scores] if picks else []
     tasks = [task.name for task in run.frame_tasks()]
     columns: list[str | int] = [
@@ -66,14 +64,13 @@ def _table(run: Run, picks: Sequence[Pick], images: Sequence[wandb.Image | None]
         "video",
         "frame",
         "time_s",
-        "image",
         "reason",
         "utility",
     ]
     columns += [f"label/{task}" for task in tasks]
     columns += [f"{what}/{task}/{signal}" for what in ("score", "percentile") for task, signal in signals]
     rows: list[Iterable[Any]] = []
-    for pick, image in zip(picks, images, strict=True):
+    for pick in picks:
         row: list[Any] = [
             pick.order,
             pick.frame_id,
@@ -81,7 +78,6 @@ def _table(run: Run, picks: Sequence[Pick], images: Sequence[wandb.Image | None]
             pick.video,
             pick.frame,
             pick.time_s,
-            image,
             pick.reason,
         ]
         row.append(_finite(pick.utility))

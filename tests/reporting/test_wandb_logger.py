@@ -87,7 +87,7 @@ def test_run_is_named_grouped_tagged_and_configured(written, drawn_run):
 def test_table_of_picks(written):
     table = written.table(2)
     assert table["columns"] == [
-        *("order", "frame_id", "patient", "video", "frame", "time_s", "image", "reason", "utility"),
+        *("order", "frame_id", "patient", "video", "frame", "time_s", "reason", "utility"),
         *("label/tools", "label/bleeding"),
         *("score/tools/entropy", "score/anatomy/entropy"),
         *("percentile/tools/entropy", "percentile/anatomy/entropy"),
@@ -98,8 +98,6 @@ def test_table_of_picks(written):
     assert row["utility"] == pytest.approx(0.8)
     assert (row["label/tools"], row["label/bleeding"]) == ("grasper", "not annotated")
     assert (row["score/anatomy/entropy"], row["percentile/anatomy/entropy"]) == (0.25, 40.0)
-    assert row["image"]["path"].startswith("media/images/")
-    assert not row["image"].get("masks")  # they are in the gallery
     assert written.table(0)["columns"][-1] == "label/bleeding"  # the initial set has no scores
 
 
