@@ -47,9 +47,9 @@ def load(
     - ``split``, if there: ``pool`` (or ``train``), ``val`` or ``test``; else ``test_patients`` says who is held out.
     - ``tool_…``: a column per tool with 0 or 1. ``bleeding``: 0 or 1. ``mask``: path of a mask.
 
-    A cell that is empty says that nobody annotated that, which is not a 0. Images of one folder are one recording:
-    their numbers are the last ones in their names where these tell all files apart, else their places in the order of
-    names.
+    A cell that is empty says that nobody annotated that, which is not a 0. Images of one folder and patient are one
+    recording: their numbers are the last ones in their names where these tell all files of the folder apart, else their
+    places in the order of names.
 
     Args:
         path: a ``.csv`` or ``.parquet`` file.
@@ -70,7 +70,7 @@ def load(
     cells = Cells.read(path)
     base = path.parent if root is None else Path(root)
     columns = [c for c in cells.columns if c.startswith(tool_prefix)] if tools is None else list(tools)
-    _check_columns(cells, columns)
+    _check_columns(cells, columns, tool_prefix if tools is None else "")
     rows = _rows(cells, base, rate_hz, test_patients, val_patients)
     label_maps: list[LabelMap] = []
     if columns:
@@ -83,6 +83,7 @@ def load(
             row["bleeding"] = [cells.label(i, "bleeding")]
     if "mask" in cells.columns:
         masks = [cells.file(i, "mask", base) for i in range(len(rows))]
+        _warn_of_masks_among_images(cells, masks, base)
         label_maps.append(_anatomy(cells, next((m for m in masks if m), None), mask_classes or {}, mask_ignore))
         for row, mask in zip(rows, masks, strict=True):
             row["anatomy"] = mask
@@ -98,7 +99,7 @@ def _rows(
     """The rows of the frame index, with the size of each frame."""
     patients = cells.column("patient")
     splits = _splits(cells, patients, test_patients, val_patients)
-    places = _places(cells, base, rate_hz)
+    places = _places(cells, patients, base, rate_hz)
     seen: dict[tuple[str, int], int] = {}
     for i, place in enumerate(places):
         first = seen.setdefault((place.video, place.frame), i)
@@ -111,19 +112,30 @@ def _rows(
     ]
 
 
-def _check_columns(cells: Cells, tools: Sequence[str]) -> None:
+def _check_columns(cells: Cells, tools: Sequence[str], tool_prefix: str) -> None:
     names = list(cells.columns)
-    if "patient" not in names or not {"image", "video"} & set(names):
+    lacking = [] if "patient" in names else ["patient"]
+    lacking += [] if {"image", "video"} & set(names) else ["image", "video"]
+    if lacking:
+        hints = [f"{close[0]!r} for {n!r}" for n in names if (close := get_close_matches(n, lacking, n=1))]
         raise ValueError(
             f"{cells.path}: the columns are {', '.join(names)}; there must be 'patient', and 'image' or 'video'"
+            + (f"; did you mean {', '.join(hints)}?" if hints else "")
         )
     for column in tools:
         if column not in names:
             raise ValueError(f"{cells.path}: there is no column {column!r}{nearest(column, names)}")
     for column in names:
         close = [] if column in (*_COLUMNS, *tools) else get_close_matches(column, _COLUMNS, n=1, cutoff=0.75)
+        beginning = column[: len(tool_prefix) + 1]
         if close:
             warnings.warn(f"{cells.path}: column {column!r} is not used, did you mean {close[0]!r}?", stacklevel=3)
+        elif column not in (*_COLUMNS, *tools) and get_close_matches(beginning, [tool_prefix], cutoff=0.75):
+            warnings.warn(
+                f"{cells.path}: column {column!r} is not used; if it is a tool, its name must begin with "
+                f"{tool_prefix!r} (or set data.tool_prefix or data.tools)",
+                stacklevel=3,
+            )
     for row, patient in enumerate(cells.column("patient")):
         if not patient:
             raise ValueError(f"{cells.where(row, 'patient')}: it is empty; say who is operated on")
@@ -190,7 +202,18 @@ def _splits(cells: Cells, patients: list[str], test_patients: Sequence[str], val
     return [held_out[patient] for patient in patients]
 
 
-def _places(cells: Cells, base: Path, rate_hz: float) -> list[Place]:
+def _warn_of_masks_among_images(cells: Cells, masks: Sequence[Path | None], base: Path) -> None:
+    images = [cells.file(row, "image", base) for row in range(len(masks))]
+    shared = {i.parent for i in images if i is not None} & {m.parent for m in masks if m is not None}
+    for folder in sorted(shared):
+        warnings.warn(
+            f"{folder}: masks lie among the images, where they count as frames between them, so times are wrong unless "
+            "there is a column 'time_s'; put the masks into a folder of their own",
+            stacklevel=3,
+        )
+
+
+def _places(cells: Cells, patients: Sequence[str], base: Path, rate_hz: float) -> list[Place]:
     """Where each row's frame is read from."""
     images, videos = cells.column("image"), cells.column("video")
     files: list[Path] = []
@@ -202,20 +225,26 @@ def _places(cells: Cells, base: Path, rate_hz: float) -> list[Place]:
         assert file is not None
         files.append(file)
     found: dict[int, Place] = {}
-    by_kind = sorted(range(len(files)), key=lambda row: (bool(images[row]), files[row].parent, files[row]))
-    for is_image, some in groupby(by_kind, key=lambda row: bool(images[row])):
-        for _, group in groupby(some, key=lambda row: files[row].parent if is_image else files[row]):
-            members = list(group)
-            times = [cells.number(row, "time_s") for row in members]
-            if is_image:
-                found |= dict(
-                    zip(members, image_places([files[r] for r in members], base, times, rate_hz), strict=True)
-                )
-            else:
-                frames = [cells.number(row, "frame") for row in members]
-                where = [
-                    cells.where(r, "frame" if f is not None else "time_s") for r, f in zip(members, frames, strict=True)
-                ]
-                places = video_places(files[members[0]], base, frames, times, where)
-                found |= dict(zip(members, places, strict=True))
+    of_folder: dict[Path, set[str]] = {}
+    for file, patient, image in zip(files, patients, images, strict=True):
+        if image:
+            of_folder.setdefault(file.parent, set()).add(patient)
+
+    def recording(row: int) -> tuple[bool, Path, str]:
+        return (True, files[row].parent, patients[row]) if images[row] else (False, files[row], "")
+
+    for (is_image, folder, patient), group in groupby(sorted(range(len(files)), key=recording), key=recording):
+        members = list(group)
+        times = [cells.number(row, "time_s") for row in members]
+        if is_image:
+            several = len(of_folder[folder]) > 1
+            places = image_places([files[r] for r in members], base, times, rate_hz, patient if several else "")
+            found |= dict(zip(members, places, strict=True))
+        else:
+            frames = [cells.number(row, "frame") for row in members]
+            where = [
+                cells.where(r, "frame" if f is not None else "time_s") for r, f in zip(members, frames, strict=True)
+            ]
+            places = video_places(files[members[0]], base, frames, times, where)
+            found |= dict(zip(members, places, strict=True))
     return [found[row] for row in range(len(files))]

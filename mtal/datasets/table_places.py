@@ -23,17 +23,20 @@ class Place:
     frame_size: tuple[int, int]
 
 
-def image_places(images: Sequence[Path], base: Path, times_s: Sequence[float | None], rate_hz: float) -> list[Place]:
+def image_places(
+    images: Sequence[Path], base: Path, times_s: Sequence[float | None], rate_hz: float, patient: str = ""
+) -> list[Place]:
     """The places of images of one folder, in the order given.
 
     Frames have the last number of each name if those tell all files of the folder apart, else their places in the order
-    of names. The folder, seen from ``base``, is the video.
+    of names. The folder, seen from ``base``, is the video, and the patient's part of it where it holds several.
 
     Args:
         images: files of one folder.
         base: folder that names of videos are told from.
         times_s: of each image; ``None`` for its number / ``rate_hz``.
         rate_hz: frames per second.
+        patient: whose images these are, where the folder holds those of several.
 
     Raises:
         ValueError: an image cannot be read.
@@ -47,6 +50,7 @@ def image_places(images: Sequence[Path], base: Path, times_s: Sequence[float | N
         reader = ImageFolder(folder, first, rate_hz)
     number = {reader.path(k).name: k for k in reader.frames.tolist()}
     source, video = folder_source(folder, first, rate_hz), _name(folder, base)
+    video = f"{video}_{patient}" if patient else video
     places = []
     for image, time_s in zip(images, times_s, strict=True):
         if image.name not in number:

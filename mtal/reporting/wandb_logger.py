@@ -156,8 +156,8 @@ class WandbLogger:
         self.finish(exit_code=0 if kind is None else 1)
 
     def _open(self, run_dir: Path, config: Mapping[str, Any]) -> None:
-        # What goes into artifacts is staged in WANDB_DATA_DIR until they are uploaded. Its default is in the home folder,
-        # and an offline run that was copied to another machine would lack them.
+        # What goes into artifacts is staged in WANDB_DATA_DIR until it is uploaded. Its default is in the home folder,
+        # and an offline run that was copied to another machine would lack it.
         if "WANDB_DATA_DIR" not in os.environ:
             os.environ["WANDB_DATA_DIR"] = str(run_dir / "wandb")
             self._set_data_dir = True

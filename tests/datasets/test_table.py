@@ -67,10 +67,12 @@ class TestLabels:
             save(tmp_path / f"{name}.png", picture(gray))
         (tmp_path / "t.csv").write_text("image,patient,bleeding\nzoe.png,p,1\nafter_1.png,q,0\n")
         dataset = table.load(tmp_path / "t.csv", test_patients=["q"])
-        name = dataset.index.table["video"].iloc[0]
-        assert dataset.labels.targets("bleeding", [f"{name}/000000", f"{name}/000002"])[:, 0].tolist() == [0, 1]
+        rows = dataset.index.table.set_index("patient")
+        assert rows["frame"].to_dict() == {"q": 0, "p": 2}
+        assert dataset.labels.targets("bleeding", rows.loc[["q", "p"], "frame_id"].tolist())[:, 0].tolist() == [0, 1]
         pictures = FrameCache(tmp_path / "cache").get(dataset.index.table, (H, W))
-        assert pictures[[0, 1]][:, 0, 0, 0].tolist() == [10 + 84, 10 + 36]
+        gray = dict(zip(rows.index, pictures[[0, 1]][:, 0, 0, 0].tolist(), strict=True))
+        assert gray == {"q": 10 + 84, "p": 10 + 36}
 
     def test_patients_held_out_by_name(self, root):
         text = "\n".join(",".join(c for i, c in enumerate(line.split(",")) if i != 5) for line in ROWS.splitlines())
@@ -83,6 +85,21 @@ class TestLabels:
             load(root / "frames.csv")
         with pytest.raises(ValueError, match=r"data\.test_patients names 'benn', .* did you mean 'ben'"):
             load(root / "frames.csv", test_patients=["benn"])
+
+    def test_patients_that_share_a_folder_are_recordings_of_their_own(self, tmp_path):
+        rows = ["image,patient,split,bleeding"]
+        for patient, split in (("ada", "train"), ("ben", "test")):
+            for k in range(3):
+                save(tmp_path / "all" / f"{patient}_{k}.png", picture(k))
+                rows.append(f"all/{patient}_{k}.png,{patient},{split},0")
+        (tmp_path / "frames.csv").write_text("\n".join(rows))
+        index = load(tmp_path / "frames.csv").index.table
+        assert index.groupby("patient")["video"].unique().map(list).to_dict() == {
+            "ada": ["all_ada"],
+            "ben": ["all_ben"],
+        }
+        frames = FrameCache(tmp_path / "cache").get(index, (H, W))
+        np.testing.assert_array_equal(frames[np.arange(6)], [picture(k) for k in (0, 1, 2, 0, 1, 2)])
 
     def test_paths_from_another_folder(self, root, tmp_path_factory):
         other = tmp_path_factory.mktemp("tables") / "t.csv"
@@ -143,6 +160,7 @@ class TestDamage:
             (edit("ben,test", ",test"), ValueError, r"line 4, column 'patient': it is empty"),
             (edit("ada,train", "ada,tset"), ValueError, r"line 2, column 'split': 'tset' is none of pool, train, val"),
             (edit("ada,train", "ada,test"), ValueError, r"patient 'ada' is in the splits pool and test"),
+            (edit("patient", "pateint"), ValueError, r"or 'video'; did you mean 'patient' for 'pateint'\?"),
             (
                 edit("patient", "person"),
                 ValueError,
@@ -184,6 +202,17 @@ class TestDamage:
     def test_misspelt_column(self, root):
         edit("bleeding", "bleding")(root)
         with pytest.warns(UserWarning, match="column 'bleding' is not used, did you mean 'bleeding'"):
+            load(root / "frames.csv")
+
+    def test_misspelt_beginning_of_a_tool(self, root):
+        (root / "frames.csv").write_text(ROWS.replace("tool_hook", "tools_hook"))
+        with pytest.warns(UserWarning, match="column 'tools_hook' is not used; if it is a tool, .*begin with 'tool_'"):
+            load(root / "frames.csv")
+
+    def test_masks_among_the_images(self, root):
+        (root / "masks" / "a4.png").rename(root / "a" / "mask4.png")
+        (root / "frames.csv").write_text(ROWS.replace("masks/a4.png", "a/mask4.png"))
+        with pytest.warns(UserWarning, match=r"a: masks lie among the images.*times are wrong unless.*'time_s'"):
             load(root / "frames.csv")
 
     def test_misspelt_tool(self, root):
