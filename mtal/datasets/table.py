@@ -102,7 +102,7 @@ def _rows(
     places = _places(cells, patients, base, rate_hz)
     seen: dict[tuple[str, int], int] = {}
     for i, place in enumerate(places):
-        first = seen.setdefault((place.video, place.frame), i)
+        first = seen.setdefault((place.source, place.frame), i)
         if first != i:
             column = "image" if cells.column("image")[i] else "video"
             raise ValueError(f"{cells.where(i, column)}: the same frame as in {cells.where(first, column)}; keep one")

@@ -123,6 +123,7 @@ class WandbLogger:
         if self.mode == "disabled":
             return
         run_dir = Path(run_dir).resolve()
+        self._read = None
         self._try("start", lambda: self._open(run_dir, plain(config)))
         if (run_dir / "rounds").is_dir():
             self._log_new_rounds(run_dir)

@@ -140,6 +140,7 @@ class TestDamage:
             ),
             (edit("a/0009", "a/0010"), FileNotFoundError, r"frames\.csv, line 3, column 'image': .*0010\.png is not"),
             (edit("a/0009", "a/0004"), ValueError, r"line 3, column 'image': the same frame as in .*line 2, column"),
+            (edit("a/0009.png,,,,ada,train", "a/0004.png,,,,eve,test"), ValueError, r"line 3, .*the same frame as in"),
             (edit("b.mp4,,0.4", "b.mp4,7,"), ValueError, r"line 5, column 'video': the same frame as in .*line 4"),
             (
                 edit("train,1,0,0", "train,2,0,0"),

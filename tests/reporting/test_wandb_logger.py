@@ -226,6 +226,18 @@ def test_online_resume_skips_what_is_there(run_dir, add_round, monkeypatch):
     assert run.exit_code == 0
 
 
+def test_one_logger_for_two_runs(run_dir, add_round, monkeypatch, tmp_path):
+    other = shutil.copytree(run_dir, tmp_path / "other")
+    add_round(other, 3)
+    logger = WandbLogger(mode="online")
+    for folder, rounds in ((run_dir, [0, 1, 2]), (other, [0, 1, 2, 3])):
+        run = FakeRun(step=0)
+        online(monkeypatch, run)
+        logger.start(folder, CONFIG)
+        logger.finish()
+        assert run.logged == rounds
+
+
 def test_a_failed_experiment_is_marked_as_failed(run_dir, monkeypatch):
     run = FakeRun(step=0)
     online(monkeypatch, run)
