@@ -20,8 +20,8 @@ class LabelMap:
     """Classes of one task, and how files encode them.
 
     Targets are ``uint8``. With ``support="frame"`` a frame has ``[C]`` zeros and ones (``exclusive=False``) or one
-    class number (``exclusive=True``); with ``support="pixel"`` it has ``[H, W]`` class numbers. ``IGNORE`` marks what
-    was not annotated, so a head without labels is all ``IGNORE``.
+    class number (``exclusive=True``); with ``support="pixel"`` it has ``[C, H, W]`` zeros and ones or ``[H, W]`` class
+    numbers. ``IGNORE`` marks what was not annotated, so a head without labels is all ``IGNORE``.
 
     Args:
         task: name of the task, such as ``"tools"``.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -29,13 +29,29 @@ class MaskFile:
     values: Values
 
 
+class DrawnMask(Protocol):
+    """A mask that is drawn when it is asked for, as from polygons or from one file per class."""
+
+    def draw(self, label_map: LabelMap) -> NDArray[np.uint8]:
+        """``[H, W]`` class numbers, or ``[C, H, W]`` of 0 and 1 where the classes overlap; either may be ``IGNORE``.
+
+        Raises:
+            FileNotFoundError: a file that it is drawn from is missing.
+            ValueError: it cannot be drawn.
+        """
+        ...
+
+
+Mask = Path | MaskFile | DrawnMask
+
+
 class LabelTable:
     """One row per frame, one column per task.
 
     Args:
         table: ``frame_id`` and one column per task. Frame tasks hold C numbers 0, 1 or ``IGNORE`` (one class number or
-            ``IGNORE`` where exclusive), pixel tasks the path of a mask or a :class:`MaskFile`; ``None`` says that
-            nobody annotated the task in that frame.
+            ``IGNORE`` where exclusive), pixel tasks the path of a mask, a :class:`MaskFile` or a :class:`DrawnMask`
+            (which it must be where classes overlap); ``None`` says that nobody annotated the task in that frame.
         label_maps: what the columns mean.
         frame_sizes: video → (H, W) of its frames; a mask of any other size is refused when read.
 
@@ -59,7 +75,7 @@ class LabelTable:
             raise ValueError(f"frame {ids[ids.duplicated()].iloc[0]!r} is listed twice in the label table")
         self._row = {frame_id: i for i, frame_id in enumerate(ids)}
         self._tags: dict[str, NDArray[np.uint8]] = {}  # frame task → [rows, C] or [rows]
-        self._masks: dict[str, list[Path | MaskFile | None]] = {}  # pixel task → one mask per row
+        self._masks: dict[str, list[Mask | None]] = {}  # pixel task → one mask per row
         for task, label_map in self.label_maps.items():
             column = table[task].tolist()
             if label_map.support == "frame":
@@ -74,10 +90,11 @@ class LabelTable:
 
     def targets(
         self, task: str, frame_ids: Sequence[str], size: tuple[int, int] | None = None
-    ) -> NDArray[np.uint8]:  # [N, C], [N] or [N, H, W]
+    ) -> NDArray[np.uint8]:  # [N, C], [N], [N, H, W] or [N, C, H, W]
         """Labels of N frames in the order asked: ``[N, C]`` tags, ``[N]`` class numbers or ``[N, H, W]`` masks.
 
-        Masks are mapped from gray to class numbers first and then resized to ``size`` (H, W) by nearest neighbour.
+        Masks of classes that overlap are ``[N, C, H, W]`` of 0 and 1. Masks are mapped from gray to class numbers first
+        and then resized to ``size`` (H, W) by nearest neighbour.
 
         Raises:
             KeyError: the task or a frame is not in the table.
@@ -94,33 +111,41 @@ class LabelTable:
             return self._tags[task][rows]
         if size is None:
             raise ValueError(f"task {task!r} is labelled by pixel: give targets() the size (H, W) wanted")
-        masks = np.full((len(rows), *size), IGNORE, dtype=np.uint8)  # [N, H, W]
+        label_map = self.label_maps[task]
+        layers = () if label_map.exclusive else (len(label_map.classes),)
+        masks = np.full((len(rows), *layers, *size), IGNORE, dtype=np.uint8)  # [N, H, W] or [N, C, H, W]
         for i, (frame_id, row) in enumerate(zip(frame_ids, rows, strict=True)):
             mask = self._masks[task][row]
             if mask is not None:
-                masks[i] = self._mask(mask, frame_id, self.label_maps[task], size)
+                masks[i] = _resized(self._drawn(mask, frame_id, label_map), size)
         return masks
 
-    def _mask(
-        self, mask: Path | MaskFile, frame_id: str, label_map: LabelMap, size: tuple[int, int]
-    ) -> NDArray[np.uint8]:
+    def _drawn(self, mask: Mask, frame_id: str, label_map: LabelMap) -> NDArray[np.uint8]:
         if isinstance(mask, MaskFile):
             path, label_map = mask.path, replace(label_map, values=mask.values)
-        else:
+        elif isinstance(mask, Path):
             path = mask
-        classes = class_numbers(path, label_map, self.frame_sizes.get(frame_id.rpartition("/")[0]))
-        if classes.shape == size:
-            return classes
-        height, width = size
-        return np.asarray(Image.fromarray(classes).resize((width, height), Image.Resampling.NEAREST))
+        else:
+            return mask.draw(label_map)
+        return class_numbers(path, label_map, self.frame_sizes.get(frame_id.rpartition("/")[0]))
+
+
+def _resized(classes: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """``[H, W]`` or ``[C, H, W]`` at another size by nearest neighbour."""
+    if classes.shape[-2:] == size:
+        return classes
+    if classes.ndim == 3:
+        return np.stack([_resized(layer, size) for layer in classes])
+    height, width = size
+    return np.asarray(Image.fromarray(classes).resize((width, height), Image.Resampling.NEAREST))
 
 
 def _absent(value: Any) -> bool:
     return value is None or (isinstance(value, float) and np.isnan(value))
 
 
-def _mask_of(value: Any) -> Path | MaskFile | None:
-    return None if _absent(value) else value if isinstance(value, MaskFile) else Path(value)
+def _mask_of(value: Any) -> Mask | None:
+    return None if _absent(value) else Path(value) if isinstance(value, str) else value
 
 
 def _tags(label_map: LabelMap, frame_ids: list[str], column: list[Any]) -> NDArray[np.uint8]:

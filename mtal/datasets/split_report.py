@@ -119,7 +119,10 @@ def _shown(dataset: SurgicalDataset, label_map: LabelMap) -> NDArray[np.uint8]:
 
     def present(frame_id: str) -> NDArray[np.uint8]:
         size = dataset.labels.frame_sizes.get(frame_id.rpartition("/")[0], _SIZE)
-        mask = dataset.labels.targets(label_map.task, [frame_id], size)
+        mask = dataset.labels.targets(label_map.task, [frame_id], size)[0]  # [H, W] or [C, H, W]
+        if not label_map.exclusive:
+            layers = mask.reshape(classes, -1)  # [C, H * W]
+            return np.where((layers == IGNORE).all(axis=1), IGNORE, (layers == 1).any(axis=1)).astype(np.uint8)
         found = np.bincount(mask.ravel(), minlength=256)[:classes] > 0  # [C]
         return found.astype(np.uint8) if found.any() else np.full(classes, IGNORE, dtype=np.uint8)
 

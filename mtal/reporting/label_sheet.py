@@ -13,6 +13,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from mtal.reporting.overlay import blend
+from mtal.reporting.run_reader import IGNORE
 
 _COLUMNS = 3
 
@@ -24,7 +25,8 @@ class LabelledPicture:
     Args:
         title: frame and split.
         image: ``[H, W, 3]`` RGB.
-        masks: ``[H, W]`` class numbers for each pixel task, 255 = not annotated.
+        masks: ``[H, W]`` class numbers for each pixel task, or ``[C, H, W]`` of 0 and 1 where its classes overlap;
+            255 = not annotated.
         tags: what is said of the whole frame, one line per task.
     """
 
@@ -82,5 +84,15 @@ def write_label_sheet(
 
 def _tile(picture: LabelledPicture, palettes: Sequence[Sequence[tuple[int, int, int]]]) -> NDArray[np.uint8]:
     """``[H, W', 3]``: the image, and the image under each of its masks, side by side."""
-    overlays = [blend(picture.image, m, colors) for m, colors in zip(picture.masks, palettes, strict=True)]
+    overlays = [_under(picture.image, m, colors) for m, colors in zip(picture.masks, palettes, strict=True)]
     return np.concatenate([picture.image, *overlays], axis=1)
+
+
+def _under(
+    image: NDArray[np.uint8], mask: NDArray[np.uint8], colors: Sequence[tuple[int, int, int]]
+) -> NDArray[np.uint8]:
+    if mask.ndim == 2:
+        return blend(image, mask, colors)
+    for number, layer in enumerate(mask):  # [H, W]
+        image = blend(image, np.where(layer == 1, number, IGNORE).astype(np.uint8), colors)
+    return image

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -49,6 +51,26 @@ class TestTargets:
         Image.fromarray(stripes).save(tmp_path / "s.png")
         labels = LabelTable(pd.DataFrame({"frame_id": ["v/000000"], "anatomy": [tmp_path / "s.png"]}), [ANATOMY])
         assert set(np.unique(labels.targets("anatomy", ["v/000000"], size=(4, 7))).tolist()) == {0, 1, 255}
+
+    def test_masks_drawn_when_asked_for(self):
+        class Drawn:
+            def draw(self, label_map):
+                assert label_map is ANATOMY
+                return np.array([[1, IGNORE]], dtype=np.uint8)
+
+        labels = LabelTable(pd.DataFrame({"frame_id": ["v/000000"], "anatomy": [Drawn()]}), [ANATOMY])
+        np.testing.assert_array_equal(labels.targets("anatomy", ["v/000000"], (2, 4))[0], [[1, 1, 255, 255]] * 2)
+
+    def test_masks_of_classes_that_overlap(self):
+        class Drawn:
+            def draw(self, label_map):
+                return np.array([[[1, 0]], [[1, IGNORE]]], dtype=np.uint8)
+
+        overlapping = replace(ANATOMY, exclusive=False)
+        rows = {"frame_id": ["v/000000", "v/000001"], "anatomy": [Drawn(), None]}
+        masks = LabelTable(pd.DataFrame(rows), [overlapping]).targets("anatomy", rows["frame_id"], (1, 4))
+        np.testing.assert_array_equal(masks[0], [[[1, 1, 0, 0]], [[1, 1, 255, 255]]])
+        assert (masks[1] == IGNORE).all()
 
     def test_no_frames(self, table):
         assert table.targets("tools", []).shape == (0, 2)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from miniature.squares import H, W, grow, save
@@ -36,6 +38,27 @@ def dataset(root, frames=FRAMES, label_maps=(TOOLS, PHASE, ANATOMY, BLEEDING), d
 @pytest.fixture
 def report(tmp_path):
     return split_report(dataset(tmp_path))
+
+
+class Drawn:
+    """Two classes that overlap; nobody looked for the second in one frame."""
+
+    def __init__(self, *layers):
+        self.layers = layers
+
+    def draw(self, label_map):
+        return np.array([[[value] * W] * H for value in self.layers], dtype=np.uint8)
+
+
+def test_classes_that_overlap(tmp_path):
+    overlapping = replace(ANATOMY, exclusive=False)
+    rows = [
+        {"patient": p, "video": p, "frame": 0, "time_s": 0, "source": p, "split": s, "anatomy": Drawn(*layers)}
+        for p, s, layers in (("a", "pool", (1, 1)), ("b", "test", (0, IGNORE)))
+    ]
+    sizes = dict.fromkeys("ab", (H, W))
+    report = split_report(SurgicalDataset.from_rows("toy", rows, (overlapping,), sizes))
+    assert report.shown.tolist() == [[1, 1], [0, IGNORE]]
 
 
 class TestCounts:

@@ -35,6 +35,15 @@ class TestSheet:
         assert green(drawn) == pytest.approx(green(whole) / 2, rel=0.1)
         assert green(whole) > 0.1
 
+    def test_masks_of_classes_that_overlap(self, tmp_path):
+        layers = np.zeros((2, 40, 60), dtype=np.uint8)
+        layers[0], layers[1, :, :30] = 1, 1
+        legend = (("liver", "fat"), (GREEN, (255, 255, 255)))
+        both = write_label_sheet(tmp_path / "a.png", [labelled(0, layers)] * 4, [legend])
+        layers[1] = 255
+        one = write_label_sheet(tmp_path / "b.png", [labelled(0, layers)] * 4, [legend])
+        assert green(both) == pytest.approx(green(one) / 2, rel=0.1)  # white over the left half of the green
+
     def test_more_pictures_make_a_taller_sheet(self, tmp_path):
         mask = np.zeros((40, 60), dtype=np.uint8)
         heights = [
