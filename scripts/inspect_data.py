@@ -17,7 +17,7 @@ from mtal.datasets import SurgicalDataset
 from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.datasets.split_report import examples, split_report
 from mtal.frames import open_reader
-from mtal.launch import check_overrides, register
+from mtal.launch import check_overrides, ending_by_signal, register
 from mtal.launch.faults import FAULTS_OF_INPUT, tell
 from mtal.launch.plain_warnings import plain_warnings
 from mtal.reporting.label_sheet import LabelledPicture, write_label_sheet
@@ -75,4 +75,5 @@ def said(dataset: SurgicalDataset, label_map: LabelMap, frame_id: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    with ending_by_signal():
+        main()

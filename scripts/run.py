@@ -11,7 +11,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from mtal.launch import check_overrides, launch, register
+from mtal.launch import check_overrides, ending_by_signal, launch, register
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
@@ -25,4 +25,5 @@ def main(config: DictConfig) -> float | None:
 
 if __name__ == "__main__":
     check_overrides(CONFIGS, sys.argv[1:])
-    main()
+    with ending_by_signal():
+        main()

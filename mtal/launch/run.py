@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ from rich.console import Console
 
 from mtal.annotation import LabelsPendingError
 from mtal.launch.faults import FAULTS_OF_INPUT, tell
+from mtal.launch.interruption import STANDING, stoppable
 from mtal.launch.plain_warnings import plain_warnings
 from mtal.launch.screen import Screen
 from mtal.launch.sweep import FAILURE, finished, joint_score, note_failure
 from mtal.launch.unread import warn_of_unread
 from mtal.learning.experiment import run_experiment
 from mtal.learning.loop import Experiment
+from mtal.learning.run_folder import RunFolder
 from mtal.reporting import summary, write_report
 
 
@@ -40,8 +43,11 @@ def launch(config: DictConfig) -> float | None:
     console = Console()
     path = Path(hydra.runtime.output_dir)
     path = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    if not sweeping:
+        STANDING.set(partial(_standing, path, int(config.loop.rounds)))
     try:
-        with plain_warnings(Console(stderr=True)):
+        # here as well as around the program, for the workers of a sweep, where Lightning would take SIGTERM for an end
+        with stoppable(), plain_warnings(Console(stderr=True)):
             return _run(config, path, console, sweeping)
     except LabelsPendingError as pending:
         console.print(f"[yellow]waiting for labels:[/yellow] {pending}")
@@ -55,6 +61,13 @@ def launch(config: DictConfig) -> float | None:
             raise
         tell(error)
         sys.exit(1)
+
+
+def _standing(path: Path, last: int) -> str:
+    complete = RunFolder(path).complete_rounds()
+    if complete > last:
+        return f"all {complete} rounds are in {path}; the same command draws the report"
+    return f"{complete} of {last + 1} rounds are in {path}; the same command goes on with round {complete}"
 
 
 def _run(config: DictConfig, path: Path, console: Console, sweeping: bool) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,14 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.console import Console
 
+from mtal.launch.interruption import STANDING
 from mtal.learning.run_folder import RunFolder
 
 FAILURE = "failed.txt"
 """In the folder of a run that failed: what happened. A later start that gets further takes it away."""
+
+REPORT = "report.html"
+"""In the folder of a run whose rounds are all there."""
 
 
 def finished(path: Path, config: Mapping[str, Any]) -> bool:
@@ -26,7 +31,7 @@ def finished(path: Path, config: Mapping[str, Any]) -> bool:
         ValueError: the folder holds a run of another config.
     """
     folder = RunFolder(path)
-    if not (path / "report.html").is_file() or folder.complete_rounds() <= int(config["loop"]["rounds"]):
+    if not (path / REPORT).is_file() or folder.complete_rounds() <= int(config["loop"]["rounds"]):
         return False
     folder.refuse_other(config)
     return True
@@ -46,11 +51,23 @@ def note_failure(path: Path, error: Exception) -> None:
     (path / FAILURE).write_text(f"{what}\n\n{''.join(traceback.format_exception(error))}")
 
 
+def _standing(sweep: Path) -> str:
+    begun = [p.parent for p in sweep.glob("*/tasks.json")]
+    drawn = sum((run / REPORT).is_file() for run in begun)
+    return (
+        f"{sweep} has {len(begun)} run{'' if len(begun) == 1 else 's'}, {drawn} with a report; the same command goes on"
+    )
+
+
 class SweepSummary(Callback):
     """Says at the end of a sweep which runs failed, and ends the program with exit code 1 if any did.
 
     Hydra makes it from ``hydra.callbacks``. It reads the folders, so it does not matter which process ran a job.
     """
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """See :class:`hydra.experimental.callback.Callback`."""
+        STANDING.set(partial(_standing, Path(config.hydra.sweep.dir)))
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """See :class:`hydra.experimental.callback.Callback`."""

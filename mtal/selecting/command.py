@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
@@ -16,8 +17,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from mtal.launch import UnknownOptionError, check_overrides, register
+from mtal.launch import UnknownOptionError, check_overrides, ending_by_signal, register
 from mtal.launch.faults import FAULTS_OF_INPUT, tell
+from mtal.launch.interruption import STANDING
 from mtal.launch.plain_warnings import plain_warnings
 from mtal.selecting.checkpoint import Checkpoint
 from mtal.selecting.handover import select_frames
@@ -120,7 +122,8 @@ def main(arguments: Sequence[str], configs: Path) -> None:
         raise SystemExit(2) from None
     check_overrides(configs, ["data=videos", *request.overrides])
     try:
-        with plain_warnings(Console(stderr=True)):
+        with ending_by_signal(), plain_warnings(Console(stderr=True)):
+            STANDING.set(partial(_standing, request.folder))
             checkpoint = Checkpoint.read(request.checkpoint)
             config = configured(request, checkpoint, configs)
             done = select_frames(config, checkpoint, request.budget, request.folder)
@@ -132,6 +135,10 @@ def main(arguments: Sequence[str], configs: Path) -> None:
         return
     for line in _summary(request.folder):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _standing(folder: Path) -> str:
+    return f"{folder} is whole" if folder.exists() else f"{folder} is not there yet; the same command begins again"
 
 
 def _summary(folder: Path) -> Iterator[str]:

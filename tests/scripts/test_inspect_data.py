@@ -1,5 +1,7 @@
+import os
 import re
 import runpy
+import signal
 import sys
 from pathlib import Path
 
@@ -64,3 +66,12 @@ def test_misspelt_options(inspect, capsys):
         inspect("data.roof=x")
     assert end.value.code == 2
     assert "did you mean 'data.root'" in capsys.readouterr().err
+
+
+def test_stopped_on_the_way(inspect, tmp_path, monkeypatch, capsys):
+    stop = lambda *_: os.kill(os.getpid(), signal.SIGTERM)  # noqa: E731
+    monkeypatch.setattr("mtal.reporting.label_sheet.write_label_sheet", stop)
+    with pytest.raises(SystemExit) as end:
+        inspect(f"data.root={tmp_path / 'seg8k'}", "data.test_videos=[video12]", "tasks=anatomy")
+    assert end.value.code == 143
+    assert capsys.readouterr().err.splitlines()[-1] == "stopped by SIGTERM: the same command begins again"

@@ -1,3 +1,5 @@
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -107,3 +109,17 @@ class TestMain:
         assert end.value.code == code
         assert message in text
         assert len(text.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.filterwarnings("ignore:bleeding. no label so far")
+def test_stopped_on_the_way(number, code, run, videos, cache, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("mtal.selecting.handover.write_overview", lambda folder: os.kill(os.getpid(), number))
+    folder = tmp_path / "all" / "x"
+    arguments = [f"videos={videos}", f"checkpoint={run}", "budget=2", "name=x", f"selections={folder.parent}"]
+    with pytest.raises(SystemExit) as end:
+        main([*arguments, f"cache={cache}"], CONFIGS)
+    assert end.value.code == code
+    told = f"{folder} is not there yet; the same command begins again"
+    assert capsys.readouterr().err.splitlines()[-1] == f"stopped by {number.name}: {told}"
+    assert not list(folder.parent.iterdir())
