@@ -13,12 +13,13 @@ from mtal.tasks.posterior import HeadOutput
 
 
 def coarse_posterior(head: HeadOutput, cells: int = 4) -> HeadOutput:
-    """|V_g|⁻¹ Σ_{s ∈ V_g} p_s over the valid sites V_g of each cell g: ``[(K,) N, S, C]`` to ``[(K,) N, G, C]``.
+    """Σ_{s ∈ g} ω_s p_s / Σ_{s ∈ g} ω_s over the sites of each cell g: ``[(K,) N, S, C]`` to ``[(K,) N, G, C]``.
 
     A pixel head is averaged over a grid of cells × cells (a side of fewer sites keeps its sites); cell i of a side of h
     sites takes the sites ⌊i·h/cells⌋ to ⌈(i + 1)·h/cells⌉, so neighbouring cells share a site where h is not divisible.
-    A cell without a valid site is invalid and holds 0. A frame head (S = 1) is kept as it is. Probabilities
-    become float32, features are dropped.
+    A cell without a site that counts is invalid and holds 0. Where sites count in part, a cell counts as much as they
+    do on average; where each counts in full or not at all, so does a cell with any that counts. A frame head (S = 1) is
+    kept as it is. Probabilities become float32, features are dropped.
 
     Args:
         head: of any family, with or without members, which stay apart.
@@ -40,12 +41,13 @@ def coarse_posterior(head: HeadOutput, cells: int = 4) -> HeadOutput:
     size = (min(cells, head.grid[0]), min(cells, head.grid[1]))
     if head.valid is None:
         return replace(head, probs=_pooled(head.probs, head.grid, size), features=None, grid=size)
-    counts = head.valid.unsqueeze(-1).to(head.probs.dtype)  # [N, S, 1]
+    counts = head.site_weights.unsqueeze(-1)  # [N, S, 1]
     share = _pooled(counts, head.grid, size)  # [N, G, 1]: part of the cell that counts
     mean = _pooled(head.probs * counts, head.grid, size) / share.clamp(
         min=torch.finfo(share.dtype).tiny
     )  # [(K,) N, G, C]
-    return replace(head, probs=mean.clamp(max=1.0), valid=share[..., 0] > 0, features=None, grid=size)
+    valid = share[..., 0] > 0 if head.valid.dtype == torch.bool else share[..., 0].clamp(max=1.0)  # [N, G]
+    return replace(head, probs=mean.clamp(max=1.0), valid=valid, features=None, grid=size)
 
 
 def _pooled(values: Tensor, grid: tuple[int, int], size: tuple[int, int]) -> Tensor:

@@ -19,7 +19,8 @@ def fisher_factor(head: HeadOutput, max_dim: int | None = 64, rank: int = 16, se
     """V with VᵀV = E_y[g gᵀ], g the gradient of the mean loss in the last layer, y drawn from the head: ``[N, R, P]``.
 
     A frame head is exact: R = C with the rows √(p_c(1 − p_c))·e_c ⊗ h (Bernoulli) or √p_y·(e_y − p) ⊗ h (categorical).
-    A head with pixels has E[g gᵀ] = S⁻² Σ_s Cov(r_s) ⊗ h_s h_sᵀ over its S valid sites, because labels are independent;
+    A head with pixels has E[g gᵀ] = Ω⁻² Σ_s ω_s² Cov(r_s) ⊗ h_s h_sᵀ, Ω = Σ ω_s (S where every site counts in full),
+    because labels are independent;
     its up to S·C rows are mixed into R = ``rank`` by random signs, which leaves VᵀV unbiased with a relative error of
     about 1/√rank. The signs are the same for all frames, so equal frames have equal factors.
 
@@ -48,7 +49,7 @@ def fisher_factor(head: HeadOutput, max_dim: int | None = 64, rank: int = 16, se
     if rank < 1:
         raise ValueError(f"rank must be 1 or more, not {rank}")
     features = _extended(head)  # [N, S, D]
-    probs = predictive_probs(head).to(features).where(head.mask.unsqueeze(-1), 0.0)  # [N, S, C]
+    probs = predictive_probs(head).to(features).where(_counted(head), 0.0)  # [N, S, C]
     parameters = probs.shape[2] * features.shape[2]
     signs = None if max_dim is None or parameters <= max_dim else _signs(parameters, max_dim, seed).to(features)
     if probs.shape[1] == 1:
@@ -73,7 +74,12 @@ def _extended(head: HeadOutput) -> Tensor:
     features = features if features.dtype in (torch.float32, torch.float64) else features.float()
     if head.bias:
         features = torch.cat([features, torch.ones_like(features[..., :1])], dim=-1)
-    return features.where(head.mask.unsqueeze(-1), 0.0)
+    return features.where(_counted(head), 0.0)
+
+
+def _counted(head: HeadOutput) -> Tensor:
+    """``[N, S, 1]`` bool."""
+    return (head.site_weights > 0).unsqueeze(-1)
 
 
 def _frame_factor(head: HeadOutput, probs: Tensor, features: Tensor, signs: Tensor | None) -> Tensor:
@@ -96,7 +102,7 @@ def _pixel_factor(
     """Rows mixed by random signs, ``[N, S, C]`` and ``[N, S, D]`` to ``[N, rank, P]``."""
     S, C = probs.shape[1:]
     spread = (probs * (1 - probs)).sqrt() if head.family == "bernoulli" else probs.sqrt()  # [N, S, C]
-    spread = spread / head.mask.sum(dim=1).clamp(min=1)[:, None, None]
+    spread = spread * (head.site_weights / head.total_weight.unsqueeze(1)).to(spread).unsqueeze(-1)
     mixed = _signs(S * C, rank, seed + 1).T.reshape(rank, S, C).to(probs)  # [R, S, C], of size 1/√R
     rows = []
     for signs_of_row in mixed:

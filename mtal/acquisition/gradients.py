@@ -23,25 +23,29 @@ _SAME = 64 * torch.finfo(torch.float64).eps  # squared distances below this part
 
 
 def hallucinated_residual(head: HeadOutput) -> Tensor:
-    """Residual r = p − ŷ, ŷ = argmax p (categorical) or [p > ½] (Bernoulli): ``[N, S, C]``, 0 at invalid sites."""
+    """Residual r = p − ŷ, ŷ = argmax p (categorical) or [p > ½] (Bernoulli): ``[N, S, C]``, 0 where no site counts."""
     probs = predictive_probs(head)  # [N, S, C]
     if head.family == "bernoulli":
         answer = (probs > 0.5).to(probs.dtype)  # [N, S, C]
     else:
         answer = torch.zeros_like(probs).scatter_(-1, head.likeliest.unsqueeze(-1), 1.0)  # [N, S, C]
-    return probs - answer if head.valid is None else torch.where(head.valid.unsqueeze(-1), probs - answer, 0.0)
+    return probs - answer if head.valid is None else torch.where(_counted(head).unsqueeze(-1), probs - answer, 0.0)
 
 
 def sq_feature_norm(head: HeadOutput) -> Tensor:
-    """‖h_s‖², with the bias's 1 counted: ``[N, S]``, 0 at invalid sites."""
+    """‖h_s‖², with the bias's 1 counted: ``[N, S]``, 0 where a site does not count."""
     sq = _features(head).square().sum(dim=-1) + float(head.bias)  # [N, S]
-    return sq if head.valid is None else torch.where(head.valid, sq, 0.0)
+    return sq if head.valid is None else torch.where(_counted(head), sq, 0.0)
 
 
 def mean_gradient(head: HeadOutput) -> Tensor:
-    """G = S⁻¹ Σ_s r_s ⊗ h_s over the S valid sites: ``[N, C, D]``, the gradient of the mean loss in the last layer."""
+    """G = Σ_s ω_s r_s ⊗ h_s / Σ_s ω_s: ``[N, C, D]``, the gradient of the mean loss in the last layer.
+
+    The mean is over the sites by how much each counts, which is over the S valid ones where none counts in part.
+    """
     residual = hallucinated_residual(head)  # [N, S, C]
-    residual = residual / head.mask.sum(dim=1).clamp(min=1)[:, None, None]
+    shares = (head.site_weights / head.total_weight.unsqueeze(1)).to(residual)  # [N, S]
+    residual = residual * shares.unsqueeze(-1)
     features = _features(head)  # [N, S, D]
     dtype = torch.promote_types(residual.dtype, features.dtype)
     gradient = torch.bmm(residual.transpose(1, 2).to(dtype), features.to(dtype))  # [N, C, D]
@@ -363,7 +367,12 @@ def _features(head: HeadOutput) -> Tensor:
         raise ValueError("gradients need HeadOutput.features, the input of the last layer: ask the model for them")
     features = head.features.detach()
     features = features if features.dtype in (torch.float32, torch.float64) else features.float()
-    return features if head.valid is None else torch.where(head.valid.unsqueeze(-1), features, 0.0)
+    return features if head.valid is None else torch.where(_counted(head).unsqueeze(-1), features, 0.0)
+
+
+def _counted(head: HeadOutput) -> Tensor:
+    """``[N, S]`` bool: sites that count at all."""
+    return head.site_weights > 0
 
 
 def _sketched(whole: Tensor, max_dim: int | None, seed: int) -> Tensor:

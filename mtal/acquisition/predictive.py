@@ -42,10 +42,11 @@ def log_above_zero(probs: Tensor) -> Tensor:
     return log.log_()
 
 
-def mean_over_sites(values: Tensor, mask: Tensor) -> Tensor:
-    """|V|⁻¹ Σ_{s ∈ V} v_s over the valid sites V: ``[N, S]`` and ``[N, S]`` bool to ``[N]``.
+def mean_over_sites(values: Tensor, counts: Tensor) -> Tensor:
+    """Σ_s ω_s v_s / Σ_s ω_s: ``[N, S]`` and ω ``[N, S]`` in [0, 1], or bool, to ``[N]``.
 
-    A frame without a valid site gets 0: nothing of it counts, so for this head it is not worth a label.
+    A frame without a site that counts gets 0: for this head it is not worth a label.
     """
-    total = torch.where(mask, values, 0.0).sum(dim=1)  # [N]
-    return total / mask.sum(dim=1).clamp(min=1)  # [N]
+    counts = counts.to(values.dtype)
+    total = counts.sum(dim=1)  # [N]
+    return (values.where(counts > 0, 0.0) * counts).sum(dim=1) / total.where(total > 0, 1.0)  # [N]

@@ -22,7 +22,8 @@ class HeadOutput:
     Args:
         family: ``"bernoulli"`` (C independent labels per site) or ``"categorical"`` (one of C).
         probs: ``[N, S, C]`` probabilities; Monte-Carlo or ensemble members add a leading K.
-        valid: ``[N, S]`` bool, the sites that count. ``None`` means all of them.
+        valid: ``[N, S]``, how much each site counts: bool, or how likely an annotator would label it, in [0, 1].
+            ``None`` counts all of them in full.
         features: ``[N, S, D]`` input h of the linear last layer; ``None`` where no gradient signal is wanted.
         bias: the last layer has a bias, so gradients see h with a 1 appended.
         grid: (rows, columns) of the sites of a pixel head, row by row, rows · columns = S; ``None`` where the sites
@@ -32,7 +33,8 @@ class HeadOutput:
         class_weights: ``[C]`` ≥ 0, how much each class counts where an aggregation asks; ``None`` weights all the same.
 
     Raises:
-        ValueError: shapes disagree, ``valid`` is not bool, or probabilities are outside [0, 1] or not finite.
+        ValueError: shapes disagree, ``valid`` holds integers, or it or the probabilities are outside [0, 1] or not
+            finite.
     """
 
     family: Family
@@ -54,8 +56,8 @@ class HeadOutput:
         n_s = self.probs.shape[-3:-1]
         if self.valid is not None and self.valid.shape != n_s:
             raise ValueError(f"valid is {list(self.valid.shape)} but probs has {list(n_s)} frames and sites")
-        if self.valid is not None and self.valid.dtype != torch.bool:  # ~ on an integer mask flips bits, not sites
-            raise ValueError(f"valid must be bool, not {self.valid.dtype}; pass valid.bool()")
+        if self.valid is not None:
+            _check_valid(self.valid)
         if self.features is not None and (self.features.ndim != 3 or self.features.shape[:2] != n_s):
             raise ValueError(f"features are {list(self.features.shape)} but probs has {list(n_s)} frames and sites")
         self._check_extras()
@@ -67,10 +69,27 @@ class HeadOutput:
 
     @property
     def mask(self) -> Tensor:
-        """``[N, S]`` bool: the sites that count."""
+        """``[N, S]`` bool: the sites that count, where a yes or no is needed: those more likely labelled than not."""
         if self.valid is not None:
-            return self.valid
+            return self.valid if self.valid.dtype == torch.bool else self.valid >= 0.5
         return torch.ones(self.probs.shape[-3:-1], dtype=torch.bool, device=self.probs.device)
+
+    @cached_property
+    def site_weights(self) -> Tensor:
+        """``[N, S]`` ω in [0, 1], float32 or float64 as the probabilities: how much each site counts in a mean."""
+        if self.valid is None:
+            return torch.ones(self.probs.shape[-3:-1], dtype=self._wide, device=self.probs.device)
+        return self.valid.to(self._wide)
+
+    @cached_property
+    def total_weight(self) -> Tensor:
+        """``[N]`` Σ_s ω_s, and 1 for a frame without a site that counts, so that it may be divided by."""
+        total = self.site_weights.sum(dim=1)
+        return total.where(total > 0, 1.0)
+
+    @property
+    def _wide(self) -> torch.dtype:
+        return self.probs.dtype if self.probs.dtype in (torch.float32, torch.float64) else torch.float32
 
     @property
     def members(self) -> Tensor | None:
@@ -92,8 +111,7 @@ class HeadOutput:
 
     @cached_property
     def _within_bounds(self) -> Tensor:
-        probs = self.probs.detach()
-        probs = probs if probs.dtype in (torch.float32, torch.float64) else probs.float()
+        probs = self.probs.detach().to(self._wide)
         return probs.clamp(0.0, 1.0) if self._strays else probs  # most do not, and a copy of a map is large
 
     def _check_extras(self) -> None:
@@ -109,6 +127,17 @@ class HeadOutput:
                 raise ValueError(f"class_weights must be [{C}], not {list(self.class_weights.shape)}")
             if not (self.class_weights.isfinite().all() and (self.class_weights >= 0).all()):
                 raise ValueError(f"class_weights must be finite and 0 or more, not {self.class_weights.tolist()}")
+
+
+def _check_valid(valid: Tensor) -> None:
+    if valid.dtype == torch.bool:
+        return
+    if not valid.is_floating_point():  # ~ on an integer mask flips bits, not sites
+        raise ValueError(f"valid must be bool or weights in [0, 1], not {valid.dtype}; pass valid.bool()")
+    if valid.numel():
+        low, high = torch.stack(torch.aminmax(valid.detach())).tolist()
+        if not (low >= 0 and high <= 1):  # also false for NaN
+            raise ValueError(f"valid must lie in [0, 1]; these weights span [{low:.3g}, {high:.3g}]")
 
 
 def mean_over_members(values: Tensor) -> Tensor:

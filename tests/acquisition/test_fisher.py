@@ -33,10 +33,11 @@ def test_frame_head_is_the_fisher_information_of_autograd(family, bias):
     assert error < 1e-12
 
 
+@pytest.mark.parametrize("soft", [False, True])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_head_with_pixels_is_unbiased(family):
+def test_head_with_pixels_is_unbiased(family, soft):
     """Over many signs, against autograd over all labels of up to three sites."""
-    head = LinearHead(family, sites=3, classes=2, features=2, frames=4)
+    head = LinearHead(family, sites=3, classes=2, features=2, frames=4, soft=soft)
     factors = [fisher_factor(head.output, max_dim=None, rank=8, seed=2 * seed) for seed in range(600)]
     assert factors[0].shape == (4, 8, 6)
     draws = torch.stack([information(f) for f in factors])  # [draws, N, P, P]

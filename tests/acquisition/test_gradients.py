@@ -40,8 +40,9 @@ class TestAgainstAutograd:
         record("gradient distances (BADGE)", "autograd", (pairwise(block) - brute_force(gradients)).abs().max())
         torch.testing.assert_close(block.inner_products(block), gradients @ gradients.T, rtol=1e-10, atol=1e-12)
 
-    def test_mean_gradient_is_the_gradient_itself(self, family, sites, bias):
-        head = LinearHead(family, sites, bias=bias)
+    @pytest.mark.parametrize("soft", [False, True])
+    def test_mean_gradient_is_the_gradient_itself(self, family, sites, bias, soft):
+        head = LinearHead(family, sites, bias=bias, soft=soft)
         torch.testing.assert_close(mean_gradient(head.output).flatten(1), autograd(head), rtol=1e-10, atol=1e-12)
 
     def test_one_class(self, family, sites, bias):

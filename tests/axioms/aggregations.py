@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from axioms.heads import random_head, random_members, rows
+from axioms.heads import random_head, random_members, rows, softened
 
 from mtal.tasks.posterior import HeadOutput
 
@@ -36,6 +36,7 @@ def tiled(per_site, grid=GRID):
 class SiteAggregationAxioms:
     aggregation = None
     all_sites_count = True  # a frame with a valid site always has a site that counts
+    may_repeat_sites = True  # nothing is asked of where the sites lie, and none has to be more likely labelled than not
 
     def test_lies_between_the_least_and_the_largest_valid_value(self, family):
         head, values = map_head(family), random_values(FRAMES, 24)
@@ -144,6 +145,32 @@ class SiteAggregationAxioms:
         head = HeadOutput(family, probs, grid=(300, 300))
         ones = torch.ones(1, 90_000, dtype=torch.float16)
         assert self.aggregation(ones, head).item() == pytest.approx(1.0, abs=1e-3)
+
+    def test_sites_that_count_in_part_are_sites_that_stand_there_as_often(self, family):
+        """A site of weight ¾ beside one of ¼ is three sites beside one, on a row of sites instead of a map."""
+        head, values = softened(map_head(family)), random_values(FRAMES, 24)
+        result = self.aggregation(values, head)
+        for n in range(FRAMES if self.may_repeat_sites else 0):
+            often = (4 * head.valid[n]).long()
+            repeated = replace(
+                rows(head, [n]),
+                probs=head.probs[n].repeat_interleave(often, dim=0)[None],
+                valid=None,
+                features=None,
+                grid=(1, int(often.sum())),
+            )
+            expected = self.aggregation(values[n].repeat_interleave(often)[None], repeated)
+            torch.testing.assert_close(result[[n]], expected)
+
+    def test_weights_of_zero_and_one_are_a_mask(self, family):
+        head, values = map_head(family), random_values(FRAMES, 24)
+        as_weights = self.aggregation(values, replace(head, valid=head.valid.double()))
+        torch.testing.assert_close(as_weights, self.aggregation(values, head), rtol=1e-12, atol=1e-12)
+
+    def test_weights_are_relative(self, family):
+        head, values = softened(map_head(family), quarters=(3, 4)), random_values(FRAMES, 24)
+        lighter = replace(head, valid=head.valid * 0.8)
+        torch.testing.assert_close(self.aggregation(values, lighter), self.aggregation(values, head))
 
     def test_without_a_mask_all_sites_count(self, family):
         head, values = map_head(family, holes=False), random_values(FRAMES, 24)

@@ -23,10 +23,10 @@ def probability(family, probs, label):
     return (probs * label).sum(dim=1).prod()
 
 
-def gradient(family, h, weight, bias, label):
+def gradient(family, h, weight, bias, label, counts):
     """Gradient of the mean loss over sites in a 1×1 convolution (a linear layer at one site), flat.
 
-    h ``[S, D]``, weight ``[C, D]``, bias ``[C]`` or None, label ``[S, C]``.
+    h ``[S, D]``, weight ``[C, D]``, bias ``[C]`` or None, label ``[S, C]``, counts ``[S]``: how much each site counts.
     """
     sites, features = h.shape
     layer = torch.nn.Conv2d(features, len(weight), kernel_size=1, bias=bias is not None, dtype=torch.float64)
@@ -36,10 +36,10 @@ def gradient(family, h, weight, bias, label):
             layer.bias.copy_(bias)
     logits = layer(h.T.reshape(1, features, sites, 1)).reshape(len(weight), sites).T  # [S, C]
     if family == "bernoulli":
-        loss = binary_cross_entropy_with_logits(logits, label, reduction="none").sum(dim=1).mean()
+        losses = binary_cross_entropy_with_logits(logits, label, reduction="none").sum(dim=1)  # [S]
     else:
-        loss = cross_entropy(logits, label.argmax(dim=1))
-    loss.backward()
+        losses = cross_entropy(logits, label.argmax(dim=1), reduction="none")  # [S]
+    ((losses * counts).sum() / counts.sum()).backward()
     # per class: D weights, then the bias
     grads = [layer.weight.grad.reshape(len(weight), features)]
     if bias is not None:
@@ -50,7 +50,7 @@ def gradient(family, h, weight, bias, label):
 class LinearHead:
     """A last layer with random weights, and the head output it makes of random features."""
 
-    def __init__(self, family, sites, classes=3, features=4, frames=7, bias=True, holes=True, seed=0):
+    def __init__(self, family, sites, classes=3, features=4, frames=7, bias=True, holes=True, soft=False, seed=0):
         from axioms.heads import posterior
 
         from mtal.tasks.posterior import HeadOutput
@@ -65,30 +65,32 @@ class LinearHead:
         if holes and sites > 1:
             valid = torch.rand(frames, sites, generator=generator) > 0.3
             valid[:, 0] = True
+            if soft:
+                valid = valid * (0.1 + 0.9 * torch.rand(frames, sites, generator=generator, dtype=torch.float64))
         self.output = HeadOutput(family, posterior(family, logits), valid, self.h, bias)
 
     def frames(self):
-        """Probabilities ``[S, C]`` and features ``[S, D]`` of the valid sites, frame by frame."""
-        for probs, h, valid in zip(self.output.probs, self.h, self.output.mask, strict=True):
-            yield probs[valid], h[valid]
+        """Probabilities ``[S, C]``, features ``[S, D]`` and weights ``[S]`` of the sites that count, by frame."""
+        for probs, h, counts in zip(self.output.probs, self.h, self.output.site_weights, strict=True):
+            yield probs[counts > 0], h[counts > 0], counts[counts > 0]
 
     def gradients_of_all_labels(self):
         """Per frame: P(label) and the flat gradient, for every label."""
-        for probs, h in self.frames():
+        for probs, h, counts in self.frames():
             labels = list(labels_of_frame(self.family, *probs.shape))
             yield (
                 torch.stack([probability(self.family, probs, label) for label in labels]),
-                torch.stack([gradient(self.family, h, self.weight, self.bias, label) for label in labels]),
+                torch.stack([gradient(self.family, h, self.weight, self.bias, label, counts) for label in labels]),
             )
 
     def hallucinated_gradients(self):
         """Flat gradient under the likeliest label of each site, per frame."""
-        for probs, h in self.frames():
+        for probs, h, counts in self.frames():
             if self.family == "bernoulli":
                 label = (probs > 0.5).double()
             else:
                 label = torch.eye(probs.shape[1], dtype=torch.float64)[probs.argmax(dim=1)]
-            yield gradient(self.family, h, self.weight, self.bias, label)
+            yield gradient(self.family, h, self.weight, self.bias, label, counts)
 
 
 class SharedEncoderOutput:

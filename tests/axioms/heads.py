@@ -41,6 +41,16 @@ def random_members(family, sites, members=4, **options):
     return replace(heads[0], probs=torch.stack([head.probs for head in heads]))
 
 
+def softened(head, quarters=range(5), seed=5):
+    """The head with sites that count in part: a random number of quarters each, the first site of a frame in full."""
+    generator = torch.Generator().manual_seed(seed)
+    chosen = torch.tensor(list(quarters), dtype=torch.float64)
+    drawn = torch.randint(len(chosen), head.probs.shape[-3:-1], generator=generator)
+    weights = chosen[drawn] / 4
+    weights[:, 0] = 1.0
+    return replace(head, valid=weights)
+
+
 def with_gradient(head, size=5, seed=0):
     """The head with a random shared-representation gradient and a random predicted loss."""
     generator = torch.Generator().manual_seed(seed)

@@ -52,6 +52,11 @@ class FrameAxioms:
         assert values.count_nonzero() > 1
         torch.testing.assert_close(values[[0, 1, 3, 4, 5]], before[[0, 1, 3, 4, 5]])
 
+    def test_weights_of_zero_and_one_are_a_mask(self, family, sites):
+        head = self.head(family, sites)
+        as_weights = self.signal(replace(head, valid=head.site_weights))
+        torch.testing.assert_close(as_weights, self.signal(head), rtol=1e-12, atol=1e-12)
+
     def test_half_precision_is_close(self, family, sites):
         head = self.head(family, sites)
         names = ("probs", "features", "shared_gradient", "predicted_loss")
@@ -96,6 +101,22 @@ class SignalAxioms(FrameAxioms):
         torch.testing.assert_close(with_two_more_sites(0.3, math.nan), with_two_more_sites(0.9, 7.0), rtol=0, atol=0)
         if sites > 1:
             torch.testing.assert_close(with_two_more_sites(0.3, math.nan), self.signal(head))
+
+    def test_a_site_of_little_weight_has_little_say(self, family, sites):
+        """And a site of nearly full weight nearly all of it."""
+        if sites == 1:
+            return
+        head = random_head(family, sites, holes=False)
+
+        def weighing(weight):
+            valid = torch.ones(6, sites, dtype=torch.float64)
+            valid[:, 1] = weight
+            return self.signal(replace(head, valid=valid))
+
+        assert (weighing(1.0) != weighing(0.0)).all()
+        torch.testing.assert_close(weighing(1e-3), weighing(0.0), rtol=0.01, atol=0)
+        torch.testing.assert_close(weighing(0.999), weighing(1.0), rtol=0.01, atol=0)
+        assert (weighing(0.3) != weighing(0.7)).all()
 
     def test_certain_posterior_scores_zero_and_not_nan(self, family, sites):
         head = random_head(family, sites)

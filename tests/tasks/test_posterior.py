@@ -49,10 +49,23 @@ class TestHeadOutput:
         with pytest.raises(ValueError, match="valid is"):
             HeadOutput("categorical", PROBS, valid=torch.ones(shape, dtype=torch.bool))
 
-    @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.int64])
-    def test_refuses_a_mask_that_is_not_bool(self, dtype):
-        with pytest.raises(ValueError, match="valid must be bool"):
+    @pytest.mark.parametrize("dtype", [torch.uint8, torch.int64])
+    def test_refuses_a_mask_of_integers(self, dtype):
+        with pytest.raises(ValueError, match="valid must be bool or weights"):
             HeadOutput("categorical", PROBS, valid=torch.ones(2, 3, dtype=dtype))
+
+    @pytest.mark.parametrize("value", [-0.01, 1.01, float("nan")])
+    def test_refuses_weights_outside_their_range(self, value):
+        weights = torch.ones(2, 3)
+        weights[1, 2] = value
+        with pytest.raises(ValueError, match=r"valid must lie in \[0, 1\]; these weights span"):
+            HeadOutput("categorical", PROBS, valid=weights)
+
+    def test_weights_give_a_mask_where_yes_or_no_is_needed(self):
+        head = HeadOutput("categorical", PROBS, valid=torch.tensor([[0.5, 0.49, 1.0], [0.0, 0.0, 0.0]]))
+        assert head.mask.tolist() == [[True, False, True], [False] * 3]
+        torch.testing.assert_close(head.site_weights, head.valid)
+        torch.testing.assert_close(head.total_weight, torch.tensor([1.99, 1.0]))
 
     @pytest.mark.parametrize("shape", [(2, 3), (2, 4, 7), (1, 3, 7), (2, 3, 7, 1)])
     def test_refuses_features_of_other_sites(self, shape):

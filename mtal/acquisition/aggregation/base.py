@@ -1,4 +1,4 @@
-"""What an aggregation promises: values in a range stay in it, and sites that do not count have no say.
+"""What an aggregation promises: values in a range stay in it, and sites have the say that they count for.
 
 Letters: N frames, S sites per frame, C classes, G groups of sites.
 """
@@ -14,7 +14,7 @@ from mtal.tasks.posterior import HeadOutput
 
 
 class SiteAggregation(ABC):
-    """``[N, S]`` to ``[N]`` over the valid sites; a frame without a site that counts gets 0.
+    """``[N, S]`` to ``[N]`` over the sites by their weights ω; a frame without a site that counts gets 0.
 
     With one site per frame every aggregation gives that site's value (0 where it is not valid). The number of sites
     does not matter: a map and the same map at twice the resolution get the same value.
@@ -27,18 +27,17 @@ class SiteAggregation(ABC):
             values: ``[N, S]``, one per site; what stands at invalid sites is not looked at.
             head: where the values come from.
         """
-        if values.shape[1] == 1 and head.valid is None:
-            return values[:, 0]
-        mask = head.mask  # [N, S]
-        values = values.where(mask, 0.0)
+        counts = head.site_weights  # [N, S]
+        if head.valid is not None:
+            values = values.where(counts > 0, 0.0)
         if values.shape[1] == 1:
             return values[:, 0]
         wide = values if values.dtype in (torch.float32, torch.float64) else values.float()  # sums in half overflow
-        return self.aggregate(wide, mask, head).to(values.dtype)
+        return self.aggregate(wide, counts.to(wide), head).to(values.dtype)
 
     @abstractmethod
-    def aggregate(self, values: Tensor, mask: Tensor, head: HeadOutput) -> Tensor:
-        """Value of each frame from S ≥ 2 sites, ``[N, S]`` (0 at invalid sites) and ``[N, S]`` bool to ``[N]``."""
+    def aggregate(self, values: Tensor, counts: Tensor, head: HeadOutput) -> Tensor:
+        """Value of each frame from S ≥ 2 sites, ``[N, S]`` (0 where ω = 0) and ω ``[N, S]`` in [0, 1] to ``[N]``."""
 
 
 class LabelAggregation(ABC):

@@ -13,13 +13,13 @@ from mtal.tasks.posterior import HeadOutput
 
 
 class BoundaryBand(SiteAggregation):
-    """|B|⁻¹ Σ_{s ∈ B} v_s over the band B of sites that lie near one predicted as another class.
+    """Σ_{s ∈ B} ω_s v_s / Σ_{s ∈ B} ω_s over the band B of sites that lie near one predicted as another class.
 
     Near is a distance of at most d = width · min(rows, columns) sites, the larger of the steps along rows and columns.
     Where d is not whole, sites at the distance ⌈d⌉ count with the weight d − ⌊d⌋, so the band is as wide a part of the
     picture at any resolution at which d ≥ 1; it cannot be narrower than one site. Borders are where most of the labour
     of a mask lies. A frame of one predicted class gets 0. On a Bernoulli head two sites are of another class if they
-    differ in any label with p > ½. Sites that are not valid make no border.
+    differ in any label with p > ½. Sites that are not more likely labelled than not make no border.
 
     Cost: O(N·S·w) for a band of w cells.
 
@@ -41,7 +41,7 @@ class BoundaryBand(SiteAggregation):
             raise ValueError(f"width must lie above 0 and at most at 1, not {width}; it is a part of the shorter side")
         self.width = width
 
-    def aggregate(self, values: Tensor, mask: Tensor, head: HeadOutput) -> Tensor:
+    def aggregate(self, values: Tensor, counts: Tensor, head: HeadOutput) -> Tensor:
         """Mean over the band, ``[N]``."""
         if head.grid is None:
             raise ValueError("the boundary band needs HeadOutput.grid: give the head's (rows, columns)")
@@ -50,14 +50,14 @@ class BoundaryBand(SiteAggregation):
         else:
             answers = (head.predictive > 0.5).transpose(1, 2)  # [N, C, S]
         answers = answers.to(values).unflatten(2, head.grid)  # [N, 1 or C, rows, columns]
-        valid = mask.unflatten(1, head.grid).unsqueeze(1)  # [N, 1, rows, columns]
+        valid = head.mask.unflatten(1, head.grid).unsqueeze(1)  # [N, 1, rows, columns]
         distance = self.width * min(head.grid)
         whole = math.floor(distance)
         part = distance - whole
         weights = part * _near_another(answers, valid, whole + 1).to(values)  # [N, S]
         if whole:
             weights = weights + (1 - part) * _near_another(answers, valid, whole).to(values)
-        return weighted_mean(values, weights)
+        return weighted_mean(values, weights * counts)
 
 
 def _near_another(answers: Tensor, valid: Tensor, radius: int) -> Tensor:

@@ -10,9 +10,10 @@ from mtal.tasks.posterior import HeadOutput
 
 
 class ClassBalanced(SiteAggregation):
-    """|P|⁻¹ Σ_{c ∈ P} |V_c|⁻¹ Σ_{s ∈ V_c} v_s: mean per predicted class, then over the classes P that are there.
+    """|P|⁻¹ Σ_{c ∈ P} Σ_{s ∈ V_c} ω_s v_s / Σ_{s ∈ V_c} ω_s: mean per predicted class, then over the classes P.
 
-    V_c are the valid sites predicted as c, so a small organ counts as much as a large one. On a Bernoulli head V_c are
+    V_c are the sites predicted as c, so a small organ counts as much as a large one; P are the classes with a site more
+    likely labelled than not. On a Bernoulli head V_c are
     the sites with p_c > ½, and the sites without any such label are one more group.
 
     Cost: O(N·S·C).
@@ -22,12 +23,14 @@ class ClassBalanced(SiteAggregation):
     [0.5]
     """
 
-    def aggregate(self, values: Tensor, mask: Tensor, head: HeadOutput) -> Tensor:
+    def aggregate(self, values: Tensor, counts: Tensor, head: HeadOutput) -> Tensor:
         """Mean over the means of the predicted classes, ``[N]``."""
-        groups = _groups(head) & mask.unsqueeze(1)  # [N, G, S]
-        sizes = groups.sum(dim=2)  # [N, G]
-        means = (groups * values.unsqueeze(1)).sum(dim=2) / sizes.clamp(min=1)  # [N, G]
-        return means.sum(dim=1) / (sizes > 0).sum(dim=1).clamp(min=1)  # [N]
+        groups = _groups(head)  # [N, G, S]
+        there = (groups & head.mask.unsqueeze(1)).any(dim=2)  # [N, G]
+        shares = groups * counts.unsqueeze(1)  # [N, G, S]
+        sizes = shares.sum(dim=2)  # [N, G]
+        means = (shares * values.unsqueeze(1)).sum(dim=2) / sizes.where(sizes > 0, 1.0)  # [N, G]
+        return means.where(there, 0.0).sum(dim=1) / there.sum(dim=1).clamp(min=1)  # [N]
 
 
 def _groups(head: HeadOutput) -> Tensor:

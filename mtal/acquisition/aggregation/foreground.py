@@ -9,7 +9,7 @@ from mtal.tasks.posterior import HeadOutput
 
 
 class Foreground(SiteAggregation):
-    """|F|⁻¹ Σ_{s ∈ F} v_s over the valid sites F whose predicted class is not the background.
+    """Σ_{s ∈ F} ω_s v_s / Σ_{s ∈ F} ω_s over the sites F whose predicted class is not the background.
 
     On a Bernoulli head F are the sites where any label has p > ½. A frame that is all background gets 0.
 
@@ -32,7 +32,7 @@ class Foreground(SiteAggregation):
             raise ValueError(f"background must be the number of a class, 0 or more, not {background}")
         self.background = background
 
-    def aggregate(self, values: Tensor, mask: Tensor, head: HeadOutput) -> Tensor:
+    def aggregate(self, values: Tensor, counts: Tensor, head: HeadOutput) -> Tensor:
         """Mean over the foreground, ``[N]``."""
         if head.family == "bernoulli":
             foreground = (head.predictive > 0.5).any(dim=-1)  # [N, S]
@@ -40,4 +40,4 @@ class Foreground(SiteAggregation):
             foreground = head.likeliest != self.background  # [N, S]
         else:
             raise ValueError(f"background is class {self.background}, but the head has {head.probs.shape[-1]} classes")
-        return weighted_mean(values, (foreground & mask).to(values))
+        return weighted_mean(values, foreground * counts)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from mtal.acquisition.aggregation.base import LabelAggregation, SiteAggregation
+from mtal.acquisition.aggregation.base import LabelAggregation, SiteAggregation, weighted_mean
 from mtal.tasks.posterior import HeadOutput
 
 
 class MeanOverSites(SiteAggregation):
-    """|V|⁻¹ Σ_{s ∈ V} v_s over the valid sites V.
+    """Σ_s ω_s v_s / Σ_s ω_s, which is the plain mean over the valid sites where each counts in full or not at all.
 
     Cost: O(N·S).
     """
 
-    def aggregate(self, values: Tensor, mask: Tensor, head: HeadOutput) -> Tensor:
-        """Mean over valid sites, ``[N]``."""
-        return values.sum(dim=1) / mask.sum(dim=1).clamp(min=1)  # [N]
+    def aggregate(self, values: Tensor, counts: Tensor, head: HeadOutput) -> Tensor:
+        """Mean over the sites that count, ``[N]``."""
+        if head.valid is None:
+            return values.sum(dim=1) / values.shape[1]
+        return weighted_mean(values, counts)
 
 
 class MeanOverLabels(LabelAggregation):

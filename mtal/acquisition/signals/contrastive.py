@@ -73,12 +73,12 @@ class Contrastive(PoolSignal):
         queries, references = (normalize(x.double(), dim=1) for x in (view.features, view.labelled_features))
         index = nearest(queries, references, self.k)  # [N, k]
         family = view.posterior.family
-        p_valid = view.labelled_posterior.mask.cpu().double()  # [M, G]
+        p_valid = view.labelled_posterior.site_weights.cpu().double()  # [M, G]
         p = self._above_zero(predictive_probs(view.labelled_posterior), family)  # [M, G, V, Y]
         table = torch.cat([p.flatten(2), (p * p.log()).sum(dim=(2, 3)).unsqueeze(2)], dim=2)  # [M, G, V·Y + 1]
         table = table * p_valid.unsqueeze(2)
         parts = []
-        probs, valid = predictive_probs(view.posterior), view.posterior.mask  # [N, G, C], [N, G]
+        probs, valid = predictive_probs(view.posterior), view.posterior.site_weights  # [N, G, C], [N, G]
         for start in range(0, len(index), _ROWS):
             rows = slice(start, start + _ROWS)
             q = self._above_zero(probs[rows], family)  # [n, G, V, Y]

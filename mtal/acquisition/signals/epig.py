@@ -62,7 +62,7 @@ class Epig(PoolSignal):
         N, C = probs.shape[1], probs.shape[-1]
         if not N or (family == "categorical" and C == 1):
             return torch.zeros(N, dtype=torch.float64)
-        valid = view.members.mask.cpu()  # [N, G]
+        valid, weights = view.members.mask.cpu(), view.members.site_weights.cpu().double()  # [N, G] each
         chosen = draw(probs.transpose(0, 1).flatten(1), self.n_targets, view.seed)  # [T]
         total = torch.zeros(N, dtype=torch.float64)
         cells = torch.zeros(N, dtype=torch.float64)
@@ -72,9 +72,9 @@ class Epig(PoolSignal):
                 continue
             targets = outcomes(probs[:, chosen[counts], g], family)  # [K, T, V, Y]
             information = _information(outcomes(probs[:, :, g], family), targets)  # [N]
-            total += information.where(valid[:, g], 0.0)
-            cells += valid[:, g]
-        return total / cells.clamp(min=1) / math.log(2 if family == "bernoulli" else C)  # [N]
+            total += information.where(weights[:, g] > 0, 0.0) * weights[:, g]
+            cells += weights[:, g]
+        return total / cells.where(cells > 0, 1.0) / math.log(2 if family == "bernoulli" else C)  # [N]
 
 
 def _information(pool: Tensor, targets: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ class ExpectedGradientLength(Signal):
     - categorical, one site: Σ_y p_y‖p − e_y‖·‖h‖;
     - Bernoulli, one site, C ≤ 12: Σ_y Π_c p_c^{y_c}(1 − p_c)^{1 − y_c}·‖p − y‖·‖h‖ over all 2^C label sets;
     - more classes, or S > 1 valid sites under a mean loss with independent labels: the root mean square
-      √(S⁻² Σ_s ‖h_s‖² Σ_c p_sc(1 − p_sc)). The cross terms between sites vanish because E[p − y] = 0.
+      √(Ω⁻² Σ_s ω_s² ‖h_s‖² Σ_c p_sc(1 − p_sc)), Ω = Σ ω_s. The cross terms between sites vanish because E[p − y] = 0.
 
     :meth:`kind_for` says which one a head gets; it is the same for all frames of a head. The Bernoulli loss sums over
     classes. A frame without a valid site gets 0. In [0, ∞).
@@ -65,8 +65,8 @@ class ExpectedGradientLength(Signal):
             expected = _categorical_length if head.family == "categorical" else _bernoulli_length
             return expected(probs[:, 0]) * sq_h[:, 0].sqrt()  # [N]
         variance = (probs * (1 - probs)).sum(dim=-1)  # [N, S]: E‖p − y‖², which is 1 − ‖p‖² for one-of-C labels
-        sites = head.mask.sum(dim=1).clamp(min=1)  # [N]
-        return (sq_h * variance).sum(dim=1).sqrt() / sites  # [N]
+        shares = head.site_weights / head.total_weight.unsqueeze(1)  # [N, S]
+        return (shares.square() * sq_h * variance).sum(dim=1).sqrt()  # [N]
 
 
 def _categorical_length(probs: Tensor) -> Tensor:

@@ -57,7 +57,7 @@ class Forgetting(PoolSignal):
         assert view.posterior is not None
         assert view.previous is not None
         change = jensen_shannon if self.kind == "drift" else _flips
-        family, valid = view.posterior.family, view.posterior.mask.cpu()  # [N, G]
+        family, valid = view.posterior.family, view.posterior.site_weights.cpu()  # [N, G]
         rounds = [*(p.detach().cpu() for p in view.previous), predictive_probs(view.posterior).cpu()]  # each [N, G, C]
         total = torch.zeros(len(valid), dtype=torch.float64)
         for earlier, later in pairwise(rounds):

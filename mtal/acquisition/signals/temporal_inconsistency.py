@@ -64,7 +64,7 @@ class TemporalInconsistency(PoolSignal):
             return torch.zeros(0, dtype=torch.float64)
         video, time_s, owner = _distinct(view.moments)  # [A], [A], [N]
         probs, valid = _mean_per_moment(
-            predictive_probs(view.posterior).cpu(), view.posterior.mask.cpu(), owner, len(video)
+            predictive_probs(view.posterior).cpu(), view.posterior.site_weights.cpu(), owner, len(video)
         )  # [A, G, C], [A, G]
         apart_s = np.diff(time_s)  # [A − 1]
         near = (np.diff(video) == 0) & (apart_s <= self.window_s * (1 + 1e-9))  # [A − 1]
@@ -73,9 +73,9 @@ class TemporalInconsistency(PoolSignal):
         total = torch.zeros(len(video), dtype=torch.float64)  # [A]
         weights = torch.zeros(len(video), dtype=torch.float64)  # [A]
         for a in pairs.split(_ROWS):
-            both = valid[a] & valid[a + 1]  # [P, G]
+            both = valid[a] * valid[a + 1]  # [P, G]
             divergence = mean_over_sites(jensen_shannon(probs[a], probs[a + 1], view.posterior.family), both)  # [P]
-            w = torch.from_numpy(weight)[a] * both.any(dim=1)  # [P]
+            w = torch.from_numpy(weight)[a] * (both > 0).any(dim=1)  # [P]
             for moment in (a, a + 1):
                 total[moment] += w * divergence
                 weights[moment] += w
@@ -93,11 +93,14 @@ def _distinct(moments: Moments) -> tuple[np.ndarray, np.ndarray, Tensor]:
 
 
 def _mean_per_moment(probs: Tensor, valid: Tensor, owner: Tensor, moments: int) -> tuple[Tensor, Tensor]:
-    """Mean posterior over the valid cells of each moment's frames: ``[A, G, C]`` and ``[A, G]`` bool."""
+    """Mean posterior over the cells of each moment's frames, and how much these count: ``[A, G, C]`` and ``[A, G]``."""
     N, G, C = probs.shape
     if moments == N:  # every frame has a moment of its own
         order = owner.argsort()  # [N]
         return probs[order], valid[order]
-    total = probs.new_zeros(moments, G, C).index_add_(0, owner, probs.where(valid.unsqueeze(2), 0.0))
-    frames = probs.new_zeros(moments, G).index_add_(0, owner, valid.to(probs.dtype))  # [A, G]
-    return total / frames.clamp(min=1).unsqueeze(2), frames > 0
+    total = probs.new_zeros(moments, G, C).index_add_(
+        0, owner, probs.where(valid.unsqueeze(2) > 0, 0.0) * valid.unsqueeze(2)
+    )
+    counts = probs.new_zeros(moments, G).index_add_(0, owner, valid)  # [A, G]
+    frames = probs.new_zeros(moments).index_add_(0, owner, torch.ones_like(probs[:, 0, 0]))  # [A]
+    return total / counts.where(counts > 0, 1.0).unsqueeze(2), counts / frames.unsqueeze(1)

@@ -13,11 +13,13 @@ from mtal.tasks.posterior import HeadOutput
 class TestBoundaryBand(SiteAggregationAxioms):
     aggregation = BoundaryBand(1 / 4)  # one of four rows, so two of eight
     all_sites_count = False
+    may_repeat_sites = False
 
 
 class TestWiderBand(SiteAggregationAxioms):
     aggregation = BoundaryBand(1 / 2)
     all_sites_count = False
+    may_repeat_sites = False
 
 
 def answers_of(probs, family):

@@ -36,9 +36,10 @@ def test_rms_is_autograd_over_all_labels(family, sites, classes, bias):
     torch.testing.assert_close(ExpectedGradientLength("rms")(head.output), expected, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("soft", [False, True])
 @pytest.mark.parametrize("sites", [2, 3, 4])
-def test_pixels_take_the_rms_and_it_is_autograd_over_all_labels(sites):
-    head = LinearHead("categorical", sites, frames=3)
+def test_pixels_take_the_rms_and_it_is_autograd_over_all_labels(sites, soft):
+    head = LinearHead("categorical", sites, frames=3, soft=soft)
     expected = torch.stack([(p * g.square().sum(dim=1)).sum().sqrt() for p, g in head.gradients_of_all_labels()])
     assert ExpectedGradientLength().kind_for(head.output) == "rms"
     torch.testing.assert_close(ExpectedGradientLength()(head.output), expected, rtol=1e-10, atol=1e-12)
