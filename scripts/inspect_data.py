@@ -16,7 +16,7 @@ from rich.console import Console
 from mtal.datasets import SurgicalDataset
 from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.datasets.split_report import examples, split_report
-from mtal.frames import open_reader
+from mtal.frames import open_reader, read_pictures
 from mtal.launch import check_overrides, ending_by_signal, register
 from mtal.launch.faults import FAULTS_OF_INPUT, tell
 from mtal.launch.plain_warnings import plain_warnings
@@ -57,7 +57,7 @@ def labelled_pictures(dataset: SurgicalDataset, frame_ids: list[str], pixel: lis
     pictures = []
     for source, rows in dataset.index.select(frame_ids).groupby("source", sort=False):
         with open_reader(str(source)) as reader:  # once for all its frames
-            images = reader.read(rows["frame"].tolist())
+            images = read_pictures(reader, rows["frame"].tolist())
         for frame_id, split, image in zip(rows["frame_id"], rows["split"], images, strict=True):
             masks = [dataset.labels.targets(m.task, [frame_id], image.shape[:2])[0] for m in pixel]
             tags = [f"{m.task}: {said(dataset, m, frame_id)}" for m in dataset.label_maps if m.support == "frame"]

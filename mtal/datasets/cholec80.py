@@ -11,6 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -105,12 +106,12 @@ def load(
             "phase_annotations and videos"
         )
     splits = assign_splits("cholec80", files, test_videos, val_videos)
-    rows, sizes = [], {}
+    rows: list[dict[str, Any]] = []
     for video, path in track(files.items(), "Reading annotations", total=len(files)):
         tools = read_tools(path)
         phase_file = root / "phase_annotations" / f"{video}-phase.txt"
         phases = read_phases(phase_file)
-        source, sizes[video], there = _frames(root, images, video)
+        source, there = _frames(root, images, video)
         frames = np.array([f for f in tools if f in there])
         if len(frames) < len(tools):
             lost = next(f for f in tools if f not in there)
@@ -125,7 +126,7 @@ def load(
             place = {"patient": video, "video": video, "frame": frame, "time_s": frame / FPS}
             labels = {"tools": tools[frame], "phase": phases[frame]}
             rows.append({**place, "source": source, "split": splits[video], **labels})
-    return SurgicalDataset.from_rows("cholec80", rows, (TOOLS, PHASE), sizes)
+    return SurgicalDataset.from_rows("cholec80", rows, (TOOLS, PHASE))
 
 
 def read_tools(path: Path, fps: int = FPS) -> dict[int, list[int]]:
@@ -188,16 +189,16 @@ def _rows(path: Path, header: tuple[str, ...]) -> Iterator[tuple[str, int, list[
         yield f"{path}, line {number}", int(cells[0]), cells[1:]
 
 
-def _frames(root: Path, images: Path | str | None, video: str) -> tuple[str, tuple[int, int], frozenset[int] | range]:
-    """Source of a video, (H, W), and the frames that are there."""
+def _frames(root: Path, images: Path | str | None, video: str) -> tuple[str, frozenset[int] | range]:
+    """Source of a video, and the frames that are there."""
     if images is not None:
         folder = Path(images) / video
         reader = ImageFolder(folder, 1, FPS)
-        return folder_source(folder, 1, FPS), reader.frame_size, frozenset(reader.frames.tolist())
+        return folder_source(folder, 1, FPS), frozenset(reader.frames.tolist())
     path = root / "videos" / f"{video}.mp4"
     if not path.is_file():
         raise FileNotFoundError(
             f"{path}: the video is missing; restore it, or give data.images=DIR for frames extracted as JPEG"
         )
-    count, size = film_header(path)
-    return str(path), size, range(count)
+    count, _ = film_header(path)
+    return str(path), range(count)

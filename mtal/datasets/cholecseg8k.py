@@ -18,15 +18,17 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from mtal.datasets import cholec80 as cholec80_files
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.film_header import film_header
 from mtal.datasets.label_map import IGNORE, LabelMap
-from mtal.datasets.mask import class_shares
+from mtal.datasets.mask import Size, class_shares
+from mtal.datasets.refusals import Refusals
 from mtal.datasets.splits import assign_splits
 from mtal.frames.image_folder import folder_source
+from mtal.frames.index import frame_id
+from mtal.frames.picture import read_picture
 from mtal.frames.reader import open_reader
 from mtal.frames.sampler import UniformSampler
 
@@ -135,7 +137,8 @@ def load(
     found = [f for video in _videos(Path(root)) for f in _sampled(_frames(video), rate_hz, fps)]
     splits = assign_splits("cholecseg8k", {f.video for f in found}, test_videos, val_videos)
     places, sizes = _places(found, source, frames, fps)
-    shares = class_shares([f.mask for f in found], MASK, [sizes[f.video] for f in found])  # [N, C]
+    of_frames = [sizes.get(frame_id(f.video, f.number), sizes.get(f.video)) for f in found]
+    shares = class_shares([f.mask for f in found], MASK, of_frames)  # [N, C]
     if source is None or tools == "masks":
         tool_map, tags = MASK_TOOLS, (shares[:, (_GRASPER, _HOOK)] > tool_area).astype(int).tolist()
     else:
@@ -219,8 +222,8 @@ def _sampled(frames: list[_Frame], rate_hz: float | None, fps: int) -> list[_Fra
 
 def _places(
     frames: list[_Frame], cholec80: Path | None, kind: Literal["videos", "images"] | None, fps: int
-) -> tuple[list[str], dict[str, tuple[int, int]]]:
-    """Source of each frame, and video → (H, W)."""
+) -> tuple[list[str], dict[str, Size | Path]]:
+    """Source of each frame, and frame_id or video → (H, W), or the picture that has it."""
     films = {}
     for video in sorted({f.video for f in frames}):
         film = None if cholec80 is None or kind == "images" else cholec80 / "videos" / f"{video}.mp4"
@@ -228,20 +231,19 @@ def _places(
             raise FileNotFoundError(f"{film}: the video is missing; restore it, or set data.frames=images")
         if film is not None and film.is_file():
             films[video] = film
-    sizes: dict[str, tuple[int, int]] = {}
+    sizes: dict[str, Size | Path] = {}
+    missing = Refusals()
     for frame in frames:
         if frame.video in films:
             continue
-        try:
-            with Image.open(frame.image) as image:
-                size = image.height, image.width
-        except FileNotFoundError:
-            raise FileNotFoundError(
-                f"{frame.image}: the image is missing, {frame.mask.name} is there; restore it, or give the root of "
-                f"Cholec80 with videos/{frame.video}.mp4 as data.cholec80=DIR"
-            ) from None
-        if sizes.setdefault(frame.video, size) != size:
-            raise ValueError(f"{frame.image}: the image is {size}, others of {frame.video} are {sizes[frame.video]}")
+        with missing:
+            if not frame.image.is_file():
+                raise FileNotFoundError(
+                    f"{frame.image}: the image is missing, {frame.mask.name} is there; restore it, or give the root of "
+                    f"Cholec80 with videos/{frame.video}.mp4 as data.cholec80=DIR"
+                )
+        sizes[frame_id(frame.video, frame.number)] = frame.image
+    missing.tell()
     for video, film in films.items():
         count, sizes[video] = film_header(film)
         _check_film(film, count, [f for f in frames if f.video == video])
@@ -259,8 +261,7 @@ def _check_film(film: Path, count: int, frames: list[_Frame]) -> None:
     first = next((f for f in frames if f.image.is_file()), None)
     if first is None:
         return
-    with Image.open(first.image) as image:
-        picture = np.asarray(image.convert("RGB"), dtype=np.float64)  # [H, W, 3]
+    picture = read_picture(first.image).astype(np.float64)  # [H, W, 3]
     numbers = [n for n in range(first.number - 2, first.number + 3) if 0 <= n < count]
     with open_reader(film) as reader:
         shown = reader.read(numbers)  # [<= 5, H, W, 3]

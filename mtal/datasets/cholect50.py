@@ -52,11 +52,11 @@ def load(
     if not folders:
         raise FileNotFoundError(f"{root / 'videos'}: no VID01 here; the root of CholecT50 holds videos and labels")
     splits = assign_splits("cholect50", folders, test_videos, val_videos)
-    rows, sizes = [], {}
+    rows: list[dict[str, Any]] = []
     for video, folder in track(folders.items(), "Reading labels", total=len(folders)):
         path = root / "labels" / f"{video}.json"
         tools = read_tools(path)
-        places, _, sizes[video] = folder_rows(video, video, splits[video], folder, 0, 1.0)
+        places, _ = folder_rows(video, video, splits[video], folder, 0, 1.0)
         there = {row["frame"] for row in places}
         if there != set(tools):
             frame = min(there ^ set(tools))
@@ -65,7 +65,7 @@ def load(
                 f"{path}: frame {frame} has {what} in {folder}; both count from 0: are the numbers of one shifted?"
             )
         rows += [{**row, "tools": tools[row["frame"]]} for row in places]
-    return SurgicalDataset.from_rows("cholect50", rows, (TOOLS,), sizes)
+    return SurgicalDataset.from_rows("cholect50", rows, (TOOLS,))
 
 
 def read_tools(path: Path) -> dict[int, list[int]]:

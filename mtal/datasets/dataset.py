@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 
 from mtal.datasets.label_map import LabelMap
 from mtal.datasets.label_table import LabelTable
+from mtal.datasets.mask import Size
 from mtal.frames.index import FrameIndex, frame_id
 
 
@@ -54,7 +56,7 @@ class SurgicalDataset:
         name: str,
         rows: Iterable[Mapping[str, Any]],
         label_maps: tuple[LabelMap, ...],
-        frame_sizes: Mapping[str, tuple[int, int]],
+        frame_sizes: Mapping[str, Size | Path] | None = None,
         disjoint_by: Literal["patient", "video"] = "patient",
     ) -> SurgicalDataset:
         """A data set from one mapping per frame, which holds its place in the frame index and its labels.
@@ -64,7 +66,7 @@ class SurgicalDataset:
             rows: ``patient, video, frame, time_s, source, split`` of :class:`FrameIndex` and a label for each task, as
                 :class:`LabelTable` wants them.
             label_maps: one per task.
-            frame_sizes: video → (H, W) of its frames.
+            frame_sizes: frame_id, or else video → (H, W), or the picture that has it.
             disjoint_by: what the splits must not share.
 
         Raises:

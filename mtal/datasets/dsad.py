@@ -13,7 +13,7 @@ from typing import Any
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.folder_rows import folder_rows
 from mtal.datasets.label_map import IGNORE, LabelMap
-from mtal.datasets.label_table import MaskFile
+from mtal.datasets.pixel_labels import MaskFile
 from mtal.datasets.splits import assign_splits
 
 ORGANS = (
@@ -84,15 +84,16 @@ def load(
         raise FileNotFoundError(f"{root}: no organ here; the root of DSAD holds {', '.join(ORGANS)}")
     splits = assign_splits("dsad", {p.name for p in folders}, test_videos, val_videos)
     rows: list[dict[str, Any]] = []
-    sizes: dict[str, tuple[int, int]] = {}
+    pictures: dict[str, Path] = {}  # frame_id → file
     for folder in folders:
         organ, surgery = folder.parent.name, folder.name
         video = f"{surgery}_{organ}"
-        places, images, sizes[video] = folder_rows(
+        places, images = folder_rows(
             f"surgery{surgery}", video, splits[surgery], folder, 0, native_rate_hz, "image*.png"
         )
+        pictures |= images
         masks = {p.name for p in folder.glob("mask*.png")}
-        for place, image in zip(places, images, strict=True):
+        for place, image in zip(places, images.values(), strict=True):
             mask = image.with_name(image.name.replace("image", "mask"))
             if mask.name not in masks:
                 raise FileNotFoundError(f"{mask}: the mask is missing, {image.name} is there; restore it")
@@ -101,4 +102,4 @@ def load(
             rows.append({**place, "anatomy": MaskFile(mask, values)})
         if masks:
             raise FileNotFoundError(f"{folder / min(masks)}: the mask has no image of its number; is it shifted?")
-    return SurgicalDataset.from_rows("dsad", rows, (ANATOMY,), sizes)
+    return SurgicalDataset.from_rows("dsad", rows, (ANATOMY,), pictures)

@@ -54,14 +54,15 @@ def load(root: Path | str) -> SurgicalDataset:
             f"{root / 'semseg'}: no mask here; the root of Endoscapes holds train, val, test, semseg"
         )
     rows: list[dict[str, Any]] = []
-    sizes: dict[str, tuple[int, int]] = {}
+    pictures: dict[str, Path] = {}  # frame_id → file
     for name, split in track(list(FOLDERS.items()), "Reading boxes"):
         boxes = root / name / "annotation_coco.json"
         for number, tools in _tools(boxes).items():
             video = f"video{number:03d}"
             pattern = f"{glob.escape(str(number))}_*.jpg"
-            places, images, sizes[video] = folder_rows(video, video, split, root / name, 0, FPS, pattern)
-            by_name = {image.name: row for image, row in zip(images, places, strict=True)}
+            places, images = folder_rows(video, video, split, root / name, 0, FPS, pattern)
+            pictures |= images
+            by_name = {image.name: row for image, row in zip(images.values(), places, strict=True)}
             for file, label in tools.items():
                 if file not in by_name:
                     raise FileNotFoundError(f"{root / name / file}: the image is missing, {boxes} lists it; restore it")
@@ -75,7 +76,7 @@ def load(root: Path | str) -> SurgicalDataset:
                 rows.append({**row, "tools": [label], "anatomy": masks.pop(Path(file).stem, None)})
     if masks:
         raise ValueError(f"{min(masks.values())}: the mask belongs to no frame that has boxes; is its number right?")
-    return SurgicalDataset.from_rows("endoscapes", rows, (TOOLS, ANATOMY), sizes)
+    return SurgicalDataset.from_rows("endoscapes", rows, (TOOLS, ANATOMY), pictures)
 
 
 def _tools(path: Path) -> dict[int, dict[str, int]]:

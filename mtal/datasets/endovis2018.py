@@ -108,13 +108,12 @@ def load(
         raise FileNotFoundError(f"{root}: no seq_1 here; the root of EndoVis 2018 holds seq_1, seq_2 and so on")
     splits = assign_splits("endovis2018", folders, test_videos, val_videos)
     rows: list[dict[str, Any]] = []
-    sizes: dict[str, tuple[int, int]] = {}
+    pictures: dict[str, Path] = {}  # frame_id → file
     for video, folder in folders.items():
-        places, images, sizes[video] = folder_rows(
-            video, video, splits[video], folder / "left_frames", 0, native_rate_hz
-        )
-        rows += [{**p, "anatomy": folder / "labels" / i.name} for p, i in zip(places, images, strict=True)]
-    shares = class_shares([r["anatomy"] for r in rows], MASK, [sizes[r["video"]] for r in rows])  # [N, C]
+        places, images = folder_rows(video, video, splits[video], folder / "left_frames", 0, native_rate_hz)
+        rows += [{**p, "anatomy": folder / "labels" / i.name} for p, i in zip(places, images.values(), strict=True)]
+        pictures |= images
+    shares = class_shares([r["anatomy"] for r in rows], MASK, list(pictures.values()))  # [N, C]
     for row, share in zip(rows, shares, strict=True):
         row["tools"] = [int(share[list(part)].sum() > tool_area) for part in _PARTS]
-    return SurgicalDataset.from_rows("endovis2018", rows, (TOOLS, ANATOMY), sizes)
+    return SurgicalDataset.from_rows("endovis2018", rows, (TOOLS, ANATOMY), pictures)

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from mtal.frames.image_folder import ImageFolder, folder_source
+from mtal.frames.index import frame_id
 
 
 def folder_rows(
     patient: str, video: str, split: str, folder: Path, first_number: int, rate_hz: float, files: str = "*"
-) -> tuple[list[dict[str, Any]], list[Path], tuple[int, int]]:
-    """A row for each image without its labels, the image files in the same order, and (H, W).
+) -> tuple[list[dict[str, Any]], dict[str, Path]]:
+    """A row for each image without its labels, and frame_id → image file in the same order.
 
     Args:
         patient: of the recording.
@@ -39,4 +40,4 @@ def folder_rows(
             }
             for frame, time_s in zip(images.frames.tolist(), images.times_s.tolist(), strict=True)
         ]
-        return rows, [images.path(row["frame"]) for row in rows], images.frame_size
+        return rows, {frame_id(video, row["frame"]): images.path(row["frame"]) for row in rows}

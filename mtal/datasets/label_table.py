@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,21 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from mtal.datasets.label_map import IGNORE, LabelMap, Values
-from mtal.datasets.mask import class_numbers
-
-
-@dataclass(frozen=True)
-class MaskFile:
-    """A mask whose values have a meaning of their own, as where each organ has binary masks.
-
-    Args:
-        path: the file.
-        values: as in :class:`LabelMap`, in place of those of the task.
-    """
-
-    path: Path
-    values: Values
+from mtal.datasets.label_map import IGNORE, LabelMap
+from mtal.datasets.mask import Size, class_numbers
+from mtal.datasets.pixel_labels import MaskFile
+from mtal.datasets.refusals import Refusals
 
 
 class DrawnMask(Protocol):
@@ -53,7 +42,8 @@ class LabelTable:
             ``IGNORE`` where exclusive), pixel tasks the path of a mask, a :class:`MaskFile` or a :class:`DrawnMask`
             (which it must be where classes overlap); ``None`` says that nobody annotated the task in that frame.
         label_maps: what the columns mean.
-        frame_sizes: video → (H, W) of its frames; a mask of any other size is refused when read.
+        frame_sizes: frame_id, or else video → (H, W), or the picture that has it; a mask file of any other size is
+            refused when read.
 
     Raises:
         ValueError: a column is missing, a frame is listed twice, or a label is not one that its map allows.
@@ -63,7 +53,7 @@ class LabelTable:
         self,
         table: pd.DataFrame,
         label_maps: Iterable[LabelMap],
-        frame_sizes: Mapping[str, tuple[int, int]] | None = None,
+        frame_sizes: Mapping[str, Size | Path] | None = None,
     ) -> None:
         self.label_maps = {m.task: m for m in label_maps}
         self.frame_sizes = dict(frame_sizes or {})
@@ -88,8 +78,12 @@ class LabelTable:
         """Frames that have a row, in the order of the rows."""
         return list(self._row)
 
+    def frame_size(self, frame_id: str) -> Size | Path | None:
+        """(H, W) of a frame, or the picture that has it, where either is known."""
+        return self.frame_sizes.get(frame_id, self.frame_sizes.get(frame_id.rpartition("/")[0]))
+
     def targets(
-        self, task: str, frame_ids: Sequence[str], size: tuple[int, int] | None = None
+        self, task: str, frame_ids: Sequence[str], size: Size | None = None
     ) -> NDArray[np.uint8]:  # [N, C], [N], [N, H, W] or [N, C, H, W]
         """Labels of N frames in the order asked: ``[N, C]`` tags, ``[N]`` class numbers or ``[N, H, W]`` masks.
 
@@ -98,8 +92,8 @@ class LabelTable:
 
         Raises:
             KeyError: the task or a frame is not in the table.
-            FileNotFoundError: a mask file is missing.
-            ValueError: a mask holds a gray value that is not listed, or is not of the size of its frame.
+            FileNotFoundError: mask files are missing.
+            ValueError: masks hold values that are not listed, or are not of the size of their frames.
         """
         if task not in self.label_maps:
             raise KeyError(f"no task {task!r} in the label table; tasks are {', '.join(self.label_maps)}")
@@ -114,10 +108,13 @@ class LabelTable:
         label_map = self.label_maps[task]
         layers = () if label_map.exclusive else (len(label_map.classes),)
         masks = np.full((len(rows), *layers, *size), IGNORE, dtype=np.uint8)  # [N, H, W] or [N, C, H, W]
+        refusals = Refusals()
         for i, (frame_id, row) in enumerate(zip(frame_ids, rows, strict=True)):
             mask = self._masks[task][row]
             if mask is not None:
-                masks[i] = _resized(self._drawn(mask, frame_id, label_map), size)
+                with refusals:
+                    masks[i] = _resized(self._drawn(mask, frame_id, label_map), size)
+        refusals.tell()
         return masks
 
     def _drawn(self, mask: Mask, frame_id: str, label_map: LabelMap) -> NDArray[np.uint8]:
@@ -127,10 +124,10 @@ class LabelTable:
             path = mask
         else:
             return mask.draw(label_map)
-        return class_numbers(path, label_map, self.frame_sizes.get(frame_id.rpartition("/")[0]))
+        return class_numbers(path, label_map, self.frame_size(frame_id))
 
 
-def _resized(classes: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+def _resized(classes: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
     """``[H, W]`` or ``[C, H, W]`` at another size by nearest neighbour."""
     if classes.shape[-2:] == size:
         return classes

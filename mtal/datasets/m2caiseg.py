@@ -76,16 +76,15 @@ def load(
     """
     root = Path(root)
     rows: list[dict[str, Any]] = []
-    frame_sizes: list[tuple[int, int]] = []
-    sizes: dict[str, tuple[int, int]] = {}
+    pictures: dict[str, Path] = {}  # frame_id → file
     for name, split in FOLDERS.items():
         if not (root / name).is_dir():
             raise FileNotFoundError(f"{root / name}: no such folder; the root of m2caiSeg holds train and test")
-        places, images, sizes[name] = folder_rows("both", name, split, root / name / "images", 0, native_rate_hz)
-        masks = [root / name / "groundtruth" / f"{image.stem}_gt.png" for image in images]
+        places, images = folder_rows("both", name, split, root / name / "images", 0, native_rate_hz)
+        masks = [root / name / "groundtruth" / f"{image.stem}_gt.png" for image in images.values()]
         rows += [{**place, "anatomy": mask} for place, mask in zip(places, masks, strict=True)]
-        frame_sizes += [sizes[name]] * len(places)
-    shares = class_shares([row["anatomy"] for row in rows], MASK, frame_sizes)  # [N, C]
+        pictures |= images
+    shares = class_shares([row["anatomy"] for row in rows], MASK, list(pictures.values()))  # [N, C]
     blood, bile = MASK.classes.index("blood"), MASK.classes.index("bile")
     for row, share in zip(rows, shares, strict=True):
         row["tools"] = (share[: len(_TOOL_CLASSES)] > tool_area).astype(int).tolist()
@@ -95,4 +94,4 @@ def load(
         "optimistic",
         stacklevel=2,
     )
-    return SurgicalDataset.from_rows("m2caiseg", rows, (TOOLS, BLEEDING, ANATOMY, BILE), sizes, disjoint_by="video")
+    return SurgicalDataset.from_rows("m2caiseg", rows, (TOOLS, BLEEDING, ANATOMY, BILE), pictures, disjoint_by="video")

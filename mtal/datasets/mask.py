@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from mtal.datasets.label_map import IGNORE, LabelMap, Value
+from mtal.datasets.lossy_mask import LOSSY, nearest_values
+from mtal.datasets.refusals import Refusals
+from mtal.frames.picture import picture_size, upright
 from mtal.progress import track
+
+Size = tuple[int, int]
+"""(H, W)."""
+_TOLD = 8  # values in a message
+_NEARLY_GRAY = 16  # channels of a gray picture may differ by so much after compression
 
 
 def gray_values(path: Path) -> NDArray[np.uint8]:
@@ -20,17 +28,9 @@ def gray_values(path: Path) -> NDArray[np.uint8]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no whole image, or its channels differ.
+        ValueError: the file is no whole image, its channels differ, or a value is above 255.
     """
-    pixels = _pixels(path)
-    if pixels.ndim == 3:
-        channels = pixels[..., :-1] if pixels.shape[2] in (2, 4) else pixels  # [H, W, 1 or 3], without alpha
-        if any((channels[..., c] != channels[..., 0]).any() for c in range(1, channels.shape[2])):
-            raise ValueError(f"{path}: the mask's colour channels differ; its classes must be gray values")
-        pixels = channels[..., 0]  # [H, W]
-    if pixels.dtype not in (np.uint8, np.bool_):
-        raise ValueError(f"{path}: the mask has {pixels.dtype} pixels; it must be 8-bit")
-    return pixels.astype(np.uint8)
+    return _gray(path)[0].astype(np.uint8)
 
 
 def color_values(path: Path) -> NDArray[np.int32]:
@@ -40,61 +40,129 @@ def color_values(path: Path) -> NDArray[np.int32]:
         FileNotFoundError: there is no such file.
         ValueError: the file is no whole image.
     """
-    red, green, blue = np.moveaxis(_pixels(path, "RGB").astype(np.int32), 2, 0)  # [H, W] each
-    return red << 16 | green << 8 | blue
+    return _colors(path)[0]
 
 
-def class_numbers(path: Path, label_map: LabelMap, frame_size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+def class_numbers(path: Path, label_map: LabelMap, frame_size: Size | Path | None = None) -> NDArray[np.uint8]:
     """``[H, W]`` class numbers or ``IGNORE``, from the gray values or colours of a mask by ``label_map.values``.
+
+    In a format that changes values, such as JPEG, a pixel has the nearest value, see :func:`nearest_values`.
+
+    Args:
+        path: the file.
+        label_map: what its values mean.
+        frame_size: (H, W) that the mask must have, or the picture that has it.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: more than ``label_map.stray`` of the pixels have a value that is not listed, or the mask is not of
-            ``frame_size`` (H, W).
+            the size of its frame.
     """
-    pixels = color_values(path) if label_map.colored else gray_values(path)  # [H, W]
-    if frame_size is not None and pixels.shape != tuple(frame_size):
-        raise ValueError(
-            f"{path}: the mask is {_size(pixels.shape)} but its frame is {_size(frame_size)} (height x width)"
-        )
+    pixels, lossy = _colors(path) if label_map.colored else _gray(path)  # [H, W]
+    check_size(path, pixels, frame_size)
     listed = {_packed(value): number for value, number in label_map.values.items()}
+    values = np.array(sorted(listed), dtype=np.int32)  # [V]
+    meanings = np.array([listed[v] for v in values.tolist()], dtype=np.uint8)  # [V]
+    if lossy:
+        return nearest_values(path, pixels, values, meanings, IGNORE)
     if label_map.colored:
-        keys = np.array(sorted(listed), dtype=np.int32)  # [V]
-        place = np.minimum(np.searchsorted(keys, pixels), len(keys) - 1)  # [H, W]
-        known = keys[place] == pixels  # [H, W]
-        classes = np.array([listed[k] for k in keys.tolist()], dtype=np.uint8)[place]  # [H, W]
-        classes[~known] = IGNORE
-        strays = np.unique(pixels[~known]).tolist()
-        share = 1 - known.mean()
+        place = np.minimum(np.searchsorted(values, pixels), len(values) - 1)  # [H, W]
+        known = values[place] == pixels  # [H, W]
+        classes = np.where(known, meanings[place], IGNORE).astype(np.uint8)
     else:
-        lookup = np.full(256, IGNORE, dtype=np.uint8)
-        lookup[list(listed)] = list(listed.values())
-        classes = lookup[pixels]
-        counts = np.bincount(pixels.ravel(), minlength=256)  # [256]
-        counts[list(listed)] = 0
-        strays = np.flatnonzero(counts).tolist()
-        share = counts.sum() / pixels.size
-    if share > label_map.stray:
-        _refuse(path, label_map, strays[0])
+        lookup, known_grays = np.full(256, IGNORE, dtype=np.uint8), np.zeros(256, dtype=bool)
+        lookup[values], known_grays[values] = meanings, True
+        classes, known = lookup[pixels], known_grays[pixels]
+    strays = 1 - float(known.mean())
+    if strays > label_map.stray:
+        unlisted = np.unique(pixels[~known]).tolist()
+        what, stands = ("colour" if label_map.colored else "gray value"), "stands"
+        if len(unlisted) > 1:
+            what, stands = f"{what}s", "stand"
+        raise ValueError(
+            f"{path}: {what} {told_values(unlisted, label_map.colored)} {stands} for no class of task "
+            f"{label_map.task!r} ({strays:.2%} of the pixels); listed are "
+            f"[{told_values(values.tolist(), label_map.colored, len(values))}]"
+        )
     return classes
 
 
+def is_there(path: Path, frame_size: Size | Path | None = None) -> NDArray[np.bool_]:
+    """``[H, W]``: where a binary mask, 0 and one other value, says that its class is there.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no whole image, holds several values besides 0, or is not of the size of its frame.
+    """
+    pixels, lossy = _gray(path)  # [H, W]
+    check_size(path, pixels, frame_size)
+    if lossy and pixels.any():
+        values, meanings = np.array([0, pixels.max()], dtype=np.int32), np.array([0, 1], dtype=np.uint8)
+        return nearest_values(path, pixels, values, meanings, 0) == 1
+    held = np.unique(pixels[pixels > 0]).tolist()
+    if len(held) > 1:
+        raise ValueError(
+            f"{path}: the mask of one class must hold 0 and one other value, but it holds {told_values(held, False)} "
+            "besides 0"
+        )
+    return pixels > 0
+
+
+def held_values(path: Path) -> tuple[set[int], bool]:
+    """Values of a mask and whether they are colours, as 65536 R + 256 G + B, rather than gray.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no whole image.
+    """
+    try:
+        return set(np.unique(_gray(path)[0]).tolist()), False
+    except ValueError:  # its channels differ
+        return set(np.unique(_colors(path)[0]).tolist()), True
+
+
+def told_values(values: Iterable[int], colored: bool, most: int = _TOLD) -> str:
+    """Values as options have them: ``7`` or ``255/0/0``.
+
+    >>> told_values([0, 0xFF0080], colored=True)
+    '0/0/0, 255/0/128'
+    """
+    told = [f"{v >> 16}/{v >> 8 & 255}/{v & 255}" if colored else str(v) for v in values]
+    return ", ".join(told[:most]) + (f" and {len(told) - most} more" if len(told) > most else "")
+
+
+def check_size(path: Path, mask: NDArray[np.integer[Any]], frame_size: Size | Path | None) -> None:
+    """Refuse a mask ``[H, W]`` that is not of the size of its frame, (H, W) or the picture that has it.
+
+    Raises:
+        ValueError: the sizes differ.
+    """
+    size = picture_size(frame_size) if isinstance(frame_size, Path) else frame_size
+    if size is not None and mask.shape != tuple(size):
+        raise ValueError(
+            f"{path}: the mask is {_size(mask.shape)} but its frame is {_size(tuple(size))} (height x width)"
+        )
+
+
 def class_shares(
-    masks: Sequence[Path], label_map: LabelMap, frame_sizes: Sequence[tuple[int, int]]
+    masks: Sequence[Path], label_map: LabelMap, frame_sizes: Sequence[Size | Path | None]
 ) -> NDArray[np.float64]:
     """``[N, C]`` share of the pixels of each of N masks that each class covers, in [0, 1]; all masks are checked.
 
     Masks are read one by one, a few at a time, and none is kept.
 
     Raises:
-        FileNotFoundError: a mask is missing.
-        ValueError: a mask holds an unlisted value, or is not of the size of its frame.
+        FileNotFoundError: masks are missing.
+        ValueError: masks hold unlisted values, or are not of the size of their frames.
     """
     classes = len(label_map.classes)
+    refusals = Refusals()
 
-    def share(mask: Path, frame_size: tuple[int, int]) -> NDArray[np.float64]:
-        numbers = class_numbers(mask, label_map, frame_size)
-        return np.bincount(numbers.ravel(), minlength=256)[:classes] / numbers.size
+    def share(mask: Path, frame_size: Size | Path | None) -> NDArray[np.float64]:
+        with refusals:
+            numbers = class_numbers(mask, label_map, frame_size)
+            return np.bincount(numbers.ravel(), minlength=256)[:classes] / numbers.size
+        return np.zeros(classes)
 
     shares = np.zeros((len(masks), classes))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -102,30 +170,44 @@ def class_shares(
             for i, row in enumerate(track(pool.map(share, masks, frame_sizes), "Reading masks", total=len(masks))):
                 shares[i] = row
         except BaseException:
-            pool.shutdown(cancel_futures=True)  # the first bad mask ends it
+            pool.shutdown(cancel_futures=True)
             raise
+    refusals.tell()
     return shares
 
 
-def _pixels(path: Path, mode: str | None = None) -> NDArray[np.uint8]:
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image if mode is None else image.convert(mode))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: the mask is missing; restore it or leave its frame out") from None
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:  # SyntaxError: what Pillow says of a broken PNG
-        raise ValueError(f"{path}: the mask cannot be read ({error}); restore the file") from error
+def _gray(path: Path) -> tuple[NDArray[np.int32], bool]:
+    """``[H, W]`` gray values, and whether the format may have changed them."""
+    with upright(path, "mask") as image:
+        lossy = image.format in LOSSY
+        if lossy and image.mode != "L":
+            rgb = np.asarray(image.convert("RGB"), dtype=np.int32)
+            pixels = rgb if np.ptp(rgb, axis=2).max(initial=0) > _NEARLY_GRAY else np.asarray(image.convert("L"))
+        else:
+            pixels = np.asarray(image)
+    if pixels.ndim == 3:
+        channels = pixels[..., :-1] if pixels.shape[2] in (2, 4) else pixels  # [H, W, 1 or 3], without alpha
+        if any((channels[..., c] != channels[..., 0]).any() for c in range(1, channels.shape[2])):
+            raise ValueError(f"{path}: the mask's colour channels differ; its classes must be gray values")
+        pixels = channels[..., 0]  # [H, W]
+    if not (np.issubdtype(pixels.dtype, np.integer) or pixels.dtype == np.bool_) or pixels.max(initial=0) > 255:
+        raise ValueError(
+            f"{path}: the mask has {pixels.dtype} values up to {pixels.max(initial=0)}, but values of classes are "
+            "8-bit, whole numbers from 0 to 255"
+        )
+    return pixels.astype(np.int32), lossy
+
+
+def _colors(path: Path) -> tuple[NDArray[np.int32], bool]:
+    """``[H, W]`` colours as 65536 R + 256 G + B, and whether the format may have changed them."""
+    with upright(path, "mask") as image:
+        rgba = image.convert("RGBA") if image.mode in ("P", "PA") else image
+        red, green, blue = np.moveaxis(np.asarray(rgba.convert("RGB"), dtype=np.int32), 2, 0)  # [H, W] each
+        return red << 16 | green << 8 | blue, image.format in LOSSY
 
 
 def _packed(value: Value) -> int:
     return value[0] << 16 | value[1] << 8 | value[2] if isinstance(value, tuple) else value
-
-
-def _refuse(path: Path, label_map: LabelMap, value: int) -> None:
-    what = f"colour {(value >> 16, value >> 8 & 255, value & 255)}" if label_map.colored else f"gray value {value}"
-    raise ValueError(
-        f"{path}: {what} stands for no class of task {label_map.task!r}; listed are {sorted(label_map.values)}"
-    )
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.label_map import IGNORE, LabelMap
+from mtal.datasets.refusals import Refusals
 from mtal.frames.index import SPLITS
+from mtal.frames.picture import picture_size
 from mtal.progress import track
 
 _SIZE = (256, 256)  # of masks whose frames have no known size
@@ -117,14 +120,21 @@ def _shown(dataset: SurgicalDataset, label_map: LabelMap) -> NDArray[np.uint8]:
             return labels
         return np.where((labels == IGNORE)[:, None], IGNORE, labels[:, None] == np.arange(classes)).astype(np.uint8)
 
+    refusals = Refusals()
+
     def present(frame_id: str) -> NDArray[np.uint8]:
-        size = dataset.labels.frame_sizes.get(frame_id.rpartition("/")[0], _SIZE)
-        mask = dataset.labels.targets(label_map.task, [frame_id], size)[0]  # [H, W] or [C, H, W]
-        if not label_map.exclusive:
-            layers = mask.reshape(classes, -1)  # [C, H * W]
-            return np.where((layers == IGNORE).all(axis=1), IGNORE, (layers == 1).any(axis=1)).astype(np.uint8)
-        found = np.bincount(mask.ravel(), minlength=256)[:classes] > 0  # [C]
-        return found.astype(np.uint8) if found.any() else np.full(classes, IGNORE, dtype=np.uint8)
+        with refusals:
+            known = dataset.labels.frame_size(frame_id)
+            size = picture_size(known) if isinstance(known, Path) else known or _SIZE
+            mask = dataset.labels.targets(label_map.task, [frame_id], size)[0]  # [H, W] or [C, H, W]
+            if not label_map.exclusive:
+                layers = mask.reshape(classes, -1)
+                annotated = (layers != IGNORE).any(axis=1)  # [C]
+                return np.where(annotated, (layers == 1).any(axis=1), IGNORE).astype(np.uint8)
+            found = np.bincount(mask.ravel(), minlength=256)[:classes] > 0  # [C]
+            if found.any():
+                return found.astype(np.uint8)
+        return np.full(classes, IGNORE, dtype=np.uint8)
 
     shown = np.empty((len(ids), classes), dtype=np.uint8)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -132,8 +142,9 @@ def _shown(dataset: SurgicalDataset, label_map: LabelMap) -> NDArray[np.uint8]:
             for i, row in enumerate(track(pool.map(present, ids), f"Reading {label_map.task}", total=len(ids))):
                 shown[i] = row
         except BaseException:
-            pool.shutdown(cancel_futures=True)  # the first bad mask ends it
+            pool.shutdown(cancel_futures=True)
             raise
+    refusals.tell()
     return shown
 
 

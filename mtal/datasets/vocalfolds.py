@@ -17,7 +17,7 @@ import pandas as pd
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.datasets.label_table import LabelTable
-from mtal.datasets.mask import gray_values
+from mtal.datasets.mask import check_size, gray_values
 from mtal.frames.image_folder import ImageFolder, folder_source
 from mtal.frames.index import FrameIndex, frame_id
 
@@ -74,18 +74,18 @@ def load(
     root = Path(root)
     frames: list[dict[str, Any]] = []
     labels: list[dict[str, Any]] = []
-    sizes: dict[str, tuple[int, int]] = {}
+    pictures: dict[str, Path] = {}  # frame_id → file
     for folder in _sequences(root):
         patient, video = folder.parent.name, folder.name
         tested = patient in TEST_PATIENTS if split == "patient" else video in TEST_SEQUENCES
         with ImageFolder(folder, _FIRST_NUMBER, native_rate_hz) as images:
-            sizes[video] = images.frame_size
             for frame, time_s in zip(images.frames.tolist(), images.times_s.tolist(), strict=True):
                 key = {"frame_id": frame_id(video, frame), "patient": patient, "video": video, "frame": frame}
                 source = folder_source(folder, _FIRST_NUMBER, native_rate_hz)
                 frames.append({**key, "time_s": time_s, "source": source, "split": "test" if tested else "pool"})
                 mask = root / "annot" / patient / video / f"{images.path(frame).stem}.png"
-                tools = _tools(mask, images.frame_size)
+                pictures[key["frame_id"]] = images.path(frame)
+                tools = _tools(mask, images.path(frame))
                 labels.append({"frame_id": key["frame_id"], "anatomy": mask, "tools": tools, "bleeding": None})
     if split == "sequence":
         warnings.warn(
@@ -95,7 +95,7 @@ def load(
         )
     index = FrameIndex(pd.DataFrame(frames), "patient" if split == "patient" else "video")
     label_maps = (TOOLS, BLEEDING, ANATOMY)
-    return SurgicalDataset("vocalfolds", index, label_maps, LabelTable(pd.DataFrame(labels), label_maps, sizes))
+    return SurgicalDataset("vocalfolds", index, label_maps, LabelTable(pd.DataFrame(labels), label_maps, pictures))
 
 
 def _sequences(root: Path) -> list[Path]:
@@ -108,11 +108,10 @@ def _sequences(root: Path) -> list[Path]:
     return sequences
 
 
-def _tools(path: Path, frame_size: tuple[int, int]) -> list[int]:
+def _tools(path: Path, picture: Path) -> list[int]:
     """0 or 1 per tool, after a check of the whole mask."""
     gray = gray_values(path)
-    if gray.shape != frame_size:
-        raise ValueError(f"{path}: the mask is {gray.shape} but the frames of its sequence are {frame_size}")
+    check_size(path, gray, picture)
     unknown = sorted(set(np.unique(gray).tolist()) - set(ANATOMY.values))
     if unknown:
         raise ValueError(f"{path}: gray value {unknown[0]} has no meaning in this data set; known are 0 to 6")

@@ -11,7 +11,7 @@ from mtal.frames.index_videos import VideoIndex, index_videos
 from mtal.frames.keyframe_sampler import KeyframeSampler
 from mtal.frames.prefetch import prefetch
 from mtal.frames.pyav_reader import PyAVReader
-from mtal.frames.reader import Reader, open_reader
+from mtal.frames.reader import Reader, open_reader, read_pictures
 from mtal.frames.sampler import Sampler, UniformSampler
 
 __all__ = [
@@ -34,4 +34,5 @@ __all__ = [
     "index_videos",
     "open_reader",
     "prefetch",
+    "read_pictures",
 ]

@@ -24,10 +24,10 @@ from PIL import Image
 
 from mtal.frames.bounded_folder import BoundedFolder
 from mtal.frames.image_folder import parse_folder_source
-from mtal.frames.reader import open_reader
+from mtal.frames.reader import open_reader, read_pictures
 from mtal.progress import track
 
-_FORMAT = 2  # raised whenever cached pixels would come out differently
+_FORMAT = 3  # raised whenever cached pixels would come out differently
 _CHUNK = 32  # frames decoded at once
 
 _log = logging.getLogger(__name__)
@@ -246,14 +246,16 @@ def _end_mark(last: NDArray[np.uint8]) -> bytes:  # [H, W, 3]
 
 def _resized(source: str, frames: NDArray[np.int64], size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
     """Batches ``[<= 32, H, W, 3]`` of the frames asked."""
-    height, width = size
     with open_reader(source) as reader:
         for start in range(0, len(frames), _CHUNK):
-            pictures = reader.read(frames[start : start + _CHUNK].tolist())  # [n, h, w, 3]
-            if pictures.shape[1:3] != size:
-                images = (Image.fromarray(p).resize((width, height), Image.Resampling.BILINEAR) for p in pictures)
-                pictures = np.stack([np.asarray(image) for image in images])  # [n, H, W, 3]
-            yield pictures
+            pictures = read_pictures(reader, frames[start : start + _CHUNK].tolist())
+            yield np.stack([_at(size, p) for p in pictures])  # [n, H, W, 3]
+
+
+def _at(size: tuple[int, int], picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if picture.shape[:2] == size:
+        return picture
+    return np.asarray(Image.fromarray(picture).resize((size[1], size[0]), Image.Resampling.BILINEAR))
 
 
 def _key(source: str, frames: NDArray[np.int64], size: tuple[int, int]) -> str:

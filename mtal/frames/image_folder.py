@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -11,11 +12,12 @@ from urllib.parse import parse_qs, urlencode
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
+from mtal.frames.picture import is_deep, picture_size, read_picture
 from mtal.frames.request import positions
 
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
+SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+_FAINT = 16  # of 255: all that is left of 12 bits
 
 
 class FolderSource(NamedTuple):
@@ -67,7 +69,8 @@ def parse_folder_source(source: str) -> FolderSource:
 class ImageFolder:
     """Frame = number in the file's name − ``first_number``, time = frame / ``rate_hz``; numbers may have gaps.
 
-    The number is the last run of digits in the name (``frame_80_endo.png`` is 80, ``0023_l.jpg`` is 23).
+    The number is the last run of digits in the name (``frame_80_endo.png`` is 80, ``0023_l.jpg`` is 23). Images may be
+    of several sizes: ``frame_size`` is that of the first, :meth:`size` that of each.
 
     Args:
         folder: folder of images.
@@ -88,8 +91,15 @@ class ImageFolder:
         self._files = _numbered(FolderSource(folder, first_number, rate_hz, files))
         self.frames: NDArray[np.int64] = np.array(sorted(self._files), dtype=np.int64)
         self.times_s: NDArray[np.float64] = self.frames / rate_hz
-        first = _decode(self._files[int(self.frames[0])])
+        path = self._files[int(self.frames[0])]
+        first = read_picture(path)  # [H, W, 3]
         self.frame_size: tuple[int, int] = first.shape[:2]
+        if first.max() <= _FAINT and is_deep(path):
+            warnings.warn(
+                f"{path}: of 16 bits it uses the lowest 12 at most and is all but black; if its values have 12 bits, "
+                "save the images with 8",
+                stacklevel=2,
+            )
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -103,24 +113,42 @@ class ImageFolder:
         positions(str(self.source), self.frames, [frame])
         return self._files[frame]
 
-    def read(self, frames: Sequence[int]) -> NDArray[np.uint8]:
-        """``[N, H, W, 3]`` RGB of N frames in the order asked; repeats are allowed.
+    def size(self, frame: int) -> tuple[int, int]:
+        """(H, W) of one frame.
 
         Raises:
             IndexError: the folder has no such frame.
-            ValueError: an image is broken, or not of the size of the others.
+            ValueError: the file is no image.
+        """
+        return picture_size(self.path(frame))
+
+    def read(self, frames: Sequence[int]) -> NDArray[np.uint8]:
+        """``[N, H, W, 3]`` RGB of N frames of one size in the order asked; repeats are allowed.
+
+        Raises:
+            IndexError: the folder has no such frame.
+            ValueError: an image is broken, or not of the size of the others, for which there is :meth:`pictures`.
+        """
+        pictures = self.pictures(frames)
+        for frame, picture in zip(frames, pictures, strict=True):
+            if picture.shape != pictures[0].shape:
+                first, other = ("x".join(map(str, p.shape[:2])) for p in (pictures[0], picture))
+                raise ValueError(
+                    f"{self._files[frame]}: the image is {other}, {self._files[frames[0]].name} is {first} (height x "
+                    "width); one array holds frames of one size"
+                )
+        return np.stack(pictures) if pictures else np.empty((0, *self.frame_size, 3), dtype=np.uint8)
+
+    def pictures(self, frames: Sequence[int]) -> list[NDArray[np.uint8]]:
+        """``[H, W, 3]`` RGB of each frame in its own size, in the order asked; repeats are allowed.
+
+        Raises:
+            IndexError: the folder has no such frame.
+            ValueError: an image is broken.
         """
         wanted, place = np.unique(positions(str(self.source), self.frames, frames), return_inverse=True)  # [M], [N]
-        pictures = np.empty((len(wanted), *self.frame_size, 3), dtype=np.uint8)  # [M, H, W, 3]
-        for i, frame in enumerate(self.frames[wanted].tolist()):
-            picture = _decode(self._files[frame])
-            if picture.shape != pictures.shape[1:]:
-                raise ValueError(
-                    f"{self._files[frame]}: the image is {picture.shape[0]}x{picture.shape[1]}, the first of its "
-                    f"folder {self.frame_size[0]}x{self.frame_size[1]} (height x width); all frames must be of one size"
-                )
-            pictures[i] = picture
-        return pictures[place]  # [N, H, W, 3]
+        pictures = [read_picture(self._files[frame]) for frame in self.frames[wanted].tolist()]
+        return [pictures[k] for k in place.tolist()]
 
     def close(self) -> None:
         """Nothing is kept open between requests."""
@@ -157,14 +185,3 @@ def _numbered(source: FolderSource) -> dict[int, Path]:
             raise ValueError(f"{path}: has the number of {files[frame].name}; keep one image per frame in the folder")
         files[frame] = path
     return files
-
-
-def _decode(path: Path) -> NDArray[np.uint8]:
-    """``[H, W, 3]`` RGB."""
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: the image is gone; restore it") from None
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:  # SyntaxError: what Pillow says of a broken PNG
-        raise ValueError(f"{path}: the image cannot be read ({error}); restore the file") from error

@@ -30,7 +30,7 @@ class Reader(Protocol):
         source: the video file or image folder.
         frames: ``[N]`` int64, native 0-based frame numbers in ascending order.
         times_s: ``[N]`` float64, presentation times in seconds, of which the first frame of a video has 0.
-        frame_size: (H, W).
+        frame_size: (H, W); in a folder of images of several sizes, of the first.
     """
 
     source: Path
@@ -41,7 +41,7 @@ class Reader(Protocol):
     def __len__(self) -> int: ...
 
     def read(self, frames: Sequence[int]) -> NDArray[np.uint8]:
-        """``[N, H, W, 3]`` RGB of N frames in the order asked; repeats are allowed."""
+        """``[N, H, W, 3]`` RGB of N frames of one size in the order asked; repeats are allowed."""
         ...
 
     def close(self) -> None:
@@ -93,3 +93,13 @@ def open_reader(
             _told.add(path)
             _log.warning("%s; reading it with PyAV", str(error).rpartition(";")[0])
         return reader
+
+
+def read_pictures(reader: Reader, frames: Sequence[int]) -> list[NDArray[np.uint8]]:
+    """``[H, W, 3]`` RGB of each frame in its own size, in the order asked: images of one folder may be of several.
+
+    Raises:
+        IndexError: the source has no such frame.
+        ValueError: a frame does not decode.
+    """
+    return reader.pictures(frames) if isinstance(reader, ImageFolder) else list(reader.read(frames))

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtal.frames.reader import Reader
+from mtal.frames.reader import Reader, read_pictures
 
 _CHUNK_BYTES = 2**26  # decoded at once
 
@@ -78,4 +78,4 @@ def read_in_chunks(reader: Reader, positions: NDArray[np.int64]) -> Iterator[tup
     chunk = max(1, _CHUNK_BYTES // (3 * reader.frame_size[0] * reader.frame_size[1]))
     for start in range(0, len(positions), chunk):
         here = positions[start : start + chunk]
-        yield from zip(here.tolist(), reader.read(reader.frames[here].tolist()), strict=True)
+        yield from zip(here.tolist(), read_pictures(reader, reader.frames[here].tolist()), strict=True)

@@ -17,7 +17,7 @@ from PIL import Image
 from mtal.datasets.label_map import IGNORE
 from mtal.datasets.videos import find_videos, found_folder
 from mtal.frames.hygiene import REASONS
-from mtal.frames.reader import open_reader
+from mtal.frames.reader import open_reader, read_pictures
 from mtal.learning.experiment import describe_tasks
 from mtal.learning.run_folder import differences
 from mtal.progress import track
@@ -149,7 +149,7 @@ def _pictures(table: pd.DataFrame) -> Iterator[tuple[int, np.ndarray]]:
         with open_reader(str(source)) as reader:
             for start in range(0, len(rows), _AT_ONCE):
                 some = rows.iloc[start : start + _AT_ONCE]
-                yield from zip(some["order"].tolist(), reader.read(some["frame"].tolist()), strict=True)
+                yield from zip(some["order"].tolist(), read_pictures(reader, some["frame"].tolist()), strict=True)
 
 
 def _frames_csv(table: pd.DataFrame, files: list[str], root: str) -> pd.DataFrame:

@@ -82,7 +82,7 @@ class TestDamage:
                 FileNotFoundError,
                 r"seq_1.labels.frame001\.png: the mask is missing",
             ),
-            (wrong_colour, ValueError, r"seq_1.labels.frame001\.png: colour \(1, 2, 3\) stands for no class"),
+            (wrong_colour, ValueError, r"seq_1.labels.frame001\.png: colour 1/2/3 stands for no class"),
             (
                 lambda r: save(r / "seq_1/labels/frame001.png", grow(MASKS["seq_1"][1])[:8]),
                 ValueError,

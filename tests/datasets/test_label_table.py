@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from mtal.datasets.label_map import IGNORE, LabelMap
-from mtal.datasets.label_table import LabelTable, MaskFile
+from mtal.datasets.label_table import LabelTable
+from mtal.datasets.pixel_labels import MaskFile
 
 TOOLS = LabelMap("tools", "frame", False, ("grasper", "hook"), ((1, 0, 0), (0, 1, 0)))
 PHASE = LabelMap("phase", "frame", True, ("start", "dissection", "end"), ((1, 0, 0), (0, 1, 0), (0, 0, 1)))
@@ -94,6 +95,18 @@ class TestTargets:
     def test_mask_of_another_size_is_named(self, table, tmp_path):
         Image.fromarray(np.full((3, 2), 60, dtype=np.uint8)).save(tmp_path / "b.png")
         with pytest.raises(ValueError, match=r"b\.png: the mask is 3x2 but its frame is 2x2"):
+            table.targets("anatomy", IDS, size=(2, 2))
+
+    def test_sizes_of_frames_come_before_those_of_videos(self, table, tmp_path):
+        Image.fromarray(np.full((3, 2), 60, dtype=np.uint8)).save(tmp_path / "b.png")
+        Image.new("RGB", (2, 3)).save(tmp_path / "picture.png")
+        table.frame_sizes[IDS[1]] = tmp_path / "picture.png"
+        assert table.targets("anatomy", IDS[:2], size=(2, 2)).tolist() == [[[0, 1], [255, 0]], [[1, 1], [1, 1]]]
+
+    def test_all_bad_masks_are_told_at_once(self, table, tmp_path):
+        for name in "ab":
+            (tmp_path / f"{name}.png").unlink()
+        with pytest.raises(FileNotFoundError, match=r"^2 faults:\n  .*a\.png.*\n  .*b\.png"):
             table.targets("anatomy", IDS, size=(2, 2))
 
     def test_unlisted_gray_is_named(self, table, tmp_path):

@@ -89,7 +89,7 @@ class TestDamage:
                 FileNotFoundError,
                 r"7_gt\.png: the mask is missing",
             ),
-            (wrong_colour, ValueError, r"3_gt\.png: colour \(80, 160, 5\) stands for no class"),
+            (wrong_colour, ValueError, r"3_gt\.png: colour 80/160/5 stands for no class"),
             (
                 lambda r: (r / "train/groundtruth/7_gt.png").rename(r / "train/groundtruth/8_gt.png"),
                 FileNotFoundError,

@@ -34,9 +34,12 @@ class TestGrayValues:
         with pytest.raises(ValueError, match=r"colour\.png.*channels differ"):
             gray_values(path)
 
-    def test_sixteen_bits_are_refused(self, tmp_path):
-        path = saved(tmp_path / "deep.png", GRAY.astype(np.uint16))
-        with pytest.raises(ValueError, match=r"deep\.png.*8-bit"):
+    def test_sixteen_bits(self, tmp_path):
+        np.testing.assert_array_equal(gray_values(saved(tmp_path / "deep.png", GRAY.astype(np.uint16))), GRAY)
+
+    def test_values_that_need_sixteen_bits_are_refused(self, tmp_path):
+        path = saved(tmp_path / "deep.png", GRAY.astype(np.uint16) * 100)
+        with pytest.raises(ValueError, match=r"deep\.png: the mask has uint16 values up to 2100, .* are 8-bit"):
             gray_values(path)
 
     def test_missing_file(self, tmp_path):
@@ -65,6 +68,11 @@ class TestClassNumbers:
     def test_unlisted_gray_names_file_and_value(self, tmp_path):
         path = saved(tmp_path / "odd.png", np.array([[21, 77]], dtype=np.uint8))
         with pytest.raises(ValueError, match=r"odd\.png: gray value 77 .*'anatomy'.*\[0, 12, 21\]"):
+            class_numbers(path, ORGANS)
+
+    def test_all_unlisted_values_at_once(self, tmp_path):
+        path = saved(tmp_path / "odd.png", np.array([[21, 77, 3, 77]], dtype=np.uint8))
+        with pytest.raises(ValueError, match=r"gray values 3, 77 stand for no class .* \(75\.00% of the pixels\)"):
             class_numbers(path, ORGANS)
 
     def test_size_of_the_frame(self, tmp_path):
@@ -103,7 +111,7 @@ class TestColours:
         pixels = self.PIXELS.copy()
         pixels[1, 1] = (255, 254, 0)
         path = saved(tmp_path / "odd.png", pixels)
-        with pytest.raises(ValueError, match=r"odd\.png: colour \(255, 254, 0\) stands for no class of task 'fluid'"):
+        with pytest.raises(ValueError, match=r"odd\.png: colour 255/254/0 stands for no class of task 'fluid'"):
             class_numbers(path, FLUIDS)
 
     def test_stray_colours_are_ignored(self, tmp_path):
@@ -125,6 +133,11 @@ class TestClassShares:
         bad = saved(tmp_path / "bad.png", np.array([[9]], dtype=np.uint8))
         with pytest.raises(ValueError, match=r"bad\.png: gray value 9"):
             class_shares([good] * 20 + [bad] + [good] * 20, ORGANS, [(2, 3)] * 20 + [(1, 1)] + [(2, 3)] * 20)
+
+    def test_all_bad_masks_are_told_at_once(self, tmp_path):
+        bad = [saved(tmp_path / f"{k}.png", np.array([[9]], dtype=np.uint8)) for k in range(5)]
+        with pytest.raises(ValueError, match=r"^5 faults:(\n  .*\d\.png: gray value 9 .*){3}\n  and 2 more$"):
+            class_shares(bad, ORGANS, [(1, 1)] * 5)
 
     def test_no_masks(self):
         assert class_shares([], ORGANS, []).shape == (0, 2)

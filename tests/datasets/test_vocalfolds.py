@@ -101,7 +101,7 @@ class TestDamage:
 
     def test_mask_of_another_size(self, root):
         Image.fromarray(np.zeros((H, W + 1), dtype=np.uint8)).save(root / "annot/patient1/seq1/0004.png")
-        with pytest.raises(ValueError, match=r"0004\.png: the mask is \(40, 51\) but .* \(40, 50\)"):
+        with pytest.raises(ValueError, match=r"0004\.png: the mask is 40x51 but .* 40x50"):
             vocalfolds.load(root)
 
     def test_unknown_gray(self, root):
@@ -109,12 +109,11 @@ class TestDamage:
         with pytest.raises(ValueError, match=r"0004\.png: gray value 7 has no meaning"):
             vocalfolds.load(root)
 
-    def test_broken_image(self, root, tmp_path):
+    def test_broken_image(self, root):
         path = root / "img/patient1/seq1/0004.jpg"
         path.write_bytes(path.read_bytes()[:200])
-        table = vocalfolds.load(root).index.table
         with pytest.raises(ValueError, match=r"0004\.jpg: the image cannot be read"):
-            FrameCache(tmp_path / "cache").get(table, (H, W))
+            vocalfolds.load(root)
 
     def test_broken_first_image(self, root):
         (root / "img/patient1/seq1/0001.jpg").write_bytes(b"")

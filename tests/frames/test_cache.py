@@ -94,6 +94,16 @@ class TestFrames:
         assert (frame[:, 0] == 255).all()
         assert (frame[:, -1] == 0).all()
 
+    def test_images_of_several_sizes_some_on_their_side(self, tmp_path, folder):
+        Image.new("RGB", (10, 30), (7, 7, 7)).save(folder / "1.png")
+        exif = Image.Exif()
+        exif[0x0112] = 6  # shown turned to the right: the left half on top
+        halves = np.repeat(np.array([[200, 0]], dtype=np.uint8), 8, axis=1)  # [1, 16]
+        Image.fromarray(np.repeat(halves, 8, axis=0)).convert("RGB").save(folder / "2.png", exif=exif)
+        frames = FrameCache(tmp_path / "cache").get(rows(*((folder, k) for k in range(3))), SIZE, progress=False)
+        assert frames[[0, 1]].mean(axis=(1, 2, 3)).tolist() == [0, 7]
+        assert frames[[2]][0, [1, -2], 5, 0].tolist() == [200, 0]
+
     def test_folders_that_count_from_one(self, tmp_path, folder):
         (folder / "0.png").unlink()
         frames = FrameCache(tmp_path / "cache").get(rows((folder_source(folder, first_number=1), 0)), SIZE)

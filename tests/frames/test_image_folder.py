@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from mtal.frames.image_folder import ImageFolder, folder_source, parse_folder_source
+from mtal.frames.reader import read_pictures
 
 
 @pytest.fixture
@@ -49,6 +50,20 @@ class TestReading:
             Image.new("RGB", (2, 2), (gray,) * 3).save(tmp_path / f"{name}.png")
         assert ImageFolder(tmp_path, first_number=None).read([2, 0, 1])[:, 0, 0, 0].tolist() == [30, 10, 20]
 
+    def test_pictures_of_several_sizes(self, folder):
+        Image.new("RGB", (9, 4), (7, 7, 7)).save(folder / "0004_l.png")
+        reader = ImageFolder(folder, first_number=1)
+        assert [p.shape for p in reader.pictures([3, 0, 3])] == [(4, 9, 3), (5, 6, 3), (4, 9, 3)]
+        assert [p.shape for p in read_pictures(reader, [9, 3])] == [(5, 6, 3), (4, 9, 3)]
+        assert (reader.size(0), reader.size(3)) == ((5, 6), (4, 9))
+        assert reader.read([3])[0, 2, 2].tolist() == [7, 7, 7]
+        assert reader.read([]).shape == (0, 5, 6, 3)
+
+    def test_twelve_bits_in_sixteen_are_told(self, tmp_path):
+        Image.fromarray(np.full((3, 4), 4095, dtype=np.uint16)).save(tmp_path / "1.png")
+        with pytest.warns(UserWarning, match=r"1\.png: of 16 bits it uses the lowest 12 at most"):
+            ImageFolder(tmp_path)
+
     def test_a_gap_is_no_frame(self, folder):
         with pytest.raises(IndexError, match=r"there is no frame 2; frames run from 0 to 9 \(3 of them\)"):
             ImageFolder(folder, first_number=1).read([0, 2])
@@ -78,9 +93,9 @@ class TestErrors:
         with pytest.raises(ValueError, match=r"0001_l\.png: its number lies before the first, 2"):
             ImageFolder(folder, first_number=2)
 
-    def test_sizes_differ(self, folder):
+    def test_sizes_differ_in_one_array(self, folder):
         Image.new("RGB", (6, 4)).save(folder / "0004_l.png")
-        with pytest.raises(ValueError, match=r"0004_l\.png: the image is 4x6, .* 5x6"):
+        with pytest.raises(ValueError, match=r"0004_l\.png: the image is 4x6, 0001_l\.png is 5x6 \(height x width\)"):
             ImageFolder(folder, first_number=1).read([0, 3])
 
     @pytest.mark.parametrize("content", [b"", b"not an image"])
@@ -99,7 +114,7 @@ class TestErrors:
     def test_gone_after_opening(self, folder):
         reader = ImageFolder(folder, first_number=1)
         (folder / "0004_l.png").unlink()
-        with pytest.raises(FileNotFoundError, match=r"0004_l\.png: the image is gone"):
+        with pytest.raises(FileNotFoundError, match=r"0004_l\.png: the image is missing"):
             reader.read([3])
 
     @pytest.mark.parametrize("rate_hz", [0, -2, float("nan")])

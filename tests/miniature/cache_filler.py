@@ -19,8 +19,8 @@ FRAMES = 40  # two chunks
 
 
 class SlowFolder(ImageFolder):
-    def read(self, frames):
-        pictures = super().read(frames)
+    def pictures(self, frames):
+        pictures = super().pictures(frames)
         with Path(sys.argv[3]).open("a") as log:
             log.write(f"{os.getpid()} {frames[0]}\n")
         time.sleep(float(sys.argv[4]))
