@@ -1,7 +1,10 @@
 """Which frames to label next, on plain tensors.
 
-HeadOutput ► signal (its sites and labels aggregated) ► ScoreTable ► normaliser ► fusion, by the weights of the heads ►
-utility ► selector, under constraints ► picks
+Measurement: HeadOutput ► signal (its sites and labels aggregated) ► ScoreTable
+Blend: ScoreTable ► normaliser ► fusion, by the Say of the heads ► utility
+Selection: utility, gradients or features ► selector, within Limits ► picks
+
+Acquisition is all of them.
 """
 
 from mtal.acquisition.acquisition import (
@@ -19,6 +22,9 @@ from mtal.acquisition.aggregation import (
     SiteAggregation,
     TopFraction,
     WeightedLabels,
+)
+from mtal.acquisition.blend import (
+    Blend,
 )
 from mtal.acquisition.calibration import (
     calibrated,
@@ -57,6 +63,12 @@ from mtal.acquisition.gradients import (
     JointGradientEmbedding,
     gradient_block,
 )
+from mtal.acquisition.limits import (
+    Limits,
+)
+from mtal.acquisition.measurement import (
+    Measurement,
+)
 from mtal.acquisition.moments import (
     Moments,
 )
@@ -77,8 +89,14 @@ from mtal.acquisition.normalizers import (
 from mtal.acquisition.ranks import (
     average_rank,
 )
+from mtal.acquisition.say import (
+    Say,
+)
 from mtal.acquisition.score_table import (
     ScoreTable,
+)
+from mtal.acquisition.selection import (
+    Selection,
 )
 from mtal.acquisition.selectors import (
     Badge,
@@ -158,6 +176,7 @@ __all__ = [
     "Bald",
     "Bandit",
     "BatchBald",
+    "Blend",
     "Borda",
     "BoundaryBand",
     "Bounds",
@@ -204,12 +223,14 @@ __all__ = [
     "LearningCurveSlope",
     "LearningLoss",
     "LeastConfidence",
+    "Limits",
     "Margin",
     "Max",
     "MaxOverLabels",
     "MeanOverLabels",
     "MeanOverSites",
     "MeanStd",
+    "Measurement",
     "Median",
     "MinMax",
     "MinimumGap",
@@ -232,7 +253,9 @@ __all__ = [
     "RobustMinMax",
     "RobustZ",
     "Rule",
+    "Say",
     "ScoreTable",
+    "Selection",
     "Selector",
     "SharedGradientNorm",
     "SigmoidZ",

@@ -21,9 +21,9 @@ def warn_of_unread(overrides: Sequence[str], acquisition: Acquisition) -> None:
     """
     given = [o for o in overrides if _OF_UTILITY.match(o)]
     if given and "utility" not in acquisition.selector_needs:
+        selector = type(acquisition.selection.selector).__name__
         warnings.warn(
-            f"{given[0]} has no effect, because {type(acquisition.selector).__name__} looks at no fused score; choose "
-            "another selector, such as acquisition/selector=top_k, or let BADGE weigh its draw by the score with "
-            "acquisition.selector.gamma=1",
+            f"{given[0]} has no effect, because {selector} looks at no fused score; choose another selector, such as "
+            "acquisition/selector=top_k, or let BADGE weigh its draw by the score with acquisition.selector.gamma=1",
             stacklevel=2,
         )

@@ -103,7 +103,7 @@ def describe_tasks(tasks: Sequence[Task]) -> dict[str, Any]:
 
 def relate(acquisition: Acquisition, tasks: Sequence[Task]) -> None:
     """Tell the signals that compare heads which classes mean the same."""
-    for signal in acquisition.signals.values():
+    for signal in acquisition.measurement.signals.values():
         if isinstance(signal, CrossTaskInconsistency):
             signal.relate({t.name: (t.support, t.classes) for t in tasks})
 
@@ -115,7 +115,7 @@ def check_model(config: DictConfig, acquisition: Acquisition) -> None:
         raise ValueError("learning_loss reads predicted losses: set model.loss_prediction=true")
     if "members" in needs and config.model.dropout == 0:
         raise ValueError("the members are dropout members, and model.dropout is 0: set it above 0")
-    if config.loop.batch_seconds is not None and acquisition.cost is None:
+    if config.loop.batch_seconds is not None and acquisition.limits.cost is None:
         raise ValueError("loop.batch_seconds needs the cost of each frame: set acquisition/cost=annotator_seconds")
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
 from safetensors.torch import load_file, save_file
 
-from mtal.acquisition import Acquisition, Evidence
+from mtal.acquisition import Acquisition
 from mtal.annotation import Oracle
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.frames.cache import FrameArray
@@ -21,6 +21,7 @@ from mtal.learning.inputs import Inputs
 from mtal.learning.out_of_fold import out_of_fold
 from mtal.learning.picking import Picker, Picks, timed
 from mtal.learning.picks import class_counts, picks_table, predict_masks, write_images
+from mtal.learning.round import Round
 from mtal.learning.run_folder import RunFolder
 from mtal.learning.seeds import integer_seed
 from mtal.learning.standing import Standing, needs_out_of_fold, past_rounds, standing
@@ -213,14 +214,20 @@ class Experiment:
         timings: dict[str, float],
     ) -> Picks:
         if number == 0:
-            with timed(timings, "select"):
-                return self._picker.cold(model, self._first)
-        known = Standing(Evidence({}))
-        if self.acquisition.reads_the_pool:
-            known = self._standing(folder, labelled, number, timings)
+            return self._picker.pick(model, Round(0, self._first, folder, path, timings=timings))
         left = len(self._pool) - len(labelled)
-        budget = self.loop.batch if self.loop.batch_seconds is None else left
-        return self._picker.pick(model, folder, number, labelled, budget, known, path, timings, self.loop.batch_seconds)
+        asked = Round(
+            number,
+            self.loop.batch if self.loop.batch_seconds is None else left,
+            folder,
+            path,
+            labelled,
+            timings=timings,
+            budget_s=self.loop.batch_seconds,
+        )
+        if self.acquisition.reads_the_pool:
+            asked = replace(asked, known=self._standing(folder, labelled, number, timings))
+        return self._picker.pick(model, asked)
 
     def _standing(self, folder: RunFolder, labelled: list[str], number: int, timings: dict[str, float]) -> Standing:
         """Where the heads stand, judged on labelled frames alone."""

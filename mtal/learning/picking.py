@@ -19,10 +19,11 @@ from mtal.acquisition import Acquisition, Candidates, Moments, PoolView, ScoreTa
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.learning.inputs import Inputs
 from mtal.learning.previous_posteriors import read_previous, write_posteriors
+from mtal.learning.round import Round
 from mtal.learning.run_folder import RunFolder
 from mtal.learning.scoring import LabelledView, PoolScores, look_at_labelled, score_pool, shared_features
 from mtal.learning.seeds import integer_seed, numpy_generator
-from mtal.learning.standing import Standing, write_standing
+from mtal.learning.standing import write_standing
 from mtal.models import MultiTaskModel
 from mtal.tasks.task import Task
 
@@ -86,73 +87,35 @@ class Picker:
         known = set(labelled)
         return [f for f in self._pool if f not in known]
 
-    def cold(self, model: MultiTaskModel, budget: int) -> Picks:
-        """The initial set, from the untrained model's encoder at most."""
-        frame_ids = self.candidates([])
-        features = None
-        if "features" in self.acquisition.cold_start.needs:
-            features = torch.from_numpy(shared_features(model, self.inputs, self._rows(frame_ids), self.device))
-        candidates = Candidates(self._hashes(0, frame_ids), features=features, moments=self._moments(frame_ids))
-        at = self._select(candidates, frame_ids, [], budget, 0)
-        return Picks([frame_ids[i] for i in at])
+    def pick(self, model: MultiTaskModel, asked: Round) -> Picks:
+        """The frames of a round, by what the model of the round before says of the pool.
 
-    def pick(
-        self,
-        model: MultiTaskModel,
-        folder: RunFolder,
-        number: int,
-        labelled: list[str],
-        budget: int,
-        known: Standing,
-        path: Path,
-        timings: dict[str, float],
-        budget_s: float | None = None,
-    ) -> Picks:
-        """The frames of round ``number`` ≥ 1; scores and evidence are written to ``path``.
-
-        Args:
-            model: trained in the round before.
-            folder: the run so far.
-            number: of the round.
-            labelled: frames that have labels.
-            budget: frames to pick at most.
-            known: where the heads stand.
-            path: where the round is being written.
-            timings: seconds of each stage are added to it.
-            budget_s: annotator seconds to spend at most; ``None`` for no such limit.
+        Scores and evidence are written to the round's path. The initial set goes by the untrained model's encoder at
+        most.
         """
-        frame_ids = self.candidates(labelled)
+        frame_ids = self.candidates(asked.labelled)
+        if asked.number == 0:
+            return self._cold(model, asked, frame_ids)
         if not self.acquisition.reads_the_pool:
-            with timed(timings, "select"):
+            with timed(asked.timings, "select"):
                 moments = self._moments(frame_ids)
-                bare = Candidates(self._hashes(number, frame_ids), moments=moments, round_number=number)
-                at = self._select(bare, frame_ids, labelled, budget, number)
+                bare = Candidates(self._hashes(asked.number, frame_ids), moments=moments, round_number=asked.number)
+                at = self._select(bare, frame_ids, asked)
             return Picks([frame_ids[i] for i in at])
-        with timed(timings, "score"):
-            seen = score_pool(
-                model,
-                self.tasks,
-                self.inputs,
-                self._rows(frame_ids),
-                self.acquisition,
-                self.device,
-                class_weights=known.class_weights,
-                temperatures=known.temperatures,
-                silent=known.silent,
-                seed=integer_seed(self.seed, number, "members"),
-            )
-            labelled_view = self._labelled_view(model, labelled, known)
-            views = self._views(folder, number, frame_ids, seen, labelled_view)
+        with timed(asked.timings, "score"):
+            seen = self._seen(model, asked, frame_ids)
+            labelled_view = self._labelled_view(model, asked)
+            views = self._views(asked, frame_ids, seen, labelled_view)
             table = seen.table.with_columns(self.acquisition.score_views(views))
-        with timed(timings, "select"):
-            known = known.with_gradient_length(seen.gradient_length)
-            weights = self.acquisition.weights(known.evidence)
-            utility = self._utility(folder, table, frame_ids, known, weights)
+        with timed(asked.timings, "select"):
+            known = asked.known.with_gradient_length(seen.gradient_length)
+            weights = self.acquisition.say.weights(known.evidence)
+            utility = self._utility(asked, table, frame_ids, weights)
             gradient = None
             if seen.gradients:
                 gradient = self.acquisition.joint_gradient(seen.gradients, known.silent, weights)
             candidates = Candidates(
-                self._hashes(number, frame_ids),
+                self._hashes(asked.number, frame_ids),
                 utility=utility,
                 gradient=gradient,
                 features=torch.from_numpy(seen.shared),
@@ -162,21 +125,45 @@ class Picker:
                 fisher=seen.fisher or None,
                 labelled_fisher=None if labelled_view is None else labelled_view.fisher or None,
                 moments=self._moments(frame_ids),
-                round_number=number,
+                round_number=asked.number,
             )
-            at = self._select(candidates, frame_ids, labelled, budget, number, seen.cost_s, budget_s)
-        _write_scores(path, frame_ids, table, utility, seen)
-        write_standing(path, known, weights, len(labelled))
+            at = self._select(candidates, frame_ids, asked, seen.cost_s)
+        _write_scores(asked.path, frame_ids, table, utility, seen)
+        write_standing(asked.path, known, weights, len(asked.labelled))
         if "previous" in self.acquisition.pool_needs:
-            write_posteriors(path, frame_ids, seen.posteriors)
+            write_posteriors(asked.path, frame_ids, seen.posteriors)
         return Picks([frame_ids[i] for i in at], table, utility.numpy(), at)
 
-    def _labelled_view(self, model: MultiTaskModel, labelled: list[str], known: Standing) -> LabelledView | None:
+    def _cold(self, model: MultiTaskModel, asked: Round, frame_ids: list[str]) -> Picks:
+        with timed(asked.timings, "select"):
+            features = None
+            if "features" in self.acquisition.selection.cold_start.needs:
+                features = torch.from_numpy(shared_features(model, self.inputs, self._rows(frame_ids), self.device))
+            candidates = Candidates(self._hashes(0, frame_ids), features=features, moments=self._moments(frame_ids))
+            at = self._select(candidates, frame_ids, asked)
+        return Picks([frame_ids[i] for i in at])
+
+    def _seen(self, model: MultiTaskModel, asked: Round, frame_ids: list[str]) -> PoolScores:
+        """What a pass of the model over the candidates leaves behind."""
+        return score_pool(
+            model,
+            self.tasks,
+            self.inputs,
+            self._rows(frame_ids),
+            self.acquisition,
+            self.device,
+            class_weights=asked.known.class_weights,
+            temperatures=asked.known.temperatures,
+            silent=asked.known.silent,
+            seed=integer_seed(self.seed, asked.number, "members"),
+        )
+
+    def _labelled_view(self, model: MultiTaskModel, asked: Round) -> LabelledView | None:
         """What the model says of the labelled frames, where anything compares candidates with them."""
         of_pool = self.acquisition.pool_needs & {"labelled_features", "labelled_posterior"}
         if not of_pool and not self.acquisition.selector_needs & {"features", "fisher"}:
             return None
-        rows = self._rows(labelled)
+        rows = self._rows(asked.labelled)
         return look_at_labelled(
             model,
             self.tasks,
@@ -184,17 +171,17 @@ class Picker:
             rows,
             self.acquisition,
             self.device,
-            temperatures=known.temperatures,
+            temperatures=asked.known.temperatures,
         )
 
     def _views(
-        self, folder: RunFolder, number: int, frame_ids: list[str], seen: PoolScores, labelled_view: LabelledView | None
+        self, asked: Round, frame_ids: list[str], seen: PoolScores, labelled_view: LabelledView | None
     ) -> dict[str, PoolView]:
         """The pool as each head sees it."""
         needs = self.acquisition.pool_needs
         if not needs:
             return {}
-        previous = read_previous(folder, frame_ids) if "previous" in needs else None
+        previous = read_previous(asked.folder, frame_ids) if "previous" in needs else None
         return {
             task.name: PoolView(
                 features=torch.from_numpy(seen.shared),
@@ -204,26 +191,19 @@ class Picker:
                 members=seen.members.get(task.name),
                 previous=None if previous is None else tuple(p[task.name] for p in previous if task.name in p),
                 moments=self._moments(frame_ids),
-                seed=integer_seed(self.seed, number, "signals") % 2**32,
+                seed=integer_seed(self.seed, asked.number, "signals") % 2**32,
             )
             for task in self.tasks
         }
 
-    def _utility(
-        self,
-        folder: RunFolder,
-        table: ScoreTable,
-        frame_ids: list[str],
-        known: Standing,
-        weights: Mapping[str, float],
-    ) -> Tensor:
+    def _utility(self, asked: Round, table: ScoreTable, frame_ids: list[str], weights: Mapping[str, float]) -> Tensor:
         reference, reference_videos = None, None
-        if self.acquisition.frozen_statistics:
-            reference, reference_ids = _first_scores(folder)
+        if self.acquisition.blend.frozen_statistics:
+            reference, reference_ids = _first_scores(asked.folder)
             reference_videos = None if reference_ids is None else self._video[self._rows(reference_ids)]
         return self.acquisition.utility(
             table,
-            known.silent,
+            asked.known.silent,
             weights=weights,
             videos=self._video[self._rows(frame_ids)],
             reference=reference,
@@ -234,21 +214,18 @@ class Picker:
         self,
         candidates: Candidates,
         frame_ids: list[str],
-        labelled: list[str],
-        budget: int,
-        number: int,
+        asked: Round,
         cost_s: npt.NDArray[np.float64] | None = None,
-        budget_s: float | None = None,
     ) -> npt.NDArray[np.int64]:
         at: npt.NDArray[np.int64] = self.acquisition.select(
             candidates,
-            budget,
-            numpy_generator(self.seed, number, "select"),
-            self._moments(labelled),
+            asked.budget,
+            numpy_generator(self.seed, asked.number, "select"),
+            self._moments(asked.labelled),
             self._patient[self._rows(frame_ids)],
             cost_s,
-            budget_s,
-            cold=number == 0,
+            asked.budget_s,
+            cold=asked.number == 0,
         ).numpy()
         return at
 

@@ -139,7 +139,7 @@ def score_pool(
         device,
         batch_size,
         wanted=acquisition.batch_needs | acquisition.pool_needs | acquisition.selector_needs,
-        members=acquisition.members,
+        members=acquisition.measurement.members,
         class_weights=class_weights,
         temperatures=temperatures,
         seed=seed,
@@ -331,8 +331,8 @@ class _Kept:
         self.columns = tuple(scores)
         none = torch.empty(len(look.shared), 0, dtype=torch.float64)  # all signals may be of the whole pool
         self._add("scores", torch.stack(list(scores.values()), dim=1) if scores else none)
-        if self.acquisition.cost is not None:
-            self._add("cost", self.acquisition.cost(look.heads))
+        if self.acquisition.limits.cost is not None:
+            self._add("cost", self.acquisition.limits.cost(look.heads))
         for task, head in look.heads.items():
             self._keep_head(task, head)
         for task, head in (look.members or {}).items():
@@ -368,7 +368,11 @@ class _Kept:
 
     def _keep_head(self, task: str, head: HeadOutput) -> None:
         if "gradient" in self.selector_needs:
-            block = gradient_block(head) if self.acquisition.gradient == "last_layer" else shared_gradient_block(head)
+            block = (
+                gradient_block(head)
+                if self.acquisition.measurement.gradient == "last_layer"
+                else shared_gradient_block(head)
+            )
             self.left_columns[task] = None if block.right is None else block.left.shape[1]
             self.collector.add(f"gradient/{task}", block.to_array())
         if "posterior" in self.pool_needs | self.selector_needs or "previous" in self.pool_needs:

@@ -43,8 +43,8 @@ class Standing:
 
 def needs_out_of_fold(acquisition: Acquisition) -> bool:
     """Whether anything asks for cross-validation on the labelled frames."""
-    by_weights = acquisition.weights.needs & {"out_of_fold", "history"}
-    return bool(by_weights) or acquisition.calibrate or acquisition.class_weights == "headroom"
+    by_weights = acquisition.say.weights.needs & {"out_of_fold", "history"}
+    return bool(by_weights) or acquisition.measurement.calibrate or acquisition.measurement.class_weights == "headroom"
 
 
 def standing(
@@ -72,7 +72,7 @@ def standing(
         history=None if validated is None else (*past, PastRound(len(next(iter(labels.values()))), means)),
     )
     temperatures = {}
-    if acquisition.calibrate and validated is not None:
+    if acquisition.measurement.calibrate and validated is not None:
         temperatures = {t: fit_temperature(head, validated.targets[t]) for t, head in validated.heads.items()}
     return Standing(
         evidence,
@@ -116,9 +116,9 @@ def write_standing(path: Path, known: Standing, weights: Mapping[str, float], la
 
 
 def _class_weights(acquisition: Acquisition, evidence: Evidence) -> dict[str, Tensor]:
-    if acquisition.class_weights == "equal":
+    if acquisition.measurement.class_weights == "equal":
         return {}
-    if acquisition.class_weights == "headroom":
+    if acquisition.measurement.class_weights == "headroom":
         return Headroom().class_weights(evidence)
     weights = {}
     for task, names in evidence.classes.items():

@@ -82,16 +82,20 @@ def looks_at_labelled(acquisition: Acquisition) -> str:
     """What of ``acquisition`` looks at the pixels of labelled frames, in words; ``""`` if nothing does."""
     if not acquisition.reads_the_pool:
         return ""
-    signals = [n for n, s in acquisition.signals.items() if {"labelled_features", "labelled_posterior"} & s.needs]
+    signals = [
+        n for n, s in acquisition.measurement.signals.items() if {"labelled_features", "labelled_posterior"} & s.needs
+    ]
     if signals:
         return signals[0]
     if acquisition.selector_needs & {"features", "fisher"}:
-        return type(acquisition.selector).__name__
+        return type(acquisition.selection.selector).__name__
     if not needs_out_of_fold(acquisition):
         return ""
-    if acquisition.class_weights == "headroom":
+    if acquisition.measurement.class_weights == "headroom":
         return "class_weights=headroom"
-    return "calibration" if acquisition.calibrate else f"weighing by {type(acquisition.weights).__name__}"
+    return (
+        "calibration" if acquisition.measurement.calibrate else f"weighing by {type(acquisition.say.weights).__name__}"
+    )
 
 
 def _videos(table: pd.DataFrame) -> list[tuple[str, str, str]]:

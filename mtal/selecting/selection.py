@@ -25,6 +25,7 @@ from mtal.learning.loop import LoopSettings
 from mtal.learning.out_of_fold import out_of_fold
 from mtal.learning.picking import Picker, Picks
 from mtal.learning.picks import annotated, picks_table, predict_masks
+from mtal.learning.round import Round
 from mtal.learning.scoring import look_at
 from mtal.learning.seeds import integer_seed
 from mtal.learning.standing import Standing, needs_out_of_fold, past_rounds, standing
@@ -107,9 +108,8 @@ def select(config: DictConfig, checkpoint: Checkpoint, budget: int) -> Selection
     if acquisition.reads_the_pool:
         known = _standing(config, checkpoint, recordings, labels, acquisition, tasks, inputs, trainer)
     with TemporaryDirectory() as unused:  # tables of the whole pool, which a run keeps for its later rounds
-        picks = picker.pick(
-            model, checkpoint.folder, number, recordings.labelled, budget, known, Path(unused), timings={}
-        )
+        asked = Round(number, budget, checkpoint.folder, Path(unused), recordings.labelled, known)
+        picks = picker.pick(model, asked)
     positions = pd.Index(recordings.dataset.index.table["frame_id"]).get_indexer(pd.Index(picks.frame_ids))
     table = _table(recordings.dataset, picks, known, bool(acquisition.selector_needs & _DISTANCES))
     looks = look_at(model, tasks, inputs, positions, device, temperatures=known.temperatures, doing="Predicting")

@@ -25,7 +25,7 @@ def test_own_fusion_rule_runs_through_the_configuration(tmp_path, monkeypatch):
     option = re.search(r"acquisition\.fusion\._target_=\S+", README).group()
     with initialize_config_dir(str(Path(__file__).parents[2] / "configs"), version_base="1.3"):
         acquisition = instantiate(compose("acquisition/default", overrides=[option]).acquisition)
-    assert acquisition.fusion(torch.tensor([[0.25, 0.9, 0.5], [0.8, 0.75, 0.0]])).tolist() == [0.5, 0.75]
+    assert acquisition.blend.fusion(torch.tensor([[0.25, 0.9, 0.5], [0.8, 0.75, 0.0]])).tolist() == [0.5, 0.75]
     del sys.modules["second_best"]
 
 

@@ -1,9 +1,8 @@
 import warnings
-from types import SimpleNamespace
 
 import pytest
 
-from mtal.acquisition import Badge, Random, TopK
+from mtal.acquisition import Acquisition, Badge, PercentileRank, Random, TopK, WeightedMean
 from mtal.launch.unread import warn_of_unread
 
 FUSED = [
@@ -14,7 +13,7 @@ FUSED = [
 
 
 def acquisition(selector):
-    return SimpleNamespace(selector=selector, selector_needs=selector.needs)
+    return Acquisition({}, PercentileRank(), WeightedMean(), selector)
 
 
 @pytest.mark.parametrize("option", FUSED)

@@ -91,7 +91,7 @@ def test_every_choice_runs(choice, begun, go_on, tasks):
         return
     columns = set(pd.read_parquet(done / "scores.parquet")) - {"frame_id", "utility"}
     expected = set()
-    for name, signal in acquisition.signals.items():
+    for name, signal in acquisition.measurement.signals.items():
         joint = isinstance(signal, JointSignal) or (isinstance(signal, PoolSignal) and not signal.per_head)
         expected |= {f"{owner}/{name}" for owner in ([SHARED] if joint else [t.name for t in tasks])}
     assert columns == expected

@@ -1,0 +1,139 @@
+"""From the columns of a score table to one utility per frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from mtal.acquisition.fusion.base import Fusion
+from mtal.acquisition.fusion.weighted_mean import WeightedMean
+from mtal.acquisition.levels import fuse_columns, fuse_heads
+from mtal.acquisition.normalizers.base import Normalizer, active_columns
+from mtal.acquisition.options import checked_weights, refuse_other
+from mtal.acquisition.score_table import NAN_POLICIES, NanPolicy, ScoreTable
+from mtal.acquisition.silence import warn_constant, warn_missing
+
+Level = Literal["heads", "columns"]
+
+
+@dataclass(frozen=True)
+class Blend:
+    """Columns made comparable, then fused: the signals of each head first, then the heads.
+
+    Args:
+        normalizer: makes the columns comparable.
+        fusion: makes one utility of the heads' scores.
+        signal_fusion: makes one score of a head's signals; their weighted mean by default.
+        level: ``"heads"`` fuses the signals of each head first, then the heads; ``"columns"`` all columns at once.
+        signal_weights: signal to weight within each head; 1 where not given.
+        per_video: normalise each video by itself.
+        frozen_statistics: normalise by the statistics of the first scored round, which the caller brings as
+            ``reference``.
+        nan_policy: ``"raise"``, ``"drop_frame"`` or ``"neutral"``, see :meth:`ScoreTable.resolve`.
+
+    Raises:
+        ValueError: an option is out of its range.
+
+    >>> from mtal.acquisition import PercentileRank
+    >>> scores = {("tools", "entropy"): torch.tensor([0.1, 0.9, 0.5]), ("phase", "entropy"): torch.tensor([7.0, 9, 8])}
+    >>> Blend(PercentileRank(), WeightedMean())(ScoreTable.from_scores(scores)).tolist()
+    [0.0, 1.0, 0.5]
+    """
+
+    normalizer: Normalizer
+    fusion: Fusion
+    signal_fusion: Fusion = field(default_factory=WeightedMean)
+    level: Level = "heads"
+    signal_weights: Mapping[str, float] = field(default_factory=dict)
+    per_video: bool = False
+    frozen_statistics: bool = False
+    nan_policy: NanPolicy = "raise"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "signal_weights", checked_weights(self.signal_weights, "signal_weights"))
+        refuse_other("nan_policy", self.nan_policy, NAN_POLICIES)
+        refuse_other("level", self.level, get_args(Level))
+
+    def __call__(
+        self,
+        table: ScoreTable,
+        say: Mapping[str, float] | None = None,
+        *,
+        ranges: Mapping[str, tuple[float, float]] | None = None,
+        videos: npt.NDArray[np.int64] | None = None,
+        reference: ScoreTable | None = None,
+        reference_videos: npt.NDArray[np.int64] | None = None,
+    ) -> Tensor:
+        """One utility per frame: ``[N]`` float64.
+
+        Frames dropped by ``nan_policy="drop_frame"`` get NaN. A constant column is inactive: its weight is shared among
+        the head's other columns, and the weight of a head without an active column among the other heads. With no
+        active head all utilities are 0.
+
+        Args:
+            table: scores of the whole pool.
+            say: task to its weight, from :class:`Say`; ``None`` for the same of all.
+            ranges: signal to its smallest and largest possible value, for normalisers that read them.
+            videos: ``[N]`` code of each frame's video; needed with ``per_video``.
+            reference: scores of an earlier round that the statistics are taken from; ``None`` for ``table``.
+            reference_videos: codes of the frames of ``reference``.
+
+        Raises:
+            ValueError: NaN scores under ``nan_policy="raise"``, or ``per_video`` and no videos.
+
+        Warns:
+            UserWarning: scores are missing, or a column is constant.
+        """
+        if self.per_video and videos is None:
+            raise ValueError("per_video normalises each video by itself: give the frames' videos, or set it to false")
+        say = dict.fromkeys(table.tasks, 1.0) if say is None else say
+        kept_table, kept = table.resolve(self.nan_policy)
+        warn_missing(table, self.nan_policy)
+        utility = torch.full((len(table),), torch.nan, dtype=torch.float64)  # [N]
+        if len(kept_table) == 0:
+            return utility
+        active = active_columns(kept_table.values)  # [T]
+        if len(kept_table) > 1:
+            warn_constant(kept_table, active, [task for task, weight in say.items() if not weight])
+        groups = torch.as_tensor(videos)[kept] if self.per_video else None
+        normalised = self._normalised(kept_table, ranges, groups, reference, reference_videos)  # [N, T]
+        own = torch.tensor([self.signal_weights.get(name, 1.0) for _, name in table.columns]).double() * active  # [T]
+        if self.level == "columns":
+            utility[kept] = fuse_columns(table.columns, normalised, own, say, self.fusion)
+        else:
+            utility[kept] = fuse_heads(
+                table.columns, normalised, own, say, self.signal_fusion, self.fusion, self.normalizer
+            )
+        return utility
+
+    def _normalised(
+        self,
+        table: ScoreTable,
+        ranges: Mapping[str, tuple[float, float]] | None,
+        groups: Tensor | None,
+        reference: ScoreTable | None,
+        reference_videos: npt.NDArray[np.int64] | None,
+    ) -> Tensor:
+        """Every column made comparable, ``[N, T]``."""
+        bounds = None
+        if ranges is not None:
+            bounds = torch.tensor([ranges[name] for _, name in table.columns], dtype=torch.float64)  # [T, 2]
+        if reference is None:
+            return self.normalizer(table.values, groups=groups, ranges=bounds)
+        if reference.columns != table.columns:
+            raise ValueError(f"the reference has the columns {reference.columns}, the scores {table.columns}")
+        known = ~reference.values.isnan().any(dim=1)  # [R]
+        by_video = groups is not None and reference_videos is not None
+        return self.normalizer(
+            table.values,
+            reference=reference.values[known],
+            groups=groups,
+            reference_groups=torch.as_tensor(reference_videos)[known] if by_video else None,
+            ranges=bounds,
+        )

@@ -1,0 +1,87 @@
+"""What constrains a batch, whoever picks it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mtal.acquisition.costs import AnnotationCost
+from mtal.acquisition.moments import Moments
+from mtal.acquisition.selectors.cap import Cap
+from mtal.acquisition.selectors.constraints import Rule
+from mtal.acquisition.selectors.cost_budget import CostBudget
+from mtal.acquisition.selectors.minimum_gap import MinimumGap
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How near, how many of one kind, and how dear picks may be.
+
+    Args:
+        minimum_gap_s: seconds between picks of one video, and between them and labelled frames; 0 for none.
+        max_per_video: most picks of one video in a batch; ``None`` for any number.
+        max_per_patient: most picks of one patient in a batch; ``None`` for any number.
+        cost: annotator seconds that a frame takes; needed for a budget in seconds.
+
+    Raises:
+        ValueError: a number is out of its range.
+
+    >>> limits = Limits(minimum_gap_s=5, max_per_video=2)
+    >>> [type(rule).__name__ for rule in limits(Moments(np.zeros(3), np.arange(3.0)))]
+    ['MinimumGap', 'Cap']
+    """
+
+    minimum_gap_s: float = 0.0
+    max_per_video: int | None = None
+    max_per_patient: int | None = None
+    cost: AnnotationCost | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.minimum_gap_s < float("inf"):
+            raise ValueError(f"minimum_gap_s must be 0 seconds or more, not {self.minimum_gap_s}")
+        for name, limit in (("max_per_video", self.max_per_video), ("max_per_patient", self.max_per_patient)):
+            if limit is not None and limit < 1:
+                raise ValueError(f"{name} must be 1 frame or more, or null for any number, not {limit}")
+
+    def __call__(
+        self,
+        moments: Moments | None = None,
+        labelled_moments: Moments | None = None,
+        patients: npt.NDArray[np.int64] | None = None,
+        cost_s: npt.NDArray[np.float64] | None = None,
+        budget_s: float | None = None,
+    ) -> list[Rule]:
+        """Fresh rules for one batch of N candidates, the most important first.
+
+        Args:
+            moments: video and time of the candidates; needed for a gap and a cap per video.
+            labelled_moments: the same of the labelled frames.
+            patients: ``[N]`` code of each candidate's patient; needed for a cap per patient.
+            cost_s: ``[N]`` annotator seconds of each candidate; needed for a budget in seconds.
+            budget_s: annotator seconds to spend at most; ``None`` for no such limit.
+
+        Raises:
+            ValueError: something needed is missing.
+        """
+        rules: list[Rule] = []
+        if self.minimum_gap_s > 0:
+            if moments is None:
+                raise ValueError(
+                    f"minimum_gap_s is {self.minimum_gap_s:g}: give the moments of the candidates, or set it to 0"
+                )
+            rules.append(MinimumGap(self.minimum_gap_s, moments, labelled_moments))
+        if self.max_per_video is not None:
+            if moments is None:
+                raise ValueError("max_per_video: give the moments of the candidates, or set it to null")
+            rules.append(Cap(self.max_per_video, moments.video, name="video"))
+        if self.max_per_patient is not None:
+            if patients is None:
+                raise ValueError("max_per_patient: give the patients of the candidates, or set it to null")
+            rules.append(Cap(self.max_per_patient, patients, name="patient"))
+        if budget_s is not None:
+            if cost_s is None:
+                raise ValueError(f"a budget of {budget_s:g} seconds needs the cost of each frame: set acquisition.cost")
+            rules.append(CostBudget(budget_s, cost_s))
+        return rules

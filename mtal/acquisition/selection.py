@@ -1,0 +1,61 @@
+"""Who picks a batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from torch import Tensor
+
+from mtal.acquisition.selectors.base import Candidates, Selector
+from mtal.acquisition.selectors.constraints import Constraint, Rule
+from mtal.acquisition.selectors.random import Random
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A selector for every batch, and one for the initial set.
+
+    Args:
+        selector: picks the batch of a round.
+        cold_start: picks the initial set, before there is a model; at random by default.
+
+    >>> import torch
+    >>> from mtal.acquisition import TopK, tie_break
+    >>> candidates = Candidates(tie_break(0, ["a/000000", "a/000025"]), utility=torch.tensor([0.1, 0.9]))
+    >>> Selection(TopK())(candidates, 1, np.random.default_rng(0)).tolist()
+    [1]
+    """
+
+    selector: Selector
+    cold_start: Selector = field(default_factory=Random)
+
+    @property
+    def reads_the_pool(self) -> bool:
+        """Whether a pass of the model over the pool is of any use: not for chance or for spreading picks in time."""
+        return bool(self.selector.needs - {"moments"})
+
+    def __call__(
+        self,
+        candidates: Candidates,
+        budget: int,
+        generator: np.random.Generator,
+        rules: list[Rule] | None = None,
+        *,
+        cold: bool = False,
+    ) -> Tensor:
+        """Positions of the picks in order of choice, ``[budget]`` int64, fewer only when no more are left.
+
+        Args:
+            candidates: the pool, with what the selector needs. A frame of NaN utility is not picked.
+            budget: how many frames to pick, 1 or more.
+            generator: the only source of randomness.
+            rules: what else holds of the picks, fresh for each call, see :class:`Limits`.
+            cold: pick the initial set.
+
+        Raises:
+            ValueError: the budget is below 1, or something needed is missing.
+        """
+        excluded = None if candidates.utility is None else candidates.utility.isnan().cpu().numpy()  # [N]
+        selector = self.cold_start if cold else self.selector
+        return selector(candidates, budget, generator, Constraint(len(candidates), excluded, rules or ()))

@@ -1,0 +1,36 @@
+"""A round that is to pick, and what is known when it does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mtal.acquisition import Evidence
+from mtal.learning.run_folder import RunFolder
+from mtal.learning.standing import Standing
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a round that picks goes by, and where it leaves what it found.
+
+    Args:
+        number: of the round; 0 is the initial set.
+        budget: frames to pick at most.
+        folder: the run so far.
+        path: where the round is being written.
+        labelled: frames that have labels.
+        known: where the heads stand; nothing by default.
+        timings: seconds of each stage are added to it.
+        budget_s: annotator seconds to spend at most; ``None`` for no such limit.
+    """
+
+    number: int
+    budget: int
+    folder: RunFolder
+    path: Path
+    labelled: Sequence[str] = ()
+    known: Standing = field(default_factory=lambda: Standing(Evidence({})))
+    timings: dict[str, float] = field(default_factory=dict)
+    budget_s: float | None = None

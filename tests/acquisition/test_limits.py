@@ -1,0 +1,31 @@
+import numpy as np
+import pytest
+import torch
+
+from mtal.acquisition import Candidates, CostBudget, Limits, Moments, Selection, TopK
+
+
+def test_rules_hold_for_whoever_picks():
+    moments = Moments(np.array([0, 0, 0, 1]), np.array([0.0, 1.0, 5.0, 0.0]))
+    rules = Limits(minimum_gap_s=2.0, max_per_video=2)(moments, cost_s=np.array([9.0, 3.0, 5.0, 2.0]), budget_s=12.0)
+    assert isinstance(rules[-1], CostBudget)
+    candidates = Candidates(np.arange(4, dtype=np.uint64), utility=torch.tensor([0.9, 0.8, 0.7, 0.1]), moments=moments)
+    # 9 of 12 s for the best; the second is too near, the third too dear
+    assert Selection(TopK())(candidates, 4, np.random.default_rng(0), rules).tolist() == [0, 3]
+
+
+def test_no_limits_are_no_rules():
+    assert Limits()() == []
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"minimum_gap_s": -1.0}, "minimum_gap_s must be 0 seconds or more"),
+        ({"minimum_gap_s": float("inf")}, "minimum_gap_s must be 0 seconds or more"),
+        ({"max_per_patient": 0}, "max_per_patient must be 1 frame or more, or null for any number, not 0"),
+    ],
+)
+def test_impossible_limits_are_refused(options, match):
+    with pytest.raises(ValueError, match=match):
+        Limits(**options)
