@@ -21,8 +21,12 @@ from mtal.datasets.refusals import Refusals
 class DrawnMask(Protocol):
     """A mask that is drawn when it is asked for, as from polygons or from one file per class."""
 
-    def draw(self, label_map: LabelMap) -> NDArray[np.uint8]:
+    def read(self, label_map: LabelMap, frame_size: Size | Path | None) -> NDArray[np.uint8]:
         """``[H, W]`` class numbers, or ``[C, H, W]`` of 0 and 1 where the classes overlap; either may be ``IGNORE``.
+
+        Args:
+            label_map: of the task.
+            frame_size: (H, W) of the frame, or its picture; ``None`` if it is not known.
 
         Raises:
             FileNotFoundError: a file that it is drawn from is missing.
@@ -118,13 +122,12 @@ class LabelTable:
         return masks
 
     def _drawn(self, mask: Mask, frame_id: str, label_map: LabelMap) -> NDArray[np.uint8]:
+        size = self.frame_size(frame_id)
+        if isinstance(mask, Path):
+            return class_numbers(mask, label_map, size)
         if isinstance(mask, MaskFile):
-            path, label_map = mask.path, replace(label_map, values=mask.values)
-        elif isinstance(mask, Path):
-            path = mask
-        else:
-            return mask.draw(label_map)
-        return class_numbers(path, label_map, self.frame_size(frame_id))
+            return class_numbers(mask.path, replace(label_map, values=mask.values), size)
+        return mask.read(label_map, size)
 
 
 def _resized(classes: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:

@@ -63,17 +63,15 @@ class Regions:
 
     Args:
         regions: one for each class, of which one at least is there.
-        frame_size: (H, W) of the frame, or its picture; ``None`` if it is not known.
         rest: number of the class of all other pixels, where classes exclude each other.
     """
 
     regions: Sequence[Region | None]
-    frame_size: Size | Path | None = None
     rest: int = IGNORE
 
-    def draw(self, label_map: LabelMap) -> NDArray[np.uint8]:  # [H, W] or [C, H, W]
+    def read(self, label_map: LabelMap, frame_size: Size | Path | None) -> NDArray[np.uint8]:  # [H, W] or [C, H, W]
         """See :class:`mtal.datasets.label_table.DrawnMask`."""
-        drawn = [None if r is None else r.read(self.frame_size) for r in self.regions]
+        drawn = [None if r is None else r.read(frame_size) for r in self.regions]
         size = next(there.shape for there in drawn if there is not None)
         if label_map.exclusive:
             numbers = np.full(size, self.rest, dtype=np.uint8)  # [H, W]

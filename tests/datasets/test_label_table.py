@@ -55,7 +55,7 @@ class TestTargets:
 
     def test_masks_drawn_when_asked_for(self):
         class Drawn:
-            def draw(self, label_map):
+            def read(self, label_map, frame_size):
                 assert label_map is ANATOMY
                 return np.array([[1, IGNORE]], dtype=np.uint8)
 
@@ -64,7 +64,7 @@ class TestTargets:
 
     def test_masks_of_classes_that_overlap(self):
         class Drawn:
-            def draw(self, label_map):
+            def read(self, label_map, frame_size):
                 return np.array([[[1, 0]], [[1, IGNORE]]], dtype=np.uint8)
 
         overlapping = replace(ANATOMY, exclusive=False)

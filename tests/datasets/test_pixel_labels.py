@@ -23,18 +23,18 @@ def masks(tmp_path):
 
 class TestRegions:
     def test_overlapping(self, masks):
-        layers = Regions((*masks, None), (2, 3)).draw(LAYERS)
+        layers = Regions((*masks, None)).read(LAYERS, (2, 3))
         assert layers.dtype == np.uint8
         np.testing.assert_array_equal(layers, [LEFT, TOP // 255, np.full((2, 3), IGNORE)])
 
     @pytest.mark.parametrize("rest", [2, IGNORE])
     def test_exclusive(self, masks, rest):
-        numbers = Regions((*masks, None), rest=rest).draw(ANATOMY)
+        numbers = Regions((*masks, None), rest).read(ANATOMY, None)
         np.testing.assert_array_equal(numbers, [[1, 1, 1], [0, 0, rest]])  # a later region covers an earlier one
 
     def test_another_size_than_the_frame(self, masks):
         with pytest.raises(ValueError, match=r"left\.png: the mask is 2x3 but its frame is 4x6"):
-            Regions(masks, (4, 6)).draw(LAYERS)
+            Regions(masks).read(LAYERS, (4, 6))
 
 
 class TestBinaryMask:

@@ -46,7 +46,7 @@ class Drawn:
     def __init__(self, *layers):
         self.layers = layers
 
-    def draw(self, label_map):
+    def read(self, label_map, frame_size):
         return np.array([[[value] * W] * H for value in self.layers], dtype=np.uint8)
 
 
