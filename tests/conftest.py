@@ -18,6 +18,15 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture
+def second_device() -> Iterator[torch.device]:
+    """A device beside the CPU; see ``tests/second_device.py``."""
+    from second_device import second_device as beside  # takes Lightning along, which is slow to import
+
+    with beside() as device:
+        yield device
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A worker process hands over what it recorded."""
     if hasattr(session.config, "workeroutput"):

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from mtal.frames.prefetch import prefetch
-from mtal.learning.inputs import Inputs, batched, to_device
+from mtal.learning.inputs import Inputs, batched, ready, to_device
 from mtal.models import MultiTaskModel
 from mtal.progress import track
 from mtal.tasks.metrics import PoolMetrics
@@ -26,7 +26,7 @@ def evaluate(
 ) -> dict[str, float]:
     """All metrics of all tasks over the frames at ``positions``; see :class:`~mtal.tasks.metrics.PoolMetrics`."""
     metrics = PoolMetrics(tasks)
-    model = model.to(device).eval()
+    model = ready(model, device)
     rows = list(batched(np.arange(len(positions)), batch_size))
     loaded = prefetch((r, inputs.batch(positions[r])) for r in rows)
     with torch.inference_mode():

@@ -7,12 +7,12 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 from uuid import uuid4
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mtal.frames.cache import FrameArray
 from mtal.frames.prefetch import prefetch
@@ -20,6 +20,7 @@ from mtal.models import Encoder
 from mtal.progress import track
 
 ModelInput = Tensor | list[Tensor]
+Module = TypeVar("Module", bound=nn.Module)
 
 _FORMAT = 2  # raised whenever cached levels would lie on disk in another way
 
@@ -100,7 +101,7 @@ class FeatureInputs:
 
 
 def _write_levels(encoder: Encoder, frames: FrameArray, folder: Path, device: torch.device, batch_size: int) -> None:
-    encoder = encoder.to(device).eval()
+    encoder = ready(encoder, device)
     maps: list[np.memmap] = []
     batches = list(batched(np.arange(len(frames)), batch_size))
     inputs = FrameInputs(frames)
@@ -132,6 +133,16 @@ def batched(positions: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
     """Consecutive slices of at most ``batch_size``."""
     for start in range(0, len(positions), batch_size):
         yield positions[start : start + batch_size]
+
+
+def ready(model: Module, device: torch.device) -> Module:
+    """``model`` on ``device`` in evaluation mode, to be called before or within inference mode.
+
+    A parameter that is copied to another device within inference mode stays an inference tensor, through which no
+    gradient ever goes again; so the move is made outside of it, wherever the caller is.
+    """
+    with torch.inference_mode(mode=False):
+        return model.to(device).eval()
 
 
 def to_device(inputs: ModelInput, device: torch.device) -> ModelInput:

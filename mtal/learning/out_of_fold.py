@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mtal.learning.inputs import Inputs, batched, to_device
+from mtal.learning.inputs import Inputs, batched, ready, to_device
 from mtal.learning.seeds import integer_seed
 from mtal.learning.training import TrainerSettings, Weighting, fit
 from mtal.models import MultiTaskModel
@@ -103,7 +103,7 @@ def out_of_fold(
             weighting=weighting,
             seed=integer_seed(seed, number, "fold"),
         )
-        model = model.to(device).eval()
+        model = ready(model, device)
         with torch.inference_mode():
             for rows in batched(held, batch_size):
                 output = model(to_device(inputs.batch(positions[rows]), device))

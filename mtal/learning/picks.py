@@ -13,7 +13,7 @@ from PIL import Image
 from mtal.acquisition import ScoreTable
 from mtal.datasets.label_map import IGNORE
 from mtal.frames.cache import FrameArray
-from mtal.learning.inputs import Inputs, to_device
+from mtal.learning.inputs import Inputs, ready, to_device
 from mtal.models import MultiTaskModel
 from mtal.tasks.task import Task
 
@@ -91,7 +91,7 @@ def predict_masks(
 ) -> dict[str, np.ndarray]:
     """Most probable class of every pixel, ``[n, H, W]`` uint8, for each categorical pixel head."""
     heads = [t for t in tasks if t.support == "pixel" and t.family == "categorical"]
-    model = model.to(device).eval()
+    model = ready(model, device)
     with torch.inference_mode():
         output = model(to_device(inputs.batch(positions), device))
         return {

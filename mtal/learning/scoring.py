@@ -14,7 +14,7 @@ from mtal.acquisition.coarse import coarse_posterior
 from mtal.acquisition.fisher import fisher_factor, fisher_sum
 from mtal.acquisition.gradients import shared_gradient_block
 from mtal.frames.prefetch import prefetch
-from mtal.learning.inputs import Inputs, ModelInput, batched, to_device
+from mtal.learning.inputs import Inputs, ModelInput, batched, ready, to_device
 from mtal.models import ModelOutput, MultiTaskModel
 from mtal.models.shared_gradient import shared_gradients
 from mtal.progress import track
@@ -227,7 +227,7 @@ def look_at(
         seed: of the members' dropout masks, which are the same for all frames.
         doing: what the progress bar says.
     """
-    model = model.to(device).eval()
+    model = ready(model, device)
     batches = list(batched(positions, batch_size))
     loaded = prefetch(inputs.batch(b) for b in batches)
     options = _Options(frozenset(wanted), members, class_weights or {}, temperatures or {}, seed)
@@ -262,7 +262,7 @@ def shared_features(
     model: MultiTaskModel, inputs: Inputs, positions: np.ndarray, device: torch.device, batch_size: int = 32
 ) -> np.ndarray:
     """The encoder's pooled output for the frames at ``positions``: ``[N, D]`` float32."""
-    encoder = model.to(device).eval().encoder
+    encoder = ready(model, device).encoder
     rows = [np.empty((0, encoder.dim), dtype=np.float32)]
     with torch.inference_mode():
         for b in batched(positions, batch_size):

@@ -48,7 +48,9 @@ def experiment(dataset, frames, features):
     """Make an experiment, with whatever is to be different about it."""
 
     def make(**changes) -> Experiment:
-        return surgery.make_experiment(changes.pop("dataset", dataset), frames, features, **changes)
+        return surgery.make_experiment(
+            changes.pop("dataset", dataset), frames, changes.pop("inputs", features), **changes
+        )
 
     return make
 

@@ -1,0 +1,100 @@
+"""Runs on a device beside the CPU (``tests/second_device.py``): every move and every mixture is crossed."""
+
+import shutil
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from miniature import surgery
+from second_device import DEVICE
+
+from mtal.launch import register
+from mtal.learning.inputs import FrameInputs
+from mtal.learning.loop import LoopSettings
+from mtal.learning.run_folder import RunFolder
+from mtal.learning.training import TrainerSettings, fit
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+STRATEGIES = sorted(path.stem for path in (CONFIGS / "strategy").glob("*.yaml"))
+HERE = TrainerSettings(steps=1, batch_size=4, accelerator="cpu", restart="warm")
+THERE = replace(HERE, strategy="second")
+
+
+@pytest.fixture(scope="module")
+def strategy():
+    """The acquisition of a named strategy, composed as the command line does it."""
+    register()
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        yield lambda name: instantiate(compose("config", overrides=[f"strategy={name}"]).acquisition)
+
+
+@pytest.fixture
+def run(experiment, start, tmp_path):
+    """Run an experiment, or go on with it; gives the picks of its rounds."""
+
+    def go(acquisition, rounds=2, trainer=HERE, name="run", **changes):
+        loop = LoopSettings(6, 4, rounds, folds=2)
+        start(experiment(acquisition=acquisition, trainer=trainer, loop=loop, **changes), tmp_path / name)
+        return [
+            pd.read_parquet(path / "picks.parquet")["frame_id"]
+            for path in sorted((tmp_path / name / "rounds").iterdir())
+        ]
+
+    return go
+
+
+@pytest.fixture
+def there(second_device, monkeypatch):
+    """Scoring and evaluation run on the second device; gives the devices that models lay on when they were trained."""
+    trained_from = []
+
+    def spy(model, *args, **options):
+        assert not any(p.is_inference() for p in model.parameters())
+        trained_from.append({p.device for p in model.parameters()})
+        fit(model, *args, **options)
+
+    monkeypatch.setattr(TrainerSettings, "device", lambda self: second_device)
+    monkeypatch.setattr("mtal.learning.loop.fit", spy)
+    return trained_from
+
+
+@pytest.fixture(scope="module")
+def begun(dataset, frames, features, tmp_path_factory):
+    """A run after round 0, which no strategy but those with a cold start of their own touches."""
+    path = tmp_path_factory.mktemp("begun") / "run"
+    folder = RunFolder(path)
+    folder.open({"seed": 0}, {}, dataset.index)
+    surgery.make_experiment(dataset, frames, features, loop=LoopSettings(6, 4, 0), trainer=HERE).run(folder)
+    return path
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_strategy_runs_two_rounds(name, strategy, begun, run, there, tmp_path):
+    """Warm, so that each round trains the model that scored for it."""
+    if not name.startswith("typical_"):
+        shutil.copytree(begun, tmp_path / "run")
+    acquisition = strategy(name)
+    picks = run(acquisition)
+    assert [len(p) for p in picks] == [6, 4, 4]
+    assert pd.concat(picks).is_unique
+    assert there[-1] == {DEVICE if acquisition.reads_the_pool else torch.device("cpu")}
+
+
+@pytest.mark.parametrize(("name", "frozen"), [("shared_badge", False), ("headroom_mean", True)])
+def test_the_whole_run_picks_as_on_the_cpu(name, frozen, strategy, run, there, frames, features, tasks, monkeypatch):
+    """Training lies there too, from images with a free encoder."""
+    parts = {
+        "inputs": features if frozen else FrameInputs(frames),
+        "make_model": partial(surgery.make_model, tasks, frozen=frozen),
+        "rounds": 1,
+    }
+    picks = run(strategy(name), trainer=THERE, **parts)
+    assert {DEVICE} in there
+    monkeypatch.undo()
+    for a, b in zip(picks, run(strategy(name), name="cpu", **parts), strict=True):
+        assert a.tolist() == b.tolist()
