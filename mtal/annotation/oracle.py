@@ -7,6 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
+from mtal.annotation.availability import Availability
+
 
 class LabelsPendingError(Exception):
     """The annotators are not done: the run stops politely, and the same command goes on once the labels are in.
@@ -17,6 +19,10 @@ class LabelsPendingError(Exception):
 
 class Oracle(Protocol):
     """Labels frames for every task together."""
+
+    def availability(self, frame_ids: Sequence[str], tasks: Sequence[str]) -> Availability:
+        """What can be asked of ``frame_ids`` and what nobody can answer, head by head; nothing is asked yet."""
+        ...
 
     def label(self, frame_ids: Sequence[str], size: tuple[int, int]) -> Mapping[str, np.ndarray]:
         """Labels by task for ``frame_ids`` in the order asked; the same answer each time.

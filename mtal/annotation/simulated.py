@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mtal.annotation.availability import Availability, State
 from mtal.datasets.dataset import SurgicalDataset
 
 
 class SimulatedOracle:
-    """Reveals the hidden labels of a fully labelled data set, all tasks of a frame at once.
+    """Reveals the hidden labels of a data set, all tasks of a frame at once; what it does not hold nobody can answer.
 
     Args:
         dataset: the data set that holds them.
@@ -18,6 +19,12 @@ class SimulatedOracle:
 
     def __init__(self, dataset: SurgicalDataset) -> None:
         self._dataset = dataset
+
+    def availability(self, frame_ids: Sequence[str], tasks: Sequence[str]) -> Availability:
+        """See :class:`~mtal.annotation.oracle.Oracle`; whether there is a label is looked up, not what it says."""
+        known = [self._dataset.labels.labelled(task, frame_ids) for task in tasks]  # T of [N]
+        states = np.where(np.array(known).T, State.ASKABLE, State.NEVER)  # [N, T]
+        return Availability(frame_ids, tasks, states)
 
     def label(self, frame_ids: Sequence[str], size: tuple[int, int]) -> dict[str, np.ndarray]:
         """See :class:`~mtal.annotation.oracle.Oracle`; never pending."""

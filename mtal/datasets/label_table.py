@@ -16,6 +16,7 @@ from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.datasets.mask import Size, class_numbers
 from mtal.datasets.pixel_labels import MaskFile
 from mtal.datasets.refusals import Refusals
+from mtal.datasets.threads import in_threads
 
 
 class DrawnMask(Protocol):
@@ -70,6 +71,7 @@ class LabelTable:
         self._row = {frame_id: i for i, frame_id in enumerate(ids)}
         self._tags: dict[str, NDArray[np.uint8]] = {}  # frame task → [rows, C] or [rows]
         self._masks: dict[str, list[Mask | None]] = {}  # pixel task → one mask per row
+        self._shows_labels: dict[tuple[str, int], bool] = {}  # pixel task and row → what was found of its mask
         for task, label_map in self.label_maps.items():
             column = table[task].tolist()
             if label_map.support == "frame":
@@ -99,12 +101,7 @@ class LabelTable:
             FileNotFoundError: mask files are missing.
             ValueError: masks hold values that are not listed, or are not of the size of their frames.
         """
-        if task not in self.label_maps:
-            raise KeyError(f"no task {task!r} in the label table; tasks are {', '.join(self.label_maps)}")
-        unknown = [f for f in frame_ids if f not in self._row]
-        if unknown:
-            raise KeyError(f"{len(unknown)} frames are not in the label table, the first is {unknown[0]!r}")
-        rows = np.array([self._row[f] for f in frame_ids], dtype=np.int64)  # [N]
+        rows = self._rows(task, frame_ids)  # [N]
         if task in self._tags:
             return self._tags[task][rows]
         if size is None:
@@ -120,6 +117,44 @@ class LabelTable:
                     masks[i] = _resized(self._drawn(mask, frame_id, label_map), size)
         refusals.tell()
         return masks
+
+    def labelled(self, task: str, frame_ids: Sequence[str]) -> NDArray[np.bool_]:
+        """Whether anybody labelled anything of a task in N frames, ``[N]``; nothing is told of what.
+
+        A mask in which every pixel is ``IGNORE`` says nothing, so each mask has to be looked into once.
+
+        Raises:
+            KeyError: the task or a frame is not in the table.
+            FileNotFoundError: mask files are missing.
+            ValueError: masks cannot be read as :meth:`targets` reads them.
+        """
+        rows = self._rows(task, frame_ids)  # [N]
+        if task in self._tags:
+            tags = self._tags[task][rows]
+            return (tags != IGNORE).reshape(len(tags), -1).any(axis=1)
+        there = {row: f for f, row in zip(frame_ids, rows.tolist(), strict=True) if self._masks[task][row] is not None}
+        unseen = [row for row in there if (task, row) not in self._shows_labels]
+        refusals = Refusals()
+
+        def look(row: int) -> bool:
+            mask = self._masks[task][row]
+            assert mask is not None
+            with refusals:
+                return bool((self._drawn(mask, there[row], self.label_maps[task]) != IGNORE).any())
+            return False
+
+        found = in_threads(look, unseen, f"Looking for {task} labels")
+        refusals.tell()
+        self._shows_labels |= {(task, row): shows for row, shows in zip(unseen, found, strict=True)}
+        return np.array([self._shows_labels.get((task, row), False) for row in rows.tolist()], dtype=bool)
+
+    def _rows(self, task: str, frame_ids: Sequence[str]) -> NDArray[np.int64]:
+        if task not in self.label_maps:
+            raise KeyError(f"no task {task!r} in the label table; tasks are {', '.join(self.label_maps)}")
+        unknown = [f for f in frame_ids if f not in self._row]
+        if unknown:
+            raise KeyError(f"{len(unknown)} frames are not in the label table, the first is {unknown[0]!r}")
+        return np.array([self._row[f] for f in frame_ids], dtype=np.int64)  # [N]
 
     def _drawn(self, mask: Mask, frame_id: str, label_map: LabelMap) -> NDArray[np.uint8]:
         size = self.frame_size(frame_id)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +12,8 @@ from numpy.typing import NDArray
 from mtal.datasets.label_map import IGNORE, LabelMap, Value
 from mtal.datasets.lossy_mask import LOSSY, nearest_values
 from mtal.datasets.refusals import Refusals
+from mtal.datasets.threads import in_threads
 from mtal.frames.picture import picture_size, upright
-from mtal.progress import track
 
 Size = tuple[int, int]
 """(H, W)."""
@@ -164,16 +162,10 @@ def class_shares(
             return np.bincount(numbers.ravel(), minlength=256)[:classes] / numbers.size
         return np.zeros(classes)
 
-    shares = np.zeros((len(masks), classes))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        try:
-            for i, row in enumerate(track(pool.map(share, masks, frame_sizes), "Reading masks", total=len(masks))):
-                shares[i] = row
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    pairs = list(zip(masks, frame_sizes, strict=True))
+    shares = in_threads(lambda pair: share(*pair), pairs, "Reading masks")
     refusals.tell()
-    return shares
+    return np.array(shares).reshape(len(masks), classes)
 
 
 def _gray(path: Path) -> tuple[NDArray[np.int32], bool]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +13,9 @@ from numpy.typing import NDArray
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.datasets.refusals import Refusals
+from mtal.datasets.threads import in_threads
 from mtal.frames.index import SPLITS
 from mtal.frames.picture import picture_size
-from mtal.progress import track
 
 _SIZE = (256, 256)  # of masks whose frames have no known size
 
@@ -136,16 +134,9 @@ def _shown(dataset: SurgicalDataset, label_map: LabelMap) -> NDArray[np.uint8]:
                 return found.astype(np.uint8)
         return np.full(classes, IGNORE, dtype=np.uint8)
 
-    shown = np.empty((len(ids), classes), dtype=np.uint8)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        try:
-            for i, row in enumerate(track(pool.map(present, ids), f"Reading {label_map.task}", total=len(ids))):
-                shown[i] = row
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    shown = in_threads(present, ids, f"Reading {label_map.task}")
     refusals.tell()
-    return shown
+    return np.array(shown, dtype=np.uint8).reshape(len(ids), classes)
 
 
 def _warnings(

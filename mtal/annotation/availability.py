@@ -1,0 +1,112 @@
+"""What is known, can be known and never will be known of each frame, head by head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+
+class State(IntEnum):
+    """Of one head's labels of one frame.
+
+    ``LABELLED`` says that there is an answer, "nothing there" among them. ``NEVER`` says that there will be none:
+    nobody can answer, or the frame was found unusable.
+    """
+
+    NEVER = 0
+    ASKABLE = 1
+    ASKED = 2
+    LABELLED = 3
+
+
+class Availability:
+    """The :class:`State` of every frame and head.
+
+    All that decides who is asked for what looks here: candidates are the frames with an askable head that counts,
+    budgets count the heads that are still askable, and signals leave out the heads that are not.
+
+    Args:
+        frame_ids: N frames, in the order of the rows.
+        tasks: T heads, in the order of the columns.
+        states: ``[N, T]`` of :class:`State`; all askable where ``None``.
+
+    Raises:
+        ValueError: a frame or head stands twice, or the states are of other frames or heads.
+
+    >>> labels = Availability(["a/000000", "a/000025"], ["tools", "anatomy"])
+    >>> labels.mark(["a/000000"], State.LABELLED)
+    >>> labels.mark(["a/000025"], State.NEVER, ["anatomy"])
+    >>> labels.askable(["a/000000", "a/000025"]).tolist()
+    [[False, False], [True, False]]
+    >>> labels.counts()
+    {'tools': {'labelled': 1, 'askable': 1}, 'anatomy': {'labelled': 1, 'never': 1}}
+    """
+
+    def __init__(
+        self, frame_ids: Sequence[str], tasks: Sequence[str], states: npt.NDArray[np.uint8] | None = None
+    ) -> None:
+        self.tasks = tuple(tasks)
+        self._row = {f: i for i, f in enumerate(frame_ids)}
+        self._column = {t: i for i, t in enumerate(self.tasks)}
+        if len(self._row) != len(frame_ids) or len(self._column) != len(self.tasks):
+            raise ValueError("a frame or a head stands twice in the availability of labels")
+        shape = (len(self._row), len(self.tasks))
+        self._states = np.full(shape, State.ASKABLE, dtype=np.uint8) if states is None else np.array(states, np.uint8)
+        if self._states.shape != shape:
+            raise ValueError(f"states must be {list(shape)}, not {list(self._states.shape)}")
+
+    def __len__(self) -> int:
+        return len(self._row)
+
+    def states(self, frame_ids: Sequence[str]) -> npt.NDArray[np.uint8]:
+        """:class:`State` of N frames in the order asked, ``[N, T]``.
+
+        Raises:
+            KeyError: a frame is not known.
+        """
+        return self._states[self._rows(frame_ids)]
+
+    def askable(self, frame_ids: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """Which heads of N frames an annotator could be asked for, ``[N, T]``."""
+        return self.states(frame_ids) == State.ASKABLE
+
+    def candidates(self, frame_ids: Sequence[str], tasks: Iterable[str]) -> list[str]:
+        """The frames among ``frame_ids`` that have an askable head among ``tasks``, in the order given."""
+        columns = self._columns(tasks)
+        kept = self.askable(frame_ids)[:, columns].any(axis=1)
+        return [f for f, keep in zip(frame_ids, kept, strict=True) if keep]
+
+    def mark(self, frame_ids: Sequence[str], state: State, tasks: Iterable[str] | None = None) -> None:
+        """Give frames a state, under all heads or under some."""
+        columns = self._columns(self.tasks if tasks is None else tasks)
+        self._states[np.ix_(self._rows(frame_ids), columns)] = state
+
+    def answered(self, frame_ids: Sequence[str], known: Mapping[str, npt.NDArray[np.bool_]]) -> None:
+        """Take note of answers: labelled where a head got any, and never where it was asked for and got none.
+
+        Args:
+            frame_ids: N frames that were asked for.
+            known: head to whether each frame got a label, ``[N]``.
+        """
+        rows = self._rows(frame_ids)
+        for task, got in known.items():
+            self._states[rows, self._column[task]] = np.where(got, State.LABELLED, State.NEVER)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """How many frames are in each state, by head; states of no frame are left out."""
+        return {
+            task: {s.name.lower(): n for s in reversed(State) if (n := int((self._states[:, c] == s).sum()))}
+            for task, c in self._column.items()
+        }
+
+    def _rows(self, frame_ids: Sequence[str]) -> npt.NDArray[np.int64]:
+        unknown = [f for f in frame_ids if f not in self._row]
+        if unknown:
+            raise KeyError(f"{len(unknown)} frames have no known availability of labels, the first is {unknown[0]!r}")
+        return np.array([self._row[f] for f in frame_ids], dtype=np.int64)
+
+    def _columns(self, tasks: Iterable[str]) -> npt.NDArray[np.int64]:
+        return np.array([self._column[t] for t in tasks], dtype=np.int64)

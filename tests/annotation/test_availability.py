@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+
+from mtal.annotation import Availability, State
+
+FRAMES = ["a/000000", "a/000025", "b/000000"]
+TASKS = ["tools", "bleeding", "anatomy"]
+
+
+@pytest.fixture
+def labels():
+    states = np.array([[1, 1, 1], [1, 0, 0], [0, 0, 0]])
+    return Availability(FRAMES, TASKS, states)
+
+
+def test_all_can_be_asked_for_where_nothing_is_said():
+    assert Availability(FRAMES, TASKS).askable(FRAMES).all()
+
+
+def test_states_follow_the_order_asked(labels):
+    assert labels.states(["b/000000", "a/000000"]).tolist() == [[State.NEVER] * 3, [State.ASKABLE] * 3]
+
+
+def test_candidates_have_an_askable_head_that_counts(labels):
+    assert labels.candidates(FRAMES[::-1], TASKS) == ["a/000025", "a/000000"]
+    assert labels.candidates(FRAMES, ["anatomy", "bleeding"]) == ["a/000000"]
+    assert labels.candidates(FRAMES, []) == []
+
+
+def test_what_is_asked_is_no_longer_askable(labels):
+    labels.mark(["a/000000"], State.ASKED, ["tools"])
+    assert labels.askable(["a/000000"]).tolist() == [[False, True, True]]
+    assert labels.candidates(FRAMES, ["tools"]) == ["a/000025"]
+
+
+def test_an_answer_without_a_label_is_never_asked_for_again(labels):
+    labels.answered(["a/000025", "a/000000"], {"tools": np.array([True, False]), "anatomy": np.array([False, True])})
+    assert labels.states(FRAMES[:2])[:, [0, 2]].tolist() == [
+        [State.NEVER, State.LABELLED],
+        [State.LABELLED, State.NEVER],
+    ]
+    assert labels.candidates(FRAMES, TASKS) == ["a/000000"]  # its bleeding was not asked for
+
+
+def test_counts(labels):
+    labels.mark(["a/000000"], State.LABELLED, ["tools"])
+    assert labels.counts() == {
+        "tools": {"labelled": 1, "askable": 1, "never": 1},
+        "bleeding": {"askable": 1, "never": 2},
+        "anatomy": {"askable": 1, "never": 2},
+    }
+
+
+def test_refuses_unknown_frames(labels):
+    with pytest.raises(KeyError, match="2 frames have no known availability of labels, the first is 'c/000000'"):
+        labels.states(["a/000000", "c/000000", "c/000001"])
+
+
+@pytest.mark.parametrize(("frames", "tasks"), [(["a/0", "a/0"], ["tools"]), (["a/0"], ["tools", "tools"])])
+def test_refuses_doubles(frames, tasks):
+    with pytest.raises(ValueError, match="a frame or a head stands twice"):
+        Availability(frames, tasks)
+
+
+def test_refuses_states_of_other_frames():
+    with pytest.raises(ValueError, match=r"states must be \[3, 3\], not \[2, 3\]"):
+        Availability(FRAMES, TASKS, np.ones((2, 3)))
