@@ -76,8 +76,8 @@ class Availability:
     def candidates(self, frame_ids: Sequence[str], tasks: Iterable[str]) -> list[str]:
         """The frames among ``frame_ids`` that have an askable head among ``tasks``, in the order given."""
         columns = self._columns(tasks)
-        kept = self.askable(frame_ids)[:, columns].any(axis=1)
-        return [f for f, keep in zip(frame_ids, kept, strict=True) if keep]
+        kept = np.flatnonzero(self.askable(frame_ids)[:, columns].any(axis=1))
+        return [frame_ids[i] for i in kept]
 
     def mark(self, frame_ids: Sequence[str], state: State, tasks: Iterable[str] | None = None) -> None:
         """Give frames a state, under all heads or under some."""
