@@ -77,7 +77,7 @@ class Availability:
         """The frames among ``frame_ids`` that have an askable head among ``tasks``, in the order given."""
         columns = self._columns(tasks)
         kept = np.flatnonzero(self.askable(frame_ids)[:, columns].any(axis=1))
-        return [frame_ids[i] for i in kept]
+        return [frame_ids[i] for i in kept.tolist()]
 
     def mark(self, frame_ids: Sequence[str], state: State, tasks: Iterable[str] | None = None) -> None:
         """Give frames a state, under all heads or under some."""
