@@ -180,6 +180,29 @@ class Acquisition:
         say = self.say([*blocks, SHARED], weights, inactive_tasks)
         return JointGradientEmbedding(blocks, {task: say[task] for task in blocks})
 
+    def went_by(
+        self,
+        table: ScoreTable,
+        blocks: Mapping[str, GradientBlock],
+        inactive_tasks: Collection[str] = (),
+        weights: Mapping[str, float] | None = None,
+    ) -> ScoreTable:
+        """What the selector read of each head that has a say, ``[N, …]``; no column where it read nothing of a head.
+
+        The scores that the utility is made of, or else lengths of gradients as (task, ``"gradient_length"``).
+
+        Args:
+            table: scores of the whole pool.
+            blocks: task to the gradients of the whole pool.
+            inactive_tasks: heads that have no label so far.
+            weights: task to this round's adaptive weight; 1 where not given.
+        """
+        if "utility" in self.selector_needs:
+            return table.only(self.blend.heard(table, self.say.of(table.tasks, weights, inactive_tasks)))
+        say = self.say.of(blocks, weights, inactive_tasks)
+        lengths = {task: block.sq_norm.sqrt() for task, block in blocks.items() if say[task] > 0}
+        return table.only(()).with_columns({(task, "gradient_length"): length for task, length in lengths.items()})
+
     def select(
         self,
         candidates: Candidates,

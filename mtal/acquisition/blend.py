@@ -16,7 +16,7 @@ from mtal.acquisition.fusion.weighted_mean import WeightedMean
 from mtal.acquisition.levels import fuse_columns, fuse_heads
 from mtal.acquisition.normalizers.base import Normalizer, active_columns
 from mtal.acquisition.options import checked_weights, refuse_other
-from mtal.acquisition.score_table import NAN_POLICIES, NanPolicy, ScoreTable
+from mtal.acquisition.score_table import NAN_POLICIES, Column, NanPolicy, ScoreTable
 from mtal.acquisition.silence import warn_constant, warn_missing
 
 Level = Literal["heads", "columns"]
@@ -112,6 +112,26 @@ class Blend:
             )
         return utility
 
+    def heard(self, table: ScoreTable, say: Mapping[str, float]) -> set[Column]:
+        """Columns that the utility is made of: not constant ones, nor those of heads or signals without a say.
+
+        Args:
+            table: scores of the whole pool.
+            say: task to its weight.
+        """
+        active = active_columns(table.resolve(self.nan_policy)[0].values)  # [T]
+        own = torch.tensor([self.signal_weights.get(name, 1.0) for _, name in table.columns]).double() * active  # [T]
+        speaking = [(*column, weight) for column, weight in zip(table.columns, own.tolist(), strict=True) if weight]
+        if self.level == "columns":
+            columns = {f"{task}/{name}": say[task] for task, name, _ in speaking}
+            loud = _named(self.fusion, columns)
+            return {(task, name) for task, name, _ in speaking if f"{task}/{name}" in loud}
+        heard: set[Column] = set()
+        for head in _named(self.fusion, {task: say[task] for task, _, _ in speaking}):
+            signals = {name: weight for task, name, weight in speaking if task == head}
+            heard |= {(head, name) for name in (signals if len(signals) == 1 else _named(self.signal_fusion, signals))}
+        return heard
+
     def _normalised(
         self,
         table: ScoreTable,
@@ -137,3 +157,9 @@ class Blend:
             reference_groups=torch.as_tensor(reference_videos)[known] if by_video else None,
             ranges=bounds,
         )
+
+
+def _named(fusion: Fusion, weights: Mapping[str, float]) -> list[str]:
+    """Those of the names whose scores ``fusion`` hears."""
+    heard = fusion.heard(torch.tensor([*weights.values()], dtype=torch.float64), [*weights])
+    return [name for name, yes in zip(weights, heard.tolist(), strict=True) if yes]

@@ -53,6 +53,12 @@ class Say:
         if set(tasks) != {SHARED}:  # signals of all heads together name no head
             refuse_unknown(inactive_tasks, tasks, "inactive_tasks")
         warn_unlabelled(inactive_tasks)
+        return self.of(tasks, adaptive, inactive_tasks)
+
+    def of(
+        self, tasks: Collection[str], adaptive: Mapping[str, float] | None = None, inactive_tasks: Collection[str] = ()
+    ) -> dict[str, float]:
+        """The same without a check or a warning."""
         return {
             task: self.head_weights.get(task, 1.0) * (adaptive or {}).get(task, 1.0) * (task not in inactive_tasks)
             for task in tasks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -59,6 +59,11 @@ class ScoreTable:
         """The same table with more columns, each ``[N]``."""
         more = [column.detach().cpu().double()[:, None] for column in scores.values()]
         return ScoreTable((*self.columns, *scores), torch.cat([self.values, *more], dim=1))
+
+    def only(self, columns: Collection[Column]) -> ScoreTable:
+        """The same table without all other columns."""
+        kept = [i for i, column in enumerate(self.columns) if column in columns]
+        return ScoreTable(tuple(self.columns[i] for i in kept), self.values[:, kept])
 
     def __len__(self) -> int:
         return len(self.values)

@@ -19,8 +19,8 @@ from mtal.frames.cache import FrameArray
 from mtal.learning.evaluation import evaluate
 from mtal.learning.inputs import Inputs
 from mtal.learning.out_of_fold import out_of_fold
-from mtal.learning.picking import Picker, Picks, timed
-from mtal.learning.picks import class_counts, picks_table, predict_masks, write_images
+from mtal.learning.picking import Picker, timed
+from mtal.learning.picks import Picks, class_counts, picks_table, predict_masks, write_images
 from mtal.learning.round import Round
 from mtal.learning.run_folder import RunFolder
 from mtal.learning.seeds import integer_seed
@@ -42,6 +42,7 @@ class LoopSettings:
         batch: frames picked per round.
         rounds: rounds after the initial set.
         batch_seconds: annotator seconds to spend per round instead of a number of frames; needs ``acquisition.cost``.
+            The initial set stays a number of frames: no model is there yet to tell what a frame costs.
         folds: of the cross-validation on labelled frames that adaptive weights and calibration ask for.
         fold_steps: optimiser steps per fold; ``None`` for as many as a round trains.
 
@@ -254,8 +255,7 @@ class Experiment:
 
     def _keep_picks(self, path: Path, model: MultiTaskModel, picks: Picks, labels: dict[str, np.ndarray]) -> None:
         at = self.positions(picks.frame_ids)
-        known = None if picks.table is None else (picks.table, picks.utility, picks.rows)
-        picks_table(self.dataset.index.select(picks.frame_ids), labels, self.tasks, known).to_parquet(
+        picks_table(self.dataset.index.select(picks.frame_ids), labels, self.tasks, picks).to_parquet(
             path / "picks.parquet", index=False
         )
         predictions = {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,33 +17,17 @@ from torch import Tensor
 from mtal.acquisition import Acquisition, Candidates, Moments, PoolView, ScoreTable, tie_break
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.learning.inputs import Inputs
+from mtal.learning.picks import Picks
 from mtal.learning.previous_posteriors import read_previous, write_posteriors
 from mtal.learning.round import Round
 from mtal.learning.run_folder import RunFolder
-from mtal.learning.scoring import LabelledView, PoolScores, look_at_labelled, score_pool, shared_features
+from mtal.learning.scoring import LabelledView, PoolScores, look_at, look_at_labelled, score_pool, shared_features
 from mtal.learning.seeds import integer_seed, numpy_generator
 from mtal.learning.standing import write_standing
 from mtal.models import MultiTaskModel
 from mtal.tasks.task import Task
 
 SCORES = "scores.parquet"
-
-
-@dataclass(frozen=True)
-class Picks:
-    """Frames of one round, and why.
-
-    Attributes:
-        frame_ids: in order of choice.
-        table: scores of the round's candidates; ``None`` where frames were picked without scores.
-        utility: ``[N]`` of the candidates.
-        rows: the picks' rows among the candidates.
-    """
-
-    frame_ids: list[str]
-    table: ScoreTable | None = None
-    utility: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    rows: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
 
 class Picker:
@@ -97,11 +80,7 @@ class Picker:
         if asked.number == 0:
             return self._cold(model, asked, frame_ids)
         if not self.acquisition.reads_the_pool:
-            with timed(asked.timings, "select"):
-                moments = self._moments(frame_ids)
-                bare = Candidates(self._hashes(asked.number, frame_ids), moments=moments, round_number=asked.number)
-                at = self._select(bare, frame_ids, asked)
-            return Picks([frame_ids[i] for i in at])
+            return self._unseen(model, asked, frame_ids)
         with timed(asked.timings, "score"):
             seen = self._seen(model, asked, frame_ids)
             labelled_view = self._labelled_view(model, asked)
@@ -132,7 +111,15 @@ class Picker:
         write_standing(asked.path, known, weights, len(asked.labelled))
         if "previous" in self.acquisition.pool_needs:
             write_posteriors(asked.path, frame_ids, seen.posteriors)
-        return Picks([frame_ids[i] for i in at], table, utility.numpy(), at)
+        return Picks(
+            [frame_ids[i] for i in at],
+            at,
+            because=self.acquisition.selection.selector.because,
+            table=table,
+            utility=utility.numpy(),
+            went_by=self.acquisition.went_by(table, seen.gradients, known.silent, weights),
+            cost_s=seen.cost_s,
+        )
 
     def _cold(self, model: MultiTaskModel, asked: Round, frame_ids: list[str]) -> Picks:
         with timed(asked.timings, "select"):
@@ -141,7 +128,21 @@ class Picker:
                 features = torch.from_numpy(shared_features(model, self.inputs, self._rows(frame_ids), self.device))
             candidates = Candidates(self._hashes(0, frame_ids), features=features, moments=self._moments(frame_ids))
             at = self._select(candidates, frame_ids, asked)
-        return Picks([frame_ids[i] for i in at])
+        return Picks([frame_ids[i] for i in at], at, self.acquisition.selection.cold_start.because)
+
+    def _unseen(self, model: MultiTaskModel, asked: Round, frame_ids: list[str]) -> Picks:
+        """Picks of a selector that reads nothing of the model: it looks at the pool for the frames' cost at most."""
+        cost_s = None
+        if asked.budget_s is not None and self.acquisition.limits.cost is not None:
+            with timed(asked.timings, "score"):
+                rows, doing = self._rows(frame_ids), "Estimating the cost"
+                looks = look_at(model, self.tasks, self.inputs, rows, self.device, doing=doing)
+                cost_s = torch.cat([self.acquisition.limits.cost(look.heads) for look in looks]).numpy()  # [N]
+        with timed(asked.timings, "select"):
+            moments = self._moments(frame_ids)
+            bare = Candidates(self._hashes(asked.number, frame_ids), moments=moments, round_number=asked.number)
+            at = self._select(bare, frame_ids, asked, cost_s)
+        return Picks([frame_ids[i] for i in at], at, self.acquisition.selection.selector.because, cost_s=cost_s)
 
     def _seen(self, model: MultiTaskModel, asked: Round, frame_ids: list[str]) -> PoolScores:
         """What a pass of the model over the candidates leaves behind."""

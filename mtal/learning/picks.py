@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 from PIL import Image
@@ -18,11 +20,31 @@ from mtal.models import MultiTaskModel
 from mtal.tasks.task import Task
 
 
+@dataclass(frozen=True)
+class Picks:
+    """Frames of one round, and why.
+
+    Attributes:
+        frame_ids: in order of choice.
+        rows: the picks' rows among the round's N candidates.
+        because: what decided beyond scores or gradients, in words; empty for nothing.
+        table: scores of the candidates; ``None`` where nothing was scored.
+        utility: ``[N]`` of the candidates.
+        went_by: what the selector read of the candidates by head and signal; ``None`` where nothing was scored.
+        cost_s: ``[N]`` annotator seconds expected of the candidates; ``None`` where nothing asked for them.
+    """
+
+    frame_ids: list[str]
+    rows: npt.NDArray[np.int64]
+    because: str = ""
+    table: ScoreTable | None = None
+    utility: npt.NDArray[np.float64] | None = None
+    went_by: ScoreTable | None = None
+    cost_s: npt.NDArray[np.float64] | None = None
+
+
 def picks_table(
-    rows: pd.DataFrame,
-    labels: Mapping[str, np.ndarray],
-    tasks: Sequence[Task],
-    scores: tuple[ScoreTable, np.ndarray, np.ndarray] | None,
+    rows: pd.DataFrame, labels: Mapping[str, np.ndarray], tasks: Sequence[Task], picks: Picks
 ) -> pd.DataFrame:
     """``picks.parquet``: one row per pick in order of choice.
 
@@ -30,37 +52,50 @@ def picks_table(
         rows: rows of the frame index.
         labels: the oracle's answer for these frames.
         tasks: the heads.
-        scores: score table of the round's pool, utility of its frames ``[N]`` and the picks' rows in it; ``None`` when
-            frames were picked without scores.
+        picks: these frames, and why.
 
     Returns:
-        Columns ``order, frame_id, patient, video, frame, time_s, utility``, ``score/<task>/<signal>`` and
-        ``percentile/<task>/<signal>`` (0 to 100 within the pool), ``reason_task, reason_signal, reason_percentile``
-        (the column in which the frame stands highest) and ``label/<task>`` for frame tasks.
+        Columns ``order, frame_id, patient, video, frame, time_s, utility``; ``reason_task, reason_signal,
+        reason_percentile`` (of what the selector read, that in which the frame stands highest; none where it read
+        nothing of a head) and ``reason_because`` (what else decided, in words); ``cost_s`` where it is known,
+        ``score/<task>/<signal>`` and ``percentile/<task>/<signal>`` (0 to 100 within the pool), and ``label/<task>``
+        for frame tasks.
     """
+    at = picks.rows
     table = rows[["frame_id", "patient", "video", "frame", "time_s"]].reset_index(drop=True)
     table.insert(0, "order", np.arange(len(table)))
-    table["utility"] = np.nan
-    table["reason_task"] = table["reason_signal"] = pd.Series([None] * len(table), dtype="object")
-    table["reason_percentile"] = np.nan
-    if scores is not None:
-        pool, utility, at = scores
-        values = pool.values.numpy()  # noqa: PD011  a tensor, not a data frame
-        percentiles = pool.percentiles().numpy()[at]  # [picks, columns]
-        table["utility"] = utility[at]
-        best = np.nan_to_num(percentiles, nan=-1.0).argmax(axis=1)
-        table["reason_task"] = [pool.columns[b][0] for b in best]
-        table["reason_signal"] = [pool.columns[b][1] for b in best]
-        table["reason_percentile"] = percentiles[np.arange(len(best)), best]
+    table["utility"] = np.nan if picks.utility is None else picks.utility[at]
+    table = table.join(_reasons(picks))
+    if picks.cost_s is not None:
+        table["cost_s"] = picks.cost_s[at]
+    if picks.table is not None:
+        values, percentiles = picks.table.values.numpy()[at], picks.table.percentiles().numpy()[at]  # noqa: PD011
         columns = {}
-        for c, (name, signal) in enumerate(pool.columns):
-            columns[f"score/{name}/{signal}"] = values[at, c]
+        for c, (name, signal) in enumerate(picks.table.columns):
+            columns[f"score/{name}/{signal}"] = values[:, c]
             columns[f"percentile/{name}/{signal}"] = percentiles[:, c]
         table = pd.concat([table, pd.DataFrame(columns)], axis=1)  # at once: one by one is slow from 100 on
     for task in tasks:
         if task.support == "frame":
             table[f"label/{task.name}"] = [np.atleast_1d(y).astype(int).tolist() for y in labels[task.name]]
     return table
+
+
+def _reasons(picks: Picks) -> pd.DataFrame:
+    """The four columns ``reason_…``."""
+    n, read, because = len(picks.rows), picks.went_by, picks.because
+    nothing = pd.Series([None] * n, dtype="object")
+    reasons = pd.DataFrame({"reason_task": nothing, "reason_signal": nothing, "reason_percentile": np.nan})
+    if read is not None and not read.columns:
+        because = because or "no score told it from the other frames"
+    elif read is not None:
+        percentiles = read.percentiles().numpy()[picks.rows]  # [n, columns]
+        best = np.nan_to_num(percentiles, nan=-1.0).argmax(axis=1)
+        reasons["reason_task"] = [read.columns[b][0] for b in best]
+        reasons["reason_signal"] = [read.columns[b][1] for b in best]
+        reasons["reason_percentile"] = percentiles[np.arange(n), best]
+    reasons["reason_because"] = because
+    return reasons
 
 
 def write_images(

@@ -76,14 +76,16 @@ def _pick(row: dict[str, Any], number: int, tasks: Sequence[Task]) -> Pick:
 
 
 def _reason(row: Mapping[str, Any], number: int) -> str:
-    if number == 0:
-        return "initial set"
+    because = row.get("reason_because")
+    more = [] if _absent(because) or not because else [str(because)]
     task, signal = row.get("reason_task"), row.get("reason_signal")
+    if number == 0:
+        return " · ".join(["initial set", *more])
     if _absent(task) or _absent(signal):
-        return "picked without scores"
+        return " · ".join(more) or "picked without scores"
     percentile = _number(row.get("reason_percentile"))
-    where = "" if np.isnan(percentile) else f" · {ordinal(percentile)} percentile"
-    return f"{task} · {signal}{where}"
+    where = [] if np.isnan(percentile) else [f"{ordinal(percentile)} percentile"]
+    return " · ".join([str(task), str(signal).replace("_", " "), *where, *more])
 
 
 def _scores(row: Mapping[str, Any]) -> tuple[Score, ...]:

@@ -29,7 +29,7 @@ def scalars(run: Run, this: Round) -> dict[str, float]:
     """The numbers of one round by the name they are logged under; those that could not be computed are left out.
 
     ``labelled, picked, joint, <task>/<metric>[/<class>], share/<task>, class_counts/<task>/<class>, seconds/<stage>``.
-    ``share`` is the part of the round's picks for which that head spoke loudest; there is none without scores.
+    ``share`` is the part of the round's picks for which that head spoke loudest; there is none where none was heard.
     """
     numbers: dict[str, float] = {LABELLED: this.labelled, "picked": this.picked}
     numbers |= {key: value for key, value in this.metrics.items() if math.isfinite(value)}

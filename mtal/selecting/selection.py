@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +15,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from mtal.acquisition import Acquisition, Evidence, ScoreTable
+from mtal.acquisition import Acquisition, Evidence
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.frames.bounded_folder import BoundedFolder
 from mtal.frames.cache import FrameCache
@@ -23,8 +23,8 @@ from mtal.learning.experiment import check_model, new_model, relate
 from mtal.learning.inputs import FeatureInputs, FrameInputs, Inputs
 from mtal.learning.loop import LoopSettings
 from mtal.learning.out_of_fold import out_of_fold
-from mtal.learning.picking import Picker, Picks
-from mtal.learning.picks import annotated, picks_table, predict_masks
+from mtal.learning.picking import Picker
+from mtal.learning.picks import Picks, annotated, picks_table, predict_masks
 from mtal.learning.round import Round
 from mtal.learning.scoring import look_at
 from mtal.learning.seeds import integer_seed
@@ -34,9 +34,6 @@ from mtal.models import MultiTaskModel
 from mtal.selecting.checkpoint import Checkpoint
 from mtal.selecting.recordings import NEEDS_NONE, Recordings, with_labelled
 from mtal.tasks.task import Task, build_tasks
-
-_DISTANCES = {"gradient", "features", "fisher"}
-"""What selectors measure how far apart frames lie in."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +108,7 @@ def select(config: DictConfig, checkpoint: Checkpoint, budget: int) -> Selection
         asked = Round(number, budget, checkpoint.folder, Path(unused), recordings.labelled, known)
         picks = picker.pick(model, asked)
     positions = pd.Index(recordings.dataset.index.table["frame_id"]).get_indexer(pd.Index(picks.frame_ids))
-    table = _table(recordings.dataset, picks, known, bool(acquisition.selector_needs & _DISTANCES))
+    table = _table(recordings.dataset, picks, known)
     looks = look_at(model, tasks, inputs, positions, device, temperatures=known.temperatures, doing="Predicting")
     said = pd.DataFrame([words for look in looks for words in _in_words(tasks, look.heads)])
     for task in known.silent:
@@ -164,31 +161,24 @@ def _standing(
     return standing(acquisition, tasks, labels, validated, past_rounds(checkpoint.folder))
 
 
-def _table(dataset: SurgicalDataset, picks: Picks, known: Standing, spread: bool) -> pd.DataFrame:
+def _table(dataset: SurgicalDataset, picks: Picks, known: Standing) -> pd.DataFrame:
     rows = dataset.index.select(picks.frame_ids)
-    table = picks_table(rows, {}, [], _scores(picks, known))
+    if picks.table is not None:  # scores of a head that has learnt nothing tell nothing
+        picks = replace(picks, table=picks.table.only([c for c in picks.table.columns if c[0] not in known.silent]))
+    table = picks_table(rows, {}, [], picks)
     table["source"] = rows["source"]
-    table["reason"] = [_reason(row, spread) for row in table.to_dict("records")]
-    return table.drop(columns=["reason_task", "reason_signal", "reason_percentile"])
+    table["reason"] = [_reason(row) for row in table.to_dict("records")]
+    return table.drop(columns=table.filter(like="reason_").columns)
 
 
-def _scores(picks: Picks, known: Standing) -> tuple[ScoreTable, np.ndarray, np.ndarray] | None:
-    """Scores of the pool without those of heads that have no say, which are no reason for anything."""
-    if picks.table is None:
-        return None
-    heard = [i for i, (task, _) in enumerate(picks.table.columns) if task not in known.silent]
-    columns = tuple(picks.table.columns[i] for i in heard)
-    return ScoreTable(columns, picks.table.values[:, heard]), picks.utility, picks.rows  # noqa: PD011  a tensor
-
-
-def _reason(row: dict[Any, Any], spread: bool) -> str:
-    """The score in which a pick stands highest, in words, and whether picks were to lie far from each other."""
+def _reason(row: dict[Any, Any]) -> str:
+    """What made the selector choose a frame, in words."""
+    because: str = row["reason_because"]
     if row["reason_task"] is None:
-        return "picked without scores"
+        return because or "picked without scores"
     signal, percentile = row["reason_signal"].replace("_", " "), int(row["reason_percentile"])
     more = "in any other frame" if percentile == 100 else f"in {percentile} % of the frames"
-    unlike = ", and unlike the other picks" if spread else ""
-    return f"{row['reason_task']}: {signal} higher than {more}{unlike}"
+    return f"{row['reason_task']}: {signal} higher than {more}" + (f", and {because}" if because else "")
 
 
 def _in_words(tasks: Sequence[Task], heads: Any) -> Iterator[dict[str, str]]:

@@ -33,6 +33,7 @@ from mtal.acquisition import (
     SingleTask,
     TopK,
     Typicality,
+    TypiClust,
     UniformInTime,
     WeightedMean,
     coarse_posterior,
@@ -320,6 +321,51 @@ class TestJointGradient:
             joint = acquisition().joint_gradient(BLOCKS, ["tools", "anatomy"])
         picks = Badge()(Candidates(tie_break(0, frame_ids(6)), gradient=joint), 6, np.random.default_rng(0))
         assert sorted(picks.tolist()) == list(range(6))
+
+
+class TestWentBy:
+    """What the selector read, which alone may be called the reason of a pick."""
+
+    scores = table(tools_entropy=[0.2, 0.8, 0.6], tools_margin=[0.4, 0.0, 0.6], anatomy_entropy=[0.9, 0.1, 0.5])
+
+    def columns(self, made=None, blocks=BLOCKS, inactive=(), weights=None, **options):
+        chooser = acquisition(["entropy", "margin"], **options)
+        return chooser.went_by(self.scores if made is None else made, blocks, inactive, weights).columns
+
+    def test_scores_behind_the_utility(self):
+        assert self.columns() == self.scores.columns
+        assert self.columns(level="columns") == self.scores.columns
+        assert self.columns(selector=Badge(gamma=1.0)) == self.scores.columns
+
+    def test_who_has_no_say_is_no_reason(self):
+        tools = (("tools", "entropy"), ("tools", "margin"))
+        assert self.columns(head_weights={"anatomy": 0.0}) == tools
+        assert self.columns(inactive=["anatomy"]) == tools
+        assert self.columns(weights={"anatomy": 0.0}) == tools
+        assert self.columns(fusion=SingleTask("tools")) == tools
+        assert self.columns(fusion=SingleTask("tools/margin"), level="columns") == tools[1:]
+        assert self.columns(signal_weights={"entropy": 0.0}) == tools[1:]
+        assert self.columns(signal_fusion=SingleTask("margin")) == (*tools[1:], ("anatomy", "entropy"))
+
+    def test_a_constant_column_is_no_reason(self):
+        made = table(tools_entropy=[0.2, 0.2], anatomy_entropy=[0.9, 0.1])
+        assert self.columns(made) == (("anatomy", "entropy"),)
+        assert self.columns(table(tools_entropy=[0.2, 0.2])) == ()
+        missing = table(tools_entropy=[0.2, math.nan, 0.2], anatomy_entropy=[0.9, 0.1, math.nan])
+        assert self.columns(missing, nan_policy="neutral") == (("anatomy", "entropy"),)
+
+    def test_lengths_of_gradients(self):
+        chooser = acquisition(selector=Badge(), head_weights={"tools": 3.0})
+        read = chooser.went_by(self.scores.with_columns({}).only([]), {})
+        assert read.columns == ()
+        six = ScoreTable((("tools", "entropy"),), torch.rand(6, 1).double())
+        read = chooser.went_by(six, BLOCKS, weights={"anatomy": 0.0})
+        assert read.columns == (("tools", "gradient_length"),)
+        torch.testing.assert_close(read.values[:, 0], BLOCKS["tools"].sq_norm.sqrt())
+
+    def test_neither_scores_nor_gradients(self):
+        assert self.columns(blocks={}, selector=TypiClust()) == ()
+        assert self.columns(blocks={}, selector=Bait()) == ()
 
 
 def test_says_what_it_needs():

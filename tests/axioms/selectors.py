@@ -95,6 +95,9 @@ class SelectorAxioms:
         assert chosen.dtype == torch.int64
         return chosen.tolist()
 
+    def test_says_by_what_it_picks(self):
+        assert self.selector.because or self.selector.needs == {"utility"}
+
     @pytest.mark.parametrize("budget", [1, 2, 7, 29, 30])
     def test_exact_budget_of_distinct_frames(self, budget):
         picks = self.picks(random_candidates(), budget)

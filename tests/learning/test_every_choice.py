@@ -119,6 +119,17 @@ def test_budget_in_seconds(begun, go_on):
     assert cost[chosen].sum() <= 200 < cost[chosen].sum() + left.min()
 
 
+@pytest.mark.parametrize("selector", ["random", "uniform_in_time"])
+def test_budget_in_seconds_of_a_selector_that_reads_no_model(selector, begun, go_on):
+    """Such picks had no cost, and the whole pool was labelled."""
+    dear = ("acquisition/cost=annotator_seconds", "+acquisition.cost.label_s.tools=9")
+    done = go_on(composed(f"acquisition/selector={selector}", *dear), loop=LoopSettings(6, 4, 1, batch_seconds=200.0))
+    cost = pd.read_parquet(done / "picks.parquet")["cost_s"]
+    assert not (done / "scores.parquet").exists()
+    assert cost.min() >= 5 + 5 + 60  # the placeholders of three heads
+    assert cost.sum() <= 200 < cost.sum() + 5 + 5 + 60 + 3 * 9
+
+
 def test_frozen_statistics_read_the_first_scores(begun, go_on, experiment, start):
     acquisition = composed("acquisition.frozen_statistics=true", "acquisition/normalizer=z_score")
     first = go_on(acquisition)

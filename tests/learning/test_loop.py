@@ -151,7 +151,7 @@ class TestFolder:
     def test_picks(self, finished, tasks):
         names = [f"{what}/{t.name}/entropy" for t in tasks for what in ("score", "percentile")]
         plain = ["order", "frame_id", "patient", "video", "frame", "time_s", "utility"]
-        reason = ["reason_task", "reason_signal", "reason_percentile"]
+        reason = ["reason_task", "reason_signal", "reason_percentile", "reason_because"]
         labels = ["label/tools", "label/bleeding"]
         first, second = (pd.read_parquet(finished[0] / f"rounds/0{r}/picks.parquet") for r in (0, 1))
         assert list(first) == [*plain, *reason, *labels]

@@ -7,18 +7,24 @@ from PIL import Image
 
 from mtal.acquisition import ScoreTable
 from mtal.datasets.label_map import IGNORE, LabelMap
-from mtal.learning.picks import annotated, class_counts, picks_table, predict_masks, write_images
+from mtal.learning.picks import Picks, annotated, class_counts, picks_table, predict_masks, write_images
 from mtal.tasks.task import Task
 
 COLUMNS = (("tools", "entropy"), ("anatomy", "entropy"))
 POOL = ScoreTable(COLUMNS, torch.tensor([[0.1, 0.9], [0.4, 0.2], [0.3, 0.3], [0.2, 0.8], [0.5, 0.1]]))
 UTILITY = np.array([0.5, 0.3, 0.4, 0.6, 0.2])
 AT = np.array([3, 1])
+IDS = ["video_b/000007", "video_a/000002"]
+CHANCE = Picks(IDS, AT, "chance")
+
+
+def picks(pool=POOL, went_by=POOL, **more) -> Picks:
+    return Picks(IDS, AT, table=pool, utility=UTILITY, went_by=went_by, **more)
 
 
 @pytest.fixture
 def rows(dataset) -> pd.DataFrame:
-    return dataset.index.select(["video_b/000007", "video_a/000002"])
+    return dataset.index.select(IDS)
 
 
 @pytest.fixture
@@ -28,7 +34,7 @@ def labels(dataset, tasks, rows):
 
 class TestPicksTable:
     def test_why_a_frame_was_picked(self, rows, labels, tasks):
-        table = picks_table(rows, labels, tasks, (POOL, UTILITY, AT))
+        table = picks_table(rows, labels, tasks, picks())
         assert table["order"].tolist() == [0, 1]
         assert table["frame_id"].tolist() == ["video_b/000007", "video_a/000002"]
         assert table["patient"].tolist() == ["b", "a"]
@@ -41,27 +47,47 @@ class TestPicksTable:
         assert table["reason_task"].tolist() == ["anatomy", "tools"]
         assert table["reason_signal"].tolist() == ["entropy", "entropy"]
         assert table["reason_percentile"].tolist() == [75, 75]
+        assert table["reason_because"].tolist() == ["", ""]
+        assert "cost_s" not in table
+
+    def test_what_the_selector_did_not_read_is_no_reason(self, rows, labels, tasks):
+        lengths = ScoreTable((("bleeding", "gradient_length"),), torch.tensor([[0.0], [4.0], [1.0], [2.0], [3.0]]))
+        table = picks_table(rows, labels, tasks, picks(went_by=lengths, because="unlike the other picks"))
+        assert table["reason_task"].tolist() == ["bleeding"] * 2
+        assert table["reason_signal"].tolist() == ["gradient_length"] * 2
+        assert table["reason_percentile"].tolist() == [50, 100]
+        assert set(table["reason_because"]) == {"unlike the other picks"}
+        assert table["percentile/tools/entropy"].tolist() == [25, 75]
+        table = picks_table(rows, labels, tasks, picks(went_by=POOL.only([])))
+        assert table["reason_task"].tolist() == table["reason_signal"].tolist() == [None, None]
+        assert table["reason_percentile"].isna().all()
+        assert set(table["reason_because"]) == {"no score told it from the other frames"}
+
+    def test_expected_seconds(self, rows, labels, tasks):
+        table = picks_table(rows, labels, tasks, Picks(IDS, AT, cost_s=np.array([5.0, 6.0, 7.0, 8.0, 9.0])))
+        assert table["cost_s"].tolist() == [8, 6]
 
     def test_labels_of_frame_tasks(self, rows, labels, tasks, dataset):
-        table = picks_table(rows, labels, tasks, None)
+        table = picks_table(rows, labels, tasks, CHANCE)
         assert [list(x) for x in table["label/tools"]] == labels["tools"].tolist()
         assert [list(x) for x in table["label/bleeding"]] == labels["bleeding"].tolist()
         assert "label/anatomy" not in table
 
     def test_without_scores(self, rows, labels, tasks):
-        table = picks_table(rows, labels, tasks, None)
+        table = picks_table(rows, labels, tasks, CHANCE)
         assert table[["utility", "reason_percentile"]].isna().all(axis=None)
         assert table["reason_task"].tolist() == [None, None]
+        assert table["reason_because"].tolist() == ["chance", "chance"]
         assert not [c for c in table if c.startswith(("score/", "percentile/"))]
 
     def test_exclusive_frame_task(self, rows):
         phase = Task(LabelMap("phase", "frame", True, ("a", "b"), ((0, 0, 0), (1, 1, 1))))
-        table = picks_table(rows, {"phase": np.array([1, IGNORE], dtype=np.uint8)}, [phase], None)
+        table = picks_table(rows, {"phase": np.array([1, IGNORE], dtype=np.uint8)}, [phase], CHANCE)
         assert [list(x) for x in table["label/phase"]] == [[1], [IGNORE]]
 
     def test_score_that_is_missing_gives_no_reason(self, rows, labels, tasks):
         pool = ScoreTable(COLUMNS, torch.tensor([[0.1, 0.9], [float("nan"), 0.2], [0.3, 0.3], [0.2, 0.8], [0.5, 0.1]]))
-        table = picks_table(rows, labels, tasks, (pool, UTILITY, AT))
+        table = picks_table(rows, labels, tasks, picks(pool, pool))
         assert table["reason_task"].tolist() == ["anatomy", "anatomy"]
         assert table["reason_percentile"].tolist() == [75, 25]
 

@@ -61,6 +61,21 @@ def test_a_selector_without_scores(run_dir):
     assert pick.scores == ()
 
 
+def test_what_else_decided(run_dir):
+    for number, words in (("00", "chance"), ("01", "unlike the other picks"), ("02", "far in time")):
+        path = run_dir / "rounds" / number / "picks.parquet"
+        picks = pd.read_parquet(path).assign(reason_because=words)
+        if number == "02":
+            picks["reason_task"] = None
+        picks.to_parquet(path)
+    run = read_run(run_dir)
+    assert [picks_of(run, number)[0].reason for number in range(3)] == [
+        "initial set · chance",
+        "anatomy · entropy · 98th percentile · unlike the other picks",
+        "far in time",
+    ]
+
+
 @pytest.mark.parametrize(
     ("percentile", "expected"),
     [(0.0, "0th"), (1, "1st"), (2.9, "2nd"), (3, "3rd"), (11, "11th"), (13.5, "13th"), (99.99, "99th"), (100, "100th")],

@@ -50,6 +50,15 @@ class Fusion(ABC):
             return torch.zeros(0, dtype=torch.float64)
         return self.fuse(scores, weights.cpu(), None if tasks is None else tuple(tasks))
 
+    def heard(self, weights: Tensor, tasks: Sequence[str]) -> Tensor:
+        """Whose scores the utility is made of: ``[T]`` bool for ``weights [T]``, the heads of weight above 0.
+
+        Args:
+            weights: ``[T]``, 0 or more.
+            tasks: names of the T heads.
+        """
+        return weights > 0
+
     @abstractmethod
     def fuse(self, scores: Tensor, weights: Tensor, tasks: tuple[str, ...] | None) -> Tensor:
         """Utility from checked float64 scores ``[N, T]`` of N ≥ 1 frames and weights ``[T]``: ``[N]``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -32,6 +33,10 @@ class SingleTask(Fusion):
 
     def __init__(self, task: str) -> None:
         self.task = task
+
+    def heard(self, weights: Tensor, tasks: Sequence[str]) -> Tensor:
+        """The named head only."""
+        return (weights > 0) & torch.tensor([task == self.task for task in tasks])
 
     def fuse(self, scores: Tensor, weights: Tensor, tasks: tuple[str, ...] | None) -> Tensor:
         """Score of the named head, ``[N]``."""

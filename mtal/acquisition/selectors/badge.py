@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +51,8 @@ class Badge(Selector):
     >>> Badge()(candidates, 2, np.random.default_rng(0)).tolist()  # 1 is a duplicate of 0
     [0, 2]
     """
+
+    because: ClassVar[str] = "unlike the other picks"
 
     def __init__(self, gamma: float = 0.0, first: Literal["largest_norm", "sampled"] = "largest_norm") -> None:
         self.gamma = checked_gamma(gamma, "badge")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +46,7 @@ class Bait(Selector):
     """
 
     needs = frozenset({"fisher"})
+    because: ClassVar[str] = "tells most, with the other picks, about the last layers"
 
     def __init__(self, regularization: float = 1.0, oversample: float = 2.0) -> None:
         if not 0 < regularization < float("inf"):

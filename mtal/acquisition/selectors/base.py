@@ -6,6 +6,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -88,6 +89,8 @@ class Selector(ABC):
     Attributes:
         needs: which of ``"utility"``, ``"gradient"``, ``"features"``, ``"posterior"``, ``"members"``, ``"fisher"`` and
             ``"moments"`` the candidates have to bring.
+        because: why a pick is picked, beyond its utility, in words that end "picked because: "; empty where the utility
+            is all.
 
     Raises:
         ValueError: the budget is below 1, something needed is missing, a utility is not finite, or the constraint is
@@ -95,6 +98,7 @@ class Selector(ABC):
     """
 
     needs: frozenset[str] = frozenset()
+    because: ClassVar[str] = ""
 
     def __call__(
         self,

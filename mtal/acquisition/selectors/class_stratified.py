@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +53,7 @@ class ClassStratified(Selector):
     """
 
     needs = frozenset({"utility", "posterior"})
+    because: ClassVar[str] = "a share for every class"
 
     def __init__(self, stratified: float = 2 / 3, beta: float = 1.0, decay: float = 0.5) -> None:
         if not 0 <= stratified <= 1:

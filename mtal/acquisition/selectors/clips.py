@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +41,7 @@ class Clips(Selector):
     """
 
     needs = frozenset({"utility", "moments"})
+    because: ClassVar[str] = "part of a clip of high utility"
 
     def __init__(self, clip_s: float = 10.0, top_fraction: float = 1.0) -> None:
         if not 0 < clip_s < float("inf"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +45,8 @@ class FacilityLocation(Selector):
     >>> FacilityLocation()(candidates, 2, np.random.default_rng(0)).tolist()  # 3 and 4 gain the same
     [2, 3]
     """
+
+    because: ClassVar[str] = "stands for frames like it"
 
     def __init__(self, gamma: float = 0.0, max_reference: int | None = 4096) -> None:
         self.gamma = checked_gamma(gamma, "facility location")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,8 @@ class KCenterGreedy(Selector):
     >>> KCenterGreedy()(candidates, 3, np.random.default_rng(0)).tolist()
     [2, 3, 1]
     """
+
+    because: ClassVar[str] = "far from the other picks"
 
     def __init__(self, embedding: Literal["features", "gradient"] = "features") -> None:
         if embedding not in ("features", "gradient"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,8 @@ class KDeterminantal(Selector):
     >>> KDeterminantal(gamma=0.0)(candidates, 2, np.random.default_rng(0)).tolist()
     [0, 2]
     """
+
+    because: ClassVar[str] = "unlike the other picks"
 
     def __init__(self, mode: Literal["map", "sample"] = "map", gamma: float = 1.0, ridge: float = 1e-6) -> None:
         if mode not in ("map", "sample"):

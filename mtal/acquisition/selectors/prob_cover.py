@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +41,7 @@ class ProbCover(Selector):
     """
 
     needs = frozenset({"features"})
+    because: ClassVar[str] = "like many frames that no pick is like"
 
     def __init__(self, delta: float | None = None, purity: float = 0.95, clusters: int = 10) -> None:
         if delta is not None and not 0 <= delta < float("inf"):

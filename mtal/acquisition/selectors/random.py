@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 
@@ -22,6 +23,8 @@ class Random(Selector):
     >>> sorted(picks.tolist())
     [0, 1, 2, 3, 4]
     """
+
+    because: ClassVar[str] = "chance"
 
     def choose(
         self, candidates: Candidates, budget: int, generator: np.random.Generator, constraint: Constraint

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,7 @@ class Stochastic(Selector):
     """
 
     needs = frozenset({"utility"})
+    because: ClassVar[str] = "a draw by utility"
 
     def __init__(self, kind: Kind = "power", beta: float = 1.0) -> None:
         if kind not in get_args(Kind):

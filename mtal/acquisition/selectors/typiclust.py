@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,7 @@ class TypiClust(Selector):
     """
 
     needs = frozenset({"features"})
+    because: ClassVar[str] = "typical of its part of the pool"
 
     def __init__(self, max_clusters: int = 500, neighbours: int = 20, minimum_size: int = 5) -> None:
         for name, value in {

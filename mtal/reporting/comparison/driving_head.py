@@ -11,11 +11,11 @@ from mtal.reporting.run_reader import Run
 
 
 def driving_shares(runs: Sequence[Run]) -> dict[str, float]:
-    """Head → share of the picks for which it spoke loudest, mean over ``runs``; empty where nothing was scored.
+    """Head → share of the picks for which it spoke loudest, mean over ``runs``; empty where the picks went by no head.
 
-    A head speaks loudest for a frame if the frame's highest percentile within the pool is one of its signals
-    (``reason_task``). Heads whose scores agree share by chance, so compare with the other strategies and not with an
-    equal split.
+    A head speaks loudest for a frame if the frame's highest percentile within the pool, of all that the selector read,
+    is of one of its signals or of its gradient (``reason_task``). Heads whose scores agree share by chance, so compare
+    with the other strategies and not with an equal split.
     """
     shares = []
     for run in runs:
