@@ -13,8 +13,8 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from mtal.datasets.label_map import IGNORE
 from mtal.tasks.posterior import Family, HeadOutput
+from mtal.tasks.task import IGNORE
 
 _LARGEST = 20.0  # a temperature lies between this and one over it
 _PRECISION = 1e-8  # of the logarithm of the temperature

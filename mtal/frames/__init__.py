@@ -10,8 +10,9 @@ from mtal.frames.index import FrameIndex, frame_id
 from mtal.frames.index_videos import VideoIndex, index_videos
 from mtal.frames.keyframe_sampler import KeyframeSampler
 from mtal.frames.prefetch import prefetch
+from mtal.frames.protocol import Reader
 from mtal.frames.pyav_reader import PyAVReader
-from mtal.frames.reader import Reader, open_reader, read_pictures
+from mtal.frames.reader import open_reader, read_pictures
 from mtal.frames.sampler import Sampler, UniformSampler
 
 __all__ = [

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mtal.frames.reader import Reader
+from mtal.frames.protocol import Reader
 from mtal.frames.sampler import UniformSampler, read_in_chunks
 
 _EDGE = 32  # of the thumbnails: averaging leaves motion and takes away the noise of the camera

@@ -17,16 +17,14 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mtal.frames.protocol import Reader
 from mtal.frames.request import positions
 from mtal.frames.worker import close_here, open_here, read_here
-
-if TYPE_CHECKING:
-    from mtal.frames.reader import Reader
 
 T = TypeVar("T")
 
@@ -38,7 +36,7 @@ _idle: list[_Worker] = []
 
 
 class GuardedReader:
-    """A reader whose work is done in another process; see :class:`mtal.frames.reader.Reader`.
+    """A reader whose work is done in another process; see :class:`mtal.frames.protocol.Reader`.
 
     Args:
         source: the video file.

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtal.frames.keyframes import marked, stream_keyframes
+from mtal.frames.protocol import Reader
 from mtal.frames.pyav_reader import PyAVReader
-from mtal.frames.reader import Reader
 from mtal.frames.sampler import UniformSampler
 
 

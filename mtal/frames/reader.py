@@ -1,4 +1,4 @@
-"""Reading frames by number: one protocol for videos and image folders."""
+"""Opening what frames are read from: a video or a folder of images."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,44 +14,13 @@ from numpy.typing import NDArray
 from mtal.frames.decord_reader import DecordReader
 from mtal.frames.guarded import LIMIT_S, GuardedReader
 from mtal.frames.image_folder import ImageFolder, parse_folder_source
+from mtal.frames.protocol import Reader
 from mtal.frames.pyav_reader import PyAVReader, Truncated
 
 Backend = Literal["auto", "decord", "pyav"]
 
 _log = logging.getLogger(__name__)
 _told: set[Path] = set()  # files whose fallback has been logged
-
-
-class Reader(Protocol):
-    """Native frames of one source. Frame k is the k-th frame that PyAV decodes sequentially, or an error is raised.
-
-    Attributes:
-        source: the video file or image folder.
-        frames: ``[N]`` int64, native 0-based frame numbers in ascending order.
-        times_s: ``[N]`` float64, presentation times in seconds, of which the first frame of a video has 0.
-        frame_size: (H, W); in a folder of images of several sizes, of the first.
-    """
-
-    source: Path
-    frames: NDArray[np.int64]
-    times_s: NDArray[np.float64]
-    frame_size: tuple[int, int]
-
-    def __len__(self) -> int: ...
-
-    def read(self, frames: Sequence[int]) -> NDArray[np.uint8]:
-        """``[N, H, W, 3]`` RGB of N frames of one size in the order asked; repeats are allowed."""
-        ...
-
-    def close(self) -> None:
-        """Let go of the source."""
-        ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
 
 
 def open_reader(

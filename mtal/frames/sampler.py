@@ -9,7 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtal.frames.reader import Reader, read_pictures
+from mtal.frames.protocol import Reader
+from mtal.frames.reader import read_pictures
 
 _CHUNK_BYTES = 2**26  # decoded at once
 

@@ -15,15 +15,13 @@ import sys
 import time
 from collections.abc import Callable
 from logging.handlers import QueueHandler
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtal.frames.heartbeat import listen
-
-if TYPE_CHECKING:
-    from mtal.frames.reader import Reader
+from mtal.frames.protocol import Reader
 
 _EVERY_S = 0.001  # heartbeats are sent no more often, which leaves out frames of tiny videos only
 

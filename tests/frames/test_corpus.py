@@ -12,7 +12,8 @@ import outcomes
 import pytest
 
 from mtal.frames.decord_reader import DecordReader
-from mtal.frames.reader import Reader, open_reader
+from mtal.frames.protocol import Reader
+from mtal.frames.reader import open_reader
 
 from .conftest import CLIPS
 
