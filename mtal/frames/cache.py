@@ -1,4 +1,4 @@
-"""Decoded and resized frames on disk, memory-mapped: every round of learning reads them again."""
+"""Decoded and resized frames on disk: every round of learning reads them again."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import errno
 import hashlib
 import json
 import logging
-import math
 import os
+import shutil
 import threading
-import zlib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +22,17 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from mtal.frames.bounded_folder import BoundedFolder
+from mtal.frames.decoder import versions
+from mtal.frames.faults import together
+from mtal.frames.frames_file import FramesFile
 from mtal.frames.image_folder import parse_folder_source
 from mtal.frames.reader import open_reader, read_pictures
+from mtal.frames.request import positions
 from mtal.progress import track
 
-_FORMAT = 3  # raised whenever cached pixels would come out differently
+_FORMAT = 4  # raised whenever cached pixels would come out differently
 _CHUNK = 32  # frames decoded at once
+_OF_A_SOURCE = (ValueError, IndexError, FileNotFoundError, TimeoutError)  # the others may be right
 
 _log = logging.getLogger(__name__)
 
@@ -36,8 +40,10 @@ _log = logging.getLogger(__name__)
 class FrameArray:
     """N frames of many videos as one array: ``frames[positions]`` is ``[n, H, W, 3]`` uint8 RGB.
 
+    A copy made by pickling reads the same files and does not protect them; whoever sends it does.
+
     Args:
-        videos: memory-mapped ``[., H, W, 3]`` arrays.
+        videos: the frames ``[., H, W, 3]`` of each video, in files or in memory.
         video: ``[N]``, which of them holds each frame.
         place: ``[N]``, where it stands there.
         size: (H, W).
@@ -47,7 +53,7 @@ class FrameArray:
 
     def __init__(
         self,
-        videos: Sequence[NDArray[np.uint8]],
+        videos: Sequence[FramesFile | NDArray[np.uint8]],
         video: NDArray[np.int64],
         place: NDArray[np.int64],
         size: tuple[int, int],
@@ -57,6 +63,9 @@ class FrameArray:
         self._videos, self._video, self._place, self._size = list(videos), video, place, size
         self.key = key
         self._protection = protection
+
+    def __reduce__(self) -> tuple[type[FrameArray], tuple[object, ...]]:
+        return FrameArray, (self._videos, self._video, self._place, self._size, self.key)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -77,17 +86,27 @@ class FrameArray:
         wanted = np.asarray(positions, dtype=np.int64).reshape(-1)  # [n]
         video, place = self._video[wanted], self._place[wanted]  # [n], [n]
         frames = np.empty((len(wanted), *self._size, 3), dtype=np.uint8)  # [n, H, W, 3]
-        for frame, v, k in zip(frames, video.tolist(), place.tolist(), strict=True):  # each is copied once
-            frame[:] = self._videos[v][k]
+        by_video = np.argsort(video, kind="stable")  # [n]
+        for here in np.split(by_video, np.flatnonzero(np.diff(video[by_video])) + 1):
+            if len(here):
+                self._read(video[here[0]], place[here].tolist(), [frames[i] for i in here.tolist()])
         return frames
+
+    def _read(self, video: int, places: list[int], into: list[NDArray[np.uint8]]) -> None:
+        pictures = self._videos[video]
+        if isinstance(pictures, FramesFile):
+            pictures.read(places, into)
+            return
+        for place, frame in zip(places, into, strict=True):
+            frame[:] = pictures[place]
 
 
 class FrameCache:
     """Decodes frames once and keeps them at the size wanted, one ``.npy`` file per source.
 
-    A file's name is a digest of all that its pixels depend on (source and when it changed, frames, size), so a changed
-    video is decoded anew. Of processes that want the same file at once, one decodes it and the others wait for it; one
-    that is killed lets go of its lock. Files get their name when they are whole.
+    A file's name is a digest of all that its pixels depend on (source and when it changed, frames, size, versions of
+    the decoders), so a changed video is decoded anew. Of processes that want the same file at once, one decodes it and
+    the others wait for it; one that is killed lets go of its lock. Files get their name when they are whole.
 
     Args:
         root: folder of the cache; made when needed.
@@ -122,131 +141,100 @@ class FrameCache:
             here = video == v
             wanted, place[here] = np.unique(frames[here], return_inverse=True)  # [M]
             key = _key(source, wanted, size)
-            files.append(_CachedVideo(self.root / f"{key}.npy", source, wanted, size))
+            file = FramesFile(self.root / f"{key}.npy", (len(wanted), *size, 3))
+            files.append(_CachedVideo(file, source, wanted))
             digest.update(key.encode())
         if self.bound is not None:
-            self.bound.use(f.path for f in files)
-        videos = self._open(files, progress)
+            self.bound.use(f.file.path for f in files)
+        self._decode([f for f in files if not f.is_there()], progress)
+        videos = [f.file for f in files]
         return FrameArray(videos, video.astype(np.int64), place, size, digest.hexdigest(), self.bound)
 
-    def _open(self, files: list[_CachedVideo], progress: bool) -> list[NDArray[np.uint8]]:
-        """Memory-mapped arrays of ``files``, after decoding those that are not there."""
-        cached = [f.load() for f in files]
-        missing = [f for f, array in zip(files, cached, strict=True) if array is None]
+    def _decode(self, missing: list[_CachedVideo], progress: bool) -> None:
         if not missing:
-            return [array for array in cached if array is not None]
+            return
+        needed = sum(f.file.size_bytes for f in missing)
         if self.bound is not None:
-            self.bound.make_room(sum(f.bytes for f in missing))
+            self.bound.make_room(needed)
+        self._check_room(needed)
         stop = threading.Event()
         # threads: decoding and resizing let go of the interpreter, and to start a process takes longer than most clips
         with ThreadPoolExecutor(min(self.workers, len(missing))) as pool:
             jobs = [pool.submit(f.decode, stop) for f in missing]
             try:
                 for job in track(as_completed(jobs), "Decoding frames", len(jobs)) if progress else as_completed(jobs):
-                    job.result()
+                    if not isinstance(job.exception(), _OF_A_SOURCE):
+                        job.result()
             except BaseException:
                 stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
         if self.bound is not None:
             self.bound.make_room()  # other processes may have written meanwhile
-        return [f.decoded() if array is None else array for f, array in zip(files, cached, strict=True)]
+        faults = [error for job in jobs if isinstance(error := job.exception(), Exception)]
+        if faults:
+            raise together(faults, f"of {len(missing)} sources cannot be read")
+
+    def _check_room(self, needed: int) -> None:
+        """Hours of decoding should not end at a full disk."""
+        free = shutil.disk_usage(self.root).free
+        if needed > free:
+            raise OSError(
+                errno.ENOSPC,
+                f"{self.root}: decoded frames need {needed / 2**30:.2f} GiB and {free / 2**30:.2f} GiB are free; free "
+                "some of the disk, set cache to a folder elsewhere, or take smaller or fewer frames",
+            )
 
 
 @dataclass(frozen=True)
 class _CachedVideo:
-    """Some frames of one source at one size, in a file: an ``.npy`` array ``[M, H, W, 3]`` and an end mark.
+    """Some frames of one source at one size, in a file.
 
-    A file that was cut short has the wrong size. One whose last blocks were lost (a power cut, a copy broken off) may
-    have the right one, so the end mark holds a checksum of the last frame: blocks reach the disk about in order, and
-    reading one frame costs next to nothing where a checksum of the whole would cost a second pass over the cache.
+    Attributes:
+        frames: ``[M]``, ascending.
     """
 
-    path: Path
+    file: FramesFile
     source: str
-    frames: NDArray[np.int64]  # [M] ascending
-    size: tuple[int, int]
+    frames: NDArray[np.int64]
 
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        return (len(self.frames), *self.size, 3)
-
-    @property
-    def bytes(self) -> int:
-        return math.prod(self.shape)
-
-    def load(self) -> NDArray[np.uint8] | None:
-        """The frames, or ``None`` where the file is not there or not whole."""
-        if not self.path.exists():
-            return None
-        array = self._load()
-        if array is None:
-            _log.warning("%s: the cached frames of %s are damaged; decoding them again", self.path, self.source)
-        return array
-
-    def decoded(self) -> NDArray[np.uint8]:
-        """The frames that :meth:`decode` has just written."""
-        array = self._load()
-        if array is None:
-            raise ValueError(f"{self.path}: cached frames do not read back as written; is the disk failing?")
-        return array
+    def is_there(self) -> bool:
+        """Whether the frames need not be decoded."""
+        whole = self.file.is_whole()
+        if not whole and self.file.path.exists():
+            _log.warning("%s: the cached frames of %s are damaged; decoding them again", self.file.path, self.source)
+        return whole
 
     def decode(self, stop: threading.Event) -> None:
         """Write the file, or wait for the process that does; give up without a file when ``stop`` is set."""
-        locks = self.path.parent / ".locks"
+        locks = self.file.path.parent / ".locks"
         locks.mkdir(exist_ok=True)
-        lock = FileLock(locks / f"{self.path.stem}.lock")
+        lock = FileLock(locks / f"{self.file.path.stem}.lock")
         while not stop.is_set():
             with suppress(Timeout), lock.acquire(timeout=1):
-                if self._load() is None:
-                    self._write(stop)
+                if not self.file.is_whole():
+                    self.file.write(self._pictures(stop))
+                    self._check()
                 return
 
-    def _write(self, stop: threading.Event) -> None:
-        unfinished = self.path.with_name(f".{self.path.name}")  # the lock's holder is its only writer
-        try:
-            # written in order and not through a memory map: a full disk is then an error rather than a crash
-            with unfinished.open("wb") as file:
-                header = {"descr": "|u1", "fortran_order": False, "shape": self.shape}
-                np.lib.format.write_array_header_1_0(file, header)
-                for pictures in _resized(self.source, self.frames, self.size):
-                    if stop.is_set():
-                        return
-                    file.write(np.ascontiguousarray(pictures).data)
-                    last = pictures[-1]
-                file.write(_end_mark(last))
-                file.flush()
-                os.fsync(file.fileno())  # the name must not reach the disk before the frames
-            unfinished.replace(self.path)
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
-                raise
-            raise OSError(
-                errno.ENOSPC, f"{self.path}: the disk is full; free some of it, or set cache to a folder elsewhere"
-            ) from error
-        finally:
-            unfinished.unlink(missing_ok=True)
+    def _check(self) -> None:
+        if not self.file.is_whole():
+            raise ValueError(
+                f"{self.file.path}: the cached frames of {self.source} do not read back as written; check the disk, or "
+                "set cache to a folder elsewhere"
+            )
 
-    def _load(self) -> NDArray[np.uint8] | None:
-        try:
-            array = np.load(self.path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, OSError, EOFError):
-            return None
-        if not isinstance(array, np.memmap) or array.shape != self.shape or array.dtype != np.uint8:
-            return None
-        end = array.offset + array.nbytes
-        with self.path.open("rb") as file:
-            file.seek(end)
-            return array if file.read() == _end_mark(array[-1]) else None
-
-
-def _end_mark(last: NDArray[np.uint8]) -> bytes:  # [H, W, 3]
-    return b"end " + zlib.crc32(np.ascontiguousarray(last).data).to_bytes(4, "big")
+    def _pictures(self, stop: threading.Event) -> Iterator[NDArray[np.uint8]]:
+        for pictures in _resized(self.source, self.frames, self.file.shape[1:3]):
+            if stop.is_set():
+                raise CancelledError(f"{self.source}: another source could not be decoded")
+            yield pictures
 
 
 def _resized(source: str, frames: NDArray[np.int64], size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
     """Batches ``[<= 32, H, W, 3]`` of the frames asked."""
     with open_reader(source) as reader:
+        positions(source, reader.frames, frames)
         for start in range(0, len(frames), _CHUNK):
             pictures = read_pictures(reader, frames[start : start + _CHUNK].tolist())
             yield np.stack([_at(size, p) for p in pictures])  # [n, H, W, 3]
@@ -263,5 +251,5 @@ def _key(source: str, frames: NDArray[np.int64], size: tuple[int, int]) -> str:
     path = images.folder
     files = images.images() if path.is_dir() else [path] if path.exists() else []
     stats = [(f.name, f.stat().st_mtime_ns, f.stat().st_size) for f in files]
-    content = json.dumps([_FORMAT, source, stats, frames.tolist(), list(size)])
+    content = json.dumps([_FORMAT, versions(), source, stats, frames.tolist(), list(size)])
     return hashlib.sha256(content.encode()).hexdigest()[:32]

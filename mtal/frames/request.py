@@ -12,7 +12,7 @@ def positions(source: str, available: NDArray[np.int64], asked: Sequence[int] | 
     """Positions of the frames asked among those available (ascending), in the order asked.
 
     Raises:
-        IndexError: a frame is not there; names the source and the frame.
+        IndexError: frames are not there; names the source and the first three of them.
     """
     wanted = np.asarray(asked, dtype=np.int64).reshape(-1)  # [N]
     found = np.searchsorted(available, wanted)  # [N]
@@ -20,5 +20,8 @@ def positions(source: str, available: NDArray[np.int64], asked: Sequence[int] | 
     there[there] = available[found[there]] == wanted[there]
     if not there.all():
         extent = f"frames run from {available[0]} to {available[-1]}" if len(available) else "it has no frames"
-        raise IndexError(f"{source}: there is no frame {wanted[~there][0]}; {extent} ({len(available)} of them)")
+        lost = np.unique(wanted[~there])
+        first = ", ".join(map(str, lost[:3].tolist()))
+        what = f"there is no frame {first}" if len(lost) == 1 else f"{len(lost)} frames are not there, first {first}"
+        raise IndexError(f"{source}: {what}; {extent} ({len(available)} of them)")
     return found

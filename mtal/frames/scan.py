@@ -14,12 +14,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
+from mtal.frames.decoder import versions
 from mtal.frames.heartbeat import listen
 from mtal.frames.hygiene import Hygiene
 from mtal.frames.pyav_reader import PyAVReader
 from mtal.frames.sampler import Sampler
 
-_FORMAT = 1  # raised whenever a scan would come out differently
+_FORMAT = 2  # raised whenever a scan would come out differently
 _THUMBNAIL = 96  # pixels along the short edge
 
 
@@ -62,7 +63,9 @@ class StoredScan:
     def __init__(self, folder: Path, source: Path, sampler: Sampler, hygiene: Hygiene) -> None:
         self.source, self.sampler, self.hygiene = source, sampler, hygiene
         stat = source.stat()
-        content = json.dumps([_FORMAT, str(source), stat.st_size, stat.st_mtime_ns, repr(sampler), repr(hygiene)])
+        content = json.dumps(
+            [_FORMAT, versions(), str(source), stat.st_size, stat.st_mtime_ns, repr(sampler), repr(hygiene)]
+        )
         key = hashlib.sha256(content.encode()).hexdigest()[:32]
         self._frames, self._fault = folder / f"{key}.parquet", folder / f"{key}.json"
 

@@ -2,10 +2,14 @@ import errno
 import json
 import logging
 import os
+import pickle
+import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,7 +19,7 @@ from PIL import Image
 
 from mtal.frames import cache as cache_module
 from mtal.frames.bounded_folder import BoundedFolder
-from mtal.frames.cache import FrameCache
+from mtal.frames.cache import FrameArray, FrameCache
 from mtal.frames.image_folder import folder_source
 
 SIZE = (24, 32)
@@ -131,6 +135,12 @@ class TestReuse:
         os.utime(folder / "1.png", ns=(1, 1))
         assert (cache.get(rows((folder, 1)), SIZE)[[0]] == 7).all()
 
+    def test_another_decoder_does_not_read_its_pixels(self, tmp_path, folder, decoded, monkeypatch):
+        FrameCache(tmp_path / "cache").get(rows((folder, 1)), SIZE)
+        monkeypatch.setattr(cache_module, "versions", lambda: {"av": "16.0.1"})
+        FrameCache(tmp_path / "cache").get(rows((folder, 1)), SIZE)
+        assert len(decoded) == 2
+
     @pytest.mark.parametrize("damage", ["cut", "longer", "lost blocks", "shape", "type", "text", "empty"])
     def test_a_damaged_file_is_made_again(self, tmp_path, folder, decoded, damage, caplog):
         cache = FrameCache(tmp_path / "cache")
@@ -192,6 +202,43 @@ class TestBound:
         assert len(list((tmp_path / "frames").glob("*.npy"))) == 0
 
 
+class TestPickling:
+    """What a trainer of several devices does with the frames."""
+
+    @pytest.mark.parametrize("bounded", [True, False])
+    def test_the_copy_reads_the_same_files(self, tmp_path, folder, bounded):
+        bound = BoundedFolder(tmp_path) if bounded else None
+        frames = FrameCache(tmp_path / "frames", bound).get(rows((folder, 2), (folder, 0), (folder, 1)), (480, 640))
+        sent = pickle.dumps(frames)
+        assert len(sent) < 10_000 < frames[:].nbytes
+        copy = pickle.loads(sent)
+        np.testing.assert_array_equal(copy[:], frames[:])
+        assert (copy.shape, copy.key) == (frames.shape, frames.key)
+        BoundedFolder(tmp_path, 0).make_room()  # whoever sent it protects the files, the copy does not
+        assert copy._videos[0].is_whole() == bounded
+
+    def test_of_frames_in_memory(self):
+        frames = FrameArray(
+            [np.arange(12, dtype=np.uint8).reshape(2, 1, 2, 3)], np.zeros(2, int), np.array([1, 0]), (1, 2)
+        )
+        np.testing.assert_array_equal(pickle.loads(pickle.dumps(frames))[:], frames[:])
+
+
+def test_more_recordings_than_files_may_be_open(tmp_path):
+    count = 60
+    for k in range(count):
+        (tmp_path / "in" / f"{k:02d}").mkdir(parents=True)
+        Image.new("RGB", (8, 8), (k,) * 3).save(tmp_path / "in" / f"{k:02d}" / "0.png")
+    wanted = rows(*((tmp_path / "in" / f"{k:02d}", 0) for k in range(count)))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(int(p.name) for p in Path("/dev/fd").iterdir()) + 30, hard))
+    try:
+        frames = [FrameCache(tmp_path / "cache", workers=2).get(wanted, (8, 8), progress=False) for _ in range(2)]
+        assert [f[:].mean(axis=(1, 2, 3)).tolist() for f in frames] == [list(range(count))] * 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 class TestProcesses:
     """Real processes, each with its own interpreter; a decode is two chunks."""
 
@@ -235,14 +282,32 @@ class TestErrors:
             FrameCache(tmp_path / "cache", workers=3).get(wanted, SIZE)
         assert list((tmp_path / "cache").glob(".*.npy")) == []
 
-    def test_a_full_disk(self, tmp_path, folder, monkeypatch):
-        def full(_):
-            raise OSError(errno.ENOSPC, "No space left on device")
+    def test_several_bad_sources(self, tmp_path, clip, folder):
+        wanted = rows((folder, 0), (clip("text"), 0), (folder, 7), (clip("empty"), 0), (tmp_path / "gone", 1))
+        with pytest.raises(ValueError, match="4 of 4 sources cannot be read: ") as refusal:
+            FrameCache(tmp_path / "cache").get(wanted, SIZE)
+        told = str(refusal.value)
+        assert told.endswith("; and 1 more")
+        assert sum(what in told for what in ("no frame 7", "not a video", "is empty", "gone: no such")) == 3
 
-        monkeypatch.setattr(os, "fsync", full)
-        with pytest.raises(OSError, match=r"\.npy: the disk is full; free some of it"):
+    def test_too_little_room(self, tmp_path, folder, decoded, monkeypatch):
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(2**30, 2**30 - 2000, 2000))
+        with pytest.raises(
+            OSError, match=r"cache: decoded frames need 0\.00 GiB and 0\.00 GiB are free; free some"
+        ) as e:
             FrameCache(tmp_path / "cache").get(rows((folder, 0)), SIZE)
-        assert list((tmp_path / "cache").rglob("*.npy")) == []
+        assert e.value.errno == errno.ENOSPC
+        assert decoded == []
+
+    def test_too_many_open_files_is_no_damage(self, tmp_path, folder, monkeypatch):
+        FrameCache(tmp_path / "cache").get(rows((folder, 0)), SIZE)
+
+        def none_left(path, *_, **__):
+            raise OSError(errno.EMFILE, "Too many open files", str(path))
+
+        monkeypatch.setattr("mtal.frames.frames_file.Path.open", none_left)
+        with pytest.raises(OSError, match=r"Too many open files: '.*\.npy'"):
+            FrameCache(tmp_path / "cache").get(rows((folder, 0)), SIZE)
 
     def test_missing_source(self, tmp_path):
         with pytest.raises(FileNotFoundError, match=r"gone\.mp4"):

@@ -20,3 +20,8 @@ def test_a_frame_that_is_not_there(frame):
 def test_no_frames_at_all():
     with pytest.raises(IndexError, match="clip: there is no frame 0; it has no frames"):
         positions("clip", np.array([], dtype=np.int64), [0])
+
+
+def test_several_frames_that_are_not_there():
+    with pytest.raises(IndexError, match=r"clip: 4 frames are not there, first 1, 2, 7; frames run from 0 to 9 \("):
+        positions("clip", FRAMES, [10, 7, 0, 2, 1, 7])
