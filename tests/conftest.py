@@ -1,5 +1,6 @@
 """What every test stands on."""
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,6 +26,13 @@ def second_device() -> Iterator[torch.device]:
 
     with beside() as device:
         yield device
+
+
+def pytest_collection_finish() -> None:
+    """Let torch's loggers pass on what they hear: pytest visits each one that does not, six times a test."""
+    for name, logger in logging.root.manager.loggerDict.items():
+        if name.partition(".")[0] == "torch" and isinstance(logger, logging.Logger):
+            logger.propagate = True
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

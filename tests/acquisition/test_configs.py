@@ -1,11 +1,10 @@
 """Every YAML of configs/acquisition makes its object, and every method has a YAML."""
 
 from dataclasses import MISSING, fields
-from pathlib import Path
 
 import pytest
 import yaml
-from hydra import compose, initialize_config_dir
+from composed import CONFIGS, acquisition, choices, named, rows, together
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
@@ -24,7 +23,6 @@ from mtal.acquisition import (
     weights,
 )
 
-CONFIGS = Path(__file__).parents[2] / "configs"
 GROUPS = {
     "signals": (signals, (signals.Signal, signals.JointSignal, signals.PoolSignal)),
     "sites": (aggregation, aggregation.SiteAggregation),
@@ -35,33 +33,26 @@ GROUPS = {
     "selector": (selectors, selectors.Selector),
 }
 SEVERAL_SIGNALS = {"all", "gradient", "members", "pool", "shared_gradient", "uncertainty"}
-CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((CONFIGS / "acquisition" / group).glob("*.yaml"))]
 
 
-def composed(*overrides):
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        return compose("acquisition/default", overrides=list(overrides)).acquisition
-
-
-@pytest.mark.parametrize(("group", "choice"), CHOICES)
-def test_choice_is_instantiated(group, choice):
-    config = composed(f"acquisition/{group}={choice}")
+@pytest.mark.parametrize("row", range(rows()), ids=lambda row: named(together(row)))
+def test_choices_are_instantiated(row):
+    config = acquisition(*together(row))
     made = instantiate(config)
     assert isinstance(made, Acquisition)
-    base = GROUPS[group][1]
-    if group == "signals":
-        assert all(
-            isinstance(signal, base) and signal.name == name for name, signal in made.measurement.signals.items()
-        )
-        names = list(made.measurement.signals)
-        assert names == [choice] or (choice in SEVERAL_SIGNALS and len(names) > 1)
-        return
-    object_made = instantiate(config[group])
-    assert isinstance(object_made, base)
-    assert config[group]["_target_"].rsplit(".", 1)[1] == type(object_made).__name__
-    if group not in {"sites", "labels"}:  # these two are part of the signals
-        part = {"normalizer": made.blend, "weights": made.say, "fusion": made.blend, "selector": made.selection}[group]
-        assert type(getattr(part, group)) is type(object_made)
+    parts = {"normalizer": made.blend, "weights": made.say, "fusion": made.blend, "selector": made.selection}
+    for group, (_, base) in GROUPS.items():
+        choice = choices(group)[row % len(choices(group))]
+        if group == "signals":
+            named_signals = made.measurement.signals
+            assert all(isinstance(signal, base) and signal.name == name for name, signal in named_signals.items())
+            assert list(named_signals) == [choice] or (choice in SEVERAL_SIGNALS and len(named_signals) > 1)
+            continue
+        object_made = instantiate(config[group])
+        assert isinstance(object_made, base)
+        assert config[group]["_target_"].rsplit(".", 1)[1] == type(object_made).__name__
+        if group in parts:  # sites and labels are part of the signals
+            assert type(getattr(parts[group], group)) is type(object_made)
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -81,7 +72,7 @@ def test_every_method_has_a_yaml(group):
 
 
 def test_defaults():
-    made = instantiate(composed())
+    made = instantiate(acquisition())
     assert list(made.measurement.signals) == ["entropy"]
     assert isinstance(made.blend.normalizer, normalizers.PercentileRank)
     assert isinstance(made.blend.fusion, fusion.WeightedMean)
@@ -93,20 +84,20 @@ def test_defaults():
 def test_options_of_the_parts_are_those_of_the_configuration():
     parts = [f for part in (Measurement, Say, Blend, Selection, Limits) for f in fields(part)]
     assert len(parts) == len({f.name for f in parts})
-    options = set(composed("acquisition/cost=annotator_seconds"))  # which is left out where there is none
+    options = set(acquisition("acquisition/cost=annotator_seconds"))  # which is left out where there is none
     assert {f.name for f in parts} | {"sites", "labels", "_target_", "_convert_"} == options
     plain = {f.name: f.default for f in parts if f.default not in (MISSING, None)}
-    assert plain == {name: composed()[name] for name in plain}
+    assert plain == {name: acquisition()[name] for name in plain}
 
 
 def test_a_misspelt_option_is_told_the_nearest():
     with pytest.raises(InstantiationException, match="no option 'minimum_gap', did you mean 'minimum_gap_s'"):
-        instantiate(composed("+acquisition.minimum_gap=2"))
+        instantiate(acquisition("+acquisition.minimum_gap=2"))
 
 
 def test_parameters_reach_the_object():
     made = instantiate(
-        composed(
+        acquisition(
             "acquisition/signals=gradient",
             "acquisition/fusion=single_task",
             "acquisition/selector=badge",

@@ -1,6 +1,7 @@
 """What every selector must do."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -70,7 +71,9 @@ def tensors(frames, seed=0):
     )
 
 
+@cache
 def random_candidates(frames=30, seed=0):
+    """Shared by all tests: no selector may write into them."""
     return make(*tensors(frames, seed))
 
 
@@ -123,11 +126,12 @@ class SelectorAxioms:
         assert self.picks(random_candidates(1), 1) == [0]
 
     def test_same_seed_same_picks(self):
-        assert self.picks(random_candidates(), 10, seed=3) == self.picks(random_candidates(), 10, seed=3)
+        again = make(*tensors(30))
+        assert self.picks(random_candidates(), 10, seed=3) == self.picks(again, 10, seed=3)
 
     def test_other_seeds(self):
-        runs = {tuple(self.picks(random_candidates(), 10, seed=seed)) for seed in range(8)}
-        assert (len(runs) > 1) == self.seeded
+        first = self.picks(random_candidates(), 10)
+        assert any(self.picks(random_candidates(), 10, seed=seed) != first for seed in range(1, 5)) == self.seeded
 
     def test_global_random_state_is_neither_read_nor_moved(self):
         first = self.picks(random_candidates(), 10)

@@ -3,11 +3,10 @@
 import json
 import shutil
 from functools import partial
-from pathlib import Path
 
 import pandas as pd
 import pytest
-from hydra import compose, initialize_config_dir
+from composed import acquisition, choices, named, rows, together
 from hydra.utils import instantiate
 from miniature import surgery
 
@@ -15,13 +14,10 @@ from mtal.acquisition import SHARED, JointSignal, PoolSignal
 from mtal.learning.loop import LoopSettings
 from mtal.learning.training import TrainerSettings
 
-CONFIGS = Path(__file__).parents[2] / "configs"
-GROUPS = ("signals", "sites", "labels", "normalizer", "weights", "fusion", "selector")
-CHOICES = [
-    f"acquisition/{group}={path.stem}"
-    for group in GROUPS
-    for path in sorted((CONFIGS / "acquisition" / group).glob("*.yaml"))
-]
+STAGES = ("signals", "sites", "labels", "weights", "fusion")
+"""Any choice of one goes with any of another."""
+ALONE = [f"acquisition/{group}={choice}" for group in ("normalizer", "selector") for choice in choices(group)]
+"""Not every rule of fusion takes the scale of every normaliser, nor every selector that of every rule."""
 COMBINATIONS = [
     ("acquisition/signals=all", "acquisition.level=columns", "acquisition/fusion=pareto"),
     ("acquisition/signals=all", "acquisition/fusion@acquisition.signal_fusion=reciprocal_rank"),
@@ -42,8 +38,7 @@ QUICK = TrainerSettings(steps=1, batch_size=4, accelerator="cpu")
 
 
 def composed(*overrides):
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        return instantiate(compose("acquisition/default", overrides=list(overrides)).acquisition)
+    return instantiate(acquisition(*overrides))
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +76,11 @@ def assert_picked(begun, done, frames=4):
     assert len({*before, *now}) == 6 + frames
 
 
-@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("row", range(rows(STAGES)), ids=lambda row: named(together(row, STAGES)))
 @pytest.mark.filterwarnings("ignore:.*/forgetting:UserWarning")  # nothing can be forgotten before round 2
-def test_every_choice_runs(choice, begun, go_on, tasks):
-    acquisition = composed(*([choice, RELATION] if "cross_task" in choice else [choice]))
+def test_every_choice_runs(row, begun, go_on, tasks):
+    chosen = together(row, STAGES)
+    acquisition = composed(*chosen, *([RELATION] if "cross_task" in chosen[0] else []))
     done = go_on(acquisition)
     assert_picked(begun, done)
     if not acquisition.reads_the_pool:
@@ -95,6 +91,11 @@ def test_every_choice_runs(choice, begun, go_on, tasks):
         joint = isinstance(signal, JointSignal) or (isinstance(signal, PoolSignal) and not signal.per_head)
         expected |= {f"{owner}/{name}" for owner in ([SHARED] if joint else [t.name for t in tasks])}
     assert columns == expected
+
+
+@pytest.mark.parametrize("choice", ALONE)
+def test_every_normalizer_and_selector_runs(choice, begun, go_on):
+    assert_picked(begun, go_on(composed(choice)))
 
 
 @pytest.mark.parametrize("overrides", COMBINATIONS, ids=" ".join)

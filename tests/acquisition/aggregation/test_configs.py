@@ -1,41 +1,37 @@
 """Every YAML of acquisition/sites and acquisition/labels reaches every signal that aggregates."""
 
-from pathlib import Path
-
 import pytest
-from hydra import compose, initialize_config_dir
+from composed import acquisition, choices, rows, together
 from hydra.utils import instantiate
 
 from mtal.acquisition import aggregation
 from mtal.acquisition.signals import SiteSignal
 
-CONFIGS = Path(__file__).parents[3] / "configs"
 GROUPS = {"sites": aggregation.SiteAggregation, "labels": aggregation.LabelAggregation}
-CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((CONFIGS / "acquisition" / group).glob("*.yaml"))]
 
 
 def signals(*overrides, group="uncertainty"):
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        config = compose("acquisition/default", overrides=[f"acquisition/signals={group}", *overrides])
-    return [s for s in instantiate(config.acquisition.signals).values() if isinstance(s, SiteSignal)]
+    config = acquisition(f"acquisition/signals={group}", *overrides)
+    return [s for s in instantiate(config.signals).values() if isinstance(s, SiteSignal)]
 
 
-@pytest.mark.parametrize(("group", "choice"), CHOICES)
-def test_one_override_changes_all_signals(group, choice):
-    found = {type(getattr(signal, group)) for signal in signals(f"acquisition/{group}={choice}")}
-    assert len(found) == 1
-    assert issubclass(found.pop(), GROUPS[group])
-
-
-def test_every_aggregation_has_a_yaml():
+@pytest.mark.parametrize("row", range(rows(tuple(GROUPS))))
+def test_one_override_changes_all_signals(row):
+    made = signals(*together(row, tuple(GROUPS)))
     for group, base in GROUPS.items():
-        offered = {
-            type(getattr(signals(f"acquisition/{group}={choice}", group="entropy")[0], group)).__name__
-            for owner, choice in CHOICES
-            if owner == group
-        }
-        methods = {getattr(aggregation, name) for name in aggregation.__all__}
-        assert offered == {m.__name__ for m in methods if issubclass(m, base) and m is not base}
+        found = {type(getattr(signal, group)) for signal in made}
+        assert len(found) == 1
+        assert issubclass(found.pop(), base)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_aggregation_has_a_yaml(group):
+    made = (signals(*together(row, tuple(GROUPS))) for row in range(len(choices(group))))
+    methods = {getattr(aggregation, name) for name in aggregation.__all__}
+    base = GROUPS[group]
+    assert {type(getattr(ours[0], group)) for ours in made} == {
+        m for m in methods if issubclass(m, base) and m is not base
+    }
 
 
 def test_default_is_the_mean_for_all_nine_signals():

@@ -51,15 +51,15 @@ def test_first_is_the_largest_norm():
 
 def test_second_is_drawn_by_squared_distance():
     # from 5, D² is 1, 4, 25 and 100, over 130
-    counts = second_picks(Badge(), on_a_line(5.0, 4.0, 3.0, 0.0, -5.0 + 1e-9), 2000)
+    counts = second_picks(Badge(), on_a_line(5.0, 4.0, 3.0, 0.0, -5.0 + 1e-9), 700)
     assert counts[0] == 0
-    assert chisquare(counts[1:], 2000 * np.array([1, 4, 25, 100]) / 130).pvalue > 0.001
+    assert chisquare(counts[1:], 700 * np.array([1, 4, 25, 100]) / 130).pvalue > 0.001
 
 
 def test_second_is_drawn_by_utility_times_squared_distance():
     # u mapped to [0, 1] is 1, ½, ¼, 0; squared 1, ¼, 1/16, 0; D² from 5 is 0, 1, 4, 9: 1/4 to 1/4
     candidates = on_a_line(5.0, 4.0, 3.0, 2.0, utility=torch.tensor([9.0, 7.0, 6.0, 5.0]))
-    counts = second_picks(Badge(gamma=2.0), candidates, 1000)
+    counts = second_picks(Badge(gamma=2.0), candidates, 500)
     assert counts[[0, 3]].tolist() == [0, 0]
     assert chisquare(counts[1:3]).pvalue > 0.001
 
@@ -67,12 +67,12 @@ def test_second_is_drawn_by_utility_times_squared_distance():
 def test_sampled_first_is_drawn_by_squared_norm():
     # 1, 4, 9 over 14
     generator = np.random.default_rng(0)
-    firsts = [Badge(first="sampled")(on_a_line(1.0, -2.0, 3.0), 1, generator).item() for _ in range(1500)]
-    assert chisquare(np.bincount(firsts, minlength=3), 1500 * np.array([1, 4, 9]) / 14).pvalue > 0.001
+    firsts = [Badge(first="sampled")(on_a_line(1.0, -2.0, 3.0), 1, generator).item() for _ in range(600)]
+    assert chisquare(np.bincount(firsts, minlength=3), 600 * np.array([1, 4, 9]) / 14).pvalue > 0.001
 
 
 def test_uniform_where_all_that_is_left_are_duplicates():
-    counts = second_picks(Badge(), on_a_line(*[2.0] * 6), 1000)
+    counts = second_picks(Badge(), on_a_line(*[2.0] * 6), 400)
     first = int(np.flatnonzero(counts == 0)[0])
     assert chisquare(np.delete(counts, first)).pvalue > 0.001
 
@@ -169,8 +169,7 @@ class TestLargePoolByUtility(SelectorAxioms):
     seeded = True
 
 
-@pytest.mark.parametrize("gamma", [0.0, 1.0])
-@pytest.mark.parametrize("pending", [1, 64])
+@pytest.mark.parametrize(("pending", "gamma"), [(1, 1.0), (64, 0.0)])
 def test_draws_by_bounds_have_the_distribution_of_k_means_plus_plus(large, monkeypatch, gamma, pending):
     """Ordered triples of 5 frames against their probabilities by enumeration."""
     monkeypatch.setattr(badge, "_PENDING", pending)

@@ -46,13 +46,13 @@ def draws(selector, budget, times, constraint=lambda: None, utility=UTILITY):
 @pytest.mark.parametrize("kind", WEIGHTS)
 def test_pairs_have_the_probabilities_of_draws_without_replacement(kind):
     """P(i, j) = wᵢ/Σw · wⱼ/(Σw − wᵢ), for all ordered pairs."""
-    weight, times = WEIGHTS[kind], 3000
+    weight, times = WEIGHTS[kind], 1200
     pairs = list(permutations(range(4), 2))
     expected = np.array([weight[i] / weight.sum() * weight[j] / (weight.sum() - weight[i]) for i, j in pairs])
     drawn = draws(Stochastic(kind, BETA), 2, times)
     counts = np.array([drawn.count(pair) for pair in pairs])
     record(
-        f"stochastic ({kind})", "closed form of the pairs drawn, 3000 draws", np.abs(counts / times - expected).max()
+        f"stochastic ({kind})", "closed form of the pairs drawn, 1200 draws", np.abs(counts / times - expected).max()
     )
     assert chisquare(counts, expected * times).pvalue > 0.001
 
@@ -60,18 +60,18 @@ def test_pairs_have_the_probabilities_of_draws_without_replacement(kind):
 def test_first_draw_is_over_the_allowed_frames_only():
     weight = WEIGHTS["power"][[0, 2, 3]]
     excluded = np.array([False, True, False, False])
-    drawn = draws(Stochastic("power", BETA), 1, 2000, lambda: Constraint(4, excluded))
+    drawn = draws(Stochastic("power", BETA), 1, 800, lambda: Constraint(4, excluded))
     counts = [drawn.count((i,)) for i in (0, 2, 3)]
-    assert chisquare(counts, weight / weight.sum() * 2000).pvalue > 0.001
+    assert chisquare(counts, weight / weight.sum() * 800).pvalue > 0.001
 
 
 def test_ranks_are_those_of_the_free_frames():
     # without frame 1, ranks are 3, 2, 1
     weight = np.array([3.0, 2.0, 1.0]) ** -BETA
     excluded = np.array([False, True, False, False])
-    drawn = draws(Stochastic("soft_rank", BETA), 1, 2000, lambda: Constraint(4, excluded))
+    drawn = draws(Stochastic("soft_rank", BETA), 1, 800, lambda: Constraint(4, excluded))
     counts = [drawn.count((i,)) for i in (0, 2, 3)]
-    assert chisquare(counts, weight / weight.sum() * 2000).pvalue > 0.001
+    assert chisquare(counts, weight / weight.sum() * 800).pvalue > 0.001
 
 
 def test_power_draws_zeros_last_and_uniformly():
@@ -83,7 +83,7 @@ def test_power_draws_zeros_last_and_uniformly():
 
 @pytest.mark.parametrize("kind", WEIGHTS)
 def test_beta_zero_is_uniform_and_large_beta_is_top_k(kind):
-    drawn = draws(Stochastic(kind, 0.0), 1, 1200)
+    drawn = draws(Stochastic(kind, 0.0), 1, 600)
     assert chisquare([drawn.count((i,)) for i in range(4)]).pvalue > 0.001
     utility = torch.tensor([0.1, 0.9, 0.3, 0.6], dtype=torch.float64)
     assert set(draws(Stochastic(kind, 1e6), 4, 20, utility=utility)) == {(1, 3, 2, 0)}
