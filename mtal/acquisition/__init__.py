@@ -89,6 +89,7 @@ from mtal.acquisition.normalizers import (
 from mtal.acquisition.ranks import (
     average_rank,
 )
+from mtal.acquisition.round_warning import RoundWarning
 from mtal.acquisition.say import (
     Say,
 )
@@ -252,6 +253,7 @@ __all__ = [
     "Relation",
     "RobustMinMax",
     "RobustZ",
+    "RoundWarning",
     "Rule",
     "Say",
     "ScoreTable",

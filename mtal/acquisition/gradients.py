@@ -17,6 +17,7 @@ from torch import Tensor
 
 from mtal.acquisition.embedding import Embedding, all_finite, product_rounding, same_kind, sq_length
 from mtal.acquisition.predictive import predictive_probs
+from mtal.acquisition.round_warning import RoundWarning
 from mtal.tasks.posterior import HeadOutput
 
 _SAME = 64 * torch.finfo(torch.float64).eps  # squared distances below this part of their terms are rounding
@@ -303,7 +304,9 @@ class JointGradientEmbedding(SideBySide):
         silent = [task for task, block in blocks.items() if len(block) and not block.sq_norm.any()]
         if silent:
             warnings.warn(
-                f"the gradients of {', '.join(silent)} are zero on every frame: no say in this round", stacklevel=2
+                f"the gradients of {', '.join(silent)} are zero on every frame: no say in this round",
+                RoundWarning,
+                stacklevel=2,
             )
 
     @classmethod

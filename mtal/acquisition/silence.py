@@ -7,6 +7,7 @@ from collections.abc import Collection
 
 from torch import Tensor
 
+from mtal.acquisition.round_warning import RoundWarning
 from mtal.acquisition.score_table import NanPolicy, ScoreTable
 
 
@@ -16,6 +17,7 @@ def warn_unlabelled(inactive_tasks: Collection[str]) -> None:
         warnings.warn(
             f"{', '.join(sorted(inactive_tasks))}: no label so far, so no say in this round; the weight is shared "
             f"among the other heads",
+            RoundWarning,
             stacklevel=3,
         )
 
@@ -29,7 +31,9 @@ def warn_missing(table: ScoreTable, policy: NanPolicy) -> None:
         ]
         what = "left out" if policy == "drop_frame" else "given the median of the column"
         frames = int(missing.any(dim=1).sum())
-        warnings.warn(f"NaN in {', '.join(names)}: {frames} of {len(table)} frames are {what}", stacklevel=3)
+        warnings.warn(
+            f"NaN in {', '.join(names)}: {frames} of {len(table)} frames are {what}", RoundWarning, stacklevel=3
+        )
 
 
 def warn_constant(table: ScoreTable, active: Tensor, inactive_tasks: Collection[str]) -> None:
@@ -43,5 +47,6 @@ def warn_constant(table: ScoreTable, active: Tensor, inactive_tasks: Collection[
         warnings.warn(
             f"{', '.join(constant)}: the same score on all {len(table)} frames, so no say in this round; the weight is "
             f"shared among the others",
+            RoundWarning,
             stacklevel=3,
         )

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from mtal.annotation import LabelsPendingError
 from mtal.launch.faults import FAULTS_OF_INPUT, tell
+from mtal.launch.index import note_in_index
 from mtal.launch.interruption import STANDING, stoppable
 from mtal.launch.plain_warnings import plain_warnings
 from mtal.launch.screen import Screen
@@ -72,6 +73,8 @@ def _standing(path: Path, last: int) -> str:
 
 def _run(config: DictConfig, path: Path, console: Console, sweeping: bool) -> float | None:
     plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    if path.resolve().parent == (Path(plain["run_root"]) / plain["name"]).resolve():  # not where a folder was given
+        note_in_index(path, HydraConfig.get().overrides.task)
     (path / FAILURE).unlink(missing_ok=True)
     if sweeping:
         if finished(path, plain):
@@ -99,6 +102,7 @@ def _run(config: DictConfig, path: Path, console: Console, sweeping: bool) -> fl
             pending = error
     if pending is not None:
         raise pending
+    screen.on_end()
     write_report(path)
     summary(path, console)
     return joint_score(path)

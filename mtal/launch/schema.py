@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, OmegaConf
+
+from mtal.launch.run_name import run_folder_name
 
 
 @dataclass
@@ -30,6 +30,15 @@ class ModelSchema:
 
 
 @dataclass
+class StopSchema:
+    """When to end before the last round; see :class:`mtal.learning.stop.StopRule`."""
+
+    val_flat_rounds: int | None = None
+    val_tolerance: float = 0.005
+    uncertainty_below: float | None = None
+
+
+@dataclass
 class LoopSchema:
     """The budget; see :class:`mtal.learning.loop.LoopSettings`."""
 
@@ -39,6 +48,7 @@ class LoopSchema:
     batch_seconds: float | None = None
     folds: int = 3
     fold_steps: int | None = None
+    stop: StopSchema = field(default_factory=StopSchema)
 
 
 @dataclass
@@ -78,28 +88,6 @@ class RunSchema:
     oracle: Any = MISSING
     trainer: Any = MISSING
     logger: Any = MISSING
-
-
-def run_folder_name(overrides: str) -> str:
-    """Name of a run folder: the options that were given, or ``"default"``.
-
-    The same command line thus always finds the same folder, which is what makes "run it again" mean "go on". A hash is
-    added where the name is cut short or holds signs that a folder's name should not, so that no two command lines share
-    a folder.
-
-    >>> run_folder_name("acquisition/fusion=mean,seed=1")
-    'fusion=mean,seed=1'
-    >>> run_folder_name("data.root=/a b,data=vocalfolds")
-    'data.root=_a_b,data=vocalfolds-79b53e7e'
-    >>> run_folder_name("")
-    'default'
-    """
-    short = re.sub(r"(^|,)acquisition/", r"\1", overrides)
-    name = re.sub(r"[^\w.,=+-]", "_", short)
-    if name != short or len(name) > 120:
-        digest = hashlib.sha256(overrides.encode()).hexdigest()[:8]
-        name = f"{name[:100]}-{digest}"
-    return name or "default"
 
 
 def register() -> None:

@@ -8,7 +8,10 @@ from pathlib import Path
 from rich.console import Console
 
 from mtal.learning.loop import Experiment
+from mtal.learning.run_folder import RunFolder
+from mtal.learning.stop import reason
 from mtal.reporting import RoundTable
+from mtal.reporting.run_reader import stopped
 
 
 class Screen:
@@ -36,6 +39,8 @@ class Screen:
         last = experiment.loop.rounds
         if complete > last:
             self.console.print(f"All {complete} rounds are there already.", highlight=False)
+        elif reason(RunFolder(self.path), experiment.loop.stop):
+            self.console.print(f"All {complete} rounds that there will be are there already.", highlight=False)
         elif complete:
             self.console.print(
                 f"Resuming: {complete} of {last + 1} rounds are there, going on with round {complete}.", highlight=False
@@ -43,6 +48,11 @@ class Screen:
         self._table = RoundTable([t.name for t in experiment.tasks], self.console)
         for number in range(complete):
             self.on_round(self.path, number)
+
+    def on_end(self) -> None:
+        """Nothing more is to be done; say so where rounds are left."""
+        if told := stopped(self.path):
+            self.console.print(told, highlight=False, soft_wrap=True)
 
     def on_round(self, folder: Path, number: int) -> None:
         """A round is complete in ``folder``."""

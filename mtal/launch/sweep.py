@@ -13,7 +13,10 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from mtal.launch.interruption import STANDING
+from mtal.launch.run_name import name_by_sweep
+from mtal.learning.loop import LoopSettings
 from mtal.learning.run_folder import RunFolder
+from mtal.learning.stop import reason
 
 FAILURE = "failed.txt"
 """In the folder of a run that failed: what happened. A later start that gets further takes it away."""
@@ -23,7 +26,7 @@ REPORT = "report.html"
 
 
 def finished(path: Path, config: Mapping[str, Any]) -> bool:
-    """Whether the rounds and the report of a run of ``config`` are all there.
+    """Whether the rounds and the report of a run of ``config`` are all there, or all that there will be.
 
     Nothing but the folder is looked at, so a sweep that is started again passes over its finished runs in no time.
 
@@ -31,7 +34,10 @@ def finished(path: Path, config: Mapping[str, Any]) -> bool:
         ValueError: the folder holds a run of another config.
     """
     folder = RunFolder(path)
-    if not (path / REPORT).is_file() or folder.complete_rounds() <= int(config["loop"]["rounds"]):
+    if not (path / REPORT).is_file():
+        return False
+    loop = LoopSettings.of(config["loop"])
+    if folder.complete_rounds() <= loop.rounds and not reason(folder, loop.stop):
         return False
     folder.refuse_other(config)
     return True
@@ -60,7 +66,7 @@ def _standing(sweep: Path) -> str:
 
 
 class SweepSummary(Callback):
-    """Says at the end of a sweep which runs failed, and ends the program with exit code 1 if any did.
+    """Has runs named by what is swept, says at the end which failed, and ends the program with exit code 1 if any did.
 
     Hydra makes it from ``hydra.callbacks``. It reads the folders, so it does not matter which process ran a job.
     """
@@ -68,6 +74,7 @@ class SweepSummary(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """See :class:`hydra.experimental.callback.Callback`."""
         STANDING.set(partial(_standing, Path(config.hydra.sweep.dir)))
+        name_by_sweep(config)
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """See :class:`hydra.experimental.callback.Callback`."""

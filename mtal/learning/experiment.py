@@ -24,14 +24,28 @@ from mtal.models import MultiTaskModel, build_encoder
 from mtal.tasks.task import Task, build_tasks
 
 
-def build_experiment(config: DictConfig, listeners: Sequence[RoundListener] = ()) -> Experiment:
-    """Everything that ``config`` names, put together. Cheap checks come first, decoding and encoding last."""
-    loop = LoopSettings(**_plain(config.loop))
+def build_experiment(
+    config: DictConfig,
+    listeners: Sequence[RoundListener] = (),
+    check: Callable[[SurgicalDataset, Sequence[Task]], object] | None = None,
+) -> Experiment:
+    """Everything that ``config`` names, put together. Cheap checks come first, decoding and encoding last.
+
+    Args:
+        config: the composed configuration.
+        listeners: told of every round that completes.
+        check: looks at frames and heads before anything is decoded.
+    """
+    loop = LoopSettings.of(_plain(config.loop))
     trainer = instantiate(config.trainer)
     acquisition: Acquisition = instantiate(config.acquisition)
     dataset: SurgicalDataset = instantiate(config.data)
     tasks = build_tasks(dataset.label_maps, _plain(config.tasks.heads))
-    loop.first(int((dataset.index.table["split"] == "pool").sum()))
+    if check is not None:
+        check(dataset, tasks)
+    splits = dataset.index.table["split"].value_counts()
+    loop.first(int(splits.get("pool", 0)))
+    loop.stop.check(acquisition, int(splits.get("val", 0)))
     relate(acquisition, tasks)
     check_model(config, acquisition)
     model = new_model(config, tasks)
@@ -81,8 +95,11 @@ def run_experiment(
     """
     folder = RunFolder(path)
     with folder.lock():
-        experiment = build_experiment(config, listeners)
-        complete = folder.open(_plain(config), describe_tasks(experiment.tasks), experiment.dataset.index)
+        folder.refuse_other(_plain(config))  # what is cheap to compare is compared before anything is decoded
+        experiment = build_experiment(
+            config, listeners, lambda data, tasks: folder.refuse_others(describe_tasks(tasks), data.index)
+        )
+        complete = folder.open(_plain(config), describe_tasks(experiment.tasks), experiment.dataset.index, experiment)
         if on_start is not None:
             on_start(experiment, complete)
         return experiment.run(folder)

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
-from safetensors.torch import load_file, save_file
+import pandas as pd
 
 from mtal.acquisition import Acquisition
 from mtal.annotation import Oracle
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.frames.cache import FrameArray
 from mtal.learning.evaluation import evaluate
+from mtal.learning.fingerprints import label_digests, looks, spread
 from mtal.learning.inputs import Inputs
 from mtal.learning.out_of_fold import out_of_fold
 from mtal.learning.picking import Picker, timed
 from mtal.learning.picks import Picks, class_counts, picks_table, predict_masks, write_images
 from mtal.learning.round import Round
-from mtal.learning.run_folder import RunFolder
+from mtal.learning.run_folder import LABELS, RunFolder
 from mtal.learning.seeds import integer_seed
 from mtal.learning.standing import Standing, needs_out_of_fold, past_rounds, standing
+from mtal.learning.stop import PoolIsDoneError, StopRule, note, reason, uncertainty
 from mtal.learning.training import TrainerSettings, Weighting, fit
+from mtal.learning.weights_file import WEIGHTS, read_weights, write_weights
 from mtal.models import MultiTaskModel
 from mtal.tasks.task import Task
 
@@ -45,6 +49,7 @@ class LoopSettings:
             The initial set stays a number of frames: no model is there yet to tell what a frame costs.
         folds: of the cross-validation on labelled frames that adaptive weights and calibration ask for.
         fold_steps: optimiser steps per fold; ``None`` for as many as a round trains.
+        stop: when to end before the last round.
 
     Raises:
         ValueError: a number is out of range.
@@ -56,6 +61,12 @@ class LoopSettings:
     batch_seconds: float | None = None
     folds: int = 3
     fold_steps: int | None = None
+    stop: StopRule = field(default_factory=StopRule)
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> LoopSettings:
+        """The settings that the section ``loop`` of a configuration gives."""
+        return cls(**{**config, "stop": StopRule(**config.get("stop", {}))})
 
     def __post_init__(self) -> None:
         a_number = isinstance(self.initial, int) and not isinstance(self.initial, bool) and self.initial >= 1
@@ -125,8 +136,8 @@ class Experiment:
         table = self.dataset.index.table
         self._position = {f: i for i, f in enumerate(table["frame_id"])}
         self._pool = table.loc[table["split"] == "pool", "frame_id"].tolist()
-        self._test = table.loc[table["split"] == "test", "frame_id"].tolist()
-        if not self._pool or not self._test:
+        self._held_out = {s: table.loc[table["split"] == s, "frame_id"].tolist() for s in ("test", "val")}
+        if not self._pool or not self._held_out["test"]:
             raise ValueError(
                 f"data set {self.dataset.name!r} needs frames in the splits pool and test; see its split option"
             )
@@ -143,55 +154,86 @@ class Experiment:
         Raises:
             LabelsPendingError: the annotators are not done; call again later.
         """
-        test_targets = self.dataset_targets(self._test)
-        test_positions = self.positions(self._test)
         for number in range(folder.complete_rounds(), self.loop.rounds + 1):
-            timings: dict[str, float] = {}
-            with folder.round(number) as path:
-                labelled = folder.labelled()
-                if len(labelled) == len(self._pool):
-                    raise ValueError(
-                        f"round {number}: all {len(labelled)} frames of the pool are labelled; lower loop.rounds"
-                    )
-                model = self.make_model()
-                before = folder.round_path(number - 1) / "model.safetensors"
-                if number > 0:
-                    model.load_state_dict(load_file(before), strict=False)
-                picks = self._pick(model, folder, labelled, number, path, timings)
-                picked = picks.frame_ids
-                with timed(timings, "label"):
-                    labels = self._label([*labelled, *picked])
-                self._keep_picks(path, model, picks, {t: y[len(labelled) :] for t, y in labels.items()})
-                with timed(timings, "train"):
-                    if self.trainer.restart == "cold":
-                        model = self.make_model()
-                    fit(
-                        model,
-                        self.tasks,
-                        self.inputs,
-                        self.positions([*labelled, *picked]),
-                        labels,
-                        self.trainer,
-                        weighting=self.weighting,
-                        seed=integer_seed(self.seed, number, "train"),
-                    )
-                with timed(timings, "evaluate"):
-                    metrics = evaluate(model, self.tasks, self.inputs, test_positions, test_targets, self._device)
-                state = {k: v.detach().cpu().contiguous() for k, v in model.trained_state().items()}
-                save_file(state, path / "model.safetensors")
-                summary = {
-                    "round": number,
-                    "labelled": len(labelled) + len(picked),
-                    "picked": len(picked),
-                    "metrics": {k: None if math.isnan(v) else v for k, v in metrics.items()},
-                    "class_counts": class_counts(self.tasks, labels),
-                }
-                (path / "metrics.json").write_text(json.dumps(summary, indent=1))
-                (path / "timings.json").write_text(json.dumps({k: round(v, 3) for k, v in timings.items()}))
+            if why := reason(folder, self.loop.stop):
+                note(folder, why)
+                break
+            try:
+                self._round(folder, number)
+            except PoolIsDoneError as done:
+                note(folder, str(done), done)
+                break
             for listener in self.listeners:
                 listener(folder.path, number)
+        else:
+            note(folder, "")
         last: dict[str, float] = folder.metrics(folder.complete_rounds() - 1)["metrics"]
         return last
+
+    def _round(self, folder: RunFolder, number: int) -> None:
+        timings: dict[str, float] = {}
+        with folder.round(number) as path:
+            labelled = folder.labelled()
+            model = self.make_model()
+            if number > 0:
+                before = read_weights(folder.round_path(number - 1) / WEIGHTS, self.tasks)
+                model.load_state_dict(before, strict=False)
+            picks = self._pick(model, folder, labelled, number, path, timings)
+            picked = picks.frame_ids
+            with timed(timings, "label"):
+                labels = self._label([*labelled, *picked])
+            self._keep_picks(path, model, picks, {t: y[len(labelled) :] for t, y in labels.items()})
+            with timed(timings, "train"):
+                if self.trainer.restart == "cold":
+                    model = self.make_model()
+                fit(
+                    model,
+                    self.tasks,
+                    self.inputs,
+                    self.positions([*labelled, *picked]),
+                    labels,
+                    self.trainer,
+                    weighting=self.weighting,
+                    seed=integer_seed(self.seed, number, "train"),
+                )
+            with timed(timings, "evaluate"):
+                measured = {split: self._measure(model, split) for split in ("test", "val") if self._held_out[split]}
+            write_weights(path / WEIGHTS, model, self.tasks)
+            summary = {
+                "round": number,
+                "labelled": len(labelled) + len(picked),
+                "picked": len(picked),
+                "metrics": measured.pop("test"),
+                **measured,  # nothing but loop.stop reads val
+                "class_counts": class_counts(self.tasks, labels),
+            }
+            (path / "metrics.json").write_text(json.dumps(summary, indent=1))
+            (path / "timings.json").write_text(json.dumps({k: round(v, 3) for k, v in timings.items()}))
+
+    def _measure(self, model: MultiTaskModel, split: str) -> dict[str, float | None]:
+        targets, positions = self._held_out_targets[split], self.positions(self._held_out[split])
+        metrics = evaluate(model, self.tasks, self.inputs, positions, targets, self._device)
+        return {name: None if math.isnan(value) else value for name, value in metrics.items()}
+
+    @cached_property
+    def _held_out_targets(self) -> dict[str, dict[str, np.ndarray]]:
+        return {split: self.dataset_targets(frame_ids) for split, frame_ids in self._held_out.items() if frame_ids}
+
+    def held_out(self) -> pd.DataFrame:
+        """See :class:`~mtal.learning.run_folder.Fingerprints`."""
+        frame_ids = [f for some in self._held_out.values() for f in some]
+        parts = [label_digests(self._held_out[s], targets) for s, targets in self._held_out_targets.items()]
+        seen = spread(len(frame_ids))
+        marks = list(looks(self.frames[self.positions([frame_ids[i] for i in seen])]))
+        look = dict(zip(seen.tolist(), marks, strict=True))
+        table = pd.concat(parts, ignore_index=True)
+        table["look"] = pd.Series([look.get(i) for i in range(len(frame_ids))], dtype="object")
+        return table
+
+    def digests(self, frame_ids: Sequence[str]) -> pd.DataFrame:
+        """See :class:`~mtal.learning.run_folder.Fingerprints`."""
+        some = [frame_ids[i : i + 256] for i in range(0, len(frame_ids), 256)]  # masks of a whole pool are many
+        return pd.concat([label_digests(ids, self._label(ids)) for ids in some], ignore_index=True)
 
     def positions(self, frame_ids: Sequence[str]) -> np.ndarray:
         """Rows of the frame index."""
@@ -228,7 +270,15 @@ class Experiment:
         )
         if self.acquisition.reads_the_pool:
             asked = replace(asked, known=self._standing(folder, labelled, number, timings))
-        return self._picker.pick(model, asked)
+        picks = self._picker.pick(model, asked)
+        if picks.table is not None:
+            seen = uncertainty(self.acquisition, picks.table, asked.known.silent)
+            if self.loop.stop.certain(seen):
+                told = f"the mean entropy of the pool is {seen:.3f}, below {self.loop.stop.uncertainty_below:g}"
+                raise PoolIsDoneError(told, seen)
+        if not picks.frame_ids:
+            raise PoolIsDoneError("no frame is left that loop.batch_seconds and the rules of acquisition allow to pick")
+        return picks
 
     def _standing(self, folder: RunFolder, labelled: list[str], number: int, timings: dict[str, float]) -> Standing:
         """Where the heads stand, judged on labelled frames alone."""
@@ -258,6 +308,7 @@ class Experiment:
         picks_table(self.dataset.index.select(picks.frame_ids), labels, self.tasks, picks).to_parquet(
             path / "picks.parquet", index=False
         )
+        label_digests(picks.frame_ids, labels).to_parquet(path / LABELS, index=False)
         predictions = {}
         if picks.table is not None:
             predictions = predict_masks(model, self.tasks, self.inputs, at, self._size, self._device)

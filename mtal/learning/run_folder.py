@@ -8,15 +8,33 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 import yaml
 
 from mtal.frames.index import FrameIndex
+from mtal.learning.same_run import (
+    refuse_config,
+    refuse_frames,
+    refuse_labels,
+    refuse_looks,
+    refuse_tasks,
+    tell_moved,
+)
 
-FREE_KEYS = ("logger", "loop.rounds", "cache", "cache_limit_gib", "run_root")
-"""Config keys that may differ when a run goes on: none of them changes a round that is already there."""
+LABELS = "labels.parquet"
+"""Digests of labels: of the held-out frames in the run folder, of its picks in each round."""
+
+
+class Fingerprints(Protocol):
+    """What labels and pictures are now."""
+
+    def held_out(self) -> pd.DataFrame:
+        """``frame_id``, a digest of its label for each task, and ``look``, which is ``None`` for most, by frame."""
+
+    def digests(self, frame_ids: Sequence[str]) -> pd.DataFrame:
+        """``frame_id`` and a digest of its label for each task, of frames that the oracle has labelled."""
 
 
 class RunFolder:
@@ -50,31 +68,43 @@ class RunFolder:
                 ) from error
             yield
 
-    def open(self, config: Mapping[str, Any], tasks: Mapping[str, Any], index: FrameIndex) -> int:
-        """Start the run, or find where it stands.
+    def open(
+        self,
+        config: Mapping[str, Any],
+        tasks: Mapping[str, Any],
+        index: FrameIndex,
+        prints: Fingerprints | None = None,
+    ) -> int:
+        """Start the run, or find where it stands. All is compared before anything is written.
+
+        Args:
+            config: may differ in options that are free, see :mod:`mtal.free_keys`.
+            tasks: what the heads mean.
+            index: the frames, which may lie elsewhere than before.
+            prints: of labels and pictures; ``None`` to compare none.
 
         Returns:
             The number of complete rounds.
 
         Raises:
-            ValueError: the folder holds a run of another config or of other frames; the keys that differ are named.
+            ValueError: the folder holds a run of another config, of other heads, frames, labels or pictures.
+
+        Warns:
+            UserWarning: the frames lie elsewhere.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        self.rounds.mkdir(exist_ok=True)
         self.refuse_other(config)
-        _write_whole(self.path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
-        _write_whole(self.path / "tasks.json", json.dumps(tasks, indent=1))
-        frames_file = self.path / "frames.parquet"
-        if frames_file.exists():
-            if not pd.read_parquet(frames_file).equals(index.table):
-                raise ValueError(
-                    f"{frames_file} lists other frames than the data set does now: the data changed since this run. "
-                    "Restore the data, or start a new run with name=…"
-                )
-        else:
-            temporary = frames_file.with_name(".frames.parquet")
-            index.write(temporary)
-            temporary.rename(frames_file)
+        moved = self.refuse_others(tasks, index)
+        held_out = self._refuse_other_content(prints) if prints is not None else None
+        if moved:
+            tell_moved(self.path, pd.read_parquet(self.path / "frames.parquet"), index.table)
+        self.rounds.mkdir(parents=True, exist_ok=True)
+        write_whole(self.path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
+        write_whole(self.path / "tasks.json", json.dumps(tasks, indent=1))
+        begun = self.complete_rounds() > 0
+        if moved or not begun:
+            _write_table(self.path / "frames.parquet", index.table)
+        if held_out is not None and not (begun and (self.path / LABELS).exists()):
+            _write_table(self.path / LABELS, held_out)
         for leftover in self.rounds.glob(".*/"):
             shutil.rmtree(leftover)
         return self.complete_rounds()
@@ -87,7 +117,36 @@ class RunFolder:
         """
         config_file = self.path / "config.yaml"
         if config_file.exists():
-            _refuse_changes(self.path, yaml.safe_load(config_file.read_text()), dict(config))
+            refuse_config(self.path, yaml.safe_load(config_file.read_text()), dict(config))
+
+    def refuse_others(self, tasks: Mapping[str, Any], index: FrameIndex) -> bool:
+        """Make sure that the folder has no complete round, or rounds of these heads and frames.
+
+        Returns:
+            Whether the frames lie elsewhere than they did.
+
+        Raises:
+            ValueError: it holds a run of others.
+        """
+        if not self.complete_rounds():
+            return False
+        tasks_file, frames_file = self.path / "tasks.json", self.path / "frames.parquet"
+        refuse_tasks(tasks_file, json.loads(tasks_file.read_text()), tasks)
+        return refuse_frames(frames_file, pd.read_parquet(frames_file), index.table)
+
+    def _refuse_other_content(self, prints: Fingerprints) -> pd.DataFrame:
+        held_out = prints.held_out()
+        if self.complete_rounds() and (self.path / LABELS).exists():  # earlier versions kept none
+            before = pd.read_parquet(self.path / LABELS)
+            now = held_out.set_index("frame_id", drop=False).reindex(before["frame_id"]).reset_index(drop=True)
+            refuse_labels(self.path, before.drop(columns="look"), now, "the run is tested on")
+            seen = before["look"].notna()
+            refuse_looks(self.path, before[seen], now[seen])
+        kept = [self.round_path(number) / LABELS for number in range(self.complete_rounds())]
+        if kept := [file for file in kept if file.exists()]:
+            learnt = pd.concat(map(pd.read_parquet, kept), ignore_index=True)
+            refuse_labels(self.path, learnt, prints.digests(learnt["frame_id"].tolist()), "the run has learnt from")
+        return held_out
 
     def complete_rounds(self) -> int:
         """How many rounds are there, counted from 00 without a gap."""
@@ -127,48 +186,14 @@ class RunFolder:
         return content
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any], free: Sequence[str] = ()) -> str:
-    """The first keys of two nested mappings whose values differ, with both values; ``""`` where none do.
-
-    Args:
-        before: keys and values.
-        now: the same.
-        free: keys that may differ.
-
-    >>> differences({"loop": {"batch": 4}, "seed": 0}, {"loop": {"batch": 8}, "seed": 0})
-    'loop.batch: 4 then, 8 now'
-    """
-    was, is_ = _flat(before), _flat(now)
-    changed = [
-        key
-        for key in sorted(was.keys() | is_.keys())
-        if was.get(key) != is_.get(key) and not any(key == f or key.startswith(f"{f}.") for f in free)
-    ]
-    listed = "; ".join(f"{k}: {was.get(k, 'absent')!r} then, {is_.get(k, 'absent')!r} now" for k in changed[:5])
-    return listed + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
-
-
-def _refuse_changes(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    changed = differences(before, now, FREE_KEYS)
-    if changed:
-        raise ValueError(
-            f"{path} holds a run of a different config ({changed}). Give the new run its own name=…, "
-            "or take the old folder away"
-        )
-
-
-def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(node, Mapping):
-        return {prefix: node}
-    if not node:
-        return {prefix: {}} if prefix else {}
-    flat: dict[str, Any] = {}
-    for key, value in node.items():
-        flat |= _flat(value, f"{prefix}.{key}" if prefix else str(key))
-    return flat
-
-
-def _write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
+    """Write a small file so that it is there whole or not at all."""
     temporary = path.with_name(f".{path.name}")
-    temporary.write_text(text)
+    temporary.write_text(text, encoding="utf-8")
+    temporary.rename(path)
+
+
+def _write_table(path: Path, table: pd.DataFrame) -> None:
+    temporary = path.with_name(f".{path.name}")
+    table.to_parquet(temporary, index=False)
     temporary.rename(path)

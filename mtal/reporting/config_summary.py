@@ -21,6 +21,8 @@ _CHOICES: Mapping[str, str] = {
     "Initial frames": "loop.initial",
     "Frames per round": "loop.batch",
     "Rounds": "loop.rounds",
+    "Rounds of flat val before it stops": "loop.stop.val_flat_rounds",
+    "Entropy of the pool at which it stops": "loop.stop.uncertainty_below",
     "Seed": "seed",
 }
 

@@ -80,6 +80,7 @@ class Run:
     tasks: Mapping[str, Task]
     frames: pd.DataFrame
     rounds: tuple[Round, ...]
+    stopped: str = ""  # why there are fewer rounds than were to be, in a sentence
 
     @property
     def name(self) -> str:
@@ -115,12 +116,23 @@ def read_run(path: Path | str) -> Run:
         tasks=read_tasks(path),
         frames=pd.read_parquet(path / "frames.parquet"),
         rounds=_read_rounds(path, 0),
+        stopped=stopped(path),
     )
 
 
 def go_on(run: Run, first: int) -> Run:
     """``run`` with the rounds that its folder holds now from number ``first`` on; nothing else is read again."""
     return replace(run, rounds=_read_rounds(run.path, first))
+
+
+def stopped(path: Path) -> str:
+    """Why the run in folder ``path`` has fewer rounds than were to be, in a sentence; ``""`` if it has them all."""
+    file = path / "stopped.json"
+    if not file.is_file():
+        return ""
+    told = _read_json(file, "rounds", "reason")
+    count, why = told["rounds"], told["reason"]
+    return f"Stopped after {count} round{'' if count == 1 else 's'}: {why}."
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
-from safetensors.torch import load_file
 
 from mtal.learning.experiment import new_model
 from mtal.learning.run_folder import RunFolder
+from mtal.learning.weights_file import WEIGHTS, read_weights
 from mtal.models import MultiTaskModel
 from mtal.reporting.run_reader import read_config
 from mtal.tasks.task import Task
@@ -82,7 +82,7 @@ class Checkpoint:
     @property
     def weights(self) -> Path:
         """The file of the trained tensors."""
-        return self.folder.round_path(self.number) / "model.safetensors"
+        return self.folder.round_path(self.number) / WEIGHTS
 
     @property
     def digest(self) -> str:
@@ -93,13 +93,13 @@ class Checkpoint:
         """The trained model.
 
         Raises:
-            ValueError: the weights do not fit the model that the run's config names.
+            ValueError: the weights do not fit the model that the run's config names, or have learnt other classes.
         """
         config = self.config.copy()
         if not config.encoder.frozen:  # the checkpoint holds the whole encoder: what it began from is of no account
             config.encoder.pretrained, config.encoder.weights = False, None
         model = new_model(config, tasks)
-        state, wanted = load_file(self.weights), model.trained_state()
+        state, wanted = read_weights(self.weights, tasks), model.trained_state()
         other = sorted(k for k in state.keys() | wanted.keys() if k not in state or k not in wanted)
         other = other or [k for k in wanted if state[k].shape != wanted[k].shape]
         if other:

@@ -19,7 +19,7 @@ from mtal.datasets.videos import find_videos, found_folder
 from mtal.frames.hygiene import REASONS
 from mtal.frames.reader import open_reader, read_pictures
 from mtal.learning.experiment import describe_tasks
-from mtal.learning.run_folder import differences
+from mtal.learning.same_run import differences
 from mtal.progress import track
 from mtal.reporting.overview import write_overview
 from mtal.selecting.checkpoint import Checkpoint

@@ -144,7 +144,7 @@ def _standing(
     if needs_out_of_fold(acquisition):
         table = recordings.dataset.index.table
         positions = pd.Index(table["frame_id"]).get_indexer(pd.Index(recordings.labelled))
-        loop = LoopSettings(**_plain(config.loop))
+        loop = LoopSettings.of(_plain(config.loop))
         validated = out_of_fold(
             partial(new_model, config, tasks),
             tasks,

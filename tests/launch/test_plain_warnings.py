@@ -2,8 +2,11 @@ import io
 import warnings
 
 import pytest
+import torch
 from rich.console import Console
 
+from mtal.acquisition import ScoreTable
+from mtal.acquisition.silence import warn_constant
 from mtal.launch.plain_warnings import plain_warnings
 
 
@@ -22,3 +25,17 @@ def test_one_line_each_and_once():
 def test_warnings_that_are_errors_stay_errors():
     with plain_warnings(Console(file=io.StringIO())), pytest.raises(UserWarning, match="stop"):
         warnings.warn("stop", stacklevel=1)
+
+
+@pytest.mark.filterwarnings("always")
+def test_what_every_round_warns_of_is_told_once():
+    """Whatever its numbers are: a pool shrinks from round to round."""
+    out = io.StringIO()
+    with plain_warnings(Console(file=out)):
+        for frames in (90, 80):
+            scores = torch.zeros((frames, 1), dtype=torch.float64)
+            warn_constant(ScoreTable((("tools", "entropy"),), scores), torch.zeros(1, dtype=torch.bool), ())
+            warnings.warn(f"video {frames} is damaged", stacklevel=1)
+    constant, *rest = out.getvalue().splitlines()
+    assert constant.startswith("warning: tools/entropy: the same score on all 90 frames, so no say in this round")
+    assert rest == ["warning: video 90 is damaged", "warning: video 80 is damaged"]

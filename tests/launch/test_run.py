@@ -58,6 +58,20 @@ def finished(once, tmp_path) -> Path:
     return only_run(tmp_path / "runs")
 
 
+def other_classes(mask: Path) -> np.ndarray:
+    """Tissue and glottis change places."""
+    classes = np.asarray(Image.open(mask))
+    return np.choose(classes.clip(0, 3), [classes, classes, 3, 2]).astype(np.uint8)
+
+
+def negative(picture: Path) -> np.ndarray:
+    return 255 - np.asarray(Image.open(picture))
+
+
+def written(run: Path) -> dict[Path, bytes]:
+    return {f: f.read_bytes() for f in run.rglob("*") if f.is_file() and ".hydra" not in f.parts}
+
+
 class TestRun:
     def test_first_start(self, once):
         out, run = once[0], only_run(once[1])
@@ -96,6 +110,28 @@ class TestRun:
         assert code == 0
         assert "Resuming: 2 of 3 rounds" in out
         assert len(pd.read_parquet(finished / "rounds/02/picks.parquet")) == 3
+
+    def test_goes_on_with_data_that_moved(self, finished, start, options, data, tmp_path):
+        moved = shutil.copytree(data, tmp_path / "moved")
+        lost = finished / "rounds" / "01"
+        before = (lost / "picks.parquet").read_bytes()
+        shutil.rmtree(lost)
+        code, out, err = start(*options, f"data.root={moved}")
+        assert code == 0, err
+        assert err.startswith(f"warning: {finished}: the data lie elsewhere than when this run began (first ")
+        assert "Resuming: 1 of 2 rounds are there" in out
+        assert (lost / "picks.parquet").read_bytes() == before
+        assert pd.read_parquet(finished / "frames.parquet")["source"].str.contains(str(moved)).all()
+        code, _, err = start(*options, f"data.root={moved}")
+        assert (code, err) == (0, "")
+
+    def test_folders_are_listed_with_their_options(self, finished, start, options, tmp_path):
+        start(*options, "seed=3", "loop.rounds=0")
+        table = pd.read_csv(tmp_path / "runs/mini/index.csv", dtype=str, keep_default_na=False)
+        assert table.columns[0] == "run"
+        assert set(table["run"]) == {run.name for run in all_runs(tmp_path / "runs")}
+        assert set(table["seed"]) == {"", "3"}
+        assert len(table) == 2
 
     def test_waits_for_labels(self, start, options, monkeypatch, tmp_path):
         ended = []
@@ -174,6 +210,27 @@ class TestFaults:
         config = finished / "config.yaml"
         config.write_text(config.read_text().replace("batch_size: 4", "batch_size: 5"))
         self.refused(start(*options), 1, "trainer.batch_size: 5 then, 4 now")
+
+    @pytest.mark.parametrize(
+        ("changed", "told"),
+        [
+            ("annot/patient1/seq1/0002.png", "labels that the run is tested on have changed since: anatomy in 1 of 8"),
+            ("annot/patient2", "labels that the run has learnt from have changed since: anatomy in 7 of 7 frames"),
+            ("img/patient1", "the pictures are others than those that this run began with: 8 of 8 compared"),
+        ],
+    )
+    def test_other_content_under_the_same_names(self, finished, start, options, broken, changed, told):
+        """In data that lie elsewhere, which alone would be no fault."""
+        place = broken / changed
+        for file in [place] if place.is_file() else place.rglob("*.*"):
+            Image.fromarray(255 - np.asarray(Image.open(file))[:] if "img" in changed else other_classes(file)).save(
+                file
+            )
+        before = {f: f.read_bytes() for f in finished.rglob("*") if f.is_file() and ".hydra" not in f.parts}
+        self.refused(
+            start(*options, f"data.root={broken}"), 1, told, "Restore the data, or start a new run with name=…"
+        )
+        assert {f: f.read_bytes() for f in finished.rglob("*") if f.is_file() and ".hydra" not in f.parts} == before
 
     def test_other_frames(self, finished, start, options, data, tmp_path):
         frames = finished / "frames.parquet"

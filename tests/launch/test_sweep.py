@@ -71,6 +71,28 @@ class TestSweep:
         assert "Traceback" in failure.read_text()
         assert len(list(sweep.glob("*/report.html"))) == 1
 
+    @pytest.mark.parametrize("launcher", ["basic", pytest.param("joblib", marks=pytest.mark.slow)])
+    def test_over_what_names_no_single_run(self, start, options, data, tmp_path, launcher):
+        """Two sets of data, of which one is not there, and two lengths."""
+        swept = [o for o in options if not o.startswith(("data.root", "loop.rounds"))]
+        code, _, err = start("-m", *swept, f"hydra/launcher={launcher}", f"data.root={data},/gone", "loop.rounds=0,1")
+        sweep = tmp_path / "runs" / "mini"
+        assert code == 1
+        assert f"2 runs in {sweep}, 2 failed\n" in err
+        assert len(list(sweep.glob("root=data,rounds=[01],*/report.html"))) == 2
+        assert len(list(sweep.glob("root=gone,rounds=[01],*/failed.txt"))) == 2
+        listed = pd.read_csv(sweep / "index.csv", dtype=str, keep_default_na=False)
+        assert list(listed)[:3] == ["run", "data.root", "loop.rounds"]
+        assert set(listed["run"]) == {run.name for run in sweep.iterdir() if run.is_dir()}
+
+    def test_a_run_of_it_by_itself_is_the_same_run(self, start, options, tmp_path):
+        start("-m", *options, "seed=0,1", "loop.rounds=0")
+        assert all(run.name.startswith("seed=") for run in all_runs(tmp_path / "runs"))
+        code, out, _ = start(*options, "seed=1", "loop.rounds=0")
+        assert code == 0
+        assert "All 1 rounds are there already." in out
+        assert len(all_runs(tmp_path / "runs")) == 2
+
     def test_a_failed_run_is_tried_again(self, start, options, tmp_path, monkeypatch):
         with monkeypatch.context() as broken:
             broken.setattr("mtal.learning.loop.fit", lambda: None)  # a fault that nobody foresaw

@@ -10,7 +10,7 @@ from mtal.frames.index import FrameIndex
 from mtal.learning.run_folder import RunFolder
 
 CONFIG = {"name": "a", "seed": 1, "loop": {"batch": 4, "rounds": 2}, "logger": {"mode": "offline"}, "weights": {}}
-TASKS = {"tools": {"classes": ["grasper"]}}
+TASKS = {"tools": {"family": "bernoulli", "support": "frame", "classes": ["grasper"], "colors": [[1, 2, 3]]}}
 
 
 @pytest.fixture
@@ -103,6 +103,8 @@ class TestOpen:
             {"logger": None},
             {"cache": "elsewhere"},
             {"run_root": "elsewhere"},
+            {"data": {"root": "elsewhere", "workers": 3}},
+            {"loop": {"batch": 4, "rounds": 2, "stop": {"val_flat_rounds": 2}}},
         ],
     )
     def test_goes_on_where_nothing_that_matters_changed(self, folder, index, change):
@@ -117,6 +119,7 @@ class TestOpen:
             ({"loop": {"batch": 5, "rounds": 2}}, r"loop\.batch: 4 then, 5 now"),
             ({"weights": {"tools": 2.0}}, r"weights\.tools: 'absent' then, 2\.0 now"),
             ({"extra": 0}, r"extra: 'absent' then, 0 now"),
+            ({"data": {"split": "patient"}}, r"data\.split: 'absent' then, 'patient' now"),
             ({"loggers": 0}, r"loggers: 'absent' then, 0 now"),
         ],
     )
@@ -136,16 +139,127 @@ class TestOpen:
             folder.open({**CONFIG, **{f"k{i}": i for i in range(8)}}, TASKS, index)
 
     def test_other_frames_are_refused(self, folder, index):
+        add_round(folder, 0, ["v/0"])
         fewer = FrameIndex(index.table.iloc[1:])
-        with pytest.raises(ValueError, match=r"frames\.parquet lists other frames than the data set does now"):
-            folder.open(CONFIG, TASKS, fewer)
+        gone = (
+            r"frames\.parquet lists other frames than the data set does now.*\(1 gone, the first is 'video_a/000000'\)"
+        )
+        refused(folder, fewer, gone)
         later = FrameIndex(index.table.assign(time_s=index.table["time_s"] + np.float64(1e-9)))
-        with pytest.raises(ValueError, match="the data changed since this run"):
-            folder.open(CONFIG, TASKS, later)
+        refused(folder, later, "the data changed since this run .times, patients or splits differ")
 
     def test_same_frames_in_another_order_go_on(self, folder, index):
+        add_round(folder, 0, ["v/0"])
         shuffled = FrameIndex(index.table.sample(frac=1, random_state=0))
-        assert folder.open(CONFIG, TASKS, shuffled) == 0
+        assert folder.open(CONFIG, TASKS, shuffled) == 1
+
+    def test_data_may_be_mended_before_the_first_round_is_there(self, folder, index):
+        fewer = FrameIndex(index.table.iloc[1:])
+        assert folder.open(CONFIG, {}, fewer) == 0
+        assert len(pd.read_parquet(folder.path / "frames.parquet")) == len(fewer)
+        assert json.loads((folder.path / "tasks.json").read_text()) == {}
+
+
+TOOLS = {"family": "bernoulli", "support": "frame", "classes": ["grasper", "hook"], "colors": [[0, 0, 0], [1, 1, 1]]}
+ANATOMY = {"family": "categorical", "support": "pixel", "classes": ["wall", "liver"], "colors": [[2, 2, 2], [3, 3, 3]]}
+
+
+class TestHeads:
+    """Weights, masks and labels are kept by the number of the class, so the names must stay what they were."""
+
+    @pytest.fixture
+    def begun(self, tmp_path, index) -> RunFolder:
+        made = RunFolder(tmp_path / "run")
+        made.open(CONFIG, {"tools": TOOLS, "anatomy": ANATOMY}, index)
+        add_round(made, 0, ["v/0"])
+        return made
+
+    @pytest.mark.parametrize(
+        ("tools", "told"),
+        [
+            ({"classes": ["hook", "grasper"]}, "with grasper, hook and is bernoulli per frame with hook, grasper"),
+            ({"classes": ["grasper", "clip"]}, "tools was .* with grasper, hook and is .* with grasper, clip"),
+            ({"family": "categorical"}, "tools was bernoulli per frame .* and is categorical per frame"),
+        ],
+    )
+    def test_other_classes_are_refused(self, begun, index, tools, told):
+        refused(begun, index, told, {"tools": TOOLS | tools, "anatomy": ANATOMY})
+
+    def test_all_are_told(self, begun, index):
+        now = {"tools": TOOLS | {"classes": ["hook", "grasper"]}, "phase": TOOLS}
+        refused(begun, index, r"tools was .*; anatomy was .* and is no head; phase was no head and is", now)
+
+    def test_colours_are_no_matter(self, begun, index):
+        now = {"tools": TOOLS | {"colors": [[9, 9, 9], [8, 8, 8]]}, "anatomy": ANATOMY}
+        assert begun.open(CONFIG, now, index) == 1
+        assert json.loads((begun.path / "tasks.json").read_text()) == now
+
+
+class Prints:
+    """Of two held-out frames and of whatever was picked."""
+
+    def __init__(self, tools="aa", look=0, learnt="bb"):
+        marks = [np.full(48, look, dtype=np.uint8), None]
+        self._held_out = pd.DataFrame({"frame_id": ["t/0", "t/1"], "tools": [tools, ""], "look": marks})
+        self.learnt = learnt
+
+    def held_out(self):
+        return self._held_out
+
+    def digests(self, frame_ids):
+        return pd.DataFrame({"frame_id": frame_ids, "tools": self.learnt})
+
+
+class TestContent:
+    @pytest.fixture
+    def begun(self, tmp_path, index) -> RunFolder:
+        made = RunFolder(tmp_path / "run")
+        made.open(CONFIG, TASKS, index, Prints())
+        add_round(made, 0, ["v/0", "v/1"])
+        Prints().digests(["v/0", "v/1"]).to_parquet(made.round_path(0) / "labels.parquet")
+        return made
+
+    def test_the_same_goes_on(self, begun, index):
+        assert begun.open(CONFIG, TASKS, index, Prints()) == 1
+
+    @pytest.mark.parametrize(
+        ("prints", "told"),
+        [
+            (Prints(tools="cc"), r"labels that the run is tested on .*: tools in 1 of 2 frames \(first 't/0'\)\."),
+            (Prints(tools=""), "labels that the run is tested on have changed since: tools in 1 of 2 frames"),
+            (Prints(learnt="dd"), r"that the run has learnt from .*: tools in 2 of 2 frames \(first 'v/0'\).*name=…"),
+            (Prints(look=9), r"the pictures are others .*: 1 of 1 compared \(first 't/0'\)"),
+        ],
+    )
+    def test_other_labels_and_pictures_are_refused(self, begun, index, prints, told):
+        refused(begun, index, told, TASKS, prints)
+
+    def test_another_decoder_is_no_other_picture(self, begun, index):
+        assert begun.open(CONFIG, TASKS, index, Prints(look=2)) == 1
+
+    def test_a_run_of_an_earlier_version_goes_on(self, begun, index):
+        (begun.path / "labels.parquet").unlink()
+        (begun.round_path(0) / "labels.parquet").unlink()
+        assert begun.open(CONFIG, TASKS, index, Prints(tools="new", learnt="new")) == 1
+        refused(begun, index, "labels that the run is tested on", TASKS, Prints())
+
+    def test_moved_data_go_on_and_are_told(self, begun, index):
+        elsewhere = FrameIndex(index.table.assign(source=[f"/new{s}" for s in index.table["source"]]))
+        with pytest.warns(UserWarning, match="run: the data lie elsewhere .*first .*, now /new"):
+            assert begun.open({**CONFIG, "data": {"root": "/new"}}, TASKS, elsewhere, Prints()) == 1
+        pd.testing.assert_frame_equal(pd.read_parquet(begun.path / "frames.parquet"), elsewhere.table)
+
+    def test_moved_and_changed(self, begun, index):
+        elsewhere = FrameIndex(index.table.assign(source=[f"/new{s}" for s in index.table["source"]]))
+        refused(begun, elsewhere, "the pictures are others", TASKS, Prints(look=9))
+
+
+def refused(folder: RunFolder, index: FrameIndex, told: str, tasks=TASKS, prints=None) -> None:
+    """Nothing in the folder has changed when it is opened in vain."""
+    before = {f: f.read_bytes() for f in folder.path.rglob("*") if f.is_file()}
+    with pytest.raises(ValueError, match=told):
+        folder.open(CONFIG, tasks, index, prints)
+    assert {f: f.read_bytes() for f in folder.path.rglob("*") if f.is_file()} == before
 
 
 def _try_lock(path, answers) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 from mtal.acquisition.embedding import all_finite
 from mtal.acquisition.gradients import JointGradientEmbedding
 from mtal.acquisition.moments import Moments
+from mtal.acquisition.round_warning import RoundWarning
 from mtal.acquisition.selectors.constraints import Constraint
 from mtal.tasks.posterior import HeadOutput
 
@@ -166,9 +167,9 @@ class Selector(ABC):
 def _warn_short(budget: int, picked: int, constraint: Constraint) -> None:
     short = f"the budget is {budget} frames but only {picked} are"
     if not constraint.free.any():
-        warnings.warn(f"{short} left in the pool: all are picked", stacklevel=3)
+        warnings.warn(f"{short} left in the pool: all are picked", RoundWarning, stacklevel=3)
     for reason in constraint.reasons():
-        warnings.warn(f"{short} picked: {reason}", stacklevel=3)
+        warnings.warn(f"{short} picked: {reason}", RoundWarning, stacklevel=3)
 
 
 def require(value: Tensor | None, name: str) -> npt.NDArray[np.float64]:

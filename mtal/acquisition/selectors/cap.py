@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from mtal.acquisition.round_warning import RoundWarning
 from mtal.acquisition.selectors.constraints import Bools, Rule
 
 
@@ -80,6 +81,7 @@ class Cap(Rule):
             warnings.warn(
                 f"every {self._name} with frames left has its {self._asked} frames, {int(left.sum())} remain: the cap "
                 f"is raised by one as often as needed; set a larger cap per {self._name} or a smaller budget",
+                RoundWarning,
                 stacklevel=2,
             )
         self.limit = int(self._count[self._group[left]].min()) + 1

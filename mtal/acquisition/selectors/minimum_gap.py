@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mtal.acquisition.moments import Moments
+from mtal.acquisition.round_warning import RoundWarning
 from mtal.acquisition.selectors.constraints import Bools, Rule
 
 _ROUNDING = 1 - 1e-9  # frame times such as 0.1·k are rounded
@@ -72,6 +73,7 @@ class MinimumGap(Rule):
             warnings.warn(
                 f"no frame is {self._asked:g} s away from the picked and labelled ones, {int(left.sum())} remain: the "
                 f"minimum gap is halved as often as needed; sample more sparsely or set a smaller minimum_gap_s",
+                RoundWarning,
                 stacklevel=2,
             )
         farthest = float(self._nearest_s[left].max())

@@ -75,6 +75,6 @@ def _missing_rounds(run: Run) -> str:
         return "no round is complete yet"
     wanted = int(run.config.get("loop", {}).get("rounds", len(run.rounds) - 1)) + 1
     pool = int((run.frames["split"] == "pool").sum())
-    if len(run.rounds) < wanted and run.rounds[-1].labelled < pool:
+    if len(run.rounds) < wanted and run.rounds[-1].labelled < pool and not run.stopped:
         return f"unfinished: {len(run.rounds)} of {wanted} rounds are there; run it again to go on"
     return ""

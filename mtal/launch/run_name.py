@@ -1,0 +1,98 @@
+"""What a run folder is called: the options that were given."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, read_write
+
+_WHOLE = 120  # signs of a name that is not shortened
+_SHORT = 100
+_VALUE = 24  # signs of a value in a shortened name
+_ORDER = ("strategy", "acquisition", "seed", "tasks", "loop", "trainer", "encoder", "model", "frames", "oracle", "data")
+"""Which options tell most, where nothing says which of them differ between runs."""
+
+
+def run_folder_name(overrides: str, folder: str = "", swept: Sequence[str] = ()) -> str:
+    """Name of a run folder: the options that were given, or ``"default"``.
+
+    The same options thus always find the same folder, which is what makes "run it again" mean "go on". A name that
+    would be long, or hold signs that a folder's name should not, is shortened, with what tells runs apart first, and
+    ends with a hash of the options, so that no two of them share a folder. A folder that ends with this hash is used
+    whatever its name begins with: one command line may be a run by itself or one of a sweep, and earlier versions
+    shortened otherwise.
+
+    Args:
+        overrides: the options that count, sorted and joined by commas.
+        folder: where run folders of this name lie; ``""`` to look for none.
+        swept: options that differ between the runs of the sweep.
+
+    >>> run_folder_name("acquisition/fusion=mean,seed=1")
+    'fusion=mean,seed=1'
+    >>> run_folder_name("data.root=/a b,data=vocalfolds")
+    'data=vocalfolds,root=a_b-79b53e7e'
+    >>> run_folder_name("")
+    'default'
+    """
+    plain = re.sub(r"(^|,)acquisition/", r"\1", overrides)
+    if _safe(plain) == plain and len(plain.encode()) <= _WHOLE:
+        return plain or "default"
+    digest = hashlib.sha256(overrides.encode()).hexdigest()[:8]
+    for found in sorted(Path(folder).glob(f"*-{digest}")) if folder else ():
+        return found.name
+    options = re.split(r",(?=[+~]*[\w./@]+=)", overrides)  # and not at the commas of a list
+    first = list(swept)
+    options.sort(key=lambda o: (first.index(_key(o)) if _key(o) in first else len(first), _rank(_key(o))))
+    name = ""
+    for part in map(_part, options):
+        if len(f"{name},{part}".encode()) <= _SHORT:
+            name = f"{name},{part}".lstrip(",")
+    return f"{name}-{digest}".lstrip("-.")
+
+
+def name_by_sweep(config: DictConfig) -> None:
+    """Let the folders of a sweep's runs be named by what differs between them.
+
+    What is swept counts, even where it does not in a run by itself (``data.root``, which may move), and comes first.
+
+    Args:
+        config: of the sweep. Its overrides of Hydra's own options, which every job of it is composed with, in whatever
+            process, are added to.
+    """
+    hydra = config.hydra
+    if any(str(o).startswith("hydra.sweep.subdir=") for o in hydra.overrides.hydra):
+        return
+    options = dict(o.partition("=")[::2] for o in hydra.overrides.task)
+    params = {key: str(value) for key, value in (hydra.sweeper.get("params") or {}).items()}
+    parsed = OverridesParser.create().parse_overrides([f"{k}={v}" if v else k for k, v in (params | options).items()])
+    swept = [o.get_key_element() for o in parsed if o.is_sweep_override()]
+    kept = [key for key in hydra.job.config.override_dirname.exclude_keys if key not in swept]
+    name = f"${{run_folder_name:${{hydra:job.override_dirname}},${{hydra:sweep.dir}},[{','.join(swept)}]}}"
+    with read_write(hydra):
+        hydra.overrides.hydra.append(f"hydra.job.config.override_dirname.exclude_keys=[{','.join(kept)}]")
+        hydra.overrides.hydra.append(f"hydra.sweep.subdir='{name}'")
+
+
+def _safe(text: str) -> str:
+    return re.sub(r"[^\w.,=+-]", "_", text)
+
+
+def _key(option: str) -> str:
+    return option.partition("=")[0]
+
+
+def _rank(key: str) -> tuple[int, str]:
+    section = re.split(r"[./@]", key.lstrip("+~"))[0]
+    return _ORDER.index(section) if section in _ORDER else len(_ORDER), key
+
+
+def _part(option: str) -> str:
+    """``acquisition/selector@acquisition.cold_start=random`` → ``cold_start=random``; of a path the last name."""
+    key, _, value = option.partition("=")
+    leaf = re.split(r"[./@]", key)[-1]
+    value = value.rstrip("/'\"").rpartition("/")[2]
+    return _safe(f"{leaf}={value[:_VALUE]}" if value else leaf)

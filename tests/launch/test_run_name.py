@@ -1,0 +1,99 @@
+import doctest
+import hashlib
+import itertools
+import re
+
+import pytest
+
+from mtal.launch import run_name
+from mtal.launch.run_name import run_folder_name
+
+COMMANDS = [
+    "",
+    "seed=1",
+    "seed=10",
+    "acquisition/fusion=mean",
+    "acquisition/fusion=mean,seed=1",
+    "acquisition/fusion=max,seed=1",
+    "data.root=/a/b,data=vocalfolds",
+    "data.root=/a_b,data=vocalfolds",
+    "data.root=/a b,data=vocalfolds",
+    "data.root=_a_b,data=vocalfolds",
+    "data.root=../x",
+    "data.root=.",
+    "frames.image_size=[64,64]",
+    "frames.image_size=(64,64)",
+    "frames.image_size=_64,64_",
+    "acquisition/signals=entropy",
+    "+acquisition.head_weights.tools=2",
+    "encoder.weights=/" + "x" * 300,
+    "encoder.weights=/" + "x" * 301,
+    "tags=" + "é" * 119,
+    "tags=" + "図" * 119,
+]
+
+
+def test_doctest():
+    assert doctest.testmod(run_name).failed == 0
+    assert doctest.testmod(run_name).attempted == 3
+
+
+def test_different_options_different_folders():
+    names = [run_folder_name(c) for c in COMMANDS]
+    assert len(set(names)) == len(COMMANDS)
+    for a, b in itertools.combinations(names, 2):
+        assert a.casefold() != b.casefold()
+
+
+def test_same_options_same_folder():
+    assert [run_folder_name(c) for c in COMMANDS] == [run_folder_name(c) for c in COMMANDS]
+
+
+def test_safe_as_one_folder_s_name():
+    for command in COMMANDS:
+        name = run_folder_name(command)
+        assert re.fullmatch(r"[\w.,=+-]{1,120}", name)
+        assert len(name.encode()) <= 255
+        assert not name.startswith(".")
+
+
+def test_plain_options_stay_legible():
+    assert run_folder_name("") == "default"
+    assert run_folder_name("acquisition/fusion=mean,acquisition/selector=badge,seed=1") == (
+        "fusion=mean,selector=badge,seed=1"
+    )
+
+
+LONG = "acquisition.minimum_gap_s=0,acquisition/selector=top_k,data.root=/a/very/long/way/to/frames,data=vocalfolds,"
+LONG += "encoder.name=test_efficientnet,frames.image_size=[64,64],seed=20,strategy=headroom_mean,trainer.batch_size=4"
+
+
+class TestLongNames:
+    def test_begin_with_what_is_swept(self):
+        name = run_folder_name(LONG, swept=["strategy", "seed"])
+        assert name.startswith("strategy=headroom_mean,seed=20,minimum_gap_s=0,selector=top_k,")
+        assert re.search(r"-[0-9a-f]{8}$", name)
+
+    def test_begin_with_the_way_to_pick_otherwise(self):
+        name = run_folder_name(LONG)
+        assert name.startswith("strategy=headroom_mean,minimum_gap_s=0,selector=top_k,seed=20,batch_size=4,")
+        assert ",root=frames-" in run_folder_name("data.root=/a/very/long/way/to/frames,seed=1")
+
+    def test_differ_in_the_options_of_a_sweep(self):
+        names = [run_folder_name(LONG.replace("seed=20", f"seed={n}"), swept=["seed"]) for n in range(3)]
+        assert [name.split(",")[0] for name in names] == ["seed=0", "seed=1", "seed=2"]
+
+    @pytest.mark.parametrize("swept", [(), ("seed",)])
+    def test_of_an_earlier_version_is_found(self, tmp_path, swept):
+        digest = hashlib.sha256(LONG.encode()).hexdigest()[:8]
+        old = f"{LONG.replace('acquisition/', '').replace('/', '_').replace('[', '_').replace(']', '_')[:100]}-{digest}"
+        (tmp_path / "another-00000000").mkdir()
+        (tmp_path / old).mkdir()
+        assert run_folder_name(LONG, str(tmp_path), swept) == old
+        assert run_folder_name(LONG + "0", str(tmp_path), swept) != old
+
+    def test_of_a_sweep_is_found_by_the_run_itself(self, tmp_path):
+        name = run_folder_name(LONG, str(tmp_path), ["seed"])
+        assert name != run_folder_name(LONG, str(tmp_path))
+        (tmp_path / name).mkdir()
+        assert run_folder_name(LONG, str(tmp_path)) == name
