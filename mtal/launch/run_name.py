@@ -41,8 +41,9 @@ def run_folder_name(overrides: str, folder: str = "", swept: Sequence[str] = ())
     plain = re.sub(r"(^|,)acquisition/", r"\1", overrides)
     if _safe(plain) == plain and len(plain.encode()) <= _WHOLE:
         return plain or "default"
-    digest = hashlib.sha256(overrides.encode()).hexdigest()[:8]
-    for found in sorted(Path(folder).glob(f"*-{digest}")) if folder else ():
+    as_swept = re.sub(r"=(true|false)(?=,|$)", lambda found: f"={found[1].title()}", overrides)  # as Hydra hands it on
+    digest, as_given = (hashlib.sha256(text.encode()).hexdigest()[:8] for text in (as_swept, overrides))
+    for found in sorted(f for d in (digest, as_given) for f in Path(folder).glob(f"*-{d}")) if folder else ():
         return found.name
     options = re.split(r",(?=[+~]*[\w./@]+=)", overrides)  # and not at the commas of a list
     first = list(swept)

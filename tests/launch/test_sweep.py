@@ -82,7 +82,8 @@ class TestSweep:
         assert len(list(sweep.glob("root=data,rounds=[01],*/report.html"))) == 2
         assert len(list(sweep.glob("root=gone,rounds=[01],*/failed.txt"))) == 2
         listed = pd.read_csv(sweep / "index.csv", dtype=str, keep_default_na=False)
-        assert list(listed)[:3] == ["run", "data.root", "loop.rounds"]
+        assert list(listed)[0] == "run"
+        assert set(list(listed)[1:3]) == {"data.root", "loop.rounds"}  # the others are alike
         assert set(listed["run"]) == {run.name for run in sweep.iterdir() if run.is_dir()}
 
     def test_a_run_of_it_by_itself_is_the_same_run(self, start, options, tmp_path):
