@@ -163,6 +163,32 @@ class TestRun:
             start(*options, "data.root=/nowhere")
 
 
+@pytest.fixture
+def table(data, tmp_path) -> Path:
+    """A table of the same pictures, with two tools."""
+    rows = ["patient,image,tool_grasper,tool_hook"]
+    files = sorted((data / "img").rglob("*.jpg"))
+    rows += [f"{f.parts[-3]},{f},{k % 2},{k % 3 // 2}" for k, f in enumerate(files)]
+    (tmp_path / "frames.csv").write_text("\n".join(rows))
+    return tmp_path / "frames.csv"
+
+
+def test_columns_that_changed_places_are_refused(start, options, table, tmp_path):
+    """The classes of a head stand in the order of the columns, and all that a run keeps of them stands by it."""
+    ours = [o for o in options if not o.startswith(("data", "tasks"))]
+    ours += ["data=table", f"data.path={table}", "data.test_patients=[patient1]", "tasks=tools"]
+    assert start(*ours, "loop.rounds=0")[0] == 0
+    run = only_run(tmp_path / "runs")
+    before = written(run)
+    frame = pd.read_csv(table)
+    frame[["patient", "image", "tool_hook", "tool_grasper"]].to_csv(table, index=False)
+    code, _, err = start(*ours)
+    assert code == 1
+    told = "tools was bernoulli per frame with grasper, hook and is bernoulli per frame with hook, grasper"
+    assert f"tasks.json: the heads of this run mean something else now: {told}. Restore the data" in err
+    assert written(run) == before
+
+
 class TestFaults:
     """Each ends with exit code 1 or 2 and one clear line."""
 

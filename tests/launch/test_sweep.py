@@ -44,6 +44,19 @@ class TestSweep:
         after = written(runs)
         assert {f: after[f] for f in before} == before
 
+    def test_a_run_that_stopped_early_is_finished(self, start, options, tmp_path):
+        sweep = ["-m", *options, "seed=0", "loop.stop.uncertainty_below=1"]
+        code, out, err = start(*sweep)
+        assert (code, "Stopped after 1 round: the mean entropy of the pool is 0." in out) == (0, True), err
+        (run,) = all_runs(tmp_path / "runs")
+        assert "Stopped after 1 round: the mean entropy" in (run / "report.html").read_text()
+        _, out, _ = start(*sweep)
+        assert out.count("finished before: ") == 1
+        code, out, err = start(*sweep[:-1])  # the rule is taken away
+        assert code == 0, err
+        assert "Stopped" not in out
+        assert len(list(run.glob("rounds/0*"))) == 2
+
     def test_one_without_its_report_is_not_finished(self, start, options, tmp_path):
         start("-m", *options, "seed=0", "loop.rounds=0")
         (run,) = all_runs(tmp_path / "runs")
@@ -82,7 +95,7 @@ class TestSweep:
         assert len(list(sweep.glob("root=data,rounds=[01],*/report.html"))) == 2
         assert len(list(sweep.glob("root=gone,rounds=[01],*/failed.txt"))) == 2
         listed = pd.read_csv(sweep / "index.csv", dtype=str, keep_default_na=False)
-        assert list(listed)[0] == "run"
+        assert next(iter(listed)) == "run"
         assert set(list(listed)[1:3]) == {"data.root", "loop.rounds"}  # the others are alike
         assert set(listed["run"]) == {run.name for run in sweep.iterdir() if run.is_dir()}
 

@@ -1,0 +1,40 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from miniature import surgery
+from safetensors.torch import load_file, save_file
+
+from mtal.learning.weights_file import read_weights, write_weights
+from mtal.tasks.task import Task
+
+
+@pytest.fixture
+def file(tasks, tmp_path):
+    write_weights(tmp_path / "model.safetensors", surgery.make_model(tasks), tasks)
+    return tmp_path / "model.safetensors"
+
+
+def test_tensors_come_back(file, tasks):
+    state = surgery.make_model(tasks).trained_state()
+    read = read_weights(file, tasks)
+    assert read.keys() == state.keys()
+    assert all(torch.equal(read[name], tensor) for name, tensor in state.items())
+
+
+def test_same_weights_same_file(file, tasks, tmp_path):
+    write_weights(tmp_path / "again", surgery.make_model(tasks), tasks)
+    assert (tmp_path / "again").read_bytes() == file.read_bytes()
+
+
+def test_classes_in_another_order_are_refused(file, tasks):
+    tools = surgery.TOOLS
+    swapped = replace(tools, classes=("hook", "grasper", "clipper"))
+    told = "its head 'tools' learnt grasper, hook, clipper, not hook, grasper, clipper"
+    with pytest.raises(ValueError, match=rf"model\.safetensors: {told}: classes are told apart by their place"):
+        read_weights(file, [Task(swapped), *tasks[1:]])
+
+
+def test_file_of_an_earlier_version(file, tasks):
+    save_file(load_file(file), file)
+    assert read_weights(file, tasks)
