@@ -25,7 +25,8 @@ class AnnotationCost:
 
     Drawing a mask takes time by the outlines in it, which a plain number of frames does not count. Numbers of labels,
     classes and the boundary are those that the head predicts, so early rounds are rough. All seconds are for you to
-    set: the defaults are placeholders and no claim about any annotator.
+    set: the defaults are placeholders and no claim about any annotator. A head of which no site counts in a frame,
+    since nobody can be asked for it there, takes no time.
 
     Args:
         frame_s: head to seconds that any frame takes; :data:`PLACEHOLDER_FRAME_S` or :data:`PLACEHOLDER_PIXEL_S` for a
@@ -71,6 +72,7 @@ class AnnotationCost:
 
     def _seconds(self, task: str, head: HeadOutput) -> Tensor:
         pixels = head.probs.shape[-2] > 1
+        counts = (head.site_weights > 0).any(dim=1).cpu()  # [N]: nobody is asked for a head of which nothing counts
         placeholder = PLACEHOLDER_PIXEL_S if pixels else PLACEHOLDER_FRAME_S
         seconds = torch.full((head.probs.shape[-3],), self.frame_s.get(task, placeholder), dtype=torch.float64)  # [N]
         if task in self.label_s:
@@ -79,7 +81,7 @@ class AnnotationCost:
             seconds += self.class_s[task] * predicted_classes(head)
         if task in self.boundary_s:
             seconds += self.boundary_s[task] * predicted_boundary(head)
-        return seconds
+        return seconds.where(counts, 0.0)
 
     def _check(self, outputs: Mapping[str, HeadOutput]) -> None:
         for name, seconds in (("frame_s", self.frame_s), ("label_s", self.label_s)):

@@ -17,6 +17,7 @@ from mtal.tasks.posterior import HeadOutput
 
 Gradient = Literal["last_layer", "shared"]
 ClassWeights = Literal["equal", "inverse_frequency", "headroom"]
+Sites = Literal["annotatable", "equal"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Measurement:
         class_weights: what aggregations weighted by class see: ``"equal"``, ``"inverse_frequency"`` of the class among
             labelled frames, or the class's ``"headroom"``.
         calibrate: fit a temperature to each head, out of fold, before anything is measured.
+        site_weights: ``"annotatable"`` weighs the pixels of a head by how likely an annotator would label them, as
+            learnt from the masks so far, ``"equal"`` not at all.
 
     Raises:
         ValueError: an option is out of its range.
@@ -45,11 +48,13 @@ class Measurement:
     members: int = 20
     class_weights: ClassWeights = "equal"
     calibrate: bool = False
+    site_weights: Sites = "annotatable"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "signals", dict(self.signals))
         refuse_other("gradient", self.gradient, get_args(Gradient))
         refuse_other("class_weights", self.class_weights, get_args(ClassWeights))
+        refuse_other("site_weights", self.site_weights, get_args(Sites))
         if self.members < 2:
             raise ValueError(f"members must be 2 or more, not {self.members}")
 

@@ -22,10 +22,11 @@ from mtal.learning.fingerprints import label_digests, looks, spread
 from mtal.learning.inputs import Inputs
 from mtal.learning.out_of_fold import out_of_fold
 from mtal.learning.picking import Picker, timed
-from mtal.learning.picks import Picks, class_counts, picks_table, predict_masks, write_images
+from mtal.learning.picks import Picks, class_counts, labelled_frames, picks_table, predict_masks, write_images
 from mtal.learning.round import Round
 from mtal.learning.run_folder import LABELS, RunFolder
 from mtal.learning.seeds import integer_seed
+from mtal.learning.site_weights import learn_site_weights, write_annotatable
 from mtal.learning.standing import Standing, needs_out_of_fold, past_rounds, standing
 from mtal.learning.stop import PoolIsDoneError, StopRule, note, reason, uncertainty
 from mtal.learning.training import TrainerSettings, Weighting, fit
@@ -81,12 +82,18 @@ class LoopSettings:
                 f"loop.folds must be ≥ 2 and loop.fold_steps ≥ 1 or null, not {self.folds} and {self.fold_steps}"
             )
 
-    def first(self, pool: int) -> int:
+    def first(self, pool: int, askable: int | None = None) -> int:
         """Size of the initial set, after checking the whole budget against the pool.
 
+        Args:
+            pool: frames in it.
+            askable: how many of them can be labelled; all where ``None``.
+
         Raises:
-            ValueError: the budget is larger than the pool.
+            ValueError: the budget is larger than what can be labelled.
         """
+        there = f"the pool has {pool}" if askable in (None, pool) else f"{askable} of the pool's {pool} can be labelled"
+        pool = pool if askable is None else askable
         initial = pool if self.initial == "all" else int(self.initial)
         if self.batch_seconds is not None:
             return min(initial, pool)
@@ -94,7 +101,7 @@ class LoopSettings:
         if budget > pool:
             raise ValueError(
                 f"the budget is larger than the pool: loop.initial + loop.rounds x loop.batch = {initial} + "
-                f"{self.rounds} x {self.batch} = {budget} frames, but the pool has {pool}; lower one of the three or "
+                f"{self.rounds} x {self.batch} = {budget} frames, but {there}; lower one of the three or "
                 "sample the videos more densely"
             )
         return initial
@@ -144,7 +151,8 @@ class Experiment:
         if self.weighting not in get_args(Weighting):
             raise ValueError(f"tasks.weighting must be {' or '.join(get_args(Weighting))}, not {self.weighting!r}")
         self._size: tuple[int, int] = self.frames.size
-        self._first = self.loop.first(len(self._pool))
+        self._availability = self.oracle.availability(self._pool, [t.name for t in self.tasks])
+        self._first = self.loop.first(len(self._pool), len(self._candidates()))
         self._device = self.trainer.device()
         self._picker = Picker(self.dataset, self.inputs, self.tasks, self.acquisition, self._device, self.seed)
 
@@ -174,15 +182,20 @@ class Experiment:
         timings: dict[str, float] = {}
         with folder.round(number) as path:
             labelled = folder.labelled()
+            known = self._label(labelled) if labelled else {}
+            self._availability.answered(labelled, labelled_frames(self.tasks, known))
+            if not self._candidates():
+                raise PoolIsDoneError("every frame of the pool that can be labelled is")
             model = self.make_model()
             if number > 0:
                 before = read_weights(folder.round_path(number - 1) / WEIGHTS, self.tasks)
                 model.load_state_dict(before, strict=False)
-            picks = self._pick(model, folder, labelled, number, path, timings)
+            picks = self._pick(model, Round(number, self._first, folder, path, labelled, timings=timings, labels=known))
             picked = picks.frame_ids
             with timed(timings, "label"):
-                labels = self._label([*labelled, *picked])
-            self._keep_picks(path, model, picks, {t: y[len(labelled) :] for t, y in labels.items()})
+                answers = self._label(picked)
+                labels = {t: np.concatenate([known[t], y]) if labelled else y for t, y in answers.items()}
+            self._keep_picks(path, model, picks, answers)
             with timed(timings, "train"):
                 if self.trainer.restart == "cold":
                     model = self.make_model()
@@ -198,11 +211,13 @@ class Experiment:
                 )
             with timed(timings, "evaluate"):
                 measured = {split: self._measure(model, split) for split in ("test", "val") if self._held_out[split]}
+            self._learn_site_weights(model, [*labelled, *picked], labels, number, path, timings)
             write_weights(path / WEIGHTS, model, self.tasks)
             summary = {
                 "round": number,
                 "labelled": len(labelled) + len(picked),
                 "picked": len(picked),
+                "answers": {t: int(n.sum()) for t, n in labelled_frames(self.tasks, labels).items()},
                 "metrics": measured.pop("test"),
                 **measured,  # nothing but loop.stop reads val
                 "class_counts": class_counts(self.tasks, labels),
@@ -247,29 +262,18 @@ class Experiment:
         answer = self.oracle.label(frame_ids, self._size)
         return {t.name: answer[t.name] for t in self.tasks}
 
-    def _pick(
-        self,
-        model: MultiTaskModel,
-        folder: RunFolder,
-        labelled: list[str],
-        number: int,
-        path: Path,
-        timings: dict[str, float],
-    ) -> Picks:
-        if number == 0:
-            return self._picker.pick(model, Round(0, self._first, folder, path, timings=timings))
-        left = len(self._pool) - len(labelled)
-        asked = Round(
-            number,
-            self.loop.batch if self.loop.batch_seconds is None else left,
-            folder,
-            path,
-            labelled,
-            timings=timings,
-            budget_s=self.loop.batch_seconds,
-        )
+    def _candidates(self) -> list[str]:
+        """Frames of the pool of which a head that counts can still be asked for."""
+        return self._availability.candidates(self._pool, [t.name for t in self.tasks if t.weight > 0])
+
+    def _pick(self, model: MultiTaskModel, asked: Round) -> Picks:
+        asked = replace(asked, availability=self._availability)
+        if asked.number == 0:
+            return self._picker.pick(model, asked)
+        budget = self.loop.batch if self.loop.batch_seconds is None else len(self._candidates())
+        asked = replace(asked, budget=budget, budget_s=self.loop.batch_seconds)
         if self.acquisition.reads_the_pool:
-            asked = replace(asked, known=self._standing(folder, labelled, number, timings))
+            asked = replace(asked, known=self._standing(asked))
         picks = self._picker.pick(model, asked)
         if picks.table is not None:
             seen = uncertainty(self.acquisition, picks.table, asked.known.silent)
@@ -280,28 +284,52 @@ class Experiment:
             raise PoolIsDoneError("no frame is left that loop.batch_seconds and the rules of acquisition allow to pick")
         return picks
 
-    def _standing(self, folder: RunFolder, labelled: list[str], number: int, timings: dict[str, float]) -> Standing:
+    def _learn_site_weights(
+        self,
+        model: MultiTaskModel,
+        labelled: list[str],
+        labels: Mapping[str, np.ndarray],
+        number: int,
+        path: Path,
+        timings: dict[str, float],
+    ) -> None:
+        """Keep what the next round weighs the pixels of its candidates by."""
+        if self.acquisition.measurement.site_weights == "equal" or not self.acquisition.reads_the_pool:
+            return
+        with timed(timings, "annotatability"):
+            found = learn_site_weights(
+                model,
+                self.tasks,
+                self.inputs,
+                self.positions(labelled),
+                labels,
+                self._device,
+                integer_seed(self.seed, number, "sites"),
+            )
+        write_annotatable(path, found)
+
+    def _standing(self, asked: Round) -> Standing:
         """Where the heads stand, judged on labelled frames alone."""
-        labels = self._label(labelled)
+        assert asked.labels is not None
         validated = None
         if needs_out_of_fold(self.acquisition):
-            positions = self.positions(labelled)
-            with timed(timings, "validate"):
+            positions = self.positions(asked.labelled)
+            with timed(asked.timings, "validate"):
                 validated = out_of_fold(
                     self.make_model,
                     self.tasks,
                     self.inputs,
                     positions,
-                    labels,
+                    asked.labels,
                     self.trainer,
                     folds=self.loop.folds,
                     groups=self.dataset.index.table["video"].to_numpy()[positions],
                     weighting=self.weighting,
-                    seed=integer_seed(self.seed, number, "folds"),
+                    seed=integer_seed(self.seed, asked.number, "folds"),
                     steps=self.loop.fold_steps,
                     device=self._device,
                 )
-        return standing(self.acquisition, self.tasks, labels, validated, past_rounds(folder))
+        return standing(self.acquisition, self.tasks, asked.labels, validated, past_rounds(asked.folder))
 
     def _keep_picks(self, path: Path, model: MultiTaskModel, picks: Picks, labels: dict[str, np.ndarray]) -> None:
         at = self.positions(picks.frame_ids)

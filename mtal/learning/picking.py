@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,10 @@ from mtal.learning.round import Round
 from mtal.learning.run_folder import RunFolder
 from mtal.learning.scoring import LabelledView, PoolScores, look_at, look_at_labelled, score_pool, shared_features
 from mtal.learning.seeds import integer_seed, numpy_generator
+from mtal.learning.site_weights import AskedSites, LabelledSites, read_annotatable
 from mtal.learning.standing import write_standing
 from mtal.models import MultiTaskModel
+from mtal.models.annotatability import Annotatability
 from mtal.tasks.task import Task
 
 SCORES = "scores.parquet"
@@ -65,10 +68,13 @@ class Picker:
         )
         self._time_s = table["time_s"].to_numpy(dtype=np.float64)
 
-    def candidates(self, labelled: Sequence[str]) -> list[str]:
-        """Frames of the pool that are not labelled, in the order of the frame index."""
-        known = set(labelled)
-        return [f for f in self._pool if f not in known]
+    def candidates(self, asked: Round) -> list[str]:
+        """Frames of the pool that were not picked and of which a head that counts can be asked for, in index order."""
+        before = set(asked.labelled)
+        left = [f for f in self._pool if f not in before]
+        if asked.availability is None:
+            return left
+        return asked.availability.candidates(left, [t.name for t in self.tasks if t.weight > 0])
 
     def pick(self, model: MultiTaskModel, asked: Round) -> Picks:
         """The frames of a round, by what the model of the round before says of the pool.
@@ -76,7 +82,8 @@ class Picker:
         Scores and evidence are written to the round's path. The initial set goes by the untrained model's encoder at
         most.
         """
-        frame_ids = self.candidates(asked.labelled)
+        frame_ids = self.candidates(asked)
+        asked = self._without_unaskable(asked, frame_ids)
         if asked.number == 0:
             return self._cold(model, asked, frame_ids)
         if not self.acquisition.reads_the_pool:
@@ -156,8 +163,30 @@ class Picker:
             class_weights=asked.known.class_weights,
             temperatures=asked.known.temperatures,
             silent=asked.known.silent,
+            site_weights=AskedSites(
+                self._annotatable(asked),
+                {t: some for t, some in self._askable(asked, frame_ids).items() if t not in asked.known.silent},
+            ),
             seed=integer_seed(self.seed, asked.number, "members"),
         )
+
+    def _annotatable(self, asked: Round) -> dict[str, Annotatability]:
+        """What the round before learnt of where annotators label."""
+        if self.acquisition.measurement.site_weights == "equal":
+            return {}
+        return read_annotatable(asked.folder.round_path(asked.number - 1))
+
+    def _askable(self, asked: Round, frame_ids: list[str]) -> dict[str, npt.NDArray[np.bool_]]:
+        """Whether each head can be asked for in each candidate, ``[N]``."""
+        if asked.availability is None:
+            return {}
+        return dict(zip(asked.availability.tasks, asked.availability.askable(frame_ids).T, strict=True))
+
+    def _without_unaskable(self, asked: Round, frame_ids: list[str]) -> Round:
+        """The round with no say for heads that can be asked for in no candidate."""
+        used_up = [task for task, askable in self._askable(asked, frame_ids).items() if not askable.any()]
+        silent = tuple(dict.fromkeys([*asked.known.silent, *used_up]))
+        return replace(asked, known=replace(asked.known, silent=silent))
 
     def _labelled_view(self, model: MultiTaskModel, asked: Round) -> LabelledView | None:
         """What the model says of the labelled frames, where anything compares candidates with them."""
@@ -173,6 +202,7 @@ class Picker:
             self.acquisition,
             self.device,
             temperatures=asked.known.temperatures,
+            site_weights=None if asked.labels is None else LabelledSites(asked.labels),
         )
 
     def _views(

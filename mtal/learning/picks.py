@@ -153,6 +153,13 @@ def class_counts(tasks: Sequence[Task], labels: Mapping[str, np.ndarray]) -> dic
     return counts
 
 
+def labelled_frames(tasks: Sequence[Task], labels: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Which frames have any label of each task, ``[N]`` bool; nothing where there are no labels."""
+    return {
+        t.name: (y != IGNORE).reshape(len(y), -1).any(axis=1) for t in tasks if (y := labels.get(t.name)) is not None
+    }
+
+
 def annotated(tasks: Sequence[Task], labels: Mapping[str, np.ndarray]) -> dict[str, bool]:
     """Whether each task has any label at all."""
-    return {t.name: bool((labels[t.name] != IGNORE).any()) for t in tasks}
+    return {task: bool(some.any()) for task, some in labelled_frames(tasks, labels).items()}

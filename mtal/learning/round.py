@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from mtal.acquisition import Evidence
+from mtal.annotation import Availability
 from mtal.learning.run_folder import RunFolder
 from mtal.learning.standing import Standing
 
@@ -20,10 +23,12 @@ class Round:
         budget: frames to pick at most.
         folder: the run so far.
         path: where the round is being written.
-        labelled: frames that have labels.
+        labelled: frames that were picked before.
         known: where the heads stand; nothing by default.
         timings: seconds of each stage are added to it.
         budget_s: annotator seconds to spend at most; ``None`` for no such limit.
+        labels: of the frames picked before, by task; ``None`` counts all of their sites.
+        availability: what can be asked of the pool; everything where ``None``.
     """
 
     number: int
@@ -34,3 +39,5 @@ class Round:
     known: Standing = field(default_factory=lambda: Standing(Evidence({})))
     timings: dict[str, float] = field(default_factory=dict)
     budget_s: float | None = None
+    labels: Mapping[str, np.ndarray] | None = None
+    availability: Availability | None = None

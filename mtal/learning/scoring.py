@@ -15,6 +15,7 @@ from mtal.acquisition.fisher import fisher_factor, fisher_sum
 from mtal.acquisition.gradients import shared_gradient_block
 from mtal.frames.prefetch import prefetch
 from mtal.learning.inputs import Inputs, ModelInput, batched, ready, to_device
+from mtal.learning.site_weights import SiteWeights
 from mtal.models import ModelOutput, MultiTaskModel
 from mtal.models.shared_gradient import shared_gradients
 from mtal.progress import track
@@ -109,6 +110,7 @@ def score_pool(
     class_weights: Mapping[str, Tensor] | None = None,
     temperatures: Mapping[str, float] | None = None,
     silent: Collection[str] = (),
+    site_weights: SiteWeights | None = None,
     seed: int = 0,
 ) -> PoolScores:
     """Look at each candidate once.
@@ -128,6 +130,7 @@ def score_pool(
         class_weights: by task, ``[C]``, for aggregations that ask; ``None`` weights all classes the same.
         temperatures: by task, of calibrated heads; 1 where not given.
         silent: heads without a label so far; signals see a shared gradient of 0 from these.
+        site_weights: how much each site of a head counts; ``None`` counts all in full.
         seed: of the members' dropout masks.
     """
     kept = _Kept(acquisition, len(positions), silent)
@@ -142,6 +145,7 @@ def score_pool(
         members=acquisition.measurement.members,
         class_weights=class_weights,
         temperatures=temperatures,
+        site_weights=site_weights,
         seed=seed,
         doing="Scoring the pool",
     )
@@ -161,6 +165,7 @@ def look_at_labelled(
     batch_size: int = 32,
     *,
     temperatures: Mapping[str, float] | None = None,
+    site_weights: SiteWeights | None = None,
 ) -> LabelledView:
     """Look at each labelled frame once, for what ``acquisition`` compares candidates with.
 
@@ -173,12 +178,15 @@ def look_at_labelled(
         device: where the model runs.
         batch_size: frames at a time.
         temperatures: as for :func:`score_pool`.
+        site_weights: as for :func:`score_pool`.
     """
     collector = _Collector(len(positions))
     coarse: dict[str, HeadOutput] = {}
     fisher: dict[str, Tensor] = {}
     collector.add("shared", np.empty((0, model.encoder.dim), dtype=np.float32))
-    looks = look_at(model, tasks, inputs, positions, device, batch_size, temperatures=temperatures)
+    looks = look_at(
+        model, tasks, inputs, positions, device, batch_size, temperatures=temperatures, site_weights=site_weights
+    )
     with torch.inference_mode():
         for look in looks:
             collector.add("shared", look.shared.float().cpu().numpy())
@@ -186,12 +194,19 @@ def look_at_labelled(
                 if "labelled_posterior" in acquisition.pool_needs:
                     coarse[task] = coarse_posterior(head)
                     collector.add(task, coarse[task].probs.cpu().numpy())
+                    if head.valid is not None:
+                        collector.add(f"{task}/valid", coarse[task].site_weights.cpu().numpy())
                 if "fisher" in acquisition.selector_needs:
                     of_batch = fisher_sum(fisher_factor(head)).cpu()  # [P, P]
                     fisher[task] = fisher[task] + of_batch if task in fisher else of_batch
     return LabelledView(
         shared=collector.arrays["shared"],
-        posteriors={task: _of_all(head, collector.tensor(task)) for task, head in coarse.items()},
+        posteriors={
+            task: _of_all(
+                head, collector.tensor(task), None if head.valid is None else collector.tensor(f"{task}/valid")
+            )
+            for task, head in coarse.items()
+        },
         fisher={task: information.clone() for task, information in fisher.items()},
     )
 
@@ -208,6 +223,7 @@ def look_at(
     members: int = 20,
     class_weights: Mapping[str, Tensor] | None = None,
     temperatures: Mapping[str, float] | None = None,
+    site_weights: SiteWeights | None = None,
     seed: int = 0,
     doing: str = "Looking at frames",
 ) -> Iterator[Look]:
@@ -224,16 +240,17 @@ def look_at(
         members: number of Monte-Carlo dropout members.
         class_weights: by task, ``[C]``.
         temperatures: by task; 1 where not given.
+        site_weights: how much each site of a head counts; ``None`` counts all in full.
         seed: of the members' dropout masks, which are the same for all frames.
         doing: what the progress bar says.
     """
     model = ready(model, device)
-    batches = list(batched(positions, batch_size))
-    loaded = prefetch(inputs.batch(b) for b in batches)
-    options = _Options(frozenset(wanted), members, class_weights or {}, temperatures or {}, seed)
-    for batch in track(loaded, doing, total=len(batches)):
+    batches = list(batched(np.arange(len(positions)), batch_size))
+    loaded = prefetch((rows, inputs.batch(positions[rows])) for rows in batches)
+    options = _Options(frozenset(wanted), members, class_weights or {}, temperatures or {}, site_weights, seed)
+    for rows, batch in track(loaded, doing, total=len(batches)):
         with torch.inference_mode():
-            look = _look(model, tasks, to_device(batch, device), options)
+            look = _look(model, tasks, to_device(batch, device), rows, options)
         yield look
 
 
@@ -278,23 +295,42 @@ class _Options:
     members: int
     class_weights: Mapping[str, Tensor]
     temperatures: Mapping[str, float]
+    site_weights: SiteWeights | None
     seed: int
 
 
-def _look(model: MultiTaskModel, tasks: Sequence[Task], batch: ModelInput, options: _Options) -> Look:
+def _look(model: MultiTaskModel, tasks: Sequence[Task], batch: ModelInput, rows: np.ndarray, options: _Options) -> Look:
+    with torch.inference_mode(mode=False), torch.no_grad():  # shared gradients go back to these levels
+        levels = model.encode(batch)
+
+    counts: dict[str, Tensor | None] = {}
+
+    def weigh(task: Task, grid: tuple[int, int]) -> Tensor | None:
+        if task.name not in counts:
+            counts[task.name] = None if options.site_weights is None else options.site_weights(task, rows, levels, grid)
+        return counts[task.name]
+
     gradients: dict[str, Tensor] = {}
     if "shared_gradient" in options.wanted:
-        gradients, output, represented = shared_gradients(model, batch, tasks, temperatures=options.temperatures)
+        gradients, output, represented = shared_gradients(
+            model, levels, tasks, temperatures=options.temperatures, weigh=weigh
+        )
     else:
-        represented = model.represent(batch)
+        represented = model.represent(levels)
         output = model.answer(represented)
     heads = head_outputs(output, tasks, class_weights=options.class_weights, temperatures=options.temperatures)
-    heads = {task: replace(head, shared_gradient=gradients.get(task)) for task, head in heads.items()}
+    for task in tasks:
+        head = heads[task.name]
+        valid = weigh(task, head.grid or (1, 1))
+        heads[task.name] = replace(head, shared_gradient=gradients.get(task.name), valid=valid)
     if "members" not in options.wanted:
         return Look(represented.shared, heads)
     logits = model.members(represented, options.members, options.seed)
     members = {t.name: t.members_output(_calibrated(logits[t.name], t, options.temperatures)) for t in tasks}
-    members = {task: replace(head, class_weights=heads[task].class_weights) for task, head in members.items()}
+    members = {
+        task: replace(head, class_weights=heads[task].class_weights, valid=heads[task].valid)
+        for task, head in members.items()
+    }
     return Look(represented.shared, heads, members)
 
 
@@ -339,6 +375,7 @@ class _Kept:
             if "members" in self.pool_needs or ("members" in self.selector_needs and head.probs.shape[2] == 1):
                 self.members[task] = coarse_posterior(head)
                 self._add(f"members/{task}", self.members[task].probs.half().transpose(0, 1))
+                self._add_valid(f"members/{task}", self.members[task])
 
     def scores(self) -> PoolScores:
         """Of all batches."""
@@ -351,9 +388,13 @@ class _Kept:
                 task: GradientBlock.from_array(arrays[f"gradient/{task}"], left)
                 for task, left in self.left_columns.items()
             },
-            posteriors={task: _of_all(head, tensor(f"posterior/{task}")) for task, head in self.coarse.items()},
+            posteriors={
+                task: _of_all(head, tensor(f"posterior/{task}"), self._valid(f"posterior/{task}"))
+                for task, head in self.coarse.items()
+            },
             members={
-                task: _of_all(head, tensor(f"members/{task}").transpose(0, 1)) for task, head in self.members.items()
+                task: _of_all(head, tensor(f"members/{task}").transpose(0, 1), self._valid(f"members/{task}"))
+                for task, head in self.members.items()
             },
             fisher={name.removeprefix("fisher/"): tensor(name) for name in arrays if name.startswith("fisher/")},
             gradient_length={task: total / size for task, total in self.length.items()},
@@ -378,6 +419,7 @@ class _Kept:
         if "posterior" in self.pool_needs | self.selector_needs or "previous" in self.pool_needs:
             self.coarse[task] = coarse_posterior(head)
             self._add(f"posterior/{task}", self.coarse[task].probs)
+            self._add_valid(f"posterior/{task}", self.coarse[task])
         if "fisher" in self.selector_needs:
             self._add(f"fisher/{task}", fisher_factor(head).float())
         if head.shared_gradient is not None:
@@ -387,13 +429,21 @@ class _Kept:
     def _add(self, name: str, rows: Tensor) -> None:
         self.collector.add(name, rows.cpu().numpy())
 
+    def _add_valid(self, name: str, head: HeadOutput) -> None:
+        if head.valid is not None:
+            self._add(f"{name}/valid", head.valid)
 
-def _of_all(of_batch: HeadOutput, probs: Tensor) -> HeadOutput:
+    def _valid(self, name: str) -> Tensor | None:
+        return self.collector.tensor(f"{name}/valid") if f"{name}/valid" in self.collector.arrays else None
+
+
+def _of_all(of_batch: HeadOutput, probs: Tensor, valid: Tensor | None) -> HeadOutput:
     """The head output of all batches, given that of one."""
     weights = of_batch.class_weights
     return HeadOutput(
         of_batch.family,
         probs,
+        valid,
         grid=of_batch.grid,
         class_weights=None if weights is None else weights.cpu().clone(),
     )

@@ -6,7 +6,7 @@ Letters: T heads, N frames, D numbers per frame in z, B numbers in a sketch.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -36,14 +36,15 @@ def shared_gradients(
     dims: int = 64,
     seed: int = 0,
     temperatures: Mapping[str, float] | None = None,
+    weigh: Callable[[Task, tuple[int, int]], Tensor | None] | None = None,
 ) -> SharedGradients:
     """g_t = ∂L_t/∂z of each head under its own answer, ``[N, dims]``, for a batch at once.
 
     z is all that decoder and heads read of the encoder: every level it gives, side by side, prefix tokens of a ViT
-    included. L_t is the frame's own loss, the mean over the sites of the decoder's map and the sum over classes, as in
-    BADGE. Frames do not meet in evaluation mode, so the backward pass of the loss summed over a batch gives each
-    frame's own gradient. The encoder runs once and gets no backward pass; each head costs one through itself and the
-    decoder.
+    included. L_t is the frame's own loss, the mean over the sites of the decoder's map, by how much each counts, and
+    the sum over classes, as in BADGE. Frames do not meet in evaluation mode, so the backward pass of the loss summed
+    over a batch gives each frame's own gradient. The encoder runs once and gets no backward pass; each head costs one
+    through itself and the decoder.
 
     D is large, so gradients are sketched: each number of z is added to one of ``dims`` sums with a random sign
     (Charikar, Chen and Farach-Colton, ICALP 2002), the same for every frame and head. Inner products between frames are
@@ -57,6 +58,8 @@ def shared_gradients(
         dims: numbers per frame and head, at least as many as heads.
         seed: of the sketch; has to be the same for all batches of a pool.
         temperatures: of calibrated heads by task, see :meth:`Task.residual_of_own_answer`; 1 where not given.
+        weigh: head and its (rows, columns) of sites, (1, 1) for a frame head, to how much each site counts, ``[N, S]``;
+            ``None`` counts all in full.
 
     Raises:
         ValueError: there are more heads than ``dims``.
@@ -80,7 +83,9 @@ def shared_gradients(
         for task in tasks:
             logits = output.heads[task.name].logits
             residual = task.residual_of_own_answer(logits.detach(), (temperatures or {}).get(task.name, 1.0))
-            at_logits = residual / math.prod(residual.shape[2:])
+            grid = (residual.shape[2], residual.shape[3]) if task.support == "pixel" else (1, 1)
+            counts = None if weigh is None else weigh(task, grid)
+            at_logits = residual * _shares(counts, residual)
             if task.support == "pixel":
                 (at_decoded,) = torch.autograd.grad(logits, decoded, at_logits)
                 at_levels.append(way_back.from_decoded(at_decoded))
@@ -89,6 +94,14 @@ def shared_gradients(
     gradients = _sketched(at_levels, dims, seed)  # [N, T, B]
     named = {task.name: gradients[:, t] for t, task in enumerate(tasks)}
     return SharedGradients(named, _detached(output), Represented(*(part.detach() for part in represented)))
+
+
+def _shares(counts: Tensor | None, like: Tensor) -> Tensor | float:
+    """What each site's loss is multiplied with, of the shape of ``like`` with one class."""
+    if counts is None:
+        return 1 / math.prod(like.shape[2:])
+    total = counts.sum(dim=1, keepdim=True)  # [N, 1]
+    return (counts / total.where(total > 0, 1)).to(like).view(len(like), 1, *like.shape[2:])
 
 
 class _WayBack:

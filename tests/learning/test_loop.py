@@ -138,7 +138,15 @@ class TestFolder:
 
     def test_files(self, finished):
         rounds = finished[0] / "rounds"
-        always = {"picks.parquet", "labels.parquet", "metrics.json", "timings.json", "images", "model.safetensors"}
+        always = {
+            "picks.parquet",
+            "labels.parquet",
+            "metrics.json",
+            "timings.json",
+            "images",
+            "model.safetensors",
+            "annotatable.safetensors",
+        }
         assert {p.name for p in (rounds / "00").iterdir()} == always
         for number in ("01", "02"):
             assert {p.name for p in (rounds / number).iterdir()} == always | {
