@@ -301,7 +301,8 @@ class JointGradientEmbedding(SideBySide):
         self.blocks = dict(blocks)
         self.scales = {task: _share(block, weights.get(task, 1.0)) for task, block in blocks.items()}
         super().__init__(_merged(self.blocks, self.scales), size=next(iter(sizes.values())))
-        silent = [task for task, block in blocks.items() if len(block) and not block.sq_norm.any()]
+        heard = [task for task in blocks if weights.get(task, 1.0) > 0]
+        silent = [task for task in heard if len(blocks[task]) and not blocks[task].sq_norm.any()]
         if silent:
             warnings.warn(
                 f"the gradients of {', '.join(silent)} are zero on every frame: no say in this round",

@@ -163,10 +163,7 @@ class Picker:
             class_weights=asked.known.class_weights,
             temperatures=asked.known.temperatures,
             silent=asked.known.silent,
-            site_weights=AskedSites(
-                self._annotatable(asked),
-                {t: some for t, some in self._askable(asked, frame_ids).items() if t not in asked.known.silent},
-            ),
+            site_weights=AskedSites(self._annotatable(asked), self._askable(asked, frame_ids)),
             seed=integer_seed(self.seed, asked.number, "members"),
         )
 
