@@ -276,7 +276,7 @@ class Experiment:
             asked = replace(asked, known=self._standing(asked))
         picks = self._picker.pick(model, asked)
         if picks.table is not None:
-            seen = uncertainty(self.acquisition, picks.table, asked.known.silent)
+            seen = uncertainty(self.acquisition, picks.table, asked.known.silent, self._picker.askable(asked))
             if self.loop.stop.certain(seen):
                 told = f"the mean entropy of the pool is {seen:.3f}, below {self.loop.stop.uncertainty_below:g}"
                 raise PoolIsDoneError(told, seen)

@@ -83,7 +83,7 @@ class Picker:
         most.
         """
         frame_ids = self.candidates(asked)
-        asked = self._without_unaskable(asked, frame_ids)
+        asked = self._without_unaskable(asked)
         if asked.number == 0:
             return self._cold(model, asked, frame_ids)
         if not self.acquisition.reads_the_pool:
@@ -163,7 +163,7 @@ class Picker:
             class_weights=asked.known.class_weights,
             temperatures=asked.known.temperatures,
             silent=asked.known.silent,
-            site_weights=AskedSites(self._annotatable(asked), self._askable(asked, frame_ids)),
+            site_weights=AskedSites(self._annotatable(asked), self.askable(asked)),
             seed=integer_seed(self.seed, asked.number, "members"),
         )
 
@@ -173,15 +173,16 @@ class Picker:
             return {}
         return read_annotatable(asked.folder.round_path(asked.number - 1))
 
-    def _askable(self, asked: Round, frame_ids: list[str]) -> dict[str, npt.NDArray[np.bool_]]:
-        """Whether each head can be asked for in each candidate, ``[N]``."""
+    def askable(self, asked: Round) -> dict[str, npt.NDArray[np.bool_]]:
+        """Whether each head can be asked for in each candidate, ``[N]``; nothing where all can."""
         if asked.availability is None:
             return {}
+        frame_ids = self.candidates(asked)
         return dict(zip(asked.availability.tasks, asked.availability.askable(frame_ids).T, strict=True))
 
-    def _without_unaskable(self, asked: Round, frame_ids: list[str]) -> Round:
+    def _without_unaskable(self, asked: Round) -> Round:
         """The round with no say for heads that can be asked for in no candidate."""
-        used_up = [task for task, askable in self._askable(asked, frame_ids).items() if not askable.any()]
+        used_up = [task for task, askable in self.askable(asked).items() if not askable.any()]
         silent = tuple(dict.fromkeys([*asked.known.silent, *used_up]))
         return replace(asked, known=replace(asked.known, silent=silent))
 

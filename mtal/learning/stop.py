@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from mtal.acquisition import Acquisition, Entropy, ScoreTable
@@ -90,17 +92,28 @@ class PoolIsDoneError(Exception):
         self.uncertainty = uncertainty
 
 
-def uncertainty(acquisition: Acquisition, table: ScoreTable, silent: Collection[str]) -> float:
+def uncertainty(
+    acquisition: Acquisition,
+    table: ScoreTable,
+    silent: Collection[str],
+    askable: Mapping[str, npt.NDArray[np.bool_]] | None = None,
+) -> float:
     """Mean entropy of the pool, averaged over the heads that have labels; NaN where none has.
 
     Args:
         acquisition: says which columns are entropies.
         table: scores of the pool.
         silent: heads without a label.
+        askable: task to whether it can be asked for in each frame, ``[N]``; a head does not count in a frame where it
+            cannot. Everywhere where not given.
     """
     names = {name for name, signal in acquisition.measurement.signals.items() if isinstance(signal, Entropy)}
-    columns = [i for i, (task, name) in enumerate(table.columns) if name in names and task not in silent]
-    return float(table.values[:, columns].mean()) if columns else math.nan  # noqa: PD011  a tensor
+    means = []
+    for column, (task, name) in zip(table.values.numpy().T, table.columns, strict=True):  # noqa: PD011  a tensor
+        counts = (askable or {}).get(task, np.ones(len(column), dtype=bool))
+        if name in names and task not in silent and counts.any():
+            means.append(float(column[counts].mean()))
+    return float(np.mean(means)) if means else math.nan
 
 
 def reason(folder: RunFolder, rule: StopRule) -> str:
