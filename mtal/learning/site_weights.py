@@ -75,8 +75,8 @@ def labelled_pixels(task: Task, labels: np.ndarray) -> npt.NDArray[np.bool_]:
     """Where annotators said anything, ``[n]`` for a frame head and ``[n, H, W]`` for one with pixels."""
     known: npt.NDArray[np.bool_] = labels != IGNORE
     if task.support == "frame":
-        return known.reshape(len(known), -1).any(axis=1)
-    return known if task.family == "categorical" else known.any(axis=1)
+        return np.asarray(known.reshape(len(known), -1).any(axis=1))
+    return known if task.family == "categorical" else np.asarray(known.any(axis=1))
 
 
 def learn_site_weights(
