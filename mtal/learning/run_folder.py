@@ -101,7 +101,7 @@ class RunFolder:
         write_whole(self.path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
         write_whole(self.path / "tasks.json", json.dumps(tasks, indent=1))
         begun = self.complete_rounds() > 0
-        if moved or not begun:
+        if moved or not begun or not (self.path / "frames.parquet").exists():
             _write_table(self.path / "frames.parquet", index.table)
         if held_out is not None and not (begun and (self.path / LABELS).exists()):
             _write_table(self.path / LABELS, held_out)
@@ -131,8 +131,9 @@ class RunFolder:
         if not self.complete_rounds():
             return False
         tasks_file, frames_file = self.path / "tasks.json", self.path / "frames.parquet"
-        refuse_tasks(tasks_file, json.loads(tasks_file.read_text()), tasks)
-        return refuse_frames(frames_file, pd.read_parquet(frames_file), index.table)
+        if tasks_file.exists():
+            refuse_tasks(tasks_file, json.loads(tasks_file.read_text()), tasks)
+        return frames_file.exists() and refuse_frames(frames_file, pd.read_parquet(frames_file), index.table)
 
     def _refuse_other_content(self, prints: Fingerprints) -> pd.DataFrame:
         held_out = prints.held_out()
