@@ -231,7 +231,9 @@ def test_more_recordings_than_files_may_be_open(tmp_path):
         Image.new("RGB", (8, 8), (k,) * 3).save(tmp_path / "in" / f"{k:02d}" / "0.png")
     wanted = rows(*((tmp_path / "in" / f"{k:02d}", 0) for k in range(count)))
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(int(p.name) for p in Path("/dev/fd").iterdir()) + 30, hard))
+    used = {int(p.name) for p in Path("/dev/fd").iterdir()}
+    limit = sorted(set(range(1000)) - used)[30]  # 30 more files may be open
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
     try:
         frames = [FrameCache(tmp_path / "cache", workers=2).get(wanted, (8, 8), progress=False) for _ in range(2)]
         assert [f[:].mean(axis=(1, 2, 3)).tolist() for f in frames] == [list(range(count))] * 2
