@@ -1,15 +1,16 @@
-"""What the header of a video file says; reading its packets would read the whole file."""
+"""What a video file says before its packets are read, which would read the whole file."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from mtal.frames.demux import open_video
+from mtal.frames.demux import first_frame
+from mtal.frames.video_file import open_video, video_stream
 
 
 def film_header(path: Path) -> tuple[int, tuple[int, int]]:
-    """Number of frames that the header promises, endless where it does not say, and (H, W).
+    """Number of frames that the header promises, endless where it does not say, and (H, W) as the first is shown.
 
     Frames that are promised but missing are told when they are read.
 
@@ -17,6 +18,6 @@ def film_header(path: Path) -> tuple[int, tuple[int, int]]:
         FileNotFoundError: there is no such file.
         ValueError: the file holds no video.
     """
+    size, _ = first_frame(path)
     with open_video(path) as container:
-        stream = container.streams.video[0]
-        return stream.frames or sys.maxsize, (stream.codec_context.height, stream.codec_context.width)
+        return video_stream(container).frames or sys.maxsize, size

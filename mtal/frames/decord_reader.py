@@ -164,6 +164,8 @@ def distrust(found: Demuxed) -> str | None:
 def _unproven_packets(found: Demuxed) -> str | None:
     if not _CONTAINERS & set(found.container.split(",")):
         return f"seeking in {found.container} is not exact"
+    if found.turned:
+        return "its pictures are turned to be shown"
     if not found.clean:
         return "packets and frames do not match one to one (hidden, damaged, missing or without timestamps)"
     if Picture.NONE in found.pictures:

@@ -10,17 +10,19 @@ import av.error
 import numpy as np
 from numpy.typing import NDArray
 
-from mtal.frames.demux import Demuxed, demux, open_video
+from mtal.frames.demux import Demuxed, demux
 from mtal.frames.heartbeat import beat
 from mtal.frames.pyav_reader import PyAVReader
 from mtal.frames.request import positions
+from mtal.frames.turned import picture
+from mtal.frames.video_file import decode, open_video, video_stream
 
 
 def keyframes(source: Path | str) -> NDArray[np.int64]:
     """``[M]`` frame numbers, ascending, of the packets marked as keyframes.
 
     Where packets cannot stand for frames (:attr:`Demuxed.clean`), the file is decoded once, and the keyframes are those
-    whose timestamps come out of the decoder.
+    that the decoder marks.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -45,8 +47,8 @@ def read_keyframes(source: Path | str, frames: Sequence[int] | NDArray[np.int64]
     with PyAVReader(found.source, demuxed=found) as reader:
         wanted = np.asarray(frames, dtype=np.int64).reshape(-1)  # [N]
         if found.clean and _all_reset(found) and ((wanted >= 0) & (wanted < len(reader))).all():
-            pts = [reader.pts[k] for k in wanted.tolist()]  # [N]
-            pictures = dict(_decode(found, set(pts)))
+            pts = [reader.stamps[k] for k in wanted.tolist()]  # [N]
+            pictures: dict[int | None, NDArray[np.uint8]] = dict(_decode(found, set(pts)))
             if pictures.keys() == set(pts):
                 return np.stack([pictures[p] for p in pts]) if pts else np.empty((0, *found.frame_size, 3), np.uint8)
         return reader.read(wanted.tolist())
@@ -64,7 +66,7 @@ def stream_keyframes(reader: PyAVReader, frames: NDArray[np.int64]) -> Iterator[
         ValueError: a frame does not decode.
     """
     wanted = positions(str(reader.source), reader.frames, frames).tolist()  # [N]
-    pts = [reader.pts[k] for k in wanted]
+    pts = [reader.stamps[k] for k in wanted]
     done = 0
     if reader.demuxed.clean and _all_reset(reader.demuxed):
         with suppress(av.error.FFmpegError):  # the sequential reader then says what is wrong and where
@@ -79,20 +81,21 @@ def stream_keyframes(reader: PyAVReader, frames: NDArray[np.int64]) -> Iterator[
 
 def marked(reader: PyAVReader) -> NDArray[np.int64]:
     """:func:`keyframes` of a video that is open already."""
-    found = reader.demuxed
-    pts = [p for p, key in zip(found.pts, found.keyframes, strict=True) if key and p is not None]
-    return np.flatnonzero(np.isin(reader.pts, pts))
+    return np.flatnonzero(reader.keyframes)
 
 
 def _all_reset(found: Demuxed) -> bool:
     return len(found.entries) == np.count_nonzero(found.keyframes)
 
 
-def _decode(found: Demuxed, wanted: set[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+def _decode(found: Demuxed, wanted: set[int | None]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """Timestamp and picture ``[H, W, 3]`` of the keyframes wanted that decode without a fault."""
     with open_video(found.source) as container:
-        container.streams.video[0].codec_context.skip_frame = "NONKEY"
-        for number, frame in enumerate(container.decode(video=0)):
+        video_stream(container).codec_context.skip_frame = "NONKEY"
+        for number, frame in enumerate(decode(container)):
             beat(number)
-            if frame.pts in wanted and not frame.is_corrupt and (frame.height, frame.width) == found.frame_size:
-                yield frame.pts, np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+            if frame.pts is None or frame.pts not in wanted or frame.is_corrupt:
+                continue
+            shown = picture(frame, found.source)
+            if shown.shape[:2] == found.frame_size:
+                yield frame.pts, np.ascontiguousarray(shown)

@@ -5,21 +5,20 @@ from __future__ import annotations
 import logging
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
 
 import av
 import av.error
 import numpy as np
 from numpy.typing import NDArray
 
-from mtal.frames.demux import Demuxed, demux, open_video
+from mtal.frames.demux import Demuxed, demux
 from mtal.frames.heartbeat import beat
 from mtal.frames.request import positions
-
-Truncated = Literal["raise", "keep"]
+from mtal.frames.timeline import Truncated, decode_stamps, timeline
+from mtal.frames.turned import picture
+from mtal.frames.video_file import decode, open_video, video_stream
 
 _NEAR = 16  # frames that are decoded faster than a seek and the frames that fill the threads again
 
@@ -44,7 +43,8 @@ class PyAVReader:
 
     Attributes:
         demuxed: what the packets say.
-        pts: timestamp of each frame in ticks.
+        stamps: timestamp of each frame in ticks, as the decoder gives it; ``None`` where it gives none.
+        keyframes: ``[N]``, whether a frame is one.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -55,9 +55,10 @@ class PyAVReader:
         self.source = source
         self.demuxed = found = demuxed or demux(source)
         self.frame_size = found.frame_size
-        self.pts = presentation_order(found, on_truncated)
-        self.frames: NDArray[np.int64] = np.arange(len(self.pts))
-        self.times_s: NDArray[np.float64] = seconds(self.pts, found.time_base)
+        shown = timeline(found, on_truncated)
+        self.stamps, self.keyframes, self.times_s = shown.stamps, shown.keyframes, shown.times_s
+        self.frames: NDArray[np.int64] = np.arange(len(self.stamps))
+        self._learnt = not found.clean  # the timestamps are those that a decode gave
         self._entries = found.entries
         # with frame threads PyAV loses the last good frames before damage, so they are for clean files only
         self._plain = not found.clean
@@ -68,7 +69,7 @@ class PyAVReader:
         self._at = -1  # position of the current frame
 
     def __len__(self) -> int:
-        return len(self.pts)
+        return len(self.stamps)
 
     def read(self, frames: Sequence[int]) -> NDArray[np.uint8]:
         """``[N, H, W, 3]`` RGB of N frames in the order asked; repeats are allowed.
@@ -80,13 +81,13 @@ class PyAVReader:
         wanted, place = np.unique(positions(str(self.source), self.frames, frames), return_inverse=True)  # [M], [N]
         pictures = np.empty((len(wanted), *self.frame_size, 3), dtype=np.uint8)  # [M, H, W, 3]
         for i, k in enumerate(wanted.tolist()):
-            picture = self._frame(k).to_ndarray(format="rgb24")
-            if picture.shape != pictures.shape[1:]:
+            shown = picture(self._frame(k), self.source)
+            if shown.shape != pictures.shape[1:]:
                 raise ValueError(
-                    f"{self.source}: frame {k} is {picture.shape[0]}x{picture.shape[1]}, the video "
+                    f"{self.source}: frame {k} is {shown.shape[0]}x{shown.shape[1]}, the video "
                     f"{self.frame_size[0]}x{self.frame_size[1]} (height x width); cut the file where its size changes"
                 )
-            pictures[i] = picture
+            pictures[i] = shown
         return pictures[place]  # [N, H, W, 3]
 
     def check(self) -> None:
@@ -128,10 +129,11 @@ class PyAVReader:
         if self._container is None or entry == 0:
             self.close()
             self._container = open_video(self.source)
-            self._container.streams.video[0].thread_type = "SLICE" if self._plain else "AUTO"
-        if entry > 0:
-            self._container.seek(self.pts[entry], stream=self._container.streams.video[0])
-        self._decoded = self._container.decode(video=0)
+            video_stream(self._container).thread_type = "SLICE" if self._plain else "AUTO"
+        stamp = self.stamps[entry]
+        if entry > 0 and stamp is not None:
+            self._container.seek(stamp, stream=video_stream(self._container))
+        self._decoded = decode(self._container)
         self._current, self._at = None, entry - 1
 
     def _advance(self, k: int) -> None:
@@ -140,7 +142,7 @@ class PyAVReader:
             frame = self._next(number, k)
         except ValueError:
             self.close()
-            if self._plain:
+            if self._plain and (self._learnt or not self._learn()):
                 raise
             self._plain = True
             return
@@ -167,59 +169,23 @@ class PyAVReader:
                 f"{self.source}: frame {k} does not decode, only {number} frames do; copy the file again"
             ) from None
         except av.error.FFmpegError as error:
+            where = f"after frame {number - 1}" if number else "from its start"
             raise ValueError(
-                f"{self.source}: frame {k} does not decode, the file is damaged after frame {number - 1} "
-                f"({error.strerror}); copy it again"
+                f"{self.source}: frame {k} does not decode, the file is damaged {where} ({error.strerror}); copy it "
+                "again"
             ) from error
-        if frame.pts != self.pts[number]:
+        if frame.pts != self.stamps[number]:
             raise ValueError(
                 f"{self.source}: a frame before or at {number} is lost in decoding (timestamp {frame.pts} came "
-                f"instead of {self.pts[number]}), so frame {k} cannot be told; re-encode the file"
+                f"instead of {self.stamps[number]}), so frame {k} cannot be told; re-encode the file"
             )
         return frame
 
-
-def seconds(pts: Sequence[int], time_base: Fraction) -> NDArray[np.float64]:
-    """Presentation times counted from the first frame."""
-    ticks = np.array(pts, dtype=np.int64)  # [N]
-    return (ticks - ticks[0]) * float(time_base)
-
-
-def presentation_order(found: Demuxed, on_truncated: Truncated) -> list[int]:
-    """Timestamps of the frames that decode, in presentation order.
-
-    Packets stand for frames where :attr:`Demuxed.clean`. Otherwise the file is decoded once, which alone can tell.
-
-    Raises:
-        ValueError: the file is truncated and ``on_truncated`` is ``"raise"``, or no frame decodes.
-    """
-    packets = len(found.pts)
-    if found.clean:
-        return sorted(p for p in found.pts if p is not None)
-    pts, broken = _decode_timestamps(found.source)
-    promised = found.promised or packets
-    # an edit list hides frames on purpose: then the header's count promises nothing
-    short = broken or found.corrupt or (len(pts) < promised and not found.discarded and found.keyframes[0])
-    if not pts:
-        raise ValueError(f"{found.source}: no frame decodes; copy the file again")
-    if short and on_truncated == "raise":
-        raise ValueError(
-            f"{found.source}: the container promises {promised} frames, {len(pts)} decode; copy the file again, "
-            "or pass on_truncated='keep' to use those"
-        )
-    return pts
-
-
-def _decode_timestamps(source: Path) -> tuple[list[int], bool]:
-    """Timestamps in the order of decoding, and whether decoding broke off with an error."""
-    pts: list[int] = []
-    with open_video(source) as container:
-        try:
-            for frame in container.decode(video=0):
-                if frame.pts is None:
-                    raise ValueError(f"{source}: frame {len(pts)} has no timestamp; copy the video into an MP4 file")
-                pts.append(frame.pts)
-                beat(len(pts))
-        except av.error.FFmpegError:
-            return pts, True
-    return pts, False
+    def _learn(self) -> bool:
+        """Take the timestamps from a decode of the whole file; whether they are those expected in another order."""
+        self._learnt = True
+        stamps, keyframes, broken = decode_stamps(self.source)
+        same = not broken and None not in stamps and sorted(s for s in stamps if s is not None) == self.stamps
+        if same:
+            self.stamps, self.keyframes = stamps, np.array(keyframes)
+        return same

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -78,7 +78,7 @@ def without_picture(i: int, packet: av.Packet, positions: set[int], content: byt
     """Some packets keep their timestamps but hold ``content`` (by default half of what they held)."""
     if i not in positions:
         return packet
-    other = av.Packet(content or bytes(packet)[: packet.size // 2])
+    other = av.Packet(bytes(packet)[: packet.size // 2] if content is None else content)
     other.pts, other.dts, other.time_base, other.duration = packet.pts, packet.dts, packet.time_base, packet.duration
     return other
 
@@ -102,13 +102,14 @@ def reported(path: Path, frames: int) -> Path:
     return path
 
 
-def rotated(path: Path) -> Path:
-    """The track's matrix turns the picture by 90 degrees."""
+def rotated(path: Path, shown: Sequence[float] = (0, 1, -1, 0)) -> Path:
+    """The track's matrix is ``a b c d``, (x, y) is shown at (a x + c y, b x + d y): by default turned clockwise."""
     data = bytearray(encode(path).read_bytes())
     matrix = data.index(b"tkhd") + 44
     one, corner = 1 << 16, 1 << 30
     assert struct.unpack_from(">9i", data, matrix) == (one, 0, 0, 0, one, 0, 0, 0, corner)
-    struct.pack_into(">9i", data, matrix, 0, one, 0, -one, 0, 0, 0, 0, corner)
+    a, b, c, d = (round(one * value) for value in shown)
+    struct.pack_into(">9i", data, matrix, a, b, 0, c, d, 0, 0, 0, corner)
     path.write_bytes(data)
     return path
 

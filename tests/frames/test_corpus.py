@@ -24,11 +24,11 @@ UNREADABLE = {"cut_before_the_index", "empty", "text", "audio", "no_frame", "no_
 
 
 def plain(path: Path) -> list[np.ndarray]:
-    """The frames that come out of PyAV as it is, up to the first error."""
+    """The frames that come out of PyAV as it is, up to the first error; one clip is to be turned clockwise."""
     frames: list[np.ndarray] = []
     with suppress(OSError, ValueError, IndexError), av.open(str(path)) as container:
         frames.extend(frame.to_ndarray(format="rgb24") for frame in container.decode(video=0))
-    return frames
+    return [np.rot90(frame, -1) for frame in frames] if path.stem == "rotated" else frames
 
 
 def orders(n: int, count: int) -> list[list[int]]:

@@ -1,7 +1,7 @@
 import av
 import pytest
 
-from mtal.frames import demux as demux_module
+from mtal.frames import video_file
 from mtal.frames.demux import demux
 
 
@@ -24,6 +24,6 @@ class TestEntries:
 
 def test_a_file_that_may_not_be_read(clip, monkeypatch):
     # modes do not bind the superuser, whom tests may run as
-    monkeypatch.setattr(demux_module.os, "access", lambda path, mode: False)
+    monkeypatch.setattr(video_file.os, "access", lambda path, mode: False)
     with pytest.raises(PermissionError, match=r"groups\.mp4: the file may not be read"):
         demux(clip("groups"))

@@ -170,7 +170,7 @@ class TestDamage:
     def test_fewer_frames_than_promised(self, clip, sequential, name, promised, backend):
         expected, _ = sequential(name)
         message = (
-            rf"{name}\.\w+: the container promises {promised} frames, {len(expected)} decode; .*on_truncated='keep'"
+            rf"{name}\.\w+: the container promises {promised} frames, {len(expected)} decode; .*data\.on_truncated=keep"
         )
         with pytest.raises(ValueError, match=message):
             open_reader(clip(name), backend)
