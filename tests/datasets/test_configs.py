@@ -11,6 +11,7 @@ from mtal.tasks import build_tasks
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 ADAPTERS = (
+    "annotations",
     "cholec80",
     "cholecseg8k",
     "cholect50",

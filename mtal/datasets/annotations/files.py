@@ -1,0 +1,192 @@
+"""Annotation files and the images that they speak of, found on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+from xml.etree.ElementTree import Element, ParseError
+
+import defusedxml.ElementTree
+from defusedxml.common import DefusedXmlException
+
+from mtal.datasets.annotations.shapes import told
+from mtal.datasets.annotations.tally import Tally
+from mtal.datasets.mask import Size
+from mtal.datasets.threads import in_threads
+from mtal.frames.image_folder import SUFFIXES
+from mtal.frames.picture import picture_size
+
+MOST_BYTES = 2**31  # parsed JSON takes ten times as much memory
+SPLITS = {
+    **dict.fromkeys(("train", "training"), "pool"),
+    **dict.fromkeys(("val", "valid", "validation"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no JSON, or too large.
+    """
+    _check(path)
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: this is no JSON ({error}); export it again") from error
+
+
+def read_xml(path: Path) -> Element:
+    """Root of an XML file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no XML, or too large.
+    """
+    _check(path)
+    try:
+        root: Element = defusedxml.ElementTree.parse(path).getroot()
+    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
+        raise ValueError(f"{path}: this is no XML of annotations ({error}); export it again") from error
+    return root
+
+
+def _check(path: Path) -> None:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such file of annotations; give it as data.path")
+    if path.suffix.lower() == ".zip":
+        raise ValueError(f"{path}: unpack this archive and give the file of annotations in it as data.path")
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise ValueError(
+            f"{path}: {size / 2**30:.1f} GiB are too much to read at once; export fewer images at a time and give all "
+            "files, as in 'data.path=[a.json,b.json]'"
+        )
+
+
+def split_of(*words: str) -> str | None:
+    """``pool``, ``val`` or ``test`` by the first of several names that ends in the name of a split.
+
+    >>> split_of("instances_train2017", "annotations"), split_of("valid"), split_of("contest")
+    ('pool', 'val', None)
+    """
+    for word in words:
+        split = SPLITS.get(word.lower().rpartition("_")[2].rstrip("0123456789"))
+        if split is not None:
+            return split
+    return None
+
+
+def split_of_folders(file: str) -> str | None:
+    """``pool``, ``val`` or ``test`` where a folder of a path is called as a split is.
+
+    >>> split_of_folders("valid/a.jpg"), split_of_folders("my_test/a.jpg")
+    ('val', None)
+    """
+    return next((SPLITS[part.lower()] for part in PurePosixPath(file).parts[:-1] if part.lower() in SPLITS), None)
+
+
+def inside(name: str) -> str | None:
+    r"""A relative path with ``/``, ``None`` where it is absolute or climbs out.
+
+    >>> inside("a\\b.png"), inside("a/./b.png"), inside("../b.png"), inside("C:/b.png")
+    ('a/b.png', 'a/b.png', None, None)
+    """
+    path = PurePosixPath(name.replace("\\", "/"))
+    if not name or path.is_absolute() or ".." in path.parts or path.parts[:1] == () or path.parts[0].endswith(":"):
+        return None
+    return str(path)
+
+
+def find_images(source: Path, names: Sequence[str], folders: Iterable[Path]) -> tuple[Path, list[str]]:
+    """The folder that the images lie in, and for each name the path of its file from there.
+
+    A name may lack the suffix, as those of frames that CVAT took from a video do.
+
+    Args:
+        source: file of annotations, for messages.
+        names: as the annotations have them.
+        folders: where they may lie; the first that has any of them is taken.
+
+    Raises:
+        FileNotFoundError: images are missing.
+        ValueError: a name is absolute or climbs out of the folder.
+    """
+    tally = Tally(source)
+    for name in names:
+        if inside(name) is None:
+            tally.add("images whose paths lead out of the folder of images", repr(name))
+    tally.tell("write paths from data.root, without '..' or a drive")
+    paths = [inside(name) or "" for name in names]
+    candidates = list(dict.fromkeys(folders))
+    folder = next((f for f in candidates if any(_file(f, p) for p in paths)), candidates[0])
+    found = [_file(folder, p) for p in paths]
+    for path, file in zip(paths, found, strict=True):
+        if file is None:
+            tally.add("images that are missing", path)
+    looked = ", ".join(map(str, candidates)) if not any(found) else str(folder)
+    tally.tell(f"they were looked for in {looked}; give their folder as data.root=DIR", FileNotFoundError)
+    return folder, [file for file in found if file is not None]
+
+
+def holds_any(folders: Iterable[Path], names: Iterable[str]) -> bool:
+    """Whether any of the images lies in any of the folders."""
+    paths = [path for name in names if (path := inside(name)) is not None]
+    return any(_file(folder, path) for folder in folders for path in paths)
+
+
+def images_below(folder: Path, left_out: Iterable[Path] = ()) -> list[str]:
+    """Paths of all images of a folder and its subfolders from there, by name.
+
+    Args:
+        folder: where to look.
+        left_out: subfolders.
+    """
+    skipped = set(left_out)
+    return sorted(
+        file.relative_to(folder).as_posix()
+        for file in folder.rglob("*")
+        if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and not skipped & set(file.parents)
+    )
+
+
+def _file(folder: Path, path: str) -> str | None:
+    if (folder / path).is_file():
+        return path
+    if PurePosixPath(path).suffix.lower() in SUFFIXES:
+        return None
+    for suffix in SUFFIXES:
+        for written in (suffix, suffix.upper()):
+            if (folder / (path + written)).is_file():
+                return path + written
+    return None
+
+
+def image_sizes(files: Sequence[Path]) -> list[Size]:
+    """(H, W) of each image as it is shown, from its header.
+
+    Raises:
+        ValueError: a file is no image.
+    """
+    return in_threads(picture_size, files, "Reading sizes of images")
+
+
+def check_sizes(source: Path, files: Sequence[Path], stated: Sequence[Size | None]) -> list[Size]:
+    """(H, W) of each image, which must be what the annotations say.
+
+    Raises:
+        ValueError: an image is of another size than the annotations say.
+    """
+    sizes = image_sizes(files)
+    tally = Tally(source)
+    for file, size, said in zip(files, sizes, stated, strict=True):
+        if said is not None and said != size:
+            tally.add(
+                "images of another size than the annotations say", f"{file.name} is {told(size)}, not {told(said)}"
+            )
+    tally.tell("give the images that were annotated")
+    return sizes

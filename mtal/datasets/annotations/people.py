@@ -1,0 +1,76 @@
+"""Who is operated on in each image."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from mtal.datasets.annotations.files import SPLITS
+from mtal.datasets.annotations.tally import Tally
+from mtal.datasets.table_cells import Cells
+
+_LAYOUT = {*SPLITS, "images", "image", "imgs", "img", "frames", "jpegimages", "default", "data"}
+_TABLES = (".csv", ".parquet")
+
+
+def patients_of(source: Path, files: Sequence[str], patients: str) -> list[str]:
+    """The patient of each image.
+
+    Args:
+        source: of the annotations, for messages.
+        files: paths of images from the folder of images, with ``/``.
+        patients: ``"folder"`` for the first folder of the path that is not called as layouts are (``train``,
+            ``images``, …); or a table with the columns ``image`` and ``patient``; or a regular expression whose group,
+            found in the path, is the patient.
+
+    Raises:
+        FileNotFoundError: there is no such table.
+        ValueError: nothing tells the patient of an image.
+    """
+    if patients == "folder":
+        found = [_folder(file) for file in files]
+        way_out = (
+            "say who is operated on by data.patients: a regular expression with one group, as in "
+            "\"data.patients='^(.+)_[0-9]+'\" for ada_0001.jpg, or a CSV with the columns image and patient"
+        )
+    elif patients.lower().endswith(_TABLES):
+        listed = _listed(Path(patients))
+        found = [listed.get(file) for file in files]
+        way_out = f"add rows with their paths as they stand here to {patients}"
+    else:
+        found = _matched(files, patients)
+        way_out = f"make data.patients, which is {patients!r}, fit these too"
+    tally = Tally(source)
+    for file, patient in zip(files, found, strict=True):
+        if not patient:
+            tally.add("images of which nothing tells the patient", file)
+    tally.tell(way_out)
+    return [patient for patient in found if patient]
+
+
+def _folder(file: str) -> str | None:
+    return next((part for part in PurePosixPath(file).parts[:-1] if part.lower() not in _LAYOUT), None)
+
+
+def _listed(table: Path) -> dict[str, str]:
+    cells = Cells.read(table)
+    for column in ("image", "patient"):
+        if column not in cells.columns:
+            raise ValueError(
+                f"{table}: the columns are {', '.join(cells.columns)}; there must be 'image' and 'patient'"
+            )
+    return dict(zip(cells.column("image"), cells.column("patient"), strict=True))
+
+
+def _matched(files: Sequence[str], pattern: str) -> list[str | None]:
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"data.patients={pattern!r} is no regular expression: {error}") from error
+    if expression.groups != 1:
+        raise ValueError(
+            f"data.patients={pattern!r} has {expression.groups} groups; put what tells the patient, and that alone, "
+            "into parentheses, as in '^(.+)_[0-9]+'"
+        )
+    return [match[1].replace("/", "_") if (match := expression.search(file)) else None for file in files]

@@ -1,0 +1,126 @@
+"""Pascal VOC: an XML of boxes for each image, masks in ``SegmentationClass`` with ``labelmap.txt``, or both.
+
+An image with an XML or a mask was annotated, and what is not marked in it is not there; an image with neither was not.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+from mtal.datasets.annotations.files import (
+    SPLITS,
+    check_sizes,
+    find_images,
+    images_below,
+    read_xml,
+    split_of_folders,
+)
+from mtal.datasets.annotations.labelmap import read_labelmap
+from mtal.datasets.annotations.marks import BACKGROUND, AnnotatedImage, Annotations, ClassMask, Kind, Mark, names_with
+from mtal.datasets.annotations.tally import Tally
+from mtal.datasets.mask import Size
+from mtal.progress import track
+
+
+def read(path: Path, root: Path | None) -> Annotations:
+    """The images of a folder.
+
+    Args:
+        path: folder of ``Annotations``, ``JPEGImages``, ``SegmentationClass`` and ``ImageSets``, or of images with an
+            XML beside each, in subfolders or not.
+        root: folder of the images; ``None`` for ``JPEGImages``, ``images`` or the folder itself.
+
+    Raises:
+        FileNotFoundError: there is nothing of this, or an image is missing.
+        ValueError: an XML or ``labelmap.txt`` is broken, or contradicts its image.
+    """
+    beside = not (path / "Annotations").is_dir()
+    below = path if beside else path / "Annotations"
+    xmls = {_key(f, below): f for f in sorted(below.rglob("*.xml"))}
+    masks = {_key(f, path / "SegmentationClass"): f for f in sorted((path / "SegmentationClass").rglob("*.png"))}
+    if not xmls and not masks:
+        raise FileNotFoundError(
+            f"{path}: neither XML files (in 'Annotations' or beside the images) nor 'SegmentationClass' here; give the "
+            "folder of a VOC data set as data.path"
+        )
+    base = root or next((path / n for n in ("JPEGImages", "images") if (path / n).is_dir()), path)
+    left_out = set() if base != path else {path / "SegmentationClass", path / "SegmentationObject"}
+    files = {_key(base / f, base): f for f in images_below(base, left_out)}
+    tally = Tally(path)
+    documents = {key: _document(xml, tally) for key, xml in track(list(xmls.items()), "Reading XML")}
+    tally.tell("export these files again")
+    for key in [key for key in documents if key not in files]:  # another name than the image has
+        _, (file,) = find_images(xmls[key], [(documents[key].findtext("filename") or "").strip()], [base])
+        image = _key(base / file, base)
+        if image in documents:
+            tally.add("images with two XML files", f"{file} with {xmls[key].name}")
+        documents[image], xmls[image] = documents.pop(key), xmls.pop(key)
+    tally.tell("keep one for each image")
+    for key in sorted(set(masks) - set(files)):
+        tally.add("masks without an image", masks[key].name)
+    tally.tell(f"images were looked for in {base}; give their folder as data.root=DIR", FileNotFoundError)
+    colors = read_labelmap(path) if masks else {}
+    splits = _splits(path / "ImageSets")
+    stated = [_stated(documents[key]) if key in documents else None for key in files]
+    sizes = check_sizes(path, [base / f for f in files.values()], stated)
+    images = [
+        AnnotatedImage(
+            file,
+            str(xmls.get(key, masks.get(key, base / file))),
+            size,
+            _marks(documents[key]) if key in documents else (),
+            mask=ClassMask(masks[key], colors) if key in masks else None,
+            split=splits.get(key, split_of_folders(file)),
+            annotated=key in documents or key in masks,
+        )
+        for (key, file), size in zip(files.items(), sizes, strict=True)
+    ]
+    named = (mark.names[0] for image in images for mark in image.marks)
+    listed = (name for name in colors.values() if name not in (None, BACKGROUND))
+    return Annotations(path, base, tuple(images), tuple(dict.fromkeys(map(str, (*listed, *named)))))
+
+
+def _key(file: Path, folder: Path) -> str:
+    return file.relative_to(folder).with_suffix("").as_posix()
+
+
+def _document(xml: Path, tally: Tally) -> Element:
+    document = read_xml(xml)
+    if document.tag != "annotation":
+        tally.add("XML files that are not of VOC", f"{xml.name} has the root <{document.tag}>")
+    nameless = sum(not (thing.findtext("name") or "").strip() for thing in document.iterfind("object"))
+    if nameless:
+        tally.add("XML files with objects without a name", xml.name)
+    return document
+
+
+def _stated(document: Element) -> Size | None:
+    """Some tools write 0, which says nothing."""
+    height, width = (document.findtext(f"size/{side}") or "" for side in ("height", "width"))
+    if height.isdecimal() and width.isdecimal() and int(height) and int(width):
+        return int(height), int(width)
+    return None
+
+
+def _marks(document: Element) -> tuple[Mark, ...]:
+    marks = []
+    for thing in document.iterfind("object"):
+        attributes = {
+            a.findtext("name") or "": a.findtext("value") or "" for a in thing.iterfind("attributes/attribute")
+        }
+        kind: Kind = "tag" if thing.find("bndbox") is None else "box"
+        marks.append(Mark(names_with((thing.findtext("name") or "").strip(), attributes), kind))
+    return tuple(marks)
+
+
+def _splits(folder: Path) -> dict[str, str]:
+    """Image → split, of the lists ``train.txt``, ``val.txt`` and ``test.txt``."""
+    splits: dict[str, str] = {}
+    for kind in ("Main", "Segmentation"):
+        for file in sorted((folder / kind).glob("*.txt")):
+            if file.stem.lower() in SPLITS:
+                for line in file.read_text(encoding="utf-8").splitlines():
+                    if line.strip():
+                        splits.setdefault(line.split()[0], SPLITS[file.stem.lower()])
+    return splits

@@ -1,0 +1,71 @@
+import json
+
+import numpy as np
+import pytest
+from miniature import annotated
+
+from mtal.datasets.annotations import labelme
+from mtal.datasets.annotations.shapes import drawn
+
+
+@pytest.fixture
+def set_(root):
+    annotated.labelme(root)
+    return root / "images"
+
+
+def change(folder, **values):
+    file = folder / "ada/0004.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+
+
+def shape(**values):
+    return [{"label": "fat", "points": [[8, 6], [8, 9]], **values}]
+
+
+class TestRead:
+    def test_a_circle(self, set_):
+        change(set_, shapes=shape(shape_type="circle"))
+        mask = drawn(labelme.read(set_, None).images[0].marks[-1].shape.rle((12, 16)))
+        y, x = np.mgrid[0.5:12, 0.5:16]  # centres of pixels
+        np.testing.assert_array_equal(mask, np.hypot(x - 8, y - 6) <= 3)
+
+    def test_flags_of_shapes_and_places_without_an_outline(self, set_):
+        change(set_, shapes=shape(shape_type="linestrip", flags={"cut": True, "old": False}))
+        mark = labelme.read(set_, None).images[0].marks[-1]
+        assert (mark.names, mark.kind) == (("fat", "fat/cut"), "box")
+
+    def test_names_of_labelme_itself(self, set_):
+        change(set_, shapes=shape(label="__ignore__") + shape(label="_background_"))
+        found = labelme.read(set_, None)
+        assert [m.names[0] for m in found.images[0].marks] == ["hook", "__ignore__", "background"]
+        assert set(found.categories) == {"hook", "clip", "liver", "fat"}
+
+    @pytest.mark.parametrize("path", ["..\\..\\pictures\\0004.png", "C:/x/../0004.png", "0004.png"])
+    def test_files_that_were_moved(self, set_, path):
+        change(set_, imagePath=path if "C:" not in path else "../../../0004.png")
+        assert labelme.read(set_, None).images[0].file == "ada/0004.png"
+
+
+class TestDamage:
+    @pytest.mark.parametrize(
+        ("values", "message"),
+        [
+            ({"shapes": None}, r"JSON files that are not LabelMe's: 1 \(0004\.json has no list 'shapes'\)"),
+            ({"imagePath": None}, r"JSON files without 'imagePath': 1 \(0004\.json\)"),
+            ({"imageHeight": 5}, r"another size than the annotations say: 1 \(0004\.png is 12x16"),
+            ({"shapes": [{"points": []}]}, r"shapes without a label: 1 \(0004\.json, shape 0\)"),
+            ({"shapes": shape(points=[[1, 2, 3]])}, r"0004\.json, shape 0: a polygon of 3 numbers"),
+            ({"shapes": shape(points="xy")}, r"0004\.json, shape 0: a polygon holds"),
+            ({"shapes": shape(shape_type="circle", points=[[1, 2]])}, r"0004\.json, shape 0: not enough values"),
+            ({"shapes": shape(shape_type="mask", mask="?")}, r"0004\.json, shape 0: a mask that is no PNG"),
+        ],
+    )
+    def test_is_named(self, set_, values, message):
+        change(set_, **values)
+        with pytest.raises(ValueError, match=message):
+            labelme.read(set_, None)
+
+    def test_no_files(self, tmp_path):
+        with pytest.raises(FileNotFoundError, match=r"no \.json files here"):
+            labelme.read(tmp_path, None)
