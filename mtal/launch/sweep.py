@@ -14,6 +14,7 @@ from rich.console import Console
 
 from mtal.launch.interruption import STANDING
 from mtal.launch.run_name import name_by_sweep
+from mtal.launch.search import OPTUNA, watch
 from mtal.learning.loop import LoopSettings
 from mtal.learning.run_folder import RunFolder
 from mtal.learning.stop import reason
@@ -75,6 +76,12 @@ class SweepSummary(Callback):
         """See :class:`hydra.experimental.callback.Callback`."""
         STANDING.set(partial(_standing, Path(config.hydra.sweep.dir)))
         name_by_sweep(config)
+        self._scored = True
+        if config.hydra.sweeper.get("_target_") == OPTUNA:
+            watch(self._no_score)
+
+    def _no_score(self) -> None:
+        self._scored = False
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """See :class:`hydra.experimental.callback.Callback`."""
@@ -96,4 +103,7 @@ class SweepSummary(Callback):
             console.print(
                 "The same command runs the failed ones again and passes over those that are finished.", highlight=False
             )
+        if not self._scored:
+            console.print("error: no run of the search gave a joint score, so none is the best", style="red")
+        if failures or not self._scored:
             raise SystemExit(1)

@@ -148,6 +148,18 @@ class TestSweep:
         ]
         assert best["best_value"] == max(joint)
 
+    @pytest.mark.filterwarnings("ignore")  # Optuna's own
+    @pytest.mark.parametrize(("wrong", "failed"), [("data.root=/gone", 1), ("loop.rounds=0", 0)])
+    def test_optuna_without_a_score(self, start, options, tmp_path, monkeypatch, wrong, failed):
+        """All runs fail, or none can be measured."""
+        monkeypatch.setattr("mtal.launch.run.joint_score", lambda path: None)
+        code, out, err = start("-m", *options, wrong, "experiment=search", "hydra.sweeper.n_trials=2", "seed=0")
+        assert code == 1
+        assert "best_trial" not in out + err  # as the traceback of Optuna's plugin would have it
+        assert err.endswith("error: no run of the search gave a joint score, so none is the best\n")
+        assert bool(list(tmp_path.glob("runs/mini/*/failed.txt"))) is bool(failed)
+        assert not (tmp_path / "runs/mini/optimization_results.yaml").exists()
+
 
 @pytest.mark.slow
 def test_a_sweep_killed_at_ten_random_moments_ends_like_one_that_was_not(tmp_path):
