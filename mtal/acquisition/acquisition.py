@@ -212,6 +212,8 @@ class Acquisition:
         patients: npt.NDArray[np.int64] | None = None,
         cost_s: npt.NDArray[np.float64] | None = None,
         budget_s: float | None = None,
+        answers: npt.NDArray[np.int64] | None = None,
+        budget_answers: int | None = None,
         *,
         cold: bool = False,
     ) -> Tensor:
@@ -225,12 +227,14 @@ class Acquisition:
             patients: as for :class:`Limits`.
             cost_s: as for :class:`Limits`.
             budget_s: as for :class:`Limits`.
+            answers: as for :class:`Limits`.
+            budget_answers: as for :class:`Limits`.
             cold: pick the initial set.
 
         Raises:
             ValueError: the budget is below 1, or something needed is missing.
         """
-        rules = self.limits(candidates.moments, labelled_moments, patients, cost_s, budget_s)
+        rules = self.limits(candidates.moments, labelled_moments, patients, cost_s, budget_s, answers, budget_answers)
         return self.selection(candidates, budget, generator, rules, cold=cold)
 
 

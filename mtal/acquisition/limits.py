@@ -52,6 +52,8 @@ class Limits:
         patients: npt.NDArray[np.int64] | None = None,
         cost_s: npt.NDArray[np.float64] | None = None,
         budget_s: float | None = None,
+        answers: npt.NDArray[np.int64] | None = None,
+        budget_answers: int | None = None,
     ) -> list[Rule]:
         """Fresh rules for one batch of N candidates, the most important first.
 
@@ -61,6 +63,8 @@ class Limits:
             patients: ``[N]`` code of each candidate's patient; needed for a cap per patient.
             cost_s: ``[N]`` annotator seconds of each candidate; needed for a budget in seconds.
             budget_s: annotator seconds to spend at most; ``None`` for no such limit.
+            answers: ``[N]`` heads that each candidate would be asked for; needed for a budget in answers.
+            budget_answers: answers to ask for at most; ``None`` for no such limit.
 
         Raises:
             ValueError: something needed is missing.
@@ -80,8 +84,22 @@ class Limits:
             if patients is None:
                 raise ValueError("max_per_patient: give the patients of the candidates, or set it to null")
             rules.append(Cap(self.max_per_patient, patients, name="patient"))
-        if budget_s is not None:
-            if cost_s is None:
-                raise ValueError(f"a budget of {budget_s:g} seconds needs the cost of each frame: set acquisition.cost")
-            rules.append(CostBudget(budget_s, cost_s))
-        return rules
+        return [*rules, *_budgets(cost_s, budget_s, answers, budget_answers)]
+
+
+def _budgets(
+    cost_s: npt.NDArray[np.float64] | None,
+    budget_s: float | None,
+    answers: npt.NDArray[np.int64] | None,
+    budget_answers: int | None,
+) -> list[Rule]:
+    rules: list[Rule] = []
+    if budget_s is not None:
+        if cost_s is None:
+            raise ValueError(f"a budget of {budget_s:g} seconds needs the cost of each frame: set acquisition.cost")
+        rules.append(CostBudget(budget_s, cost_s))
+    if budget_answers is not None:
+        if answers is None:
+            raise ValueError(f"a budget of {budget_answers} answers needs the number of answers of each frame")
+        rules.append(CostBudget(budget_answers, answers, unit="answers"))
+    return rules

@@ -73,10 +73,13 @@ class Availability:
         """Which heads of N frames an annotator could be asked for, ``[N, T]``."""
         return self.states(frame_ids) == State.ASKABLE
 
+    def answers(self, frame_ids: Sequence[str], tasks: Iterable[str]) -> npt.NDArray[np.int64]:
+        """How many heads among ``tasks`` each frame can be asked for, ``[N]``."""
+        return np.asarray(self.askable(frame_ids)[:, self._columns(tasks)].sum(axis=1), dtype=np.int64)
+
     def candidates(self, frame_ids: Sequence[str], tasks: Iterable[str]) -> list[str]:
         """The frames among ``frame_ids`` that have an askable head among ``tasks``, in the order given."""
-        columns = self._columns(tasks)
-        kept = np.flatnonzero(self.askable(frame_ids)[:, columns].any(axis=1))
+        kept = np.flatnonzero(self.answers(frame_ids, tasks))
         return [frame_ids[i] for i in kept.tolist()]
 
     def mark(self, frame_ids: Sequence[str], state: State, tasks: Iterable[str] | None = None) -> None:

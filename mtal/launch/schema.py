@@ -46,6 +46,7 @@ class LoopSchema:
     batch: int = 24
     rounds: int = 5
     batch_seconds: float | None = None
+    batch_answers: int | None = None
     folds: int = 3
     fold_steps: int | None = None
     stop: StopSchema = field(default_factory=StopSchema)

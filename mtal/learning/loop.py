@@ -48,6 +48,8 @@ class LoopSettings:
         rounds: rounds after the initial set.
         batch_seconds: annotator seconds to spend per round instead of a number of frames; needs ``acquisition.cost``.
             The initial set stays a number of frames: no model is there yet to tell what a frame costs.
+        batch_answers: answers to ask for per round instead of a number of frames: each frame costs as many as it has
+            heads that can be asked for. The initial set stays a number of frames here as well.
         folds: of the cross-validation on labelled frames that adaptive weights and calibration ask for.
         fold_steps: optimiser steps per fold; ``None`` for as many as a round trains.
         stop: when to end before the last round.
@@ -60,6 +62,7 @@ class LoopSettings:
     batch: int = 24
     rounds: int = 5
     batch_seconds: float | None = None
+    batch_answers: int | None = None
     folds: int = 3
     fold_steps: int | None = None
     stop: StopRule = field(default_factory=StopRule)
@@ -77,10 +80,17 @@ class LoopSettings:
             raise ValueError(f"loop.batch must be ≥ 1 and loop.rounds ≥ 0, not {self.batch} and {self.rounds}")
         if self.batch_seconds is not None and not 0 < self.batch_seconds < math.inf:
             raise ValueError(f"loop.batch_seconds must be above 0, or null to count frames, not {self.batch_seconds}")
+        if self.batch_answers is not None and self.batch_answers < 1:
+            raise ValueError(f"loop.batch_answers must be 1 or more, or null to count frames, not {self.batch_answers}")
         if self.folds < 2 or (self.fold_steps is not None and self.fold_steps < 1):
             raise ValueError(
                 f"loop.folds must be ≥ 2 and loop.fold_steps ≥ 1 or null, not {self.folds} and {self.fold_steps}"
             )
+
+    @property
+    def counts_frames(self) -> bool:
+        """Whether a round ends with ``batch`` frames rather than with seconds or answers that are spent."""
+        return self.batch_seconds is None and self.batch_answers is None
 
     def first(self, pool: int, askable: int | None = None) -> int:
         """Size of the initial set, after checking the whole budget against the pool.
@@ -95,7 +105,7 @@ class LoopSettings:
         there = f"the pool has {pool}" if askable in (None, pool) else f"{askable} of the pool's {pool} can be labelled"
         pool = pool if askable is None else askable
         initial = pool if self.initial == "all" else int(self.initial)
-        if self.batch_seconds is not None:
+        if not self.counts_frames:
             return min(initial, pool)
         budget = initial + self.rounds * self.batch
         if budget > pool:
@@ -270,8 +280,12 @@ class Experiment:
         asked = replace(asked, availability=self._availability)
         if asked.number == 0:
             return self._picker.pick(model, asked)
-        budget = self.loop.batch if self.loop.batch_seconds is None else len(self._candidates())
-        asked = replace(asked, budget=budget, budget_s=self.loop.batch_seconds)
+        asked = replace(
+            asked,
+            budget=self.loop.batch if self.loop.counts_frames else len(self._candidates()),
+            budget_s=self.loop.batch_seconds,
+            budget_answers=self.loop.batch_answers,
+        )
         if self.acquisition.reads_the_pool:
             asked = replace(asked, known=self._standing(asked))
         picks = self._picker.pick(model, asked)
@@ -281,7 +295,7 @@ class Experiment:
                 told = f"the mean entropy of the pool is {seen:.3f}, below {self.loop.stop.uncertainty_below:g}"
                 raise PoolIsDoneError(told, seen)
         if not picks.frame_ids:
-            raise PoolIsDoneError("no frame is left that loop.batch_seconds and the rules of acquisition allow to pick")
+            raise PoolIsDoneError("no frame is left that the budget and the rules of acquisition allow to pick")
         return picks
 
     def _learn_site_weights(

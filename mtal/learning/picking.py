@@ -143,7 +143,8 @@ class Picker:
         if asked.budget_s is not None and self.acquisition.limits.cost is not None:
             with timed(asked.timings, "score"):
                 rows, doing = self._rows(frame_ids), "Estimating the cost"
-                looks = look_at(model, self.tasks, self.inputs, rows, self.device, doing=doing)
+                sites = AskedSites({}, self.askable(asked))
+                looks = look_at(model, self.tasks, self.inputs, rows, self.device, site_weights=sites, doing=doing)
                 cost_s = torch.cat([self.acquisition.limits.cost(look.heads) for look in looks]).numpy()  # [N]
         with timed(asked.timings, "select"):
             moments = self._moments(frame_ids)
@@ -179,6 +180,13 @@ class Picker:
             return {}
         frame_ids = self.candidates(asked)
         return dict(zip(asked.availability.tasks, asked.availability.askable(frame_ids).T, strict=True))
+
+    def _answers(self, asked: Round, frame_ids: Sequence[str]) -> npt.NDArray[np.int64]:
+        """How many heads that count each candidate would be asked for, ``[N]``."""
+        counted = [t.name for t in self.tasks if t.weight > 0]
+        if asked.availability is None:
+            return np.full(len(frame_ids), len(counted), dtype=np.int64)
+        return asked.availability.answers(frame_ids, counted)
 
     def _without_unaskable(self, asked: Round) -> Round:
         """The round with no say for heads that can be asked for in no candidate."""
@@ -254,6 +262,8 @@ class Picker:
             self._patient[self._rows(frame_ids)],
             cost_s,
             asked.budget_s,
+            self._answers(asked, frame_ids),
+            asked.budget_answers,
             cold=asked.number == 0,
         ).numpy()
         return at

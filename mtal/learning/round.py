@@ -27,6 +27,7 @@ class Round:
         known: where the heads stand; nothing by default.
         timings: seconds of each stage are added to it.
         budget_s: annotator seconds to spend at most; ``None`` for no such limit.
+        budget_answers: heads' answers to ask for at most; ``None`` for no such limit.
         labels: of the frames picked before, by task; ``None`` counts all of their sites.
         availability: what can be asked of the pool; everything where ``None``.
     """
@@ -39,5 +40,6 @@ class Round:
     known: Standing = field(default_factory=lambda: Standing(Evidence({})))
     timings: dict[str, float] = field(default_factory=dict)
     budget_s: float | None = None
+    budget_answers: int | None = None
     labels: Mapping[str, np.ndarray] | None = None
     availability: Availability | None = None

@@ -103,7 +103,7 @@ def configured(request: Request, checkpoint: Checkpoint, configs: Path) -> DictC
         replaced.append("acquisition")
     for key in replaced:
         config[key] = composed[key]
-    config.loop.batch_seconds = None  # the budget is a number of frames
+    config.loop.batch_seconds = config.loop.batch_answers = None  # the budget is a number of frames
     for override in OverridesParser.create().parse_overrides(list(request.overrides)):
         key = override.key_or_group
         if "/" not in key and key.partition(".")[0] in ("acquisition", "trainer", "seed"):

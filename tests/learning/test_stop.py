@@ -161,7 +161,7 @@ class TestPoolUsedUp:
         made = experiment(acquisition=seconds, loop=LoopSettings(4, 4, 2, batch_seconds=1.0), trainer=QUICK)
         start(made, tmp_path)
         assert len(metrics(tmp_path)) == 1
-        told = "no frame is left that loop.batch_seconds and the rules of acquisition allow to pick"
+        told = "no frame is left that the budget and the rules of acquisition allow to pick"
         assert noted(tmp_path)["reason"] == told
         monkeypatch.setattr("mtal.learning.picking.score_pool", lambda *args, **kwargs: pytest.fail("scored again"))
         start(made, tmp_path)

@@ -1,4 +1,4 @@
-"""A budget of the annotators' time in place of a number of frames."""
+"""A budget of the annotators' time, or of their answers, in place of a number of frames."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class CostBudget(Rule):
         seconds: of annotation, above 0.
         cost_s: ``[N]`` seconds that each candidate takes, 0 or more, see
             :class:`~mtal.acquisition.costs.AnnotationCost`.
+        unit: what is counted, where it is not seconds; for messages.
 
     Attributes:
         spent: seconds of the picked frames.
@@ -37,15 +38,16 @@ class CostBudget(Rule):
 
     hard = True
 
-    def __init__(self, seconds: float, cost_s: npt.NDArray[np.floating]) -> None:
+    def __init__(self, seconds: float, cost_s: npt.NDArray[np.floating], unit: str = "s") -> None:
         cost_s = np.asarray(cost_s, dtype=np.float64)
         if not 0 < seconds < float("inf"):
-            raise ValueError(f"the cost budget must be above 0 seconds, not {seconds}")
+            raise ValueError(f"the cost budget must be above 0 {unit}, not {seconds}")
         if cost_s.ndim != 1 or not (np.isfinite(cost_s).all() and (cost_s >= 0).all()):
             raise ValueError(f"cost_s must be [N] finite seconds of 0 or more; it is {list(cost_s.shape)}")
         self.seconds = float(seconds)
         self.spent = 0.0
         self._cost_s = cost_s
+        self._unit = unit
 
     def __len__(self) -> int:
         return len(self._cost_s)
@@ -67,7 +69,8 @@ class CostBudget(Rule):
         if self.spent > 0:
             return None
         cheapest = float(self._cost_s[left].min())
-        return f"the cost budget is {self.seconds:g} s but the cheapest frame left costs {cheapest:g} s"
+        unit = self._unit
+        return f"the cost budget is {self.seconds:g} {unit} but the cheapest frame left costs {cheapest:g} {unit}"
 
     @property
     def _left_s(self) -> float:

@@ -52,8 +52,8 @@ def test_free_frames_are_free():
 @pytest.mark.parametrize(
     ("seconds", "cost_s", "message"),
     [
-        (0.0, [1.0], "above 0 seconds, not 0"),
-        (float("inf"), [1.0], "above 0 seconds, not inf"),
+        (0.0, [1.0], "above 0 s, not 0"),
+        (float("inf"), [1.0], "above 0 s, not inf"),
         (1.0, [-1.0], "finite seconds of 0 or more"),
         (1.0, [float("nan")], "finite seconds of 0 or more"),
         (1.0, [[1.0]], "finite seconds of 0 or more"),
