@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -38,7 +40,7 @@ class CostBudget(Rule):
 
     hard = True
 
-    def __init__(self, seconds: float, cost_s: npt.NDArray[np.floating] | npt.NDArray[np.integer], unit: str = "s") -> None:
+    def __init__(self, seconds: float, cost_s: npt.NDArray[Any], unit: str = "s") -> None:
         cost_s = np.asarray(cost_s, dtype=np.float64)
         if not 0 < seconds < float("inf"):
             raise ValueError(f"the cost budget must be above 0 {unit}, not {seconds}")
