@@ -3,9 +3,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from composed import once
 from miniature import vocalfolds
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "run.py"
+
+
+@pytest.fixture(autouse=True)
+def checked_by_what_is_composed(monkeypatch) -> None:
+    """Most command lines of these tests choose the same, and are checked against the same configuration."""
+    monkeypatch.setattr("mtal.launch.overrides.compose", once)
 
 
 @pytest.fixture(scope="session")

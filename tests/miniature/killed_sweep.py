@@ -22,8 +22,8 @@ from miniature.killed import ended
 from mtal.launch import launch  # noqa: F401  imported before the first fork, so that attempts need not
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "run.py"
-SWEEP = ("acquisition/fusion=mean,max,reciprocal_rank,pareto", "seed=0,1,2")
-RUNS = 12
+SWEEP = ("acquisition/fusion=mean,pareto", "seed=0,1,2")
+RUNS = 6
 
 
 def child(arguments: list[str]) -> int:
@@ -52,6 +52,14 @@ def rounds(sweep: Path) -> int:
     return len(list(sweep.glob("*/rounds/[0-9]*")))
 
 
+def ended_or_far(pid: int, within_s: float, sweep: Path, most: int) -> int | None:
+    """Exit status of ``pid``, or ``None`` once the time is over or so many rounds are there."""
+    until, status = time.monotonic() + within_s, None
+    while status is None and time.monotonic() < until and rounds(sweep) < most:
+        status = ended(pid, 0.01)
+    return status
+
+
 def main(root: Path, kills: int) -> None:
     """See the head of this file."""
     torch.set_num_threads(1)
@@ -72,11 +80,14 @@ def main(root: Path, kills: int) -> None:
     known: dict[str, int] = {}
     for moment in [*moments, None]:
         pid = child([*options, f"run_root={root / 'killed'}", f"cache={root / 'cache_killed'}"])
-        status = ended(pid, 600 if moment is None else start_up_s / 2)
-        while status is None and moment is not None and rounds(sweep) < moment:
-            status = ended(pid, 0.01)
-        if status is None and moment is not None:
-            status = ended(pid, generator.uniform(0, start_up_s / 2 + round_s))
+        if moment is None:
+            status = ended(pid, 600)
+        else:
+            status = ended_or_far(pid, start_up_s / 2, sweep, moment + 2)
+            while status is None and rounds(sweep) < moment:
+                status = ended(pid, 0.01)
+            if status is None:
+                status = ended_or_far(pid, generator.uniform(0, start_up_s / 2 + round_s), sweep, moment + 2)
         if status is None:
             os.kill(pid, 9)
             os.waitpid(pid, 0)
