@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from mtal.acquisition.blend import Blend
@@ -56,7 +58,6 @@ class Acquisition:
         TypeError: no part has an option of that name.
         ValueError: an option is out of its range, or a weight names an unknown signal.
 
-    >>> import torch
     >>> from mtal.acquisition import Entropy, PercentileRank, TopK, WeightedMean, tie_break
     >>> acquisition = Acquisition({"entropy": Entropy()}, PercentileRank(), WeightedMean(), TopK(), max_per_video=3)
     >>> tools = HeadOutput("bernoulli", torch.tensor([[[0.9, 0.1]], [[0.5, 0.2]], [[0.5, 0.6]]]))
@@ -163,6 +164,25 @@ class Acquisition:
             reference=reference,
             reference_videos=reference_videos,
         )
+
+    def rehearse(self, outputs: Mapping[str, HeadOutput]) -> None:
+        """Blend and select two made-up frames, so that what does not fit is refused before there are real ones.
+
+        Args:
+            outputs: task to the posterior of two frames.
+
+        Raises:
+            ValueError: normaliser, fusion, selector and signals do not fit, or a head is named that is not there.
+        """
+        columns = self.measurement.columns(list(outputs))
+        made_up = torch.tensor([[0.25], [0.75]], dtype=torch.float64).expand(-1, len(columns))  # [2, T]
+        moments = Moments(np.zeros(2), np.zeros(2))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            utility = self.utility(ScoreTable(tuple(columns), made_up), videos=moments.video)
+            candidates = Candidates(np.arange(2, dtype=np.uint64), utility, posterior=outputs, moments=moments)
+            if self.selector_needs <= {"utility", "posterior", "moments"}:
+                self.selection(candidates, 1, np.random.default_rng(0))
 
     def joint_gradient(
         self,

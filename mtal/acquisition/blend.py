@@ -112,7 +112,7 @@ class Blend:
             )
         return utility
 
-    def heard(self, table: ScoreTable, say: Mapping[str, float]) -> set[Column]:
+    def heard(self, table: ScoreTable, say: Mapping[str, float]) -> list[Column]:
         """Columns that the utility is made of: not constant ones, nor those of heads or signals without a say.
 
         Args:
@@ -123,13 +123,12 @@ class Blend:
         own = torch.tensor([self.signal_weights.get(name, 1.0) for _, name in table.columns]).double() * active  # [T]
         speaking = [(*column, weight) for column, weight in zip(table.columns, own.tolist(), strict=True) if weight]
         if self.level == "columns":
-            columns = {f"{task}/{name}": say[task] for task, name, _ in speaking}
-            loud = _named(self.fusion, columns)
-            return {(task, name) for task, name, _ in speaking if f"{task}/{name}" in loud}
-        heard: set[Column] = set()
+            loud = _named(self.fusion, {f"{task}/{name}": say[task] for task, name, _ in speaking})
+            return [(task, name) for task, name, _ in speaking if f"{task}/{name}" in loud]
+        heard: list[Column] = []
         for head in _named(self.fusion, {task: say[task] for task, _, _ in speaking}):
             signals = {name: weight for task, name, weight in speaking if task == head}
-            heard |= {(head, name) for name in (signals if len(signals) == 1 else _named(self.signal_fusion, signals))}
+            heard += [(head, name) for name in (signals if len(signals) == 1 else _named(self.signal_fusion, signals))]
         return heard
 
     def _normalised(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -73,6 +73,16 @@ class Measurement:
     def ranges(self) -> dict[str, tuple[float, float]]:
         """Signal to its smallest and largest possible value."""
         return {name: signal.range for name, signal in self.signals.items()}
+
+    def columns(self, tasks: Sequence[str]) -> list[Column]:
+        """The columns of all signals of these heads, in the order in which they are measured."""
+        of_head = [name for name, signal in self.signals.items() if isinstance(signal, Signal)]
+        joint = [name for name, signal in self.signals.items() if isinstance(signal, JointSignal)]
+        columns = [(task, name) for task in tasks for name in of_head] + [(SHARED, name) for name in joint]
+        for name, signal in self.signals.items():
+            if isinstance(signal, PoolSignal):
+                columns += [(task, name) for task in (tasks if signal.per_head else [SHARED])]
+        return columns
 
     def __call__(
         self, outputs: Mapping[str, HeadOutput], members: Mapping[str, HeadOutput] | None = None

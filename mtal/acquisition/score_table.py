@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -60,10 +60,9 @@ class ScoreTable:
         more = [column.detach().cpu().double()[:, None] for column in scores.values()]
         return ScoreTable((*self.columns, *scores), torch.cat([self.values, *more], dim=1))
 
-    def only(self, columns: Collection[Column]) -> ScoreTable:
-        """The same table without all other columns."""
-        kept = [i for i, column in enumerate(self.columns) if column in columns]
-        return ScoreTable(tuple(self.columns[i] for i in kept), self.values[:, kept])
+    def only(self, columns: Sequence[Column]) -> ScoreTable:
+        """The same table with these of its columns, in this order."""
+        return ScoreTable(tuple(columns), self.values[:, [self.columns.index(column) for column in columns]])
 
     def __len__(self) -> int:
         return len(self.values)

@@ -16,6 +16,7 @@ from mtal.acquisition import Acquisition, CrossTaskInconsistency
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.frames.bounded_folder import BoundedFolder
 from mtal.frames.cache import FrameCache
+from mtal.learning.checks import check_acquisition
 from mtal.learning.inputs import FeatureInputs, FrameInputs, Inputs
 from mtal.learning.loop import Experiment, LoopSettings, RoundListener
 from mtal.learning.run_folder import RunFolder
@@ -47,7 +48,7 @@ def build_experiment(
     loop.first(int(splits.get("pool", 0)))
     loop.stop.check(acquisition, int(splits.get("val", 0)))
     relate(acquisition, tasks)
-    check_model(config, acquisition)
+    check_acquisition(config, acquisition, tasks)
     model = new_model(config, tasks)
     bound = BoundedFolder(config.cache, _bytes(config.cache_limit_gib))
     frames = FrameCache(Path(config.cache) / "frames", bound).get(dataset.index.table, tuple(config.frames.image_size))
@@ -123,17 +124,6 @@ def relate(acquisition: Acquisition, tasks: Sequence[Task]) -> None:
     for signal in acquisition.measurement.signals.values():
         if isinstance(signal, CrossTaskInconsistency):
             signal.relate({t.name: (t.support, t.classes) for t in tasks})
-
-
-def check_model(config: DictConfig, acquisition: Acquisition) -> None:
-    """Refuse what the model cannot give before anything is decoded or trained."""
-    needs = acquisition.batch_needs | acquisition.pool_needs | acquisition.selector_needs
-    if "predicted_loss" in needs and not config.model.loss_prediction:
-        raise ValueError("learning_loss reads predicted losses: set model.loss_prediction=true")
-    if "members" in needs and config.model.dropout == 0:
-        raise ValueError("the members are dropout members, and model.dropout is 0: set it above 0")
-    if config.loop.batch_seconds is not None and acquisition.limits.cost is None:
-        raise ValueError("loop.batch_seconds needs the cost of each frame: set acquisition/cost=annotator_seconds")
 
 
 def new_model(config: DictConfig, tasks: Sequence[Task]) -> MultiTaskModel:

@@ -23,6 +23,7 @@ from mtal.learning.inputs import Inputs
 from mtal.learning.out_of_fold import out_of_fold
 from mtal.learning.picking import Picker, timed
 from mtal.learning.picks import Picks, class_counts, labelled_frames, picks_table, predict_masks, write_images
+from mtal.learning.reference import first_scores
 from mtal.learning.round import Round
 from mtal.learning.run_folder import LABELS, RunFolder
 from mtal.learning.seeds import integer_seed
@@ -288,6 +289,8 @@ class Experiment:
         )
         if self.acquisition.reads_the_pool:
             asked = replace(asked, known=self._standing(asked))
+        if self.acquisition.blend.frozen_statistics:
+            asked = replace(asked, reference=first_scores(asked.folder))
         picks = self._picker.pick(model, asked)
         if picks.table is not None:
             seen = uncertainty(self.acquisition, picks.table, asked.known.silent, self._picker.askable(asked))

@@ -20,8 +20,8 @@ from mtal.datasets.dataset import SurgicalDataset
 from mtal.learning.inputs import Inputs
 from mtal.learning.picks import Picks
 from mtal.learning.previous_posteriors import read_previous, write_posteriors
+from mtal.learning.reference import SCORES
 from mtal.learning.round import Round
-from mtal.learning.run_folder import RunFolder
 from mtal.learning.scoring import LabelledView, PoolScores, look_at, look_at_labelled, score_pool, shared_features
 from mtal.learning.seeds import integer_seed, numpy_generator
 from mtal.learning.site_weights import AskedSites, LabelledSites, read_annotatable
@@ -29,8 +29,6 @@ from mtal.learning.standing import write_standing
 from mtal.models import MultiTaskModel
 from mtal.models.annotatability import Annotatability
 from mtal.tasks.task import Task
-
-SCORES = "scores.parquet"
 
 
 class Picker:
@@ -234,17 +232,14 @@ class Picker:
         }
 
     def _utility(self, asked: Round, table: ScoreTable, frame_ids: list[str], weights: Mapping[str, float]) -> Tensor:
-        reference, reference_videos = None, None
-        if self.acquisition.blend.frozen_statistics:
-            reference, reference_ids = _first_scores(asked.folder)
-            reference_videos = None if reference_ids is None else self._video[self._rows(reference_ids)]
+        reference_ids = asked.reference.frame_ids if asked.reference else ()
         return self.acquisition.utility(
             table,
             asked.known.silent,
             weights=weights,
             videos=self._video[self._rows(frame_ids)],
-            reference=reference,
-            reference_videos=reference_videos,
+            reference=asked.reference.table if asked.reference else None,
+            reference_videos=self._video[self._rows(reference_ids)] if reference_ids else None,
         )
 
     def _select(
@@ -277,19 +272,6 @@ class Picker:
     def _moments(self, frame_ids: Sequence[str]) -> Moments:
         rows = self._rows(frame_ids)
         return Moments(self._video[rows], self._time_s[rows])
-
-
-def _first_scores(folder: RunFolder) -> tuple[ScoreTable | None, list[str] | None]:
-    """Scores of the first scored round of a run; ``None`` while there is none."""
-    for number in range(1, folder.complete_rounds()):
-        file = folder.round_path(number) / SCORES
-        if file.exists():
-            frame = pd.read_parquet(file)
-            names = [c for c in frame.columns if "/" in c]
-            columns = tuple((task, signal) for task, signal in (n.split("/", 1) for n in names))
-            scores = torch.tensor(frame[names].to_numpy(dtype=np.float64))  # [R, T]
-            return ScoreTable(columns, scores), frame["frame_id"].tolist()
-    return None, None
 
 
 def _write_scores(path: Path, frame_ids: list[str], table: ScoreTable, utility: Tensor, seen: PoolScores) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from mtal.acquisition import Evidence
 from mtal.annotation import Availability
+from mtal.learning.reference import Reference
 from mtal.learning.run_folder import RunFolder
 from mtal.learning.standing import Standing
 
@@ -25,6 +26,7 @@ class Round:
         path: where the round is being written.
         labelled: frames that were picked before.
         known: where the heads stand; nothing by default.
+        reference: earlier scores that statistics are taken from; ``None`` for those of the candidates.
         timings: seconds of each stage are added to it.
         budget_s: annotator seconds to spend at most; ``None`` for no such limit.
         budget_answers: heads' answers to ask for at most; ``None`` for no such limit.
@@ -38,6 +40,7 @@ class Round:
     path: Path
     labelled: Sequence[str] = ()
     known: Standing = field(default_factory=lambda: Standing(Evidence({})))
+    reference: Reference | None = None
     timings: dict[str, float] = field(default_factory=dict)
     budget_s: float | None = None
     budget_answers: int | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,14 +14,17 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
+from mtal.acquisition import Acquisition
 from mtal.launch import UnknownOptionError, check_overrides, ending_by_signal, register
 from mtal.launch.faults import FAULTS_OF_INPUT, tell
 from mtal.launch.interruption import STANDING
 from mtal.launch.plain_warnings import plain_warnings
+from mtal.launch.unread import warn_of_unread
 from mtal.selecting.checkpoint import Checkpoint
 from mtal.selecting.handover import select_frames
 from mtal.suggest import nearest
@@ -126,6 +130,7 @@ def main(arguments: Sequence[str], configs: Path) -> None:
             STANDING.set(partial(_standing, request.folder))
             checkpoint = Checkpoint.read(request.checkpoint)
             config = configured(request, checkpoint, configs)
+            _warn_of_unread(request.overrides, instantiate(config.acquisition))
             done = select_frames(config, checkpoint, request.budget, request.folder)
     except (*FAULTS_OF_INPUT, HydraException, OmegaConfBaseException) as error:
         tell(error)
@@ -139,6 +144,17 @@ def main(arguments: Sequence[str], configs: Path) -> None:
 
 def _standing(folder: Path) -> str:
     return f"{folder} is whole" if folder.exists() else f"{folder} is not there yet; the same command begins again"
+
+
+def _warn_of_unread(overrides: Sequence[str], acquisition: Acquisition) -> None:
+    warn_of_unread(overrides, acquisition)
+    for override in overrides:
+        if "acquisition.cold_start" in override:
+            warnings.warn(
+                f"{override} has no effect, because a trained model is there: acquisition/selector chooses all frames, "
+                "and there is no initial set",
+                stacklevel=2,
+            )
 
 
 def _summary(folder: Path) -> Iterator[str]:

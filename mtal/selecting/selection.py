@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,12 +20,14 @@ from mtal.acquisition import Acquisition, Evidence
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.frames.bounded_folder import BoundedFolder
 from mtal.frames.cache import FrameCache
-from mtal.learning.experiment import check_model, new_model, relate
+from mtal.learning.checks import check_acquisition
+from mtal.learning.experiment import new_model, relate
 from mtal.learning.inputs import FeatureInputs, FrameInputs, Inputs
 from mtal.learning.loop import LoopSettings
 from mtal.learning.out_of_fold import out_of_fold
 from mtal.learning.picking import Picker
 from mtal.learning.picks import Picks, annotated, picks_table, predict_masks
+from mtal.learning.reference import Reference, first_scores
 from mtal.learning.round import Round
 from mtal.learning.scoring import look_at
 from mtal.learning.seeds import integer_seed
@@ -79,17 +82,13 @@ def select(config: DictConfig, checkpoint: Checkpoint, budget: int) -> Selection
         FileNotFoundError: recordings, encoder weights, or labelled frames that the acquisition looks at are missing.
     """
     acquisition: Acquisition = instantiate(config.acquisition)
-    if "previous" in acquisition.pool_needs:
-        raise ValueError(
-            "acquisition.signals: forgetting compares a frame's answers in earlier rounds, and new recordings were in "
-            f"none; choose other signals, such as {NEEDS_NONE}"
-        )
+    _refuse_unserved(config, acquisition)
     trainer: TrainerSettings = instantiate(config.trainer)
     device = trainer.device()
     dataset: SurgicalDataset = instantiate(config.data)
     tasks = build_tasks(dataset.label_maps, _plain(config.tasks.heads))
     relate(acquisition, tasks)
-    check_model(config, acquisition)
+    check_acquisition(config, acquisition, tasks)
     recordings = with_labelled(dataset, checkpoint.labelled(), acquisition)
     if budget > recordings.candidates:
         raise ValueError(
@@ -105,7 +104,15 @@ def select(config: DictConfig, checkpoint: Checkpoint, budget: int) -> Selection
     if acquisition.reads_the_pool:
         known = _standing(config, checkpoint, recordings, labels, acquisition, tasks, inputs, trainer)
     with TemporaryDirectory() as unused:  # tables of the whole pool, which a run keeps for its later rounds
-        asked = Round(number, budget, checkpoint.folder, Path(unused), recordings.labelled, known)
+        asked = Round(
+            number,
+            budget,
+            checkpoint.folder,
+            Path(unused),
+            recordings.labelled,
+            known,
+            _reference(checkpoint, acquisition, tasks),
+        )
         picks = picker.pick(model, asked)
     positions = pd.Index(recordings.dataset.index.table["frame_id"]).get_indexer(pd.Index(picks.frame_ids))
     table = _table(recordings.dataset, picks, known)
@@ -114,6 +121,18 @@ def select(config: DictConfig, checkpoint: Checkpoint, budget: int) -> Selection
     for task in known.silent:
         said[f"predicted/{task}"] = "not learnt: no label so far"
     return Selection(pd.concat([table, said], axis=1), tasks, model, inputs, positions, device)
+
+
+def _refuse_unserved(config: DictConfig, acquisition: Acquisition) -> None:
+    """Refuse what a trained model and recordings without labels cannot give."""
+    needs = acquisition.batch_needs | acquisition.pool_needs | acquisition.selector_needs
+    for need, lacking, why in (
+        ("previous", True, "forgetting compares a frame's answers in earlier rounds, and new recordings were in none"),
+        ("predicted_loss", not config.model.loss_prediction, "the model of the checkpoint predicts no losses"),
+        ("members", config.model.dropout == 0, "members are dropout members, and the model of the checkpoint has none"),
+    ):
+        if need in needs and lacking:
+            raise ValueError(f"acquisition: {why}; choose other signals or another selector, such as {NEEDS_NONE}")
 
 
 def _inputs(config: DictConfig, model: MultiTaskModel, recordings: Recordings, device: torch.device) -> Inputs:
@@ -159,6 +178,23 @@ def _standing(
             steps=loop.fold_steps,
         )
     return standing(acquisition, tasks, labels, validated, past_rounds(checkpoint.folder))
+
+
+def _reference(checkpoint: Checkpoint, acquisition: Acquisition, tasks: Sequence[Task]) -> Reference | None:
+    """What the run froze its statistics by; ``None`` for statistics of the recordings."""
+    if not acquisition.blend.frozen_statistics or not acquisition.reads_the_pool:
+        return None
+    found, wanted = first_scores(checkpoint.folder), acquisition.measurement.columns([t.name for t in tasks])
+    missing = [column for column in wanted if found is None or column not in found.table.columns]
+    if found is None or missing:
+        task, signal = missing[0]
+        warnings.warn(
+            f"acquisition.frozen_statistics: {checkpoint.folder.path} never scored {task}/{signal}, so scores are "
+            "normalised by the statistics of these recordings",
+            stacklevel=2,
+        )
+        return None
+    return Reference(found.table.only(wanted))
 
 
 def _table(dataset: SurgicalDataset, picks: Picks, known: Standing) -> pd.DataFrame:

@@ -1,0 +1,50 @@
+"""What an acquisition asks for and these heads cannot give, found before anything is decoded or trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from omegaconf import DictConfig
+
+from mtal.acquisition import Acquisition
+from mtal.tasks.posterior import HeadOutput
+from mtal.tasks.task import Task
+
+
+def check_acquisition(config: DictConfig, acquisition: Acquisition, tasks: Sequence[Task]) -> None:
+    """Refuse what would otherwise be refused by the first round that looks at the pool.
+
+    Args:
+        config: of the run.
+        acquisition: how it picks.
+        tasks: its heads.
+
+    Raises:
+        ValueError: something needed is missing, an option names a head that is not there, or two choices do not fit.
+    """
+    needs = acquisition.batch_needs | acquisition.pool_needs | acquisition.selector_needs
+    if "predicted_loss" in needs and not config.model.loss_prediction:
+        raise ValueError("learning_loss reads predicted losses: set model.loss_prediction=true")
+    if "members" in needs and config.model.dropout == 0:
+        raise ValueError("the members are dropout members, and model.dropout is 0: set it above 0")
+    if "members" in acquisition.selector_needs and all(t.support == "pixel" for t in tasks):
+        selector = type(acquisition.selection.selector).__name__
+        raise ValueError(
+            f"{selector} reads the members of heads with one answer per frame, and {', '.join(t.name for t in tasks)} "
+            "has one per pixel: choose another acquisition/selector, or another signal of the members"
+        )
+    if config.loop.batch_seconds is not None and acquisition.limits.cost is None:
+        raise ValueError("loop.batch_seconds needs the cost of each frame: set acquisition/cost=annotator_seconds")
+    outputs = {task.name: _made_up(task) for task in tasks}
+    if acquisition.limits.cost is not None:
+        acquisition.limits.cost(outputs)
+    if acquisition.reads_the_pool:
+        acquisition.rehearse(outputs)
+
+
+def _made_up(task: Task) -> HeadOutput:
+    """What a head of the task that knows nothing says of two frames."""
+    sites, grid = (4, (2, 2)) if task.support == "pixel" else (1, None)
+    classes = len(task.classes)
+    return HeadOutput(task.family, torch.full((2, sites, classes), 1 / classes), grid=grid)
