@@ -176,7 +176,7 @@ class Acquisition:
         """
         columns = self.measurement.columns(list(outputs))
         made_up = torch.tensor([[0.25], [0.75]], dtype=torch.float64).expand(-1, len(columns))  # [2, T]
-        moments = Moments(np.zeros(2), np.zeros(2))
+        moments = Moments(np.zeros(2, dtype=np.int64), np.zeros(2))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             utility = self.utility(ScoreTable(tuple(columns), made_up), videos=moments.video)

@@ -31,7 +31,7 @@ SERVED = [
     "signals=[bald,variance] .members=3 fusion@acquisition.signal_fusion=max selector=batch_bald",
     "signals=[entropy,margin] +.signal_weights.margin=2 normalizer=robust_min_max .per_video=true selector=top_k",
     "+.head_weights.tools=2 selector=class_stratified",
-    ".gradient=shared weights=gradient_length .max_per_video=2 .site_weights=annotatable",
+    ".gradient=shared weights=gradient_length .max_per_video=2 .site_weights=equal",
     ".class_weights=headroom sites=class_weighted labels=weighted .calibrate=true selector=bait",
     "weights=bandit cost=annotator_seconds .max_per_patient=2 .minimum_gap_s=1 selector=clips",
 ]
