@@ -85,12 +85,13 @@ def test_every_choice_runs(row, begun, go_on, tasks):
     assert_picked(begun, done)
     if not acquisition.reads_the_pool:
         return
-    columns = set(pd.read_parquet(done / "scores.parquet")) - {"frame_id", "utility"}
+    written = [c for c in pd.read_parquet(done / "scores.parquet") if c not in ("frame_id", "utility")]
+    assert written == [f"{task}/{name}" for task, name in acquisition.measurement.columns([t.name for t in tasks])]
     expected = set()
     for name, signal in acquisition.measurement.signals.items():
         joint = isinstance(signal, JointSignal) or (isinstance(signal, PoolSignal) and not signal.per_head)
         expected |= {f"{owner}/{name}" for owner in ([SHARED] if joint else [t.name for t in tasks])}
-    assert columns == expected
+    assert set(written) == expected
 
 
 @pytest.mark.parametrize("choice", ALONE)
