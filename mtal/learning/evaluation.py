@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
+from mtal.datasets.masks import SomeLabels
 from mtal.frames.prefetch import prefetch
 from mtal.learning.inputs import Inputs, batched, ready, to_device
 from mtal.models import MultiTaskModel
@@ -20,7 +21,7 @@ def evaluate(
     tasks: Sequence[Task],
     inputs: Inputs,
     positions: np.ndarray,
-    targets: Mapping[str, np.ndarray],
+    targets: Mapping[str, SomeLabels],
     device: torch.device,
     batch_size: int = 32,
 ) -> dict[str, float]:

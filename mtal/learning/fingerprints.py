@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mtal.datasets.label_map import IGNORE
+from mtal.datasets.masks import SomeLabels
 
 LOOKS = 32
 """Pictures that are looked at, evenly spread."""
@@ -18,7 +19,7 @@ _CELLS = 4
 _GRAY_LEVELS = 4  # decoders of other versions differ by one or two, and means of many pixels by less
 
 
-def label_digests(frame_ids: Sequence[str], labels: Mapping[str, NDArray[np.uint8]]) -> pd.DataFrame:
+def label_digests(frame_ids: Sequence[str], labels: Mapping[str, SomeLabels]) -> pd.DataFrame:
     """``frame_id`` and, for each task, 16 hexadecimal digits for each frame's label; ``""`` where it has none.
 
     Args:

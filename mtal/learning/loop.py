@@ -16,6 +16,7 @@ import pandas as pd
 from mtal.acquisition import Acquisition
 from mtal.annotation import Oracle
 from mtal.datasets.dataset import SurgicalDataset
+from mtal.datasets.masks import Masks, ReadMasks, SomeLabels, joined
 from mtal.frames.cache import FrameArray
 from mtal.learning.evaluation import evaluate
 from mtal.learning.fingerprints import label_digests, looks, spread
@@ -34,6 +35,8 @@ from mtal.learning.training import TrainerSettings, Weighting, fit
 from mtal.learning.weights_file import WEIGHTS, read_weights, write_weights
 from mtal.models import MultiTaskModel
 from mtal.tasks.task import Task
+
+_FRAMES = 256  # asked of the oracle at a time
 
 RoundListener = Callable[[Path, int], None]
 """Called with the run folder and the number of a round that is complete on disk."""
@@ -205,7 +208,7 @@ class Experiment:
             picked = picks.frame_ids
             with timed(timings, "label"):
                 answers = self._label(picked)
-                labels = {t: np.concatenate([known[t], y]) if labelled else y for t, y in answers.items()}
+                labels = {t: joined(known[t], y) if labelled else y for t, y in answers.items()}
             self._keep_picks(path, model, picks, answers)
             with timed(timings, "train"):
                 if self.trainer.restart == "cold":
@@ -242,7 +245,7 @@ class Experiment:
         return {name: None if math.isnan(value) else value for name, value in metrics.items()}
 
     @cached_property
-    def _held_out_targets(self) -> dict[str, dict[str, np.ndarray]]:
+    def _held_out_targets(self) -> dict[str, dict[str, SomeLabels]]:
         return {split: self.dataset_targets(frame_ids) for split, frame_ids in self._held_out.items() if frame_ids}
 
     def held_out(self) -> pd.DataFrame:
@@ -265,13 +268,31 @@ class Experiment:
         """Rows of the frame index."""
         return np.array([self._position[f] for f in frame_ids], dtype=np.int64)
 
-    def dataset_targets(self, frame_ids: Sequence[str]) -> dict[str, np.ndarray]:
-        """Known labels, for the held-out frames only; labels of the pool come from the oracle."""
-        return {t.name: self.dataset.labels.targets(t.name, frame_ids, self._size) for t in self.tasks}
+    def dataset_targets(self, frame_ids: Sequence[str]) -> dict[str, SomeLabels]:
+        """Known labels of held-out frames, read as they are asked for; those of the pool come from the oracle."""
+        labels = self.dataset.labels
 
-    def _label(self, frame_ids: Sequence[str]) -> dict[str, np.ndarray]:
-        answer = self.oracle.label(frame_ids, self._size)
-        return {t.name: answer[t.name] for t in self.tasks}
+        def read(task: Task) -> SomeLabels:
+            if task.support == "frame":
+                return labels.targets(task.name, frame_ids)
+            layers = () if task.family == "categorical" else (len(task.classes),)
+            return ReadMasks(
+                lambda rows: labels.targets(task.name, [frame_ids[i] for i in rows.tolist()], self._size),
+                len(frame_ids),
+                (*layers, *self._size),
+            )
+
+        return {t.name: read(t) for t in self.tasks}
+
+    def _label(self, frame_ids: Sequence[str]) -> dict[str, SomeLabels]:
+        """The oracle's answers; masks one by one, asked for a few frames at a time."""
+        found: dict[str, SomeLabels] = {}
+        for start in range(0, len(frame_ids), _FRAMES):
+            answer = self.oracle.label(frame_ids[start : start + _FRAMES], self._size)
+            for task in self.tasks:
+                some = Masks.of(answer[task.name]) if task.support == "pixel" else answer[task.name]
+                found[task.name] = joined(found[task.name], some) if start else some
+        return found
 
     def _candidates(self) -> list[str]:
         """Frames of the pool of which a head that counts can still be asked for."""
@@ -305,7 +326,7 @@ class Experiment:
         self,
         model: MultiTaskModel,
         labelled: list[str],
-        labels: Mapping[str, np.ndarray],
+        labels: Mapping[str, SomeLabels],
         number: int,
         path: Path,
         timings: dict[str, float],
@@ -348,7 +369,7 @@ class Experiment:
                 )
         return standing(self.acquisition, self.tasks, asked.labels, validated, past_rounds(asked.folder))
 
-    def _keep_picks(self, path: Path, model: MultiTaskModel, picks: Picks, labels: dict[str, np.ndarray]) -> None:
+    def _keep_picks(self, path: Path, model: MultiTaskModel, picks: Picks, labels: Mapping[str, SomeLabels]) -> None:
         at = self.positions(picks.frame_ids)
         picks_table(self.dataset.index.select(picks.frame_ids), labels, self.tasks, picks).to_parquet(
             path / "picks.parquet", index=False

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from mtal.datasets.masks import SomeLabels, take
 from mtal.learning.inputs import Inputs, batched, ready, to_device
 from mtal.learning.seeds import integer_seed
 from mtal.learning.training import TrainerSettings, Weighting, fit
@@ -43,7 +44,7 @@ def out_of_fold(
     tasks: Sequence[Task],
     inputs: Inputs,
     positions: npt.NDArray[np.int64],
-    labels: Mapping[str, np.ndarray],
+    labels: Mapping[str, SomeLabels],
     settings: TrainerSettings,
     *,
     folds: int = 3,
@@ -98,7 +99,7 @@ def out_of_fold(
             tasks,
             inputs,
             positions[others],
-            {name: y[others] for name, y in labels.items()},
+            {name: take(y, others) for name, y in labels.items()},
             settings,
             weighting=weighting,
             seed=integer_seed(seed, number, "fold"),

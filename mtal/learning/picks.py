@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from mtal.acquisition import ScoreTable
-from mtal.datasets.label_map import IGNORE
+from mtal.datasets.masks import SomeLabels, in_parts, labelled_rows
 from mtal.frames.cache import FrameArray
 from mtal.learning.inputs import Inputs, ready, to_device
 from mtal.models import MultiTaskModel
@@ -44,7 +44,7 @@ class Picks:
 
 
 def picks_table(
-    rows: pd.DataFrame, labels: Mapping[str, np.ndarray], tasks: Sequence[Task], picks: Picks
+    rows: pd.DataFrame, labels: Mapping[str, SomeLabels], tasks: Sequence[Task], picks: Picks
 ) -> pd.DataFrame:
     """``picks.parquet``: one row per pick in order of choice.
 
@@ -102,7 +102,7 @@ def write_images(
     folder: Path,
     frames: FrameArray,
     positions: np.ndarray,
-    labels: Mapping[str, np.ndarray],
+    labels: Mapping[str, SomeLabels],
     predictions: Mapping[str, np.ndarray],
 ) -> None:
     """``images/0000.jpg`` and, per pixel task, ``.<task>.png`` (label) and ``.<task>.pred.png`` (prediction before)."""
@@ -111,7 +111,7 @@ def write_images(
         Image.fromarray(picture).save(folder / f"{k:04d}.jpg", quality=88)
     for suffix, masks in ((".png", labels), (".pred.png", predictions)):
         for task, stack in masks.items():
-            if stack.ndim == 3:  # a stack of class-number masks, one per pick
+            if len(stack.shape) == 3:  # a stack of class-number masks, one per pick
                 for k, mask in enumerate(stack):
                     Image.fromarray(mask).save(folder / f"{k:04d}.{task}{suffix}")
 
@@ -139,27 +139,27 @@ def predict_masks(
         }
 
 
-def class_counts(tasks: Sequence[Task], labels: Mapping[str, np.ndarray]) -> dict[str, dict[str, int]]:
+def class_counts(tasks: Sequence[Task], labels: Mapping[str, SomeLabels]) -> dict[str, dict[str, int]]:
     """How many labelled frames show each class."""
     counts: dict[str, dict[str, int]] = {}
     for task in tasks:
-        y = labels[task.name]
-        if task.family == "bernoulli":
-            shown = (y == 1).reshape(*y.shape[:2], -1).any(axis=2)  # [N, C]
-        else:
-            flat = y.reshape(len(y), -1)
-            shown = np.stack([(flat == c).any(axis=1) for c in range(len(task.classes))], axis=1)  # [N, C]
-        counts[task.name] = {name: int(n) for name, n in zip(task.classes, shown.sum(axis=0), strict=True)}
+        total = np.zeros(len(task.classes), dtype=np.int64)  # [C]
+        for y in in_parts(labels[task.name]):
+            if task.family == "bernoulli":
+                shown = (y == 1).reshape(*y.shape[:2], -1).any(axis=2)  # [n, C]
+            else:
+                flat = y.reshape(len(y), -1)
+                shown = np.stack([(flat == c).any(axis=1) for c in range(len(total))], axis=1)  # [n, C]
+            total += shown.sum(axis=0)
+        counts[task.name] = {name: int(n) for name, n in zip(task.classes, total, strict=True)}
     return counts
 
 
-def labelled_frames(tasks: Sequence[Task], labels: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Which frames have any label of each task, ``[N]`` bool; nothing where there are no labels."""
-    return {
-        t.name: (y != IGNORE).reshape(len(y), -1).any(axis=1) for t in tasks if (y := labels.get(t.name)) is not None
-    }
+def labelled_frames(tasks: Sequence[Task], labels: Mapping[str, SomeLabels]) -> dict[str, npt.NDArray[np.bool_]]:
+    """Which frames have any label of each task, ``[N]``; nothing where there are no labels."""
+    return {t.name: labelled_rows(labels[t.name]) for t in tasks if t.name in labels}
 
 
-def annotated(tasks: Sequence[Task], labels: Mapping[str, np.ndarray]) -> dict[str, bool]:
+def annotated(tasks: Sequence[Task], labels: Mapping[str, SomeLabels]) -> dict[str, bool]:
     """Whether each task has any label at all."""
     return {task: bool(some.any()) for task, some in labelled_frames(tasks, labels).items()}

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from mtal.acquisition import Evidence
 from mtal.annotation import Availability
+from mtal.datasets.masks import SomeLabels
 from mtal.learning.reference import Reference
 from mtal.learning.run_folder import RunFolder
 from mtal.learning.standing import Standing
@@ -44,5 +43,5 @@ class Round:
     timings: dict[str, float] = field(default_factory=dict)
     budget_s: float | None = None
     budget_answers: int | None = None
-    labels: Mapping[str, np.ndarray] | None = None
+    labels: Mapping[str, SomeLabels] | None = None
     availability: Availability | None = None

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from mtal.datasets.label_map import IGNORE
+from mtal.datasets.masks import SomeLabels, in_parts, labelled_rows, take
 from mtal.learning.inputs import Inputs, batched, ready, to_device
 from mtal.models import MultiTaskModel
 from mtal.models.annotatability import Annotatability, learn_annotatability
@@ -61,7 +62,7 @@ class LabelledSites:
         labels: head to the labels of the M frames that are looked at, uint8 ``[M, …]``.
     """
 
-    labels: Mapping[str, np.ndarray]
+    labels: Mapping[str, SomeLabels]
 
     def __call__(self, task: Task, rows: npt.NDArray[np.int64], levels: Sequence[Tensor], grid: Grid) -> Tensor | None:
         """See :data:`SiteWeights`."""
@@ -84,7 +85,7 @@ def learn_site_weights(
     tasks: Sequence[Task],
     inputs: Inputs,
     positions: npt.NDArray[np.int64],
-    labels: Mapping[str, np.ndarray],
+    labels: Mapping[str, SomeLabels],
     device: torch.device,
     seed: int,
     batch_size: int = 32,
@@ -106,15 +107,15 @@ def learn_site_weights(
     for task in tasks:
         if task.support != "pixel":
             continue
-        known = labelled_pixels(task, labels[task.name])  # [M, H, W]
-        masked = np.flatnonzero(known.any(axis=(1, 2)))  # frames that have a mask
-        if not len(masked) or known[masked].all():
+        masks = labels[task.name]
+        masked = np.flatnonzero(labelled_rows(masks))  # frames that have a mask
+        if all(labelled_pixels(task, part).all() for part in in_parts(take(masks, masked))):
             continue
         with torch.inference_mode():
             first = model(to_device(inputs.batch(positions[masked[:1]]), device))
             height, width = first.heads[task.name].logits.shape[-2:]
             batches = (
-                (model.encode(to_device(inputs.batch(positions[rows]), device)), known[rows])
+                (model.encode(to_device(inputs.batch(positions[rows]), device)), labelled_pixels(task, masks[rows]))
                 for rows in batched(masked, batch_size)
             )
             learnt = learn_annotatability(batches, len(masked), (height, width), seed)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from mtal.acquisition import Acquisition, Evidence, Headroom, PastRound, fit_temperature
+from mtal.datasets.masks import SomeLabels
 from mtal.learning.out_of_fold import OutOfFold
 from mtal.learning.picks import annotated, class_counts
 from mtal.learning.run_folder import RunFolder
@@ -50,7 +51,7 @@ def needs_out_of_fold(acquisition: Acquisition) -> bool:
 def standing(
     acquisition: Acquisition,
     tasks: Sequence[Task],
-    labels: Mapping[str, np.ndarray],
+    labels: Mapping[str, SomeLabels],
     validated: OutOfFold | None,
     past: tuple[PastRound, ...],
 ) -> Standing:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from mtal.datasets.label_map import IGNORE
+from mtal.datasets.masks import SomeLabels
 from mtal.learning.inputs import Inputs, ModelInput
 from mtal.learning.training_progress import TrainingProgress
 from mtal.models import ModelOutput, MultiTaskModel, ranking_loss
@@ -243,7 +244,7 @@ class LabelledFrames(Dataset[tuple[ModelInput, dict[str, Tensor]]]):
     """
 
     def __init__(
-        self, inputs: Inputs, positions: np.ndarray, targets: Mapping[str, np.ndarray], length: int, seed: int
+        self, inputs: Inputs, positions: np.ndarray, targets: Mapping[str, SomeLabels], length: int, seed: int
     ) -> None:
         self.inputs = inputs
         self.positions = positions
@@ -274,7 +275,7 @@ def fit(
     tasks: Sequence[Task],
     inputs: Inputs,
     positions: np.ndarray,
-    targets: Mapping[str, np.ndarray],
+    targets: Mapping[str, SomeLabels],
     settings: TrainerSettings,
     *,
     weighting: Weighting = "fixed",
@@ -304,7 +305,7 @@ def fit(
     module = MultiTaskModule(model, MultiTaskLoss(tasks, weights, weighting), settings)
     stride = settings.mask_stride
     wanted = {
-        t.name: targets[t.name][..., ::stride, ::stride] if t.support == "pixel" else targets[t.name] for t in tasks
+        t.name: targets[t.name][:][..., ::stride, ::stride] if t.support == "pixel" else targets[t.name] for t in tasks
     }
     length = settings.steps * settings.batch_size * settings.devices
     data = LabelledFrames(inputs, positions, wanted, length, seed)

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from mtal.datasets.label_map import IGNORE
+from mtal.datasets.masks import SomeLabels, in_parts
 from mtal.tasks.task import Task
 
 Scheme = Literal["none", "sqrt", "inverse"]
 
 
-def class_weights(task: Task, targets: np.ndarray, scheme: Scheme = "sqrt", limit: float = 10.0) -> Tensor | None:
+def class_weights(task: Task, targets: SomeLabels, scheme: Scheme = "sqrt", limit: float = 10.0) -> Tensor | None:
     """Weights ``[C]`` for the loss of ``task``, or ``None`` for scheme ``"none"``.
 
     Bernoulli: (negatives / positives) of each class; categorical: (mean class count / class count). ``"inverse"`` takes
@@ -37,12 +38,15 @@ def class_weights(task: Task, targets: np.ndarray, scheme: Scheme = "sqrt", limi
     if scheme == "none":
         return None
     classes = len(task.classes)
-    if task.family == "bernoulli":
-        by_class = np.moveaxis(targets, 1, 0).reshape(classes, -1)  # [C, N·S]
-        positive = (by_class == 1).sum(axis=1).astype(float)
-        against = (by_class == 0).sum(axis=1).astype(float)
-    else:
-        positive = np.bincount(targets[targets != IGNORE], minlength=classes).astype(float)
+    positive, against = np.zeros(classes), np.zeros(classes)
+    for part in in_parts(targets):
+        if task.family == "bernoulli":
+            by_class = np.moveaxis(part, 1, 0).reshape(classes, -1)  # [C, n·S]
+            positive += (by_class == 1).sum(axis=1)
+            against += (by_class == 0).sum(axis=1)
+        else:
+            positive += np.bincount(part[part != IGNORE], minlength=classes)
+    if task.family == "categorical":
         seen = positive > 0
         against = np.full(classes, positive[seen].mean() if seen.any() else 0.0)
     usable = (positive > 0) & (against > 0)
