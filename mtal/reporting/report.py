@@ -39,7 +39,7 @@ class ClassRow:
     color: tuple[int, int, int]
     metrics: Mapping[str, float]
     counts: tuple[int, ...]  # per round
-    share: float  # of all labelled frames, 0..1
+    share: float  # of the frames of which the head has a label, 0..1
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,7 @@ def render(run: Run) -> str:
             headlines=_headlines(run),
             figures=_figures(run),
             main={name: main_metric(name, last.metrics) for name in run.tasks},
+            partly=any(last.answered(name) < last.labelled for name in run.tasks),
             class_rows={name: _class_rows(run, task) for name, task in run.tasks.items()},
             class_metrics={name: _class_metrics(last, name) for name in run.tasks},
             cards=[(this, _cards(run, this)) for this in run.rounds],
@@ -139,7 +140,7 @@ def _class_rows(run: Run, task: Task) -> list[ClassRow]:
     for name, color in zip(task.classes, task.colors, strict=True):
         counts = tuple(int(this.class_counts.get(task.name, {}).get(name, 0)) for this in run.rounds)
         metrics = {m: last.metrics.get(f"{task.name}/{m}/{name}", math.nan) for m in _class_metrics(last, task.name)}
-        rows.append(ClassRow(name, color, metrics, counts, counts[-1] / max(last.labelled, 1)))
+        rows.append(ClassRow(name, color, metrics, counts, counts[-1] / max(last.answered(task.name), 1)))
     return rows
 
 

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -45,6 +45,7 @@ class Round:
         picked: frames picked in this round.
         metrics: ``"<task>/<metric>[/<class>]"`` or ``"joint"`` → value in [0, 1]; NaN where it could not be computed.
         class_counts: task → class → labelled frames so far that contain the class.
+        answers: task → labelled frames so far of which the head got a label; all of them in runs that do not tell.
         picks: one row per picked frame, in order of choice.
         timings: stage → seconds.
     """
@@ -57,6 +58,11 @@ class Round:
     class_counts: Mapping[str, Mapping[str, int]]
     picks: pd.DataFrame
     timings: Mapping[str, float]
+    answers: Mapping[str, int] = field(default_factory=dict)
+
+    def answered(self, task: str) -> int:
+        """Labelled frames so far of which a head got a label."""
+        return self.answers.get(task, self.labelled)
 
     def image(self, order: int) -> Path | None:
         """The frame that was picked as number ``order`` (from 0), or None if it was not kept."""
@@ -205,6 +211,7 @@ def _read_round(path: Path) -> Round:
         class_counts=record["class_counts"],
         picks=picks.sort_values("order", ignore_index=True),
         timings={stage: float(seconds) for stage, seconds in _read_json(path / "timings.json").items()},
+        answers=record.get("answers", {}),
     )
 
 

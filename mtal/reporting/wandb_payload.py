@@ -28,7 +28,8 @@ TABLE = "picks/table"
 def scalars(run: Run, this: Round) -> dict[str, float]:
     """The numbers of one round by the name they are logged under; those that could not be computed are left out.
 
-    ``labelled, picked, joint, <task>/<metric>[/<class>], share/<task>, class_counts/<task>/<class>, seconds/<stage>``.
+    ``labelled, picked, joint, <task>/<metric>[/<class>], share/<task>, class_counts/<task>/<class>, answers/<task>,
+    seconds/<stage>``.
     ``share`` is the part of the round's picks for which that head spoke loudest; there is none where none was heard.
     """
     numbers: dict[str, float] = {LABELLED: this.labelled, "picked": this.picked}
@@ -37,6 +38,7 @@ def scalars(run: Run, this: Round) -> dict[str, float]:
     if len(reasons):
         numbers |= {f"share/{task}": float((reasons == task).mean()) for task in run.tasks}
     numbers |= {f"class_counts/{t}/{c}": n for t, counts in this.class_counts.items() for c, n in counts.items()}
+    numbers |= {f"answers/{task}": n for task, n in this.answers.items()}
     numbers |= {f"seconds/{stage}": seconds for stage, seconds in this.timings.items()}
     return numbers
 

@@ -228,3 +228,16 @@ def test_two_heads_over_the_same_picture(make_run, tasks):
     assert len(page.all("span", class_="layer label")) == 8
     assert "vessels: artery" in page.all("img")[0]["alt"]
     assert json.loads((folder / "tasks.json").read_text())["vessels"]["classes"][1] in page.words
+
+
+def test_heads_that_got_fewer_labels_than_frames_say_so(run_dir):
+    whole = Page(write_report(run_dir)).words
+    assert "with a label of" not in whole
+    for number in range(3):
+        file = run_dir / f"rounds/{number:02d}/metrics.json"
+        content = json.loads(file.read_text())
+        counted = {"tools": content["labelled"], "bleeding": 0, "anatomy": content["labelled"] // 2}
+        file.write_text(json.dumps(content | {"answers": counted}))
+    page = Page(write_report(run_dir))
+    assert "+4 in the last round; with a label of tools 12, bleeding 0, anatomy 6" in page.words
+    assert "4 (tools 4, bleeding 0, anatomy 2)" in page.words
