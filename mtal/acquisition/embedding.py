@@ -61,6 +61,10 @@ class Embedding(ABC):
     def paired_sq_distances(self, other: Embedding) -> Tensor:
         """‖xᵢ − yᵢ‖², or to the only y, from float64 differences, ``[N]``; exactly 0 for equal vectors."""
 
+    def kept(self) -> Embedding:
+        """The same, with all that parts of it would each have to compute."""
+        return self
+
     def sq_distances(self, other: Embedding) -> Tensor:
         """‖xᵢ − yⱼ‖², ``[N, P]`` float64, never negative and exactly 0 for equal vectors.
 
@@ -136,6 +140,8 @@ class FeatureEmbedding(Embedding):
         """The frames at ``index``."""
         taken = FeatureEmbedding(self.features[index], self.origin)
         taken.sq_norm = self.sq_norm[index]
+        if "moved" in self.__dict__:
+            taken.moved = self.moved[index]
         return taken
 
     def inner_products(self, other: Embedding) -> Tensor:
@@ -146,6 +152,11 @@ class FeatureEmbedding(Embedding):
         """‖xᵢ − yᵢ‖², ``[N]`` float64."""
         difference = self.features.double() - same_kind(FeatureEmbedding, other).features.double()  # [N, D]
         return difference.square_().sum(dim=1)
+
+    def kept(self) -> FeatureEmbedding:
+        """With the vectors seen from the origin."""
+        _ = self.moved
+        return self
 
     @cached_property
     def moved(self) -> Tensor:

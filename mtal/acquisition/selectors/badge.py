@@ -20,6 +20,7 @@ from mtal.acquisition.threads import one_thread
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
 
+_SMALL = 1 << 19  # so many numbers are measured faster than sorted out
 _PENDING = 256  # centres that may wait before all bounds are brought up to date
 _PATIENCE = 64  # one rejected draw costs about as much as bringing this many bounds up to date
 _TOGETHER = 256  # draws looked at together once several were rejected
@@ -104,6 +105,7 @@ class _Draw:
         self._allowed = np.ones(len(boosts), dtype=bool)  # [N] by position
         self._draw = WeightedDraw(self._boosts * self._sq)
         self._generator = generator
+        self._small = len(points) * points.width <= _SMALL
         self._exact = True  # no bound has to be looked at again
         self._rejected = 0  # draws since all bounds were brought up to date
         self._known = True  # every weight is that of its bound
@@ -112,7 +114,7 @@ class _Draw:
         """Measure distances to one more pick."""
         opens = self._sq is not self._nearest.bound
         self._sq = self._nearest.bound
-        self._exact = self._nearest.measures_all
+        self._exact = self._small
         if self._exact:
             with one_thread():
                 sq = self._nearest.points.sq_distance_to(centre).cpu().numpy()  # [N] by position

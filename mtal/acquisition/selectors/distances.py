@@ -5,19 +5,19 @@ Letters: N frames, P centres, R rows compared at once. A *place* is a frame's ra
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
+
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from mtal.acquisition.embedding import CACHED_ROWS, ROWS, Embedding
-from mtal.acquisition.selectors.lazy_argmax import UpperBounds, pieces
+from mtal.acquisition.selectors.lazy_argmax import Floats, Places, ShortList, UpperBounds, pieces
 from mtal.acquisition.threads import in_pieces
 
-Floats = npt.NDArray[np.float64]
-Places = npt.NDArray[np.intp]
-
-_SMALL = 1 << 19  # so many numbers are compared faster than sorted out
+_KEPT = 1 << 24  # so many numbers are kept in the order of their hashes: 64 MiB
 _COLUMNS = 64  # centres compared at once
 
 
@@ -41,59 +41,108 @@ class NearestCentre(UpperBounds):
     """
 
     def __init__(self, points: Embedding, hashes: npt.NDArray[np.uint64]) -> None:
-        super().__init__(hashes, np.full(len(points), np.inf), len(points) * points.width <= _SMALL)
+        super().__init__(hashes, np.full(len(points), np.inf))
         self.points = points
         self._outside: list[Embedding] = []  # blocks of centres that are not among the frames
+        self._from_outside: Floats | None = None  # [N] by place, the exact value that they alone give, NaN if not asked
         self._gathered = self._frames([])  # the first of those that are
 
     def fix(self, others: Embedding) -> None:
         """Make vectors centres that are not among the frames, before the first pick; all bounds know of them."""
         self._outside += [others.take(slice(start, start + ROWS)) for start in range(0, len(others), ROWS)]
-        if self.measures_all:
-            self.settle(np.arange(len(self.bound)))
-        else:
-            self._compare(np.arange(len(self.bound)), others)
+        self._from_outside = np.full(len(self.bound), np.nan)
+        self._compare(None, others)
+
+    def short_list(self, places: Places) -> ShortList:
+        """The distances at ``places``, and those between these frames."""
+        self.settle(places)
+        return _Listed(self, places)
 
     def _exact(self, places: Places) -> Floats:
-        rows = self._frames(self.by_hash[places])
-        centres = self._all_centres()
-        least, most = zip(*(_bracket(rows, block) for block in centres), strict=True)
-        reach = torch.stack(most).amin(dim=0)[:, None]  # [R, 1]: the nearest is no farther
-        nearest = torch.full((len(places),), torch.inf, dtype=torch.float64)
-        for block, lower in zip(centres, least, strict=True):
-            i, j = (lower <= reach).nonzero(as_tuple=True)
-            for part in torch.arange(len(i)).split(ROWS):
-                sq = rows.take(i[part]).paired_sq_distances(block.take(j[part]))
-                nearest.scatter_reduce_(0, i[part].cpu(), sq.cpu(), "amin")
-        return nearest.numpy()
+        values = to_nearest(self._rows(places), self._inside())
+        if self._from_outside is not None:
+            unknown = places[np.isnan(self._from_outside[places])]
+            if len(unknown):
+                self._from_outside[unknown] = to_nearest(self._rows(unknown), self._outside)
+            values = np.minimum(values, self._from_outside[places])
+        return values
 
-    def _lower(self, places: Places, first: int) -> None:
+    def _lower(self, places: Places | None, first: int) -> None:
         self._compare(places, self._frames(self.picks[first:]))
 
-    def _measure(self, position: int) -> None:
-        sq = self.points.paired_sq_distances(self._frames([position])).cpu().numpy()  # [N] by position
-        np.minimum(self.bound, sq[self.by_hash], out=self.bound)
-
-    def _compare(self, places: Places, centres: Embedding) -> None:
+    def _compare(self, places: Places | None, centres: Embedding) -> None:
         blocks = [centres.take(slice(first, first + _COLUMNS)) for first in range(0, len(centres), _COLUMNS)]
 
-        def compare(part: Places) -> None:
-            rows = self._frames(self.by_hash[part])
+        def compare(part: Places | slice) -> None:
+            rows = self._rows(part)
             for block in blocks:
                 self.bound[part] = np.minimum(self.bound[part], _upper_bound(rows, block).cpu().numpy())
 
-        in_pieces(compare, pieces(places))
+        if places is None:
+            in_pieces(compare, [slice(start, start + ROWS) for start in range(0, len(self.bound), ROWS)])
+        else:
+            in_pieces(compare, pieces(places))
+
+    def _rows(self, places: Places | slice) -> Embedding:
+        """The frames at ``places``."""
+        if self._by_place is None:
+            return self._frames(self.by_hash[places])
+        return self._by_place.take(places if isinstance(places, slice) else torch.from_numpy(places))
+
+    @cached_property
+    def _by_place(self) -> Embedding | None:
+        """All frames in the order of their hashes, where these are few numbers."""
+        few = len(self.points) * self.points.width <= _KEPT
+        return self._frames(self.by_hash).kept() if few else None
 
     def _frames(self, positions: npt.ArrayLike) -> Embedding:
         return self.points.take(torch.from_numpy(np.asarray(positions, dtype=np.int64)))
 
-    def _all_centres(self) -> list[Embedding]:
-        """Blocks of centres; those among the frames are gathered anew now and then, the last few each time."""
+    def _inside(self) -> list[Embedding]:
+        """Blocks of the centres among the frames, gathered anew now and then, the last few each time."""
         gathered = self._gathered  # another thread may gather too
         if len(self.picks) - len(gathered) >= _COLUMNS:
             gathered = self._gathered = self._frames(self.picks)
         last = self._frames(self.picks[len(gathered) :])
-        return [block for block in (*self._outside, gathered, last) if len(block)]
+        return [block for block in (gathered, last) if len(block)]
+
+
+class _Listed(ShortList):
+    """Distances of L frames to the nearest centre, and squared distances between the frames as far as products tell."""
+
+    def __init__(self, values: NearestCentre, places: Places) -> None:
+        self._values, self._places = values, places
+        self.low, self.high = values.bound[places], values.bound[places].copy()
+        rows = values._rows(places)  # noqa: SLF001
+        scale = rows.sq_norm[:, None] + rows.sq_norm  # [L, L]
+        margin = rows.rounding * scale
+        between = scale.sub_(rows.inner_products(rows), alpha=2)  # [L, L]
+        self._at_least = (between - margin).clamp_(min=0).cpu().numpy()
+        self._at_most = between.add_(margin).clamp_(min=0).cpu().numpy()
+
+    def lower(self, index: int) -> None:
+        """Let all of them have one more centre."""
+        np.minimum(self.low, self._at_least[index], out=self.low)
+        np.minimum(self.high, self._at_most[index], out=self.high)
+
+    def settle(self, indices: Places) -> None:
+        """Make the distances at ``indices`` exact."""
+        self.low[indices] = self.high[indices] = self._values.exact(self._places[indices])
+
+
+def to_nearest(rows: Embedding, blocks: Sequence[Embedding]) -> Floats:
+    """Squared distance of each row to the nearest centre in the blocks, from float64 differences, ``[R]``."""
+    nearest = torch.full((len(rows),), torch.inf, dtype=torch.float64)
+    if not blocks:
+        return nearest.numpy()
+    least, most = zip(*(_bracket(rows, block) for block in blocks), strict=True)
+    reach = torch.stack(most).amin(dim=0)[:, None]  # [R, 1]: the nearest is no farther
+    for block, lower in zip(blocks, least, strict=True):
+        i, j = (lower <= reach).nonzero(as_tuple=True)
+        for part in torch.arange(len(i)).split(ROWS):
+            sq = rows.take(i[part]).paired_sq_distances(block.take(j[part]))
+            nearest.scatter_reduce_(0, i[part].cpu(), sq.cpu(), "amin")
+    return nearest.numpy()
 
 
 def _bracket(rows: Embedding, centres: Embedding) -> tuple[Tensor, Tensor]:
@@ -108,8 +157,8 @@ def _bracket(rows: Embedding, centres: Embedding) -> tuple[Tensor, Tensor]:
 def _upper_bound(rows: Embedding, centres: Embedding) -> Tensor:
     """At least the squared distance to the nearest of the centres, ``[R]`` float64; nothing below 0."""
     grown = 1 + rows.rounding
-    products = rows.inner_products(centres)  # [R, P]
-    rest = products.mul_(-2).add_((grown * centres.sq_norm).to(products.dtype)).amin(dim=1)  # [R]
+    products = centres.inner_products(rows)  # [P, R]
+    rest = products.mul_(-2).add_((grown * centres.sq_norm).to(products.dtype)[:, None]).amin(dim=0)  # [R]
     return (rest.double() + grown * rows.sq_norm).clamp(min=0)
 
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mtal.acquisition.embedding import FeatureEmbedding
+from mtal.acquisition.embedding import ROWS, FeatureEmbedding
 from mtal.acquisition.selectors.base import Candidates, Selector
 from mtal.acquisition.selectors.boost import boost, checked_gamma
 from mtal.acquisition.selectors.constraints import Constraint
-from mtal.acquisition.selectors.distances import middle
-from mtal.acquisition.selectors.lazy_argmax import Floats, LazyArgmax, Places, UpperBounds
+from mtal.acquisition.selectors.distances import middle, to_nearest
+from mtal.acquisition.selectors.lazy_argmax import Floats, LazyArgmax, Places, ShortList, UpperBounds
 from mtal.acquisition.threads import in_pieces
 
 _NUMBERS = 1 << 20  # distances held at once
+_HELD = 1 << 27  # distances as far as products tell are held for all frames up to this many: 512 MiB
+_AHEAD = 48  # exact distances of so many frames are computed together
+_KEPT = 1 << 24  # exact distances kept: 128 MiB
 _STEP = 1e-10  # gains are rounded to this part of all there is to gain
 
 
@@ -79,58 +81,120 @@ class _Gains(UpperBounds):
     def __init__(self, candidates: Candidates, weight: Floats, max_reference: int | None) -> None:
         if candidates.features is None:
             raise ValueError("the candidates bring no features")
-        self._x = candidates.features.detach().cpu()  # [N, D]
+        x = candidates.features.detach().cpu()  # [N, D]
         by_hash = np.argsort(candidates.tie_break, kind="stable")
-        self._origin = middle(self._x, by_hash)  # [D]
-        reference = by_hash[:max_reference]  # [R]
-        self._reference = self._points(reference)
-        self._weight = torch.from_numpy(weight[reference])  # [R]
+        origin = middle(x, by_hash)  # [D]
+        self._points = FeatureEmbedding(x, origin)
+        reference = torch.from_numpy(by_hash[:max_reference])  # [R]
+        self._reference = FeatureEmbedding(x[reference].double(), origin).kept()
+        self._coarse = FeatureEmbedding(x[reference], origin).kept()
+        self._weight = torch.from_numpy(weight)[reference]  # [R]
         labelled = candidates.labelled_features
         if labelled is not None and len(labelled):
-            self._gap = self._to_nearest(labelled.detach().cpu())  # [R] mᵢ
+            self._gap = self._to_nearest(FeatureEmbedding(labelled.detach().cpu(), origin))  # [R] mᵢ
         else:
-            radius = FeatureEmbedding(self._x, self._origin).sq_norm.max().sqrt()
+            radius = self._points.sq_norm.max().sqrt()
             self._gap = torch.full((len(reference),), 2.1 * float(radius), dtype=torch.float64)  # beyond any distance
         most = float(self._weight @ self._gap)
+        self._known: dict[int, Tensor] = {}  # place to exact distances [R]
         self._step = max(_STEP * most, np.finfo(np.float64).tiny)
-        super().__init__(candidates.tie_break, np.full(len(self._x), most), measures_all=False)
-        self.settle(np.arange(len(self._x)))
+        super().__init__(candidates.tie_break, np.full(len(x), most))
+        self._place = np.argsort(self.by_hash)  # [N]: position to place
+        self._near: Tensor | None = None
+        if len(x) * len(reference) <= _HELD:
+            step = max(1, _NUMBERS // len(reference))
+            near = torch.empty(len(x), len(reference), dtype=self._coarse.moved.dtype)
+            parts = [slice(start, start + step) for start in range(0, len(x), step)]
+            in_pieces(lambda part: near[part].copy_(self._nearness(part)), parts)
+            self._near = near
+        self._lower(None, 0)
 
-    def add(self, position: int) -> None:
-        """Let the represented frames have one more pick."""
-        distance = self._distances(self._points(np.array([position])))[0]  # [R]
-        self._gap = torch.minimum(self._gap, distance)
-        super().add(position)
+    def cover(self, place: int) -> None:
+        """Let the represented frames have the pick at ``place``."""
+        self._gap = torch.minimum(self._gap, self.distances(np.array([place]))[0])
 
-    def exact(self, places: Places) -> Floats:
-        """The gains at ``places``."""
-        step = max(1, _NUMBERS // len(self._gap))
-        gains = np.empty(len(places))
+    def distances(self, places: Places, next_ones: Sequence[int] = ()) -> Tensor:
+        """‖xᵢ − xⱼ‖ to the represented frames, ``[P, R]`` float64; those asked before are kept.
 
-        def measure(start: int) -> None:
-            gains[start : start + step] = self._exact(places[start : start + step])
+        Args:
+            places: of the frames.
+            next_ones: places that may be asked for soon, a few of which are computed along where any is.
+        """
+        unknown = [place for place in places.tolist() if place not in self._known]
+        if unknown:
+            if len(self._known) * len(self._gap) > _KEPT:
+                self._known.clear()
+                unknown = places.tolist()
+            known = self._known.keys() | unknown
+            unknown += [place for place in next_ones if place not in known][:_AHEAD]
+            index = torch.from_numpy(self.by_hash[unknown])
+            rows = FeatureEmbedding(self._points.features[index].double(), self._reference.origin)
+            self._known.update(zip(unknown, rows.sq_distances(self._reference).sqrt_(), strict=True))
+        return torch.stack([self._known[place] for place in places.tolist()])
 
-        in_pieces(measure, range(0, len(places), step))
-        return gains
-
-    def _exact(self, places: Places) -> Floats:
-        distances = self._distances(self._points(self.by_hash[places]))  # [P, R]
+    def gains(self, distances: Tensor) -> Floats:
+        """Of frames at these distances ``[P, R]``: ``[P]``."""
         gains = (self._gap - distances).clamp_(min=0) @ self._weight  # [P]
         return (gains / self._step).round_().mul_(self._step).numpy()
 
-    def _lower(self, places: Places, first: int) -> None:
-        """There is no cheaper bound than the gain before."""
+    def short_list(self, places: Places) -> ShortList:
+        """The gains at ``places``, none of which is known."""
+        return _Listed(self, places)
 
-    def _measure(self, position: int) -> None:
-        """Gains are only computed when asked."""
+    def _exact(self, places: Places) -> Floats:
+        return self.gains(self.distances(places))
 
-    def _points(self, positions: npt.NDArray[np.intp]) -> FeatureEmbedding:
-        return FeatureEmbedding(self._x[torch.from_numpy(positions)].double(), self._origin)
+    def _lower(self, places: Places | None, first: int) -> None:
+        """By products in the features' precision; distances are taken smaller by what rounding may have added."""
+        dtype = self._coarse.moved.dtype
+        gap, weight = self._gap.to(dtype) * (1 + 2.0**-20), self._weight.to(dtype) * (1 + 2.0**-20)
+        high = 1 + (len(gap) + 16) * torch.finfo(gap.dtype).eps  # of a sum of R numbers
 
-    def _distances(self, rows: FeatureEmbedding) -> Tensor:
-        return rows.sq_distances(self._reference).sqrt()  # [P, R]
+        def bound(part: Places | slice) -> None:
+            near = self._nearness(part)  # [P, R]
+            near = torch.sub(gap, near, out=None if self._near is not None else near).clamp_(min=0)
+            own = self._place[part] if isinstance(part, slice) else part  # places
+            self.bound[own] = np.minimum(self.bound[own], (near @ weight).double().mul_(high).numpy() + self._step)
 
-    def _to_nearest(self, labelled: Tensor) -> Tensor:
-        step = max(1, _NUMBERS // len(self._weight))
-        rows = [FeatureEmbedding(part.double(), self._origin) for part in labelled.split(step)]
-        return torch.stack([self._distances(part).amin(dim=0) for part in rows]).amin(dim=0)  # [R]
+        step = max(1, _NUMBERS // len(gap))
+        if places is None:
+            in_pieces(bound, [slice(start, start + step) for start in range(0, len(self.bound), step)])
+        else:
+            in_pieces(bound, np.split(places, range(step, len(places), step)))
+
+    def _nearness(self, part: Places | slice) -> Tensor:
+        """Less than the distances by no more than rounding, ``[P, R]``, of places or of positions in a row."""
+        index = part if isinstance(part, slice) else torch.from_numpy(self.by_hash[part])
+        if self._near is not None:
+            return self._near[index]
+        rounding = self._coarse.rounding
+        rows = self._points.take(index)
+        towards = self._coarse.sq_norm.mul(1 - rounding).to(self._coarse.moved)  # [R]
+        from_here = rows.sq_norm.mul(1 - rounding).to(towards)[:, None]  # [P, 1]
+        sq = torch.addmm(towards, rows.moved, self._coarse.moved.T, alpha=-2).add_(from_here)  # [P, R]
+        return sq.clamp_(min=0).sqrt_()
+
+    def _to_nearest(self, labelled: FeatureEmbedding) -> Tensor:
+        """Distance of each represented frame to the nearest labelled one, ``[R]`` float64."""
+        blocks = [labelled.take(slice(start, start + ROWS)) for start in range(0, len(labelled), ROWS)]
+        return torch.from_numpy(to_nearest(self._coarse, blocks)).sqrt_()
+
+
+class _Listed(ShortList):
+    """Gains of L frames, computed when they may be the largest."""
+
+    def __init__(self, values: _Gains, places: Places) -> None:
+        self._values, self._places = values, places
+        self.high = values.bound[places]
+        self.low = np.zeros(len(places))
+
+    def lower(self, index: int) -> None:
+        """Cover the frames near it and forget what the gains were; they only shrink."""
+        self._values.cover(int(self._places[index]))
+        self.low[:] = 0.0
+
+    def settle(self, indices: Places) -> None:
+        """Compute the gains at ``indices``."""
+        order = self._places[np.argsort(-self.high, kind="stable")].tolist()
+        distances = self._values.distances(self._places[indices], order)
+        self.low[indices] = self.high[indices] = self._values.gains(distances)

@@ -8,17 +8,21 @@ from typing import ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.linalg import solve_triangular
 from torch import Tensor
 
-from mtal.acquisition.embedding import ROWS
+from mtal.acquisition.embedding import ROWS, product_rounding, sq_length
 from mtal.acquisition.selectors.base import Candidates, Selector
 from mtal.acquisition.selectors.boost import boost, checked_gamma
 from mtal.acquisition.selectors.constraints import Constraint
-from mtal.acquisition.selectors.lazy_argmax import Floats, LazyArgmax, Places, UpperBounds, pieces
+from mtal.acquisition.selectors.lazy_argmax import Floats, LazyArgmax, Places, ShortList, UpperBounds, pieces
 from mtal.acquisition.selectors.weighted_draw import WeightedDraw
 from mtal.acquisition.threads import in_pieces
 
-_SMALL = 1 << 19  # so many numbers are measured faster than sorted out
+_COARSE = 2.0**-6  # bounds may be this part of the largest too high
+_SAME = 1e-12  # volumes that differ by this part of the frame's own are equal but for rounding
+_PATIENCE = 64  # one rejected draw costs about as much as bringing this many chances up to date
+_TOGETHER = 32  # draws looked at together
 _RANK = 1e-10  # eigenvalues below this part of the largest are 0
 
 
@@ -95,15 +99,28 @@ class _Vectors:
     """
 
     def __init__(self, x: Tensor, quality: Floats) -> None:
-        norm = torch.cat([torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64) for rows in x.split(ROWS)])
+        norm = sq_length(x).sqrt_()  # [N]
         self._x = x
         self.sq_norm = np.where(norm.numpy() > 0, quality**2, 0.0)  # [N]
-        self.scale = torch.where(norm > 0, torch.from_numpy(quality) / norm, 0.0)  # [N]
+        self.scale = np.divide(quality, norm.numpy(), out=np.zeros(len(x)), where=norm.numpy() > 0)  # [N]
         self.shape = x.shape
 
-    def __getitem__(self, positions: npt.NDArray[np.intp]) -> Tensor:
-        index = torch.from_numpy(positions)
-        return self._x[index].double() * self.scale[index, None]
+    def __getitem__(self, positions: npt.NDArray[np.intp] | slice) -> Tensor:
+        index = positions if isinstance(positions, slice) else torch.from_numpy(positions)
+        return self._x[index].double().mul_(torch.from_numpy(self.scale[positions])[:, None])
+
+    def lost(self, positions: npt.NDArray[np.intp] | slice, directions: Tensor, known: npt.NDArray[np.int32]) -> Tensor:
+        """Σₖ ⟨bᵢ, dₖ⟩² over all k but the first ``known [P]``, ``[P]`` float64, in the precision of the directions."""
+        rows = self._x[positions if isinstance(positions, slice) else torch.from_numpy(positions)]
+        squares = (rows.to(directions.dtype) @ directions.T).square_()  # [P, K]
+        if known.any():
+            squares.masked_fill_(torch.arange(len(directions)) < torch.from_numpy(known)[:, None], 0.0)
+        return squares.sum(dim=1).double().mul_(torch.from_numpy(np.square(self.scale[positions])))
+
+    @property
+    def rounding(self) -> float:
+        """ε with an error of float32 products of at most ε·‖bᵢ‖·‖dₖ‖."""
+        return product_rounding(self.shape[1], torch.float32)
 
 
 class _Volume(UpperBounds):
@@ -118,37 +135,88 @@ class _Volume(UpperBounds):
     """
 
     def __init__(self, vectors: _Vectors, hashes: npt.NDArray[np.uint64], ridge: float) -> None:
-        N, D = vectors.shape
-        super().__init__(hashes, ridge + vectors.sq_norm, measures_all=N * D <= _SMALL)
-        self._vectors = vectors
+        super().__init__(hashes, ridge + vectors.sq_norm)
+        self.vectors = vectors
         self._ridge = ridge
-        self._start = self.bound.copy()  # [N]
-        self._inverse = torch.eye(D, dtype=torch.float64)
-        self._directions = torch.zeros(D, 0, dtype=torch.float64)  # [D, picks]
+        self.start = self.bound.copy()  # [N]
+        self._directions = np.zeros((0, vectors.shape[1]))  # [picks, D], as far as known
 
-    def add(self, position: int) -> None:
-        """Let one more pick take its direction away."""
-        b = self._vectors[np.array([position])][0]  # [D]
-        direction = self._inverse @ b
-        direction /= (self._ridge + b @ direction).sqrt()
-        self._inverse -= torch.outer(direction, direction)
-        self._directions = torch.cat([self._directions, direction[:, None]], dim=1)
-        super().add(position)
+    @property
+    def directions(self) -> Floats:
+        """dₖ of each pick, ``[picks, D]``, none longer than 1."""
+        known = self._directions
+        if len(known) < len(self.picks):
+            b = self.vectors[np.array(self.picks[len(known) :])].numpy()  # [new, D]
+            towards = b - (b @ known.T) @ known
+            inner = towards @ b.T  # [new, new]
+            inner[np.diag_indices(len(b))] += np.maximum(self._ridge, _SAME * np.square(b).sum(axis=1))
+            new = solve_triangular(np.linalg.cholesky(inner), towards, lower=True, check_finite=False)
+            self._directions = np.concatenate([known, new])
+        return self._directions
+
+    def short_list(self, places: Places) -> ShortList:
+        """The values at ``places`` and what they have in common, from float64 products."""
+        return _Listed(self, places)
 
     def _exact(self, places: Places) -> Floats:
-        lost = (self._vectors[self.by_hash[places]] @ self._directions).square().sum(dim=1).numpy()  # [P]
-        return np.maximum(self._start[places] - lost, 0.0)
+        lost = np.square(self.vectors[self.by_hash[places]].numpy() @ self.directions.T).sum(axis=1)  # [P]
+        return np.maximum(self.start[places] - lost, 0.0)
 
-    def _lower(self, places: Places, first: int) -> None:
-        def take_away(part: Places) -> None:
-            lost = (self._vectors[self.by_hash[part]] @ self._directions[:, first:]).square().numpy()  # [P, picks]
-            lost[np.arange(first, len(self.picks)) < self._seen[part, None]] = 0  # taken away before
-            self.bound[part] = np.maximum(self.bound[part] - lost.sum(axis=1), 0.0)
+    def _lower(self, places: Places | None, first: int) -> None:
+        directions = torch.from_numpy(self.directions[first:])
+        K = len(directions)
+        slack = 2 * self.vectors.rounding * (1 + K * self.vectors.rounding) * K**0.5 + K * 2.0**-24
+        coarse = slack <= _COARSE * self.bound.max(initial=0.0)
+        if coarse:
+            directions = directions.float()
+        place = np.argsort(self.by_hash) if places is None else None  # [N]: position to place
 
-        in_pieces(take_away, pieces(places))
+        def take_away(part: Places | slice) -> None:
+            own = part if place is None else place[part]  # places
+            at = self.by_hash[part] if place is None else part  # positions
+            lost = self.vectors.lost(at, directions, self._seen[own] - first).numpy()  # [P]
+            if coarse:
+                lost -= slack * self.start[own]
+            self.bound[own] = np.clip(self.bound[own] - lost, 0.0, self.bound[own])
 
-    def _measure(self, position: int) -> None:
-        self._lower(np.arange(len(self.bound)), len(self.picks) - 1)
+        if places is None:
+            in_pieces(take_away, [slice(start, start + ROWS) for start in range(0, len(self.bound), ROWS)])
+        else:
+            in_pieces(take_away, pieces(places))
+
+
+class _Listed(ShortList):
+    """Values of L frames; those that rounding cannot tell apart are equal.
+
+    What two of them have in common, less what the picks took away, is kept as it was when the list was made, and what
+    each pick from the list took away since as one row (Chen, Zhang and Zhou, NeurIPS 2018).
+    """
+
+    def __init__(self, values: _Volume, places: Places) -> None:
+        rows = values.vectors[values.by_hash[places]].numpy()  # [L, D]
+        lost = rows @ values.directions.T  # [L, picks]
+        self._common = rows @ rows.T - lost @ lost.T  # [L, L]
+        self._taken = np.empty((len(rows), len(rows)))  # [picks, L]
+        self._picks = 0
+        self._margin = _SAME * values.start[places]  # [L]
+        self._value = np.maximum(values.start[places] - np.square(lost).sum(axis=1), self._margin)  # [L]
+        self._bracket()
+
+    def lower(self, index: int) -> None:
+        """Take the direction of one more pick away."""
+        before = self._taken[: self._picks]
+        row = (self._common[index] - before[:, index] @ before) / self._value[index] ** 0.5  # [L]
+        self._taken[self._picks] = row
+        self._picks += 1
+        self._value = np.maximum(self._value - np.square(row), self._margin)
+        self._bracket()
+
+    def settle(self, indices: Places) -> None:
+        """Make them all equal to their largest."""
+        self._value[indices] = self.low[indices] = self.high[indices] = self._value[indices].max()
+
+    def _bracket(self) -> None:
+        self.low, self.high = self._value - self._margin, self._value + self._margin
 
 
 def _sample(
@@ -162,29 +230,92 @@ def _sample(
 
     Drawn frame by frame; ends early where no allowed frame has a chance left. Where no frame has any, one is drawn
     uniformly.
+
+    A frame's chance only falls from pick to pick. So frames are drawn by the chances that they had some picks ago and
+    accepted with their chance now over that, which is the same distribution.
     """
     free = by_hash[constraint.free[by_hash]]  # [F]
     basis = _eigenvectors(vectors, free, budget, generator)  # [D, k]
     chance = _sq_lengths(vectors, free, basis)  # [F], k in all
-    done: list[Tensor] = []
-    for k in range(max(1, basis.shape[1])):
-        allowed = constraint.allowed()[free]  # [F]
-        weight = np.where(allowed, chance, 0.0)
-        if weight.sum() <= _RANK and k == 0:
-            weight = allowed.astype(np.float64)
-        if weight.sum() <= _RANK:
+    if chance[constraint.allowed()[free]].sum() <= _RANK:
+        allowed = np.flatnonzero(constraint.allowed()[free])
+        yield int(free[allowed[int(generator.random() * len(allowed))]])
+        return
+    draws = _Draws(vectors, free, basis, chance, generator)
+    while not draws.finished:
+        listed = constraint.allowed()[free]  # [F]
+        if draws.refresh(listed) <= _RANK:
             return
-        place = int(WeightedDraw(weight).at(generator.random(1))[0])
-        yield int(free[place])
-        if not basis.shape[1]:
-            return
-        y = (vectors[free[[place]]] @ basis)[0]  # [k]
+        rejected, patience = 0, len(free) // _PATIENCE + _TOGETHER
+        while rejected < patience:
+            for i, place in enumerate(draws.propose()):
+                if not (draws.accepts(i) and constraint.allowed()[free[place]]):
+                    rejected += 1
+                    continue
+                yield int(free[place])
+                draws.take(i)
+                if draws.finished or (constraint.allowed()[free] & ~listed).any():  # a rule gave way
+                    rejected = patience
+                    break
+
+
+class _Draws:
+    """Draws by the chance of each frame given the picks, ‖yᵢ‖² less its part along the picks, yᵢ = Wᵀbᵢ.
+
+    Args:
+        vectors: rows bᵢ.
+        free: ``[F]`` positions.
+        basis: W ``[D, k]``.
+        chance: ‖yᵢ‖², ``[F]``.
+        generator: the only source of randomness.
+    """
+
+    def __init__(
+        self, vectors: _Vectors, free: Places, basis: Tensor, chance: Floats, generator: np.random.Generator
+    ) -> None:
+        self._vectors, self._free, self._basis, self._chance = vectors, free, basis, chance
+        self._generator = generator
+        self._done = np.empty((basis.shape[1], basis.shape[1]))  # [k, k], a unit vector per pick
+        self._fresh = self._drawn = 0  # picks that the chances know of, and all of them
+
+    @property
+    def finished(self) -> bool:
+        """Whether k frames are drawn."""
+        return self._drawn == len(self._done)
+
+    def refresh(self, allowed: npt.NDArray[np.bool_]) -> float:
+        """Bring the chances up to date; their sum over the frames allowed, ``[F]``."""
+        if self._fresh < self._drawn:
+            directions = self._basis @ torch.from_numpy(self._done[self._fresh : self._drawn]).T  # [D, picks since]
+            self._chance = np.maximum(self._chance - _sq_lengths(self._vectors, self._free, directions), 0.0)
+            self._fresh = self._drawn
+        self._draw = WeightedDraw(np.where(allowed, self._chance, 0.0))
+        return self._draw.total
+
+    def propose(self) -> list[int]:
+        """Frames drawn by the chances as last known, into ``free``."""
+        self._places = self._draw.at(self._generator.random(_TOGETHER))  # [m]
+        self._level = self._generator.random(_TOGETHER) * self._chance[self._places]  # [m]
+        y = (self._vectors[self._free[self._places]] @ self._basis).numpy()  # [m, k]
+        done = self._done[: self._drawn]
         for _ in range(2):  # once more for the digits
-            for before in done:
-                y = y - (y @ before) * before
-        done.append(y / y.norm().clamp(min=1e-300))
-        chance = np.maximum(chance - _sq_lengths(vectors, free, (basis @ done[-1])[:, None]), 0.0)
-        chance[place] = 0.0
+            y -= (y @ done.T) @ done
+        self._y = y
+        return self._places.tolist()
+
+    def accepts(self, i: int) -> bool:
+        """Whether proposal i passes as a draw by the chances as they are."""
+        return bool(self._y[i] @ self._y[i] > max(self._level[i], _RANK))
+
+    def take(self, i: int) -> None:
+        """Pick proposal i."""
+        done = self._done[: self._drawn]
+        ahead = self._y[i] - (done @ self._y[i]) @ done  # [k]
+        ahead /= np.linalg.norm(ahead)
+        self._y -= np.outer(self._y @ ahead, ahead)
+        self._done[self._drawn] = ahead
+        self._drawn += 1
+        self._chance[self._places[i]] = 0.0
 
 
 def _sq_lengths(vectors: _Vectors, positions: Places, directions: Tensor) -> Floats:

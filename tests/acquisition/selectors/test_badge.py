@@ -152,7 +152,7 @@ def test_ends_of_the_draw_do_not_land_on_a_frame_without_weight(draw, weighty):
 @pytest.fixture
 def large(monkeypatch):
     """Draw by bounds as in a large pool, and bring them up to date after every fourth pick."""
-    monkeypatch.setattr(distances, "_SMALL", 0)
+    monkeypatch.setattr(badge, "_SMALL", 0)
     monkeypatch.setattr(badge, "_PENDING", 4)
 
 

@@ -37,12 +37,11 @@ def points(request):
     return {"features": feature_points, "gradients": gradient_points}[request.param]()
 
 
-@pytest.fixture(params=["measured", "bounded"])
+@pytest.fixture(params=["kept", "gathered"])
 def small(request, monkeypatch):
     if request.param == "bounded":
-        monkeypatch.setattr(distances, "_SMALL", 0)
+        monkeypatch.setattr(distances, "_KEPT", 0)
     monkeypatch.setattr(distances, "_COLUMNS", 4)
-    return request.param == "measured"
 
 
 def truth(x, centres, outside=None):
@@ -53,7 +52,6 @@ def truth(x, centres, outside=None):
 def test_bounds_hold_and_exact_values_are_exact(points, small):
     embedding, x = points
     nearest = NearestCentre(embedding, HASHES)
-    assert nearest.measures_all == small
     centres = [3, 41, 99, 200, 7, 300, 301, 302, 303, 5]
     places = np.random.default_rng(0).choice(FRAMES, 100, replace=False)
     for k, centre in enumerate(centres, start=1):
@@ -70,8 +68,7 @@ def test_bounds_hold_and_exact_values_are_exact(points, small):
     np.testing.assert_array_equal(nearest.bound[places], exact)
 
 
-def test_part_of_the_bounds_catches_up(points, monkeypatch):
-    monkeypatch.setattr(distances, "_SMALL", 0)
+def test_part_of_the_bounds_catches_up(points, small):
     embedding, x = points
     nearest = NearestCentre(embedding, HASHES)
     nearest.add(3)

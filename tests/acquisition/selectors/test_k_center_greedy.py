@@ -143,10 +143,11 @@ class TestByGradient(SelectorAxioms):
         assert self.picks(pool, 15) == expected
 
 
-@pytest.fixture(params=[16, 1024])
+@pytest.fixture(params=[16, 256])
 def large(request, monkeypatch):
-    """Look for the farthest by bounds as in a large pool."""
-    monkeypatch.setattr(distances, "_SMALL", 0)
+    """Gather rows and bring bounds up to date in parts as in a large pool."""
+    monkeypatch.setattr(distances, "_KEPT", 0)
+    monkeypatch.setattr(lazy_argmax, "_REACH", 16)
     monkeypatch.setattr(lazy_argmax, "_LIST", request.param)
 
 

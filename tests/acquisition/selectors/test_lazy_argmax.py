@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mtal.acquisition.selectors import lazy_argmax, tie_break
-from mtal.acquisition.selectors.lazy_argmax import LazyArgmax, UpperBounds
+from mtal.acquisition.selectors.lazy_argmax import LazyArgmax, ShortList, UpperBounds
 
 
 class Halving(UpperBounds):
@@ -13,7 +13,7 @@ class Halving(UpperBounds):
         self.reach = reach
         self.slack = slack
         self.asked = 0
-        super().__init__(hashes, values + slack, measures_all=False)
+        super().__init__(hashes, values + slack)
 
     def add(self, position):
         self.values[self.near(position)] /= 2
@@ -26,12 +26,28 @@ class Halving(UpperBounds):
         self.asked += len(places)
         return self.values[self.by_hash[places]]
 
+    def short_list(self, places):
+        return Listed(self, places)
+
     def _lower(self, places, first):
+        places = np.arange(len(self.bound)) if places is None else places
         loose = self.values[self.by_hash[places]] + self.slack[self.by_hash[places]]
         self.bound[places] = np.minimum(self.bound[places], loose)
 
-    def _measure(self, position):
-        raise AssertionError("the pool is not small")
+
+class Listed(ShortList):
+    """Bounds as the frames have them, exact where asked."""
+
+    def __init__(self, values, places):
+        self.values, self.places = values, places
+        self.high, self.low = values.bound[places], np.zeros(len(places))
+
+    def lower(self, index):
+        self.low[:] = 0
+        self.high = np.minimum(self.high, self.values.values[self.values.by_hash[self.places]] + 1)
+
+    def settle(self, indices):
+        self.low[indices] = self.high[indices] = self.values.exact(self.places[indices])
 
 
 def plain(values, hashes, reach, picks, allowed=None):
