@@ -170,14 +170,17 @@ def middle(features: Tensor, by_hash: npt.NDArray[np.intp]) -> Tensor:
     return sums.sum(dim=0) / len(features)
 
 
-def within(rows: Embedding, others: Embedding, radius: float) -> Tensor:
-    """Whether ‖xᵢ − yⱼ‖ ≤ radius, ``[R, P]`` bool, by float64 differences wherever rounding could decide."""
-    reach = (radius**2 - rows.sq_norm)[:, None]  # [R, 1]
-    margin = rows.rounding * (rows.sq_norm[:, None] + others.sq_norm.max())  # [R, 1], no less than that of any pair
-    rest = rows.inner_products(others).double().mul_(-2).add_(others.sq_norm)  # [R, P], ‖xᵢ − yⱼ‖² − ‖xᵢ‖²
-    inside = rest <= reach + margin  # [R, P]
-    i, j = (inside & (rest >= reach - margin)).nonzero(as_tuple=True)
-    for part in torch.arange(len(i)).split(ROWS):
+def within(rows: Embedding, others: Embedding, radius: float) -> tuple[Tensor, Tensor]:
+    """The pairs (i, j) with ‖xᵢ − yⱼ‖ ≤ radius, row by row, by float64 differences wherever rounding could decide."""
+    products = rows.inner_products(others).cpu()  # [R, P]
+    half = torch.sub(others.sq_norm.cpu().to(products.dtype) / 2, products, out=products)  # ½(‖xᵢ − yⱼ‖² − ‖xᵢ‖²)
+    margin = rows.rounding * (rows.sq_norm + others.sq_norm.max()).cpu()  # [R], no less than that of any pair
+    reach = (radius**2 - rows.sq_norm.cpu()) / 2  # [R]
+    flat = np.flatnonzero((half <= (reach + margin).to(half.dtype)[:, None]).numpy())
+    i, j = (torch.from_numpy(side) for side in np.divmod(flat, len(others)))
+    unsure = (half.flatten()[torch.from_numpy(flat)] >= (reach - margin).to(half.dtype)[i]).nonzero()[:, 0]
+    kept = torch.ones(len(i), dtype=torch.bool)
+    for part in unsure.split(ROWS):
         exact = rows.take(i[part]).paired_sq_distances(others.take(j[part])).sqrt()
-        inside[i[part], j[part]] = exact <= radius
-    return inside
+        kept[part] = exact.cpu() <= radius
+    return i[kept], j[kept]

@@ -33,8 +33,9 @@ class FacilityLocation(Selector):
     are computed again: the answer is that of computing all of them. Ties go by hash: two frames that are each other's
     nearest often gain the same, so gains that differ by less than 10⁻¹⁰ of all there is to gain count as equal.
 
-    Cost: R·D per gain computed, of which there are about 2·N for the first two picks and few for each later one; memory
-    R·D beside the features. R is the number of frames represented, so by default the cost is linear in the pool.
+    Cost: N·R·D for bounds from products in the features' precision, where gains are known from; R·D in float64 for the
+    few that may be the largest. Memory N·R distances, at most 512 MiB of them, else they are computed again when
+    needed. R is the number of frames represented, so by default the cost is linear in the pool.
 
     Args:
         gamma: 0 gives each represented frame the same weight; above 0 utilities, mapped to [0, 1] over the frames that

@@ -70,9 +70,22 @@ class ExpectedGradientLength(Signal):
 
 
 def _categorical_length(probs: Tensor) -> Tensor:
-    """Σ_y p_y‖p − e_y‖, ``[N, C]`` to ``[N]``."""
-    rest = probs.square().sum(dim=-1, keepdim=True) - probs.square()  # [N, C]: Σ_{c ≠ y} p_c²
-    return (probs * (rest.clamp(min=0) + (1 - probs).square()).sqrt()).sum(dim=-1)  # [N]
+    """Σ_y p_y‖p − e_y‖, ``[N, C]`` to ``[N]``.
+
+    Σ_{c ≠ y} p_c² and 1 − p_y = Σ_{c ≠ y} p_c are summed over the other classes: of a sure frame the whole less its
+    largest part would leave rounding. Sums from both ends give them in time C.
+    """
+    squares = _of_the_others(probs.square()) + _of_the_others(probs).square()  # [N, C]
+    return (probs * squares.sqrt()).sum(dim=-1)  # [N]
+
+
+def _of_the_others(values: Tensor) -> Tensor:
+    """Σ_{c ≠ y} v_c for every y, ``[N, C]``."""
+    before = torch.zeros_like(values)  # [N, C]
+    before[:, 1:] = values[:, :-1].cumsum(dim=-1)
+    behind = torch.zeros_like(values)  # [N, C]
+    behind[:, :-1] = values.flip(-1)[:, :-1].cumsum(dim=-1).flip(-1)
+    return before + behind
 
 
 def _bernoulli_length(probs: Tensor) -> Tensor:

@@ -108,6 +108,6 @@ def test_within_decides_the_border_by_float64_differences():
     x[1] = torch.tensor([3.0, 4.0])
     x[2], x[3] = x[1] * (1 + 1e-7), x[1] * (1 - 1e-7)
     y = FeatureEmbedding(x.float() + 0.0, torch.tensor([100.0, -70.0]))
-    assert within(y.take(slice(0, 1)), y, 5.0).tolist() == [[True, True, False, True]]
-    whole = within(y, y, 5.0)
-    assert torch.equal(whole, whole.T)
+    assert [j.tolist() for j in within(y.take(slice(0, 1)), y, 5.0)] == [[0, 0, 0], [0, 1, 3]]
+    pairs = set(zip(*(side.tolist() for side in within(y, y, 5.0)), strict=True))
+    assert pairs == {(j, i) for i, j in pairs}

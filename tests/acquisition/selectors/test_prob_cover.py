@@ -134,3 +134,22 @@ class TestRadius:
 def test_impossible_arguments_are_refused(arguments, match):
     with pytest.raises(ValueError, match=match):
         ProbCover(**arguments)
+
+
+def test_a_large_pool_is_represented_by_the_smallest_hashes(monkeypatch):
+    """Counted by hand on those; every frame may be picked."""
+    monkeypatch.setattr(prob_cover, "_EXACT", 50)
+    monkeypatch.setattr(prob_cover, "_REPRESENTED", 30)
+    x = torch.randn(90, 2, generator=torch.Generator().manual_seed(0))
+    hashes = tie_break(0, frame_ids(90))
+    order = np.argsort(hashes)
+    inside = cdist(x, x[order[:30]]) <= 0.7  # [N, R]
+    expected = []
+    for _ in range(6):
+        gain = inside.sum(axis=1)
+        best = next(i for i in order if gain[i] == gain.max())
+        expected.append(int(best))
+        inside[:, inside[best]] = False
+    picks = ProbCover(0.7)(Candidates(hashes, features=x), 6, np.random.default_rng(0)).tolist()
+    assert picks == expected
+    assert not set(picks) <= set(order[:30].tolist())

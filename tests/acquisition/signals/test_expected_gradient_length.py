@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import pytest
@@ -105,3 +106,18 @@ def test_unknown_kind_is_refused():
 def test_missing_features_are_named():
     with pytest.raises(ValueError, match=r"HeadOutput\.features"):
         ExpectedGradientLength()(HeadOutput("bernoulli", torch.tensor([[[0.5]]])))
+
+
+@pytest.mark.parametrize("classes", [2, 5, 80])
+def test_sure_frames_keep_their_digits_in_single_precision(classes):
+    """Of p = (1 − 10⁻⁵, …) the whole less its largest part would be off by per cents."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(200, classes, generator=generator, dtype=torch.float64)
+    logits[torch.arange(200), torch.arange(200) % classes] += 12 + math.log(classes)
+    probs = logits.softmax(dim=1).float()
+    features = torch.ones(200, 1, 1)
+    found = ExpectedGradientLength()(HeadOutput("categorical", probs[:, None], features=features, bias=False))
+    p = probs.double()
+    others = torch.eye(classes, dtype=torch.float64).logical_not().double()
+    expected = (p * (p.square() @ others + (p @ others).square()).sqrt()).sum(dim=1)
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=0)
