@@ -56,7 +56,7 @@ def inspect(dataset: SurgicalDataset, root: Path) -> None:
 def labelled_pictures(dataset: SurgicalDataset, frame_ids: list[str], pixel: list[LabelMap]) -> list[LabelledPicture]:
     pictures = []
     for source, rows in dataset.index.select(frame_ids).groupby("source", sort=False):
-        with open_reader(str(source)) as reader:  # once for all its frames
+        with open_reader(str(source), on_truncated="keep") as reader:  # once for all its frames
             images = read_pictures(reader, rows["frame"].tolist())
         for frame_id, split, image in zip(rows["frame_id"], rows["split"], images, strict=True):
             masks = [dataset.labels.targets(m.task, [frame_id], image.shape[:2])[0] for m in pixel]

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LEVELS = [
-    {"progress", "suggest"},
+    {"free_keys", "progress", "suggest"},
     {"frames"},
     {"datasets"},
     {"tasks"},

@@ -263,7 +263,7 @@ def _check_film(film: Path, count: int, frames: list[_Frame]) -> None:
         return
     picture = read_picture(first.image).astype(np.float64)  # [H, W, 3]
     numbers = [n for n in range(first.number - 2, first.number + 3) if 0 <= n < count]
-    with open_reader(film) as reader:
+    with open_reader(film, on_truncated="keep") as reader:
         shown = reader.read(numbers)  # [<= 5, H, W, 3]
     if shown.shape[1:] != picture.shape:
         raise ValueError(f"{first.image}: the image is of another size than {film}; set data.frames=images")

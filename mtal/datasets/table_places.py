@@ -76,7 +76,7 @@ def video_places(
         ValueError: there is neither frame nor time, or the video has no such frame.
     """
     name = _name(video.with_suffix(""), base)
-    with open_reader(video) as reader:
+    with open_reader(video, on_truncated="keep") as reader:
         times, size = reader.times_s, reader.frame_size
     step = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
     places = []

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.datasets.label_table import LabelTable
+from mtal.datasets.recording_files import SUFFIXES, RecordingFiles, recording_files
+from mtal.datasets.refusals import Refusals
 from mtal.datasets.surgery.names import LABEL_MAPS
 from mtal.frames.hygiene import Hygiene
 from mtal.frames.index import FrameIndex
-from mtal.frames.index_videos import index_videos
+from mtal.frames.index_videos import first_reasons, index_videos
 from mtal.frames.sampler import Sampler
+from mtal.frames.timeline import Truncated
 
-SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm")
+_log = logging.getLogger(__name__)
 
 
 def load(
@@ -32,11 +36,13 @@ def load(
     tasks: Path | str | Sequence[LabelMap] | None = None,
     workers: int | None = None,
     limit_s: float = 60.0,
+    on_truncated: Truncated = "raise",
 ) -> SurgicalDataset:
     """All videos below a folder, none of them labelled: every frame is in the split ``pool``, every label ``IGNORE``.
 
     A video is named after its path below the root without the suffix. What was dropped, and which files could not be
     read, is told in a folder of its own under ``index``: ``dropped.parquet``, ``dropped.png``, ``quarantined.csv``.
+    Files that are left out are told in a warning.
 
     Args:
         root: folder of videos; folders inside are searched too.
@@ -48,18 +54,26 @@ def load(
         tasks: the tasks of a model: its run folder, or label maps; ``None`` for those of the synthetic surgery.
         workers: videos looked through at once; as many as there are processors if ``None``.
         limit_s: seconds without a new frame after which a decoder counts as hung and its video is set aside.
+        on_truncated: what becomes of a video with fewer frames than its header promises: ``"raise"`` sets it aside,
+            ``"keep"`` takes those that decode.
 
     Raises:
         FileNotFoundError: the root is missing or holds no video, or the run folder is none.
-        ValueError: no video can be read, all frames are dropped, or the pattern does not fit a name.
+        ValueError: no video can be read, all frames are dropped, the pattern does not fit a name, or ``on_truncated``
+            is none of its two values.
     """
+    if on_truncated not in get_args(Truncated):
+        raise ValueError(f"data.on_truncated must be one of {', '.join(get_args(Truncated))}, not {on_truncated!r}")
     root, label_maps = Path(root).resolve(), _label_maps(tasks)
-    videos = find_videos(root)
-    patients = {name: _patient(name, patient_pattern) for name in videos}
+    files = _recordings(root)
+    videos = files.videos
+    for sentence in files.left_out():
+        _log.warning("%s", sentence)
+    patients = _patients(videos, patient_pattern)
     folder = found_folder(root, index)
-    found = index_videos(videos, sampler, hygiene, folder, workers, limit_s)
+    found = index_videos(videos, sampler, hygiene, folder, workers, limit_s, on_truncated)
     if len(found.quarantined) == len(videos):
-        raise ValueError(f"{root}: no video can be read; the first: {found.quarantined['reason'].iloc[0]}")
+        raise ValueError(f"{root}: no video can be read; {first_reasons(found.quarantined)}")
     if not len(found.frames):
         raise ValueError(f"{root}: all {len(found.dropped)} frames are dropped; see {folder / 'dropped.png'}")
     frames = found.frames.assign(patient=found.frames["video"].map(patients), split="pool")
@@ -79,24 +93,36 @@ def find_videos(root: Path) -> dict[str, Path]:
     Raises:
         FileNotFoundError: there is no such folder, or no video in it.
     """
+    return _recordings(root).videos
+
+
+def _recordings(root: Path) -> RecordingFiles:
     if not root.is_dir():
         raise FileNotFoundError(f"{root}: no such folder; data.root is the folder that holds the videos")
-    files = [p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file() and p.name[0] != "."]
-    if not files:
-        raise FileNotFoundError(f"{root}: no videos here ({', '.join(SUFFIXES)})")
-    paths = [p.relative_to(root) for p in sorted(files)]
-    twins = Counter(p.with_suffix("") for p in paths)  # a.mp4 beside a.avi: they keep their suffixes
-    return {(p.with_suffix("") if twins[p.with_suffix("")] == 1 else p).as_posix(): root / p for p in paths}
+    found = recording_files(root)
+    if not found.videos:
+        told = "".join(f"; {sentence}" for sentence in found.left_out())
+        raise FileNotFoundError(f"{root}: no videos here ({', '.join(SUFFIXES)}){told}")
+    return found
 
 
-def _patient(name: str, pattern: str) -> str:
+def _patients(videos: Iterable[str], pattern: str) -> dict[str, str]:
+    """Name of a video → patient."""
     try:
-        match = re.search(pattern, name)
+        matches = {name: re.search(pattern, name) for name in videos}
     except re.error as error:
         raise ValueError(f"data.patient_pattern={pattern!r} is no regular expression: {error}") from error
-    if match is None or match[min(1, match.re.groups)] is None:
-        raise ValueError(f"video {name!r} does not match data.patient_pattern={pattern!r}, so its patient is unknown")
-    return match[min(1, match.re.groups)]
+    patients: dict[str, str] = {}
+    refusals = Refusals()
+    for name, match in matches.items():
+        with refusals:
+            if match is None or match[min(1, match.re.groups)] is None:
+                raise ValueError(
+                    f"video {name!r} does not match data.patient_pattern={pattern!r}, so its patient is unknown"
+                )
+            patients[name] = match[min(1, match.re.groups)]
+    refusals.tell()
+    return patients
 
 
 def _label_maps(tasks: Path | str | Sequence[LabelMap] | None) -> tuple[LabelMap, ...]:

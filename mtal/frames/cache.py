@@ -233,7 +233,7 @@ class _CachedVideo:
 
 def _resized(source: str, frames: NDArray[np.int64], size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
     """Batches ``[<= 32, H, W, 3]`` of the frames asked."""
-    with open_reader(source) as reader:
+    with open_reader(source, on_truncated="keep") as reader:  # whoever listed the frames has decided
         positions(source, reader.frames, frames)
         for start in range(0, len(frames), _CHUNK):
             pictures = read_pictures(reader, frames[start : start + _CHUNK].tolist())

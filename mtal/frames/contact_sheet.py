@@ -10,6 +10,7 @@ import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
 from mtal.frames.hygiene import REASONS
+from mtal.frames.whole_file import whole_or_not
 
 _COLUMNS, _ROWS = 10, 3  # per reason
 _WIDTH, _HEIGHT = 160, 120  # of a thumbnail
@@ -43,9 +44,8 @@ def draw_contact_sheet(dropped: pd.DataFrame, path: Path) -> None:
                 sheet.paste(image, (x + 2, y))
             draw.text((x + 2, y + _HEIGHT), f"{frame_id[-16:]}  {value:.3g}", "black", small)
         top += height
-    unnamed = path.with_name(f".{path.name}")
-    sheet.save(unnamed, "PNG")
-    unnamed.replace(path)
+    with whole_or_not(path) as file:
+        sheet.save(file, "PNG")
 
 
 def _doubtful_first(rows: pd.DataFrame) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)  # the disk, or a person's share of it
+from mtal.frames.whole_file import write_error
 
 
 @dataclass(frozen=True)
@@ -104,20 +104,13 @@ class FramesFile:
             while rest:
                 rest = rest[file.write(rest) :]
         except OSError as error:
-            raise self._told(error) from error
+            raise write_error(self.path, error) from error
 
     def _to_disk(self, file: io.FileIO) -> None:
         try:
             os.fsync(file.fileno())
         except OSError as error:
-            raise self._told(error) from error
-
-    def _told(self, error: OSError) -> OSError:
-        """The error of a write with the file's name, which it lacks."""
-        what = "the disk is full; free some of it, or set cache to a folder elsewhere"
-        if error.errno not in _FULL:
-            what = f"it cannot be written ({error.strerror}); mend that, or set cache to a folder elsewhere"
-        return OSError(error.errno, f"{self.path}: {what}")
+            raise write_error(self.path, error) from error
 
 
 def _end_mark(last: bytes | memoryview) -> bytes:

@@ -9,6 +9,8 @@ from typing import Literal
 
 import pandas as pd
 
+from mtal.frames.faults import SHOWN
+
 SPLITS = ("pool", "val", "test")
 _DTYPES = {
     "frame_id": "str",
@@ -44,8 +46,8 @@ class FrameIndex:
             data sets with too few patients only.
 
     Raises:
-        ValueError: a column is missing, a frame is listed twice, a split is unknown, or a patient (or video) is in
-            two splits.
+        ValueError: a column is missing, a frame is listed twice, a split is unknown, a video is of two patients, or a
+            patient (or video) is in two splits.
     """
 
     table: pd.DataFrame
@@ -90,20 +92,34 @@ class FrameIndex:
         by_id = self.table.set_index("frame_id", drop=False)
         unknown = [f for f in frame_ids if f not in by_id.index]
         if unknown:
-            raise KeyError(f"{len(unknown)} frames are not in the frame index, the first is {unknown[0]!r}")
+            raise KeyError(f"{len(unknown)} of the frames asked are not in the frame index: {_first(unknown)}")
         return by_id.loc[list(frame_ids)].reset_index(drop=True)
 
 
 def _check(table: pd.DataFrame, disjoint_by: str) -> None:
-    twice = table.loc[table["frame_id"].duplicated(), "frame_id"]
-    if len(twice):
-        raise ValueError(f"frame {twice.iloc[0]!r} is listed twice in the frame index")
+    twice = table.loc[table["frame_id"].duplicated(), "frame_id"].unique().tolist()
+    if twice:
+        raise ValueError(f"{_first(twice)} {'is' if len(twice) == 1 else 'are'} listed twice in the frame index")
     unknown = sorted(set(table["split"]) - set(SPLITS))
     if unknown:
-        raise ValueError(f"unknown split {unknown[0]!r}; splits are {', '.join(SPLITS)}")
-    splits = table.groupby(disjoint_by)["split"].unique()
-    for key, names in splits[splits.map(len) > 1].items():
+        raise ValueError(f"unknown split {_first(unknown)}; splits are {', '.join(SPLITS)}")
+    patients = table.groupby("video")["patient"].unique()
+    shared = [f"{video!r} of {' and '.join(sorted(of))}" for video, of in patients.items() if len(of) > 1]
+    if shared:
         raise ValueError(
-            f"{disjoint_by} {key!r} is in the splits {' and '.join(sorted(names))}: its frames would be both learnt "
-            f"from and tested on; give each {disjoint_by} one split"
+            f"recordings of several patients: {_first(shared, plain=True)}; give each patient's recordings names of "
+            "their own"
         )
+    splits = table.groupby(disjoint_by)["split"].unique()
+    mixed = [f"{key!r} is in the splits {' and '.join(sorted(of))}" for key, of in splits.items() if len(of) > 1]
+    if mixed:
+        raise ValueError(
+            f"{disjoint_by} {_first(mixed, plain=True)}: frames would be both learnt from and tested on; give each "
+            f"{disjoint_by} one split"
+        )
+
+
+def _first(names: Sequence[str], plain: bool = False) -> str:
+    """The first three, and how many more there are."""
+    shown = ", ".join(name if plain else repr(str(name)) for name in names[:SHOWN])
+    return shown + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")

@@ -18,10 +18,13 @@ import pandas as pd
 from filelock import FileLock
 
 from mtal.frames.contact_sheet import draw_contact_sheet
+from mtal.frames.faults import SHOWN
 from mtal.frames.hygiene import REASONS, Hygiene
 from mtal.frames.index import frame_id
 from mtal.frames.sampler import Sampler
 from mtal.frames.scan import StoredScan, run_watched
+from mtal.frames.timeline import Truncated
+from mtal.frames.whole_file import whole_or_not
 from mtal.progress import track
 
 _FRAME = ["frame_id", "video", "frame", "time_s", "source"]
@@ -50,6 +53,7 @@ def index_videos(
     folder: Path,
     workers: int | None = None,
     limit_s: float = 60.0,
+    on_truncated: Truncated = "raise",
     progress: bool = True,
 ) -> VideoIndex:
     """Sample every video and drop what hygiene finds fault with; what was scanned before is read from ``folder``.
@@ -65,6 +69,8 @@ def index_videos(
         folder: where scans are kept; made when needed.
         workers: processes at once; as many as there are processors if ``None``.
         limit_s: seconds without a new frame after which a decoder counts as hung and its video is quarantined.
+        on_truncated: whether a video with fewer frames than its header promises is quarantined (``"raise"``), or those
+            that decode are used (``"keep"``).
         progress: show a bar.
 
     Raises:
@@ -74,7 +80,9 @@ def index_videos(
     scans_folder = folder / "scans"
     scans_folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):  # a second process waits, and finds the scans
-        scans = {name: StoredScan(scans_folder, source, sampler, hygiene) for name, source in videos.items()}
+        scans = {
+            name: StoredScan(scans_folder, source, sampler, hygiene, on_truncated) for name, source in videos.items()
+        }
         missing = [s for s in scans.values() if not s.done]
         ended = _each_in_a_process(missing, workers or os.cpu_count() or 1, limit_s)
         for _ in track(ended, "Looking through videos", len(missing)) if progress else ended:
@@ -98,9 +106,12 @@ def _collect(scans: Mapping[str, StoredScan], folder: Path) -> VideoIndex:
     frames, dropped = sampled.loc[kept, _FRAME].reset_index(drop=True), sampled.loc[~kept, columns]
     draw_contact_sheet(dropped, folder / "dropped.png")
     dropped = dropped.drop(columns="thumbnail").reset_index(drop=True)
-    frames.to_parquet(folder / "frames.parquet", index=False)
-    dropped.to_parquet(folder / "dropped.parquet", index=False)
-    quarantined.to_csv(folder / "quarantined.csv", index=False)
+    with whole_or_not(folder / "frames.parquet") as file:
+        frames.to_parquet(file, index=False)
+    with whole_or_not(folder / "dropped.parquet") as file:
+        dropped.to_parquet(file, index=False)
+    with whole_or_not(folder / "quarantined.csv") as file:
+        quarantined.to_csv(file, index=False)
     _tell(VideoIndex(frames, dropped, quarantined), folder)
     return VideoIndex(frames, dropped, quarantined)
 
@@ -112,11 +123,16 @@ def _tell(index: VideoIndex, folder: Path) -> None:
     _log.info("%d frames kept, %d dropped%s", len(index.frames), len(index.dropped), what)
     if len(index.quarantined):
         _log.warning(
-            "%d of the videos cannot be used, listed in %s; the first: %s",
+            "%d of the videos cannot be used, listed in %s; %s",
             len(index.quarantined),
             folder / "quarantined.csv",
-            index.quarantined["reason"].iloc[0],
+            first_reasons(index.quarantined),
         )
+
+
+def first_reasons(quarantined: pd.DataFrame) -> str:
+    """Why the first three of the videos in quarantine cannot be used."""
+    return f"the first: {'; '.join(quarantined['reason'][:SHOWN])}"
 
 
 def _each_in_a_process(scans: Sequence[StoredScan], workers: int, limit_s: float) -> Iterator[None]:
@@ -160,3 +176,5 @@ def _in_a_process(stored: StoredScan, limit_s: float, running: set[subprocess.Po
         stored.quarantine(f"{stored.source}: decoding crashed ({how}); re-encode the file")
     elif process.returncode > 0:
         raise RuntimeError(f"{stored.source}: looking through it failed:\n{errors.decode(errors='replace')}")
+    elif errors:  # what was logged there
+        _log.warning("%s", errors.decode(errors="replace").strip())

@@ -42,7 +42,7 @@ class KeyframeSampler:
         """
         if reader.source.is_dir():
             raise ValueError(f"{reader.source}: a folder of images has no keyframes; use the uniform sampler")
-        with nullcontext(reader) if isinstance(reader, PyAVReader) else PyAVReader(reader.source) as sequential:
+        with nullcontext(reader) if isinstance(reader, PyAVReader) else PyAVReader(reader.source, "keep") as sequential:
             keyframes = marked(sequential)  # [M]
             taken = keyframes[_apart(sequential.times_s[keyframes], 1 / self.rate_hz)]
             yield from zip(taken.tolist(), stream_keyframes(sequential, taken), strict=True)

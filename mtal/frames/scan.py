@@ -6,9 +6,9 @@ import hashlib
 import io
 import json
 import signal
+import sys
 from pathlib import Path
 
-import av.error
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -19,12 +19,14 @@ from mtal.frames.heartbeat import listen
 from mtal.frames.hygiene import Hygiene
 from mtal.frames.pyav_reader import PyAVReader
 from mtal.frames.sampler import Sampler
+from mtal.frames.timeline import Truncated
+from mtal.frames.whole_file import whole_or_not
 
 _FORMAT = 2  # raised whenever a scan would come out differently
 _THUMBNAIL = 96  # pixels along the short edge
 
 
-def scan(source: Path, sampler: Sampler, hygiene: Hygiene) -> pd.DataFrame:
+def scan(source: Path, sampler: Sampler, hygiene: Hygiene, on_truncated: Truncated = "raise") -> pd.DataFrame:
     """Sampled frames of a video: ``frame, time_s, reason, value, threshold, thumbnail``.
 
     The last four are of dropped frames only: the first reason that holds, what was measured, the threshold it passed
@@ -35,7 +37,7 @@ def scan(source: Path, sampler: Sampler, hygiene: Hygiene) -> pd.DataFrame:
         ValueError: the file cannot be read.
     """
     rows = []
-    with PyAVReader(source) as reader:
+    with PyAVReader(source, on_truncated) as reader:
         inspect = hygiene.inspector()
         for position, picture in sampler.sample(reader):
             fault = inspect(picture)
@@ -60,12 +62,13 @@ class StoredScan:
     scanned, one JSON file with the reason for one that was not.
     """
 
-    def __init__(self, folder: Path, source: Path, sampler: Sampler, hygiene: Hygiene) -> None:
-        self.source, self.sampler, self.hygiene = source, sampler, hygiene
+    def __init__(
+        self, folder: Path, source: Path, sampler: Sampler, hygiene: Hygiene, on_truncated: Truncated = "raise"
+    ) -> None:
+        self.source, self.sampler, self.hygiene, self.on_truncated = source, sampler, hygiene, on_truncated
         stat = source.stat()
-        content = json.dumps(
-            [_FORMAT, versions(), str(source), stat.st_size, stat.st_mtime_ns, repr(sampler), repr(hygiene)]
-        )
+        made_by = [_FORMAT, versions(), repr(sampler), repr(hygiene), on_truncated]
+        content = json.dumps([*made_by, str(source), stat.st_size, stat.st_mtime_ns])
         key = hashlib.sha256(content.encode()).hexdigest()[:32]
         self._frames, self._fault = folder / f"{key}.parquet", folder / f"{key}.json"
 
@@ -75,21 +78,23 @@ class StoredScan:
         return self._frames.exists() or self._fault.exists()
 
     def run(self) -> None:
-        """Scan the video and store what comes of it, an error included."""
+        """Scan the video and store what comes of it, a fault of the video included.
+
+        Raises:
+            OSError: the system is at fault: too many files are open, the disk is full or fails.
+        """
         try:
-            frames = scan(self.source, self.sampler, self.hygiene)
-        except (OSError, ValueError, IndexError, av.error.FFmpegError) as error:
+            frames = scan(self.source, self.sampler, self.hygiene, self.on_truncated)
+        except (FileNotFoundError, PermissionError, ValueError, IndexError) as error:
             self.quarantine(str(error))
             return
-        unnamed = self._frames.with_name(f".{self._frames.name}")
-        frames.to_parquet(unnamed, index=False)
-        unnamed.replace(self._frames)
+        with whole_or_not(self._frames) as unnamed:
+            frames.to_parquet(unnamed, index=False)
 
     def quarantine(self, reason: str) -> None:
         """Store why the video cannot be used."""
-        unnamed = self._fault.with_name(f".{self._fault.name}")
-        unnamed.write_text(json.dumps({"source": str(self.source), "reason": reason}, indent=1))
-        unnamed.replace(self._fault)
+        with whole_or_not(self._fault) as unnamed:
+            unnamed.write_text(json.dumps({"source": str(self.source), "reason": reason}, indent=1))
 
     def frames(self) -> pd.DataFrame | None:
         """Result of :func:`scan`, or ``None`` if the video is in quarantine."""
@@ -111,7 +116,10 @@ def run_watched(stored: StoredScan, limit_s: float) -> None:
 
     go_on()
     listen(go_on)
-    stored.run()
+    try:
+        stored.run()
+    except OSError as error:
+        sys.exit(str(error))  # a line, and no zero
     signal.setitimer(signal.ITIMER_REAL, 0)
 
 

@@ -146,7 +146,7 @@ def _names(table: pd.DataFrame) -> list[str]:
 def _pictures(table: pd.DataFrame) -> Iterator[tuple[int, np.ndarray]]:
     """Place in the order of choice and picture ``[H, W, 3]`` of each pick; every video is opened once."""
     for source, rows in table.sort_values("frame").groupby("source"):
-        with open_reader(str(source)) as reader:
+        with open_reader(str(source), on_truncated="keep") as reader:
             for start in range(0, len(rows), _AT_ONCE):
                 some = rows.iloc[start : start + _AT_ONCE]
                 yield from zip(some["order"].tolist(), read_pictures(reader, some["frame"].tolist()), strict=True)

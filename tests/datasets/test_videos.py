@@ -69,6 +69,7 @@ class TestLoad:
         assert table["time_s"].tolist() == [0, 2, 0, 0, 1]
         assert table["source"].tolist()[2:4] == [str(root / "ward/2/carl.avi"), str(root / "ward/bo.MKV")]
         assert "broken.mp4: not a video" in caplog.text
+        assert f"1 file ({root}/notes.txt) left out, being no video by name" in caplog.text
         (told,) = index.iterdir()
         assert pd.read_parquet(told / "dropped.parquet")[["frame_id", "reason"]].to_numpy().tolist() == [
             ["anna_1/000001", "near_black"]
@@ -129,7 +130,21 @@ class TestErrors:
         self.refuse(FileNotFoundError, "nowhere: no such folder", tmp_path / "nowhere", index)
 
     def test_no_videos(self, tmp_path, index):
-        self.refuse(FileNotFoundError, r"no videos here \(.avi", tmp_path, index)
+        (tmp_path / "a.txt").touch()
+        self.refuse(FileNotFoundError, r"no videos here \(.264, .*; 1 file \(.*a\.txt\) left out", tmp_path, index)
+
+    def test_several_are_told_at_once(self, tmp_path, index):
+        for name in "abcd":
+            (tmp_path / f"{name}.mp4").write_bytes(b"text")
+        self.refuse(ValueError, r"no video can be read; the first: .*a\.mp4: .*b\.mp4: .*c\.mp4: ", tmp_path, index)
+        self.refuse(
+            ValueError, r"(?s)4 faults:.*video 'a'.*video 'c' .*and 1 more", tmp_path, index, patient_pattern=r"^\d"
+        )
+
+    def test_on_truncated(self, root, index):
+        self.refuse(
+            ValueError, "data.on_truncated must be one of raise, keep, not 'kep'", root, index, on_truncated="kep"
+        )
 
     def test_nothing_can_be_read(self, tmp_path, index):
         (tmp_path / "a.mp4").write_bytes(b"text")

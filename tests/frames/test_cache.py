@@ -43,7 +43,9 @@ def decoded(monkeypatch):
     """Sources that were opened, in order."""
     opened = []
     original = cache_module.open_reader
-    monkeypatch.setattr(cache_module, "open_reader", lambda source: opened.append(source) or original(source))
+    monkeypatch.setattr(
+        cache_module, "open_reader", lambda source, **options: opened.append(source) or original(source, **options)
+    )
     return opened
 
 

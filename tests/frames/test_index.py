@@ -37,7 +37,7 @@ class TestFrameIndex:
         assert rows["frame"].tolist() == [1250, 0, 1250]
 
     def test_select_of_an_unknown_frame(self):
-        with pytest.raises(KeyError, match="1 frames are not in the frame index, the first is 'b/000008'"):
+        with pytest.raises(KeyError, match="1 of the frames asked are not in the frame index: 'b/000008'"):
             FrameIndex(TWO).select(["a/000000", "b/000008"])
 
     def test_split(self):
@@ -63,6 +63,17 @@ class TestFrameIndex:
     def test_frame_listed_twice(self):
         with pytest.raises(ValueError, match="'a/000000' is listed twice"):
             FrameIndex(table(("p", "a", 0, "pool"), ("p", "a", 0, "pool")))
+
+    def test_several_are_told_at_once(self):
+        with pytest.raises(ValueError, match="'a/000000', 'a/000001', 'a/000002' and 1 more are listed"):
+            FrameIndex(table(*(("p", "a", k // 2, "pool") for k in range(8))))
+        with pytest.raises(ValueError, match=r"patient 'p0' is in .* and test, 'p1' is .*, 'p2' is .* and 1 more: "):
+            FrameIndex(table(*((f"p{k // 2}", f"v{k}", 0, "test" if k % 2 else "pool") for k in range(8))))
+
+    def test_a_video_of_two_patients(self):
+        """Such as liver/01 and liver_01, or op.mpg and op.mp4, under one name."""
+        with pytest.raises(ValueError, match=r"recordings of several patients: 'op' of ann and bob; give each"):
+            FrameIndex(table(("ann", "op", 0, "pool"), ("bob", "op", 1, "pool"), ("ann", "other", 1, "pool")))
 
     def test_unknown_split(self):
         with pytest.raises(ValueError, match="unknown split 'train'; splits are pool, val, test"):

@@ -89,6 +89,21 @@ def test_a_fault_of_the_program_is_no_fault_of_the_video(videos, folder, tmp_pat
     assert list(Path(folder / "scans").iterdir()) == []
 
 
+def test_a_fault_of_the_system_is_a_line(videos, folder, tmp_path):
+    sampler = StrangeSampler("system", str(tmp_path / "log"))
+    videos["system"] = videos["a"].rename(videos["a"].with_name("system.mp4"))
+    with pytest.raises(RuntimeError, match=r"system\.mp4: looking through it failed:\n\[Errno 5\] the disk fails\s*$"):
+        index_videos({"system": videos["system"]}, sampler, ALL, folder, progress=False)
+    assert list(Path(folder / "scans").iterdir()) == []
+
+
+def test_what_decoders_say_is_passed_on(clip, folder, caplog):
+    with caplog.at_level(logging.WARNING, logger="mtal"):
+        index_videos({"a": clip("cut")}, UniformSampler(1), ALL, folder, on_truncated="keep", progress=False)
+    assert "cut.mp4: the container promises 60 frames" in caplog.text
+    assert "these are used" in caplog.text
+
+
 def test_no_video_can_be_used(videos, folder):
     index = index_videos({"b": videos["bad/b"]}, UniformSampler(1), ALL, folder, progress=False)
     assert len(index.frames) == len(index.dropped) == 0

@@ -1,3 +1,4 @@
+import errno
 import io
 import os
 
@@ -6,6 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from mtal.frames import scan as scan_module
 from mtal.frames.hygiene import Hygiene
 from mtal.frames.keyframe_sampler import KeyframeSampler
 from mtal.frames.sampler import UniformSampler
@@ -54,14 +56,45 @@ class TestStoredScan:
         expected = scan(video, UniformSampler(5), DUPLICATES)
         pd.testing.assert_frame_equal(again.frames(), expected, check_dtype=False)
 
-    @pytest.mark.parametrize("change", ["sampler", "hygiene", "content"])
-    def test_another_scan_is_not_taken_for_it(self, video, tmp_path, change):
+    @pytest.mark.parametrize("change", ["sampler", "hygiene", "content", "on_truncated", "decoder"])
+    def test_another_scan_is_not_taken_for_it(self, video, tmp_path, change, monkeypatch):
         StoredScan(tmp_path, video, UniformSampler(5), ALL).run()
         sampler = UniformSampler(6) if change == "sampler" else UniformSampler(5)
         hygiene = DUPLICATES if change == "hygiene" else ALL
         if change == "content":
             os.utime(video, ns=(1, 1))
-        assert not StoredScan(tmp_path, video, sampler, hygiene).done
+        if change == "decoder":
+            monkeypatch.setattr(scan_module, "versions", lambda: {"av": "16.0.1"})
+        on_truncated = "keep" if change == "on_truncated" else "raise"
+        assert not StoredScan(tmp_path, video, sampler, hygiene, on_truncated).done
+
+    def test_frames_of_a_truncated_video_are_kept_if_wanted(self, clip, tmp_path):
+        stored = StoredScan(tmp_path, clip("cut"), UniformSampler(25), ALL, "keep")
+        stored.run()
+        assert 20 < len(stored.frames()) < 60
+
+    @pytest.mark.parametrize("error", [errno.EMFILE, errno.EIO])
+    def test_a_fault_of_the_system_is_no_fault_of_the_video(self, video, tmp_path, monkeypatch, error):
+        def fail(*_, **__):
+            raise OSError(error, "of the system")
+
+        monkeypatch.setattr(scan_module, "PyAVReader", fail)
+        stored = StoredScan(tmp_path, video, UniformSampler(5), ALL)
+        with pytest.raises(OSError, match="of the system"):
+            stored.run()
+        assert not stored.done
+
+    def test_a_full_disk(self, video, tmp_path, monkeypatch):
+        def full(table, file, **_):
+            file.write_bytes(b"half of it")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(pd.DataFrame, "to_parquet", full)
+        stored = StoredScan(tmp_path, video, UniformSampler(5), ALL)
+        with pytest.raises(OSError, match=r"\.parquet: the disk is full; free some"):
+            stored.run()
+        assert not stored.done
+        assert list(tmp_path.iterdir()) == [video]
 
     @pytest.mark.parametrize("name", ["text", "audio", "cut", "empty", "half_packets"])
     def test_a_bad_video_is_quarantined(self, clip, tmp_path, name):

@@ -28,7 +28,7 @@ class SlowFolder(ImageFolder):
 
 
 if __name__ == "__main__":
-    cache_module.open_reader = lambda source: SlowFolder(Path(source))
+    cache_module.open_reader = lambda source, **_: SlowFolder(Path(source))
     rows = pd.DataFrame({"source": sys.argv[2], "frame": range(FRAMES)})
     frames = cache_module.FrameCache(sys.argv[1]).get(rows, (8, 8), progress=False)
     print(frames[:].mean(axis=(1, 2, 3)).astype(int).tolist())

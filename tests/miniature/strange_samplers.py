@@ -1,5 +1,6 @@
 """Samplers that fail in the ways of a decoder: they hang, crash, or are wrong."""
 
+import errno
 import os
 import signal
 import time
@@ -24,5 +25,7 @@ class StrangeSampler:
                 os.kill(os.getpid(), signal.SIGSEGV)
             elif self.how == "program":
                 raise TypeError("a fault of the program")
+            elif self.how == "system":
+                raise OSError(errno.EIO, "the disk fails")
         positions = range(0, len(reader), 10)
         yield from zip(positions, reader.read(list(positions)), strict=True)

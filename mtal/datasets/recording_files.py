@@ -1,0 +1,109 @@
+"""Which files of a folder are videos, and what becomes of the others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_ENDINGS = """
+.264 .265 .3g2 .3gp .amv .asf .avc .avi .divx .dv .f4v .flv .gxf .h264 .h265 .hevc .ivf .m1v .m2p .m2t .m2ts .m2v .m4v
+.mj2 .mjpeg .mjpg .mk3d .mkv .mod .mov .mp4 .mp4v .mpe .mpeg .mpg .mpv .mts .mxf .nsv .nut .obu .ogg .ogm .ogv .ogx .ps
+.qt .rm .rmvb .tod .tp .trp .ts .vob .vro .webm .wmv .wtv .xvid .y4m
+"""
+SUFFIXES = tuple(_ENDINGS.split())
+"""How names of videos end that FFmpeg opens, in lower case."""
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class RecordingFiles:
+    """What is below a folder, each file once; hidden files are passed over.
+
+    Args:
+        videos: name → file, in the order of their paths.
+        others: files whose names are not those of videos.
+        dangling: links that lead nowhere.
+        again: links to a file or folder that is below the folder anyway.
+    """
+
+    videos: dict[str, Path]
+    others: tuple[Path, ...] = ()
+    dangling: tuple[Path, ...] = ()
+    again: tuple[Path, ...] = ()
+
+    def left_out(self) -> Iterator[str]:
+        """A sentence for each kind of what is left out."""
+        if self.others:
+            yield f"{_named(self.others, 'file')} left out, being no video by name; rename what is one"
+        if self.dangling:
+            yield f"{_named(self.dangling, 'link')} left out, leading nowhere; mend or remove it"
+        if self.again:
+            yield f"{_named(self.again, 'link')} passed over, leading to what is below the folder anyway"
+
+
+def recording_files(root: Path) -> RecordingFiles:
+    """Look through a folder and those inside, linked ones too.
+
+    A video is named after its path below ``root`` without the suffix, or with it where that is the name of another.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
+    walk = _Walk(root)
+    videos = sorted(p for p in walk.files if p.suffix.lower() in SUFFIXES)
+    others = sorted(p for p in walk.files if p.suffix.lower() not in SUFFIXES)
+    paths = [p.relative_to(root) for p in videos]
+    stems = Counter(p.with_suffix("") for p in paths)
+    # without a suffix one must be neither the name of a.mp4 beside a.avi nor that of a.mp4 where there is a.mp4.avi
+    names = [p if stems[p.with_suffix("")] > 1 or p.with_suffix("") in paths else p.with_suffix("") for p in paths]
+    found = {name.as_posix(): path for name, path in zip(names, videos, strict=True)}
+    return RecordingFiles(found, tuple(others), tuple(sorted(walk.dangling)), tuple(sorted(walk.again)))
+
+
+class _Walk:
+    """All below a folder. Links are followed after all else, so that a file goes by its own path where it has one."""
+
+    def __init__(self, root: Path) -> None:
+        self.files: list[Path] = []
+        self.dangling: list[Path] = []
+        self.again: list[Path] = []
+        self._seen: set[tuple[int, int]] = set()
+        self._links: list[Path] = []
+        self._enter(root)
+        while self._links:
+            self._follow(self._links.pop(0))
+
+    def _enter(self, folder: Path) -> None:
+        self._is_new(folder)
+        for path in sorted(folder.iterdir()):
+            if path.is_symlink():
+                self._links.append(path)
+            elif path.is_dir():
+                self._enter(path)
+            elif path.is_file() and path.name[0] != ".":
+                self._is_new(path)
+                self.files.append(path)
+
+    def _follow(self, link: Path) -> None:
+        if not link.exists():
+            self.dangling.append(link)
+        elif not self._is_new(link):
+            self.again.append(link)
+        elif link.is_dir():
+            self._enter(link)
+        elif link.is_file() and link.name[0] != ".":
+            self.files.append(link)
+
+    def _is_new(self, path: Path) -> bool:
+        stat = path.stat()
+        identity = (stat.st_dev, stat.st_ino)
+        new = identity not in self._seen
+        self._seen.add(identity)
+        return new
+
+
+def _named(paths: Sequence[Path], what: str) -> str:
+    shown = ", ".join(map(str, paths[:_SHOWN])) + (", …" if len(paths) > _SHOWN else "")
+    return f"{len(paths)} {what}{'' if len(paths) == 1 else 's'} ({shown})"

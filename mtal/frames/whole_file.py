@@ -1,0 +1,35 @@
+"""Files that are written whole or not at all, and what is said where the disk is full."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)  # the disk, or a person's share of it
+
+
+@contextmanager
+def whole_or_not(path: Path) -> Iterator[Path]:
+    """A hidden file to write to, which gets the name ``path`` at the end, or is removed where an error comes up.
+
+    Raises:
+        OSError: it cannot be written; the message names it and the reason.
+    """
+    unfinished = path.with_name(f".{path.name}")
+    try:
+        yield unfinished
+        unfinished.replace(path)
+    except OSError as error:
+        raise write_error(path, error) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def write_error(path: Path, error: OSError) -> OSError:
+    """The error of a write, which often lacks the name of the file, with it and a way out."""
+    what = "the disk is full; free some of it, or set cache to a folder elsewhere"
+    if error.errno not in _FULL:
+        what = f"it cannot be written ({error.strerror or error}); mend that, or set cache to a folder elsewhere"
+    return OSError(error.errno, f"{path}: {what}")
