@@ -12,6 +12,8 @@ import av
 import numpy as np
 import pytest
 
+from mtal.frames.pyav_reader import PyAVReader
+
 HEIGHT, WIDTH = 48, 64
 GROUPS = {"g": "12", "bf": "2"}
 ONE_KEYFRAME = {"g": "600", "bf": "3", "sc_threshold": "0"}
@@ -259,3 +261,12 @@ def sequential(clip) -> Callable[[str], tuple[np.ndarray, np.ndarray]]:
         return np.stack(frames), np.array(times)
 
     return decode
+
+
+@pytest.fixture
+def decoded(monkeypatch) -> list[int]:
+    """Frames that the sequential reader decoded."""
+    numbers: list[int] = []
+    original = PyAVReader._advance
+    monkeypatch.setattr(PyAVReader, "_advance", lambda self, k: numbers.append(k) or original(self, k))
+    return numbers

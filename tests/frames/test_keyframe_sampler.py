@@ -4,17 +4,7 @@ from PIL import Image
 
 from mtal.frames.keyframe_sampler import KeyframeSampler
 from mtal.frames.keyframes import keyframes
-from mtal.frames.pyav_reader import PyAVReader
 from mtal.frames.reader import open_reader
-
-
-@pytest.fixture
-def decoded(monkeypatch):
-    """Frames that the sequential reader decoded."""
-    numbers = []
-    original = PyAVReader._advance
-    monkeypatch.setattr(PyAVReader, "_advance", lambda self, k: numbers.append(k) or original(self, k))
-    return numbers
 
 
 def sampled(source, rate_hz=100.0, backend="pyav"):

@@ -4,16 +4,6 @@ import pytest
 
 from mtal.frames import keyframes as keyframes_module
 from mtal.frames.keyframes import keyframes, read_keyframes
-from mtal.frames.pyav_reader import PyAVReader
-
-
-@pytest.fixture
-def decoded(monkeypatch):
-    """Frames that the sequential reader decoded."""
-    numbers = []
-    original = PyAVReader._advance
-    monkeypatch.setattr(PyAVReader, "_advance", lambda self, k: numbers.append(k) or original(self, k))
-    return numbers
 
 
 @pytest.mark.parametrize("name", ["groups", "matroska", "gaps", "hevc", "open_groups", "transport", "vp9", "mpeg4"])

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import av
-import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
-from miniature import vocalfolds
+from miniature import film, vocalfolds
 from miniature.faulty_pictures import dark, tissue
 
 from mtal.launch import register
@@ -20,24 +18,12 @@ from mtal.selecting.command import configured
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
-def record(path: Path, pictures: list[np.ndarray]) -> None:
-    """A video of one picture a second."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream("libx264", rate=1)
-        stream.height, stream.width = pictures[0].shape[:2]
-        stream.pix_fmt = "yuv420p"
-        for picture in pictures:
-            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        out.mux(stream.encode())
-
-
 @pytest.fixture(scope="session")
 def videos(tmp_path_factory) -> Path:
     """14 frames worth a label in two videos of different sizes, a dark one, and a file that is no video."""
     root = tmp_path_factory.mktemp("recordings")
-    record(root / "anna_1.mp4", [*(tissue(seed) for seed in range(8)), dark(1)])
-    record(root / "ward" / "bo.mkv", [tissue(seed, (180, 320)) for seed in range(20, 26)])
+    film.write(root / "anna_1.mp4", [*(tissue(seed) for seed in range(8)), dark(1)], fps=1)
+    film.write(root / "ward" / "bo.mkv", [tissue(seed, (180, 320)) for seed in range(20, 26)], fps=1)
     (root / "broken.mp4").write_bytes(b"no video" * 99)
     return root
 

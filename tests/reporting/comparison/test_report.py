@@ -6,12 +6,14 @@ import re
 import runpy
 import sys
 from html.parser import HTMLParser
+from itertools import islice
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from mtal.reporting.comparison import show
+from mtal.reporting.comparison import report, show
+from mtal.reporting.comparison.report import paper_figures
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "compare.py"
 VOID = {"meta", "input", "br", "link", "hr"}
@@ -99,10 +101,12 @@ def run_script(monkeypatch, *arguments):
 
 
 def test_the_script_writes_beside_the_sweep(sweep, monkeypatch, capsys):
+    monkeypatch.setattr(report, "paper_figures", lambda comparison: islice(paper_figures(comparison), 1))
     folder = sweep({"random": 0.0, "Max": 0.1}, seeds=1, rounds=1)
     run_script(monkeypatch, folder)
     assert capsys.readouterr().out.splitlines()[-1] == str(folder / "comparison" / "comparison.html")
     assert (folder / "comparison" / "tables" / "joint.tex").is_file()
+    assert len(list((folder / "comparison" / "figures").glob("*.png"))) == 1
 
 
 def test_faults_are_one_line(tmp_path, monkeypatch):
