@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from mtal.frames.picture import picture_size, upright
 Size = tuple[int, int]
 """(H, W)."""
 _TOLD = 8  # values in a message
+_SEEN = 0.005  # share of a mask below which a value may be made by compression
 _NEARLY_GRAY = 16  # channels of a gray picture may differ by so much after compression
 
 
@@ -106,17 +108,33 @@ def is_there(path: Path, frame_size: Size | Path | None = None) -> NDArray[np.bo
     return pixels > 0
 
 
-def held_values(path: Path) -> tuple[set[int], bool]:
-    """Values of a mask and whether they are colours, as 65536 R + 256 G + B, rather than gray.
+@dataclass(frozen=True)
+class HeldValues:
+    """Values of a mask file: gray ones, or colours as 65536 R + 256 G + B.
+
+    Where the format may have changed them, only those of half a percent of the pixels or more.
+    """
+
+    values: frozenset[int]
+    colored: bool
+    lossy: bool
+
+
+def held_values(path: Path) -> HeldValues:
+    """What a mask holds.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is no whole image.
     """
+    colored = False
     try:
-        return set(np.unique(_gray(path)[0]).tolist()), False
+        pixels, lossy = _gray(path)
     except ValueError:  # its channels differ
-        return set(np.unique(_colors(path)[0]).tolist()), True
+        colored = True
+        pixels, lossy = _colors(path)
+    values, counts = np.unique(pixels, return_counts=True)  # [V], [V]
+    return HeldValues(frozenset(values[counts >= lossy * _SEEN * pixels.size].tolist()), colored, lossy)
 
 
 def told_values(values: Iterable[int], colored: bool, most: int = _TOLD) -> str:

@@ -7,6 +7,18 @@ from types import TracebackType
 _TOLD = 3
 
 
+class FaultsError(ValueError):
+    """Several things that are wrong with an input."""
+
+    refused: list[ValueError | OSError]
+
+
+class FilesMissingError(FileNotFoundError):
+    """Several missing files."""
+
+    refused: list[ValueError | OSError]
+
+
 class Refusals:
     """Gathers errors of the input until :meth:`tell`, so that nobody mends a hundred cells one run at a time.
 
@@ -29,7 +41,8 @@ class Refusals:
     ) -> bool:
         if not isinstance(error, (ValueError, FileNotFoundError)):
             return False
-        self._errors.setdefault(str(error), error)
+        for each in error.refused if isinstance(error, (FaultsError, FilesMissingError)) else [error]:
+            self._errors.setdefault(str(each), each)
         return True
 
     def __len__(self) -> int:
@@ -47,7 +60,9 @@ class Refusals:
             return
         if len(errors) == 1:
             raise errors[0]
-        kind = FileNotFoundError if all(isinstance(e, FileNotFoundError) for e in errors) else ValueError
+        kind = FilesMissingError if all(isinstance(e, FileNotFoundError) for e in errors) else FaultsError
         lines = [f"  {text}" for text in list(self._errors)[:_TOLD]]
         rest = [f"  and {len(errors) - _TOLD} more"] if len(errors) > _TOLD else []
-        raise kind("\n".join([f"{len(errors)} faults:", *lines, *rest])) from errors[0]
+        told = kind("\n".join([f"{len(errors)} faults:", *lines, *rest]))
+        told.refused = errors  # for those who gather more
+        raise told from errors[0]

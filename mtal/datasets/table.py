@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from difflib import get_close_matches
-from itertools import groupby
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mtal.datasets.dataset import SurgicalDataset
-from mtal.datasets.label_map import IGNORE, LabelMap, Value
-from mtal.datasets.mask import color_values, gray_values
+from mtal.datasets.label_map import LabelMap
+from mtal.datasets.mask import Size
+from mtal.datasets.mask_meaning import MaskOptions
+from mtal.datasets.refusals import Refusals
 from mtal.datasets.splits import assign_splits
 from mtal.datasets.table_cells import Cells
-from mtal.datasets.table_places import Place, image_places, video_places
+from mtal.datasets.table_heads import HeadOptions
+from mtal.datasets.table_intervals import END, START, are_intervals, sampled
+from mtal.datasets.table_masks import mask_options, read_mask
+from mtal.datasets.table_places import Asked, find_places
+from mtal.datasets.table_regions import read_masks
+from mtal.datasets.table_rows import HeadLabels, TableRows
+from mtal.datasets.table_tags import read_column, read_columns
+from mtal.frames.index import frame_id
 from mtal.suggest import nearest
 
 BLEEDING = LabelMap("bleeding", "frame", False, ("bleeding",), ((213, 0, 0),))
-PALETTE = (
-    *((230, 159, 0), (0, 158, 115), (0, 114, 178), (204, 121, 167), (86, 180, 233), (240, 228, 66), (213, 94, 0)),
-    *((120, 94, 240), (170, 255, 0), (0, 255, 230), (255, 160, 165), (111, 74, 0), (127, 127, 127), (231, 70, 156)),
-    *((0, 50, 128), (200, 80, 255), (186, 183, 75), (255, 85, 0), (90, 130, 60), (255, 255, 255)),
-)
 _COLUMNS = ("image", "video", "frame", "time_s", "patient", "split", "bleeding", "mask")
 _SPLITS = {"pool": "pool", "train": "pool", "val": "val", "test": "test"}
 
@@ -35,84 +38,163 @@ def load(
     tools: Sequence[str] | None = None,
     mask_classes: Mapping[Any, str] | None = None,
     mask_ignore: Sequence[Any] = (0, 255),
+    heads: Mapping[str, Any] | None = None,
     rate_hz: float = 25.0,
+    interval_hz: float = 1.0,
     test_patients: Sequence[str] = (),
     val_patients: Sequence[str] = (),
 ) -> SurgicalDataset:
-    """The frames of a CSV or Parquet table, for those of the tasks tools, bleeding and anatomy that it has columns for.
+    """The frames of a CSV, Excel or Parquet table, for those of tools, bleeding and anatomy that it has columns for.
 
     - ``image``: path of a picture; or ``video``: path of a video, with ``frame``, counted from 0, or ``time_s``, for
       which the nearest frame is taken.
     - ``patient``: who is operated on. No patient may be in two splits.
     - ``split``, if there: ``pool`` (or ``train``), ``val`` or ``test``; else ``test_patients`` says who is held out.
-    - ``tool_…``: a column per tool with 0 or 1. ``bleeding``: 0 or 1. ``mask``: path of a mask.
+    - ``tool_…``: a column per tool with 0 or 1. ``bleeding``: 0 or 1. ``mask``: path of a mask. Any other head is one
+      of ``heads``; the columns it names are not taken for these three.
 
     A cell that is empty says that nobody annotated that, which is not a 0. Images of one folder and patient are one
     recording: their numbers are the last ones in their names where these tell all files of the folder apart, else their
-    places in the order of names.
+    places in the order of names. Images may be of several sizes.
+
+    A table with ``start_sec`` and ``end_sec`` has a row for each stretch of a ``video`` instead; its frames are taken
+    ``interval_hz`` times a second and have what the stretches around them say.
 
     Args:
-        path: a ``.csv`` or ``.parquet`` file.
+        path: a ``.csv``, ``.tsv``, ``.xlsx`` or ``.parquet`` file.
         root: folder that paths in the table start from; ``None`` for the table's own.
         tool_prefix: how the names of tool columns begin.
         tools: names of the tool columns instead.
         mask_classes: gray value, or ``"R/G/B"``, in the masks → name of its class.
         mask_ignore: values of pixels that are not annotated.
+        heads: name → options of a head, see :class:`~mtal.datasets.table_heads.HeadOptions`.
         rate_hz: frames per second that the numbers of images count, where ``time_s`` does not tell their time.
+        interval_hz: frames per second that are taken of videos whose rows are intervals.
         test_patients: held out for the test, where there is no column ``split``.
         val_patients: held out for validation, likewise.
 
     Raises:
-        FileNotFoundError: the table, an image, a video or a mask is missing.
-        ValueError: a column is missing or a cell has no meaning; the message names file, row, column and value.
+        FileNotFoundError: the table, images, videos or masks are missing.
+        ValueError: columns are missing or cells have no meaning; the message names file, row, column and value.
     """
     path = Path(path)
-    cells = Cells.read(path)
     base = path.parent if root is None else Path(root)
-    columns = [c for c in cells.columns if c.startswith(tool_prefix)] if tools is None else list(tools)
-    _check_columns(cells, columns, tool_prefix if tools is None else "")
-    rows = _rows(cells, base, rate_hz, test_patients, val_patients)
-    label_maps: list[LabelMap] = []
-    if columns:
-        label_maps.append(_tools(cells, columns, tool_prefix))
-        for i, row in enumerate(rows):
-            row["tools"] = [cells.label(i, column) for column in columns]
-    if "bleeding" in cells.columns:
-        label_maps.append(BLEEDING)
-        for i, row in enumerate(rows):
-            row["bleeding"] = [cells.label(i, "bleeding")]
-    if "mask" in cells.columns:
-        masks = [cells.file(i, "mask", base) for i in range(len(rows))]
-        _warn_of_masks_among_images(cells, masks, base)
-        label_maps.append(_anatomy(cells, next((m for m in masks if m), None), mask_classes or {}, mask_ignore))
-        for row, mask in zip(rows, masks, strict=True):
-            row["anatomy"] = mask
-    if not label_maps:
-        raise ValueError(f"{path}: nothing to learn here; add columns {tool_prefix}…, 'bleeding' or 'mask'")
-    sizes = {row["video"]: row.pop("frame_size") for row in rows}
-    return SurgicalDataset.from_rows(path.stem, rows, tuple(label_maps), sizes)
+    cells = Cells.read(path)
+    if are_intervals(cells):
+        cells = sampled(cells, base, interval_hz)
+    own = {str(name): HeadOptions.parse(str(name), options) for name, options in (heads or {}).items()}
+    used = {column for name, options in own.items() for column in options.columns_used(name, cells)}
+    tool_columns = tools or [c for c in cells.columns if c.startswith(tool_prefix) and c not in used]
+    _check_columns(cells, tool_columns, used, tool_prefix if tools is None else "")
+    masks = MaskOptions("anatomy", "mask", mask_classes or {}, mask_ignore, "data.mask_classes")
+    readers = _short_ways(cells, {c: c.removeprefix(tool_prefix) for c in tool_columns}, masks, {*own, *used})
+    readers |= {name: partial(_READERS[options.source], name, options) for name, options in own.items()}
+    if not readers:
+        raise ValueError(
+            f"{path}: nothing to learn here; add columns {tool_prefix}…, 'bleeding' or 'mask', or say by data.heads "
+            f"what the columns {', '.join(cells.columns)} mean"
+        )
+    refusals, found = Refusals(), list[HeadLabels]()
+    index, rows = list[dict[str, Any]](), TableRows(cells, base, None)
+    with refusals:
+        index, rows = _index(cells, base, rate_hz, test_patients, val_patients)
+    for read in readers.values():
+        with refusals:
+            found.append(read(rows))
+    refusals.tell()
+    _warn_of_masks_among_images(found, rows)
+    sizes: dict[str, Size | Path] = {}
+    for i, (row, place) in enumerate(zip(index, rows.places or [], strict=True)):
+        row |= {head.label_map.task: head.labels[i] for head in found}
+        sizes[frame_id(place.video, place.frame)] = place.frame_size
+    return SurgicalDataset.from_rows(path.stem, index, tuple(head.label_map for head in found), sizes)
 
 
-def _rows(
+_Reader = Callable[[TableRows], HeadLabels]
+_READERS: dict[str, Callable[[str, HeadOptions, TableRows], HeadLabels]] = {
+    "columns": read_columns,
+    "column": read_column,
+    "mask": lambda name, options, rows: read_mask(mask_options(name, options), rows),
+    "masks": read_masks,
+}
+
+
+def _short_ways(
+    cells: Cells, tools: Mapping[str, str], masks: MaskOptions, taken: Collection[str]
+) -> dict[str, _Reader]:
+    """Readers of tools, bleeding and anatomy, but for those that ``data.heads`` has, or whose columns it has taken."""
+    readers: dict[str, _Reader] = {}
+    if tools and "tools" not in taken:
+        readers["tools"] = partial(read_columns, "tools", HeadOptions(columns=tools))
+    if "bleeding" in cells.columns and "bleeding" not in taken:
+        readers["bleeding"] = _read_bleeding
+    if "mask" in cells.columns and not {"mask", "anatomy"} & set(taken):
+        readers["anatomy"] = partial(read_mask, masks)
+    return readers
+
+
+def _read_bleeding(rows: TableRows) -> HeadLabels:
+    return HeadLabels(BLEEDING, read_columns("bleeding", HeadOptions(columns=["bleeding"]), rows).labels)
+
+
+def _index(
     cells: Cells, base: Path, rate_hz: float, test_patients: Sequence[str], val_patients: Sequence[str]
-) -> list[dict[str, Any]]:
-    """The rows of the frame index, with the size of each frame."""
-    patients = cells.column("patient")
-    splits = _splits(cells, patients, test_patients, val_patients)
-    places = _places(cells, patients, base, rate_hz)
-    seen: dict[tuple[str, int], int] = {}
-    for i, place in enumerate(places):
-        first = seen.setdefault((place.source, place.frame), i)
-        if first != i:
-            column = "image" if cells.column("image")[i] else "video"
-            raise ValueError(f"{cells.where(i, column)}: the same frame as in {cells.where(first, column)}; keep one")
-    return [
-        {"patient": patient, "split": split, **asdict(place)}
+) -> tuple[list[dict[str, Any]], TableRows]:
+    """The rows of the frame index, and the table with the places of its frames."""
+    refusals = Refusals()
+    patients, splits = cells.column("patient"), list[str]()
+    for row, patient in enumerate(patients):
+        with refusals:
+            if not patient:
+                raise ValueError(f"{cells.where(row, 'patient')}: it is empty; say who is operated on")
+    with refusals:
+        splits = _splits(cells, patients, test_patients, val_patients)
+    asked: list[Asked] = []
+    for row in range(len(cells)):
+        with refusals:
+            asked.append(_asked(cells, row, base))
+    refusals.tell()
+    places = find_places(asked, base, rate_hz)
+    seen: dict[tuple[Path, int], int] = {}
+    for row, (one, place) in enumerate(zip(asked, places, strict=True)):
+        with refusals:
+            first = seen.setdefault((one.file.resolve(), 0 if one.is_image else place.frame), row)
+            if first != row:
+                column = "image" if one.is_image else "video"
+                raise ValueError(
+                    f"{cells.where(row, column)}: the same frame as in {cells.where(first, column)}; keep one"
+                )
+    refusals.tell()
+    index = [
+        {
+            "patient": patient,
+            "split": split,
+            "video": place.video,
+            "frame": place.frame,
+            "time_s": place.time_s,
+            "source": place.source,
+        }
         for patient, split, place in zip(patients, splits, places, strict=True)
     ]
+    return index, TableRows(cells, base, places)
 
 
-def _check_columns(cells: Cells, tools: Sequence[str], tool_prefix: str) -> None:
+def _asked(cells: Cells, row: int, base: Path) -> Asked:
+    """The frame that a row is about."""
+    image, video = cells.column("image")[row], cells.column("video")[row]
+    if bool(image) == bool(video):
+        what = "both are given" if image else "both are empty"
+        raise ValueError(f"{cells.where(row, 'image')} and 'video': {what}; a frame is read from one of them")
+    column = "image" if image else "video"
+    file, patient, time_s = cells.file(row, column, base), cells.column("patient")[row], cells.number(row, "time_s")
+    assert file is not None
+    if image:
+        return Asked(cells.where(row, "image"), file, True, patient, None, time_s)
+    frame = cells.number(row, "frame")
+    return Asked(cells.where(row, "time_s" if frame is None else "frame"), file, False, patient, frame, time_s)
+
+
+def _check_columns(cells: Cells, tools: Sequence[str], used: Collection[str], tool_prefix: str) -> None:
     names = list(cells.columns)
     lacking = [] if "patient" in names else ["patient"]
     lacking += [] if {"image", "video"} & set(names) else ["image", "video"]
@@ -122,74 +204,32 @@ def _check_columns(cells: Cells, tools: Sequence[str], tool_prefix: str) -> None
             f"{cells.path}: the columns are {', '.join(names)}; there must be 'patient', and 'image' or 'video'"
             + (f"; did you mean {', '.join(hints)}?" if hints else "")
         )
-    for column in tools:
-        if column not in names:
-            raise ValueError(f"{cells.path}: there is no column {column!r}{nearest(column, names)}")
+    wrong = [f"{column!r}{nearest(column, names)}" for column in tools if column not in names]
+    if wrong:
+        raise ValueError(f"{cells.path}: there is no column {', no '.join(wrong)}")
+    known = {*_COLUMNS, *tools, *used, START, END}
     for column in names:
-        close = [] if column in (*_COLUMNS, *tools) else get_close_matches(column, _COLUMNS, n=1, cutoff=0.75)
-        beginning = column[: len(tool_prefix) + 1]
+        if column in known:
+            continue
+        close = get_close_matches(column, _COLUMNS, n=1, cutoff=0.75)
         if close:
             warnings.warn(f"{cells.path}: column {column!r} is not used, did you mean {close[0]!r}?", stacklevel=3)
-        elif column not in (*_COLUMNS, *tools) and get_close_matches(beginning, [tool_prefix], cutoff=0.75):
+        elif get_close_matches(column[: len(tool_prefix) + 1], [tool_prefix], cutoff=0.75):
             warnings.warn(
                 f"{cells.path}: column {column!r} is not used; if it is a tool, its name must begin with "
                 f"{tool_prefix!r} (or set data.tool_prefix or data.tools)",
                 stacklevel=3,
             )
-    for row, patient in enumerate(cells.column("patient")):
-        if not patient:
-            raise ValueError(f"{cells.where(row, 'patient')}: it is empty; say who is operated on")
-
-
-def _tools(cells: Cells, columns: Sequence[str], tool_prefix: str) -> LabelMap:
-    if len(columns) > len(PALETTE):
-        raise ValueError(f"{cells.path}: {len(columns)} tools, but there are colours for {len(PALETTE)} only")
-    names = tuple(c.removeprefix(tool_prefix) for c in columns)
-    return LabelMap("tools", "frame", False, names, PALETTE[: len(names)])
-
-
-def _anatomy(
-    cells: Cells, example: Path | None, mask_classes: Mapping[Any, str], mask_ignore: Sequence[Any]
-) -> LabelMap:
-    if not mask_classes:
-        held = "" if example is None else f" ({example.name} holds {_held(example)})"
-        raise ValueError(
-            f"{cells.path}: say what the values of the masks{held} mean, as in 'data.mask_classes={{1: liver, 2: fat}}'"
-        )
-    classes = tuple(dict.fromkeys(mask_classes.values()))
-    values = {_value(v): classes.index(name) for v, name in mask_classes.items()}
-    colored = any(isinstance(v, tuple) for v in values)
-    ignored = [_value(v) for v in mask_ignore]
-    ignored = [(v, v, v) if colored and isinstance(v, int) else v for v in ignored]
-    meanings: dict[Value, int] = {**dict.fromkeys(ignored, IGNORE), **values}
-    if len(classes) > len(PALETTE):
-        raise ValueError(f"data.mask_classes: {len(classes)} classes, but there are colours for {len(PALETTE)} only")
-    return LabelMap("anatomy", "pixel", True, classes, PALETTE[: len(classes)], meanings)
-
-
-def _value(text: Any) -> Value:
-    """7 from 7 or "7", (255, 0, 0) from "255/0/0"."""
-    numbers = [part.strip() for part in str(text).split("/")]
-    if len(numbers) not in (1, 3) or not all(n.isdecimal() and int(n) < 256 for n in numbers):
-        raise ValueError(f"data.mask_classes, data.mask_ignore: {text!r} is no gray value and no R/G/B of 0 to 255")
-    return int(numbers[0]) if len(numbers) == 1 else (int(numbers[0]), int(numbers[1]), int(numbers[2]))
-
-
-def _held(mask: Path) -> str:
-    try:
-        values = [str(v) for v in sorted(set(gray_values(mask).ravel().tolist()))]
-    except ValueError:  # its channels differ
-        packed = sorted(set(color_values(mask).ravel().tolist()))
-        values = [f"{v >> 16}/{v >> 8 & 255}/{v & 255}" for v in packed]
-    return ", ".join(values[:12]) + (", …" if len(values) > 12 else "")
 
 
 def _splits(cells: Cells, patients: list[str], test_patients: Sequence[str], val_patients: Sequence[str]) -> list[str]:
     if "split" in cells.columns:
-        given = cells.column("split")
+        given, refusals = cells.column("split"), Refusals()
         for row, split in enumerate(given):
-            if split not in _SPLITS:
-                raise ValueError(f"{cells.where(row, 'split')}: {split!r} is none of {', '.join(_SPLITS)}")
+            with refusals:
+                if split not in _SPLITS:
+                    raise ValueError(f"{cells.where(row, 'split')}: {split!r} is none of {', '.join(_SPLITS)}")
+        refusals.tell()
         return [_SPLITS[split] for split in given]
     if not test_patients:
         raise ValueError(
@@ -202,49 +242,12 @@ def _splits(cells: Cells, patients: list[str], test_patients: Sequence[str], val
     return [held_out[patient] for patient in patients]
 
 
-def _warn_of_masks_among_images(cells: Cells, masks: Sequence[Path | None], base: Path) -> None:
-    images = [cells.file(row, "image", base) for row in range(len(masks))]
-    shared = {i.parent for i in images if i is not None} & {m.parent for m in masks if m is not None}
-    for folder in sorted(shared):
+def _warn_of_masks_among_images(found: Sequence[HeadLabels], rows: TableRows) -> None:
+    images = {place.frame_size.parent for place in rows.places or () if isinstance(place.frame_size, Path)}
+    masks = {label.parent for head in found for label in head.labels if isinstance(label, Path)}
+    for folder in sorted(images & masks):
         warnings.warn(
             f"{folder}: masks lie among the images, where they count as frames between them, so times are wrong unless "
             "there is a column 'time_s'; put the masks into a folder of their own",
             stacklevel=3,
         )
-
-
-def _places(cells: Cells, patients: Sequence[str], base: Path, rate_hz: float) -> list[Place]:
-    """Where each row's frame is read from."""
-    images, videos = cells.column("image"), cells.column("video")
-    files: list[Path] = []
-    for row, (image, video) in enumerate(zip(images, videos, strict=True)):
-        if bool(image) == bool(video):
-            what = "both are given" if image else "both are empty"
-            raise ValueError(f"{cells.where(row, 'image')} and 'video': {what}; a frame is read from one of them")
-        file = cells.file(row, "image" if image else "video", base)
-        assert file is not None
-        files.append(file)
-    found: dict[int, Place] = {}
-    of_folder: dict[Path, set[str]] = {}
-    for file, patient, image in zip(files, patients, images, strict=True):
-        if image:
-            of_folder.setdefault(file.parent, set()).add(patient)
-
-    def recording(row: int) -> tuple[bool, Path, str]:
-        return (True, files[row].parent, patients[row]) if images[row] else (False, files[row], "")
-
-    for (is_image, folder, patient), group in groupby(sorted(range(len(files)), key=recording), key=recording):
-        members = list(group)
-        times = [cells.number(row, "time_s") for row in members]
-        if is_image:
-            several = len(of_folder[folder]) > 1
-            places = image_places([files[r] for r in members], base, times, rate_hz, patient if several else "")
-            found |= dict(zip(members, places, strict=True))
-        else:
-            frames = [cells.number(row, "frame") for row in members]
-            where = [
-                cells.where(r, "frame" if f is not None else "time_s") for r, f in zip(members, frames, strict=True)
-            ]
-            places = video_places(files[members[0]], base, frames, times, where)
-            found |= dict(zip(members, places, strict=True))
-    return [found[row] for row in range(len(files))]

@@ -1,15 +1,27 @@
-"""A CSV or Parquet table read cell by cell, with errors that say where."""
+"""A table read cell by cell, with errors that say where."""
 
 from __future__ import annotations
 
+import re
+import warnings
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from mtal.datasets.label_map import IGNORE
+from mtal.datasets.refusals import Refusals
+from mtal.datasets.table_text import Line, read_lines
+from mtal.suggest import nearest
 
-_LABELS = {"0": 0, "0.0": 0, "false": 0, "no": 0, "1": 1, "1.0": 1, "true": 1, "yes": 1}
+TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
+SHEET_SUFFIXES = (".xlsx", ".xlsm")
+SUFFIXES = (*TEXT_SUFFIXES, *SHEET_SUFFIXES, ".parquet")
+_LABELS = {"0": 0, "0.0": 0, "0,0": 0, "false": 0, "no": 0, "1": 1, "1.0": 1, "1,0": 1, "true": 1, "yes": 1}
+_DECIMAL_COMMA = re.compile(r"\d+,\d+")
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
 @dataclass(frozen=True)
@@ -19,10 +31,12 @@ class Cells:
     Args:
         path: the file, for messages.
         columns: name → one text per row.
+        lines: number of each row in the file, as an editor or a spreadsheet shows it.
     """
 
     path: Path
     columns: dict[str, list[str]]
+    lines: Sequence[int]
 
     @classmethod
     def read(cls, path: Path) -> Cells:
@@ -30,23 +44,25 @@ class Cells:
 
         Raises:
             FileNotFoundError: there is no such file.
-            ValueError: it is neither CSV nor Parquet, or has no rows.
+            ValueError: it is no table, has no rows, or a row has cells beyond the columns.
         """
         if not path.is_file():
-            raise FileNotFoundError(f"{path}: there is no such table; give a .csv or .parquet file as data.path")
-        if path.suffix == ".csv":
-            table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        elif path.suffix == ".parquet":
-            table = pd.read_parquet(path).astype(object)
-            table = table.where(table.notna(), "")
+            raise FileNotFoundError(f"{path}: there is no such table; give a file ({', '.join(SUFFIXES)}) as data.path")
+        suffix = path.suffix.lower()
+        if suffix in TEXT_SUFFIXES:
+            lines = read_lines(path)
+        elif suffix in SHEET_SUFFIXES:
+            lines = _sheet(path)
+        elif suffix == ".parquet":
+            lines = _parquet(path)
         else:
-            raise ValueError(f"{path}: a table must be a .csv or .parquet file")
-        if table.empty:
+            raise ValueError(f"{path}: a table is a file {', '.join(SUFFIXES)}; save it as one of these")
+        if len(lines) < 2:
             raise ValueError(f"{path}: the table has no rows")
-        return cls(path, {str(c).strip(): [str(v).strip() for v in table[c]] for c in table})
+        return cls(path, _columns(path, lines), [number for number, _ in lines[1:]])
 
     def __len__(self) -> int:
-        return len(next(iter(self.columns.values())))
+        return len(self.lines)
 
     def column(self, name: str) -> list[str]:
         """The cells of a column, empty ones if there is no such column."""
@@ -54,8 +70,7 @@ class Cells:
 
     def where(self, row: int, column: str) -> str:
         """File, row and column as an editor or a table shows them."""
-        line = f"line {row + 2}" if self.path.suffix == ".csv" else f"row {row + 1}"
-        return f"{self.path}, {line}, column {column!r}"
+        return f"{self.path}, {_row(self.path, self.lines[row])}, column {column!r}"
 
     def label(self, row: int, column: str) -> int:
         """0, 1 or, where the cell is empty, ``IGNORE``.
@@ -71,7 +86,7 @@ class Cells:
         return _LABELS[value.lower()]
 
     def number(self, row: int, column: str) -> float | None:
-        """A number from 0 on, ``None`` where the cell is empty.
+        """A number from 0 on, with a decimal point or comma; ``None`` where the cell is empty.
 
         Raises:
             ValueError: the cell says something else.
@@ -80,7 +95,7 @@ class Cells:
         if not value:
             return None
         try:
-            number = float(value)
+            number = float(value.replace(",", ".") if _DECIMAL_COMMA.fullmatch(value) else value)
         except ValueError:
             number = -1.0
         if not 0 <= number < float("inf"):
@@ -88,7 +103,7 @@ class Cells:
         return number
 
     def file(self, row: int, column: str, base: Path) -> Path | None:
-        """The file that a cell names, seen from ``base``; ``None`` where the cell is empty.
+        r"""The file that a cell names, seen from ``base``, with ``/`` or ``\``; ``None`` where the cell is empty.
 
         Raises:
             FileNotFoundError: there is no such file.
@@ -97,8 +112,88 @@ class Cells:
         if not value:
             return None
         path = base / value
+        if not path.is_file() and "\\" in value:
+            path = base / value.replace("\\", "/")
         if not path.is_file():
-            raise FileNotFoundError(
-                f"{self.where(row, column)}: {path} is not there; paths start from {base}, or from data.root=DIR"
+            hint = _hint(path)
+            start = (
+                "it starts from a drive of another computer, write it as seen from the table"
+                if _DRIVE.match(value)
+                else f"paths start from {base}, or from data.root=DIR"
             )
+            raise FileNotFoundError(f"{self.where(row, column)}: {path} is not there{hint}; {start}")
         return path
+
+
+def _hint(path: Path) -> str:
+    """The nearest name in the folder, above all one with other capitals."""
+    if not path.parent.is_dir():
+        return ""
+    names = [p.name for p in path.parent.iterdir()]
+    same = [name for name in names if name.lower() == path.name.lower()]
+    return f", did you mean {same[0]!r}?" if same else nearest(path.name, names)
+
+
+def _columns(path: Path, lines: Sequence[Line]) -> dict[str, list[str]]:
+    """Name → cells, one for each line after the first."""
+    header, rows = lines[0][1], lines[1:]
+    refusals = Refusals()
+    for name, times in Counter(header).items():
+        with refusals:
+            if name and times > 1:
+                raise ValueError(f"{path}: {times} columns are called {name!r}; keep one, or rename them")
+    for number, cells in rows:
+        with refusals:
+            beyond = [cell for cell in cells[len(header) :] if cell]
+            if beyond:
+                raise ValueError(
+                    f"{path}, {_row(path, number)}: {len(cells)} cells, but there are {len(header)} columns; the first "
+                    f"beyond them is {beyond[0]!r}. Put a cell that holds the separator between quotation marks"
+                )
+    refusals.tell()
+    found = {}
+    for place, name in enumerate(header):
+        column = [cells[place] if place < len(cells) else "" for _, cells in rows]
+        if name:
+            found[name] = column
+        elif place and any(column):  # the first may be an index that pandas has written
+            warnings.warn(f"{path}: column {place + 1} has no name and is not used", stacklevel=4)
+    return found
+
+
+def _sheet(path: Path) -> list[Line]:
+    """The rows of the one sheet of a workbook that has a column ``patient``, or else of the only one."""
+    try:
+        sheets = pd.read_excel(path, sheet_name=None, header=None, dtype=object, na_filter=False)
+    except Exception as error:  # openpyxl raises what it likes
+        raise ValueError(f"{path}: this is no workbook that can be read ({error}); save it as CSV UTF-8") from error
+    found = {name: _filled([[_text(v) for v in row] for row in sheet.to_numpy()]) for name, sheet in sheets.items()}
+    filled = {name: lines for name, lines in found.items() if lines}
+    known = {name: lines for name, lines in filled.items() if "patient" in lines[0][1]} or filled
+    if len(known) > 1:
+        raise ValueError(f"{path}: several sheets may be the table ({', '.join(known)}); keep one of them in the file")
+    return next(iter(known.values()), [])
+
+
+def _parquet(path: Path) -> list[Line]:
+    try:
+        table = pd.read_parquet(path).astype(object)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{path}: this is no Parquet file that can be read ({error})") from error
+    rows = table.where(table.notna(), "").to_numpy()
+    return [(0, [str(c).strip() for c in table]), *((i, [_text(v) for v in row]) for i, row in enumerate(rows, 1))]
+
+
+def _filled(rows: Sequence[list[str]]) -> list[Line]:
+    return [(number, cells) for number, cells in enumerate(rows, start=1) if any(cells)]
+
+
+def _text(value: object) -> str:
+    """A cell as people see it: 3 rather than 3.0."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return "" if value is None else str(value).strip()
+
+
+def _row(path: Path, number: int) -> str:
+    return f"{'line' if path.suffix.lower() in TEXT_SUFFIXES else 'row'} {number}"

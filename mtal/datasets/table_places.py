@@ -1,4 +1,4 @@
-"""Where the frames of a table are read from: numbered images of a folder, or frames of a video."""
+"""Where the frames of a table are read from: numbered images of folders, or frames of videos."""
 
 from __future__ import annotations
 
@@ -8,40 +8,101 @@ from pathlib import Path
 
 import numpy as np
 
-from mtal.frames.image_folder import ImageFolder, folder_source
+from mtal.datasets.mask import Size
+from mtal.datasets.recording_names import Recording, recording_names
+from mtal.datasets.refusals import Refusals
+from mtal.frames.image_folder import SUFFIXES, ImageFolder, folder_source
 from mtal.frames.reader import open_reader
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What a row says of its frame.
+
+    Attributes:
+        where: file, row and column, for messages.
+        file: an image or a video.
+        is_image: which of them.
+        patient: who is operated on.
+        frame: native number from 0 of a video's frame; ``None`` for the frame nearest to the time.
+        time_s: of an image, ``None`` for its number by the rate; of a video's frame where there is no number.
+    """
+
+    where: str
+    file: Path
+    is_image: bool
+    patient: str
+    frame: float | None = None
+    time_s: float | None = None
+
+
+@dataclass(frozen=True)
 class Place:
-    """A frame, its time and what it is read from."""
+    """A frame, its time and what it is read from.
+
+    Attributes:
+        video: name of the recording.
+        frame: native number, from 0.
+        time_s: seconds.
+        source: of the frame index.
+        frame_size: (H, W), or the picture that has it.
+    """
 
     video: str
     frame: int
     time_s: float
     source: str
-    frame_size: tuple[int, int]
+    frame_size: Size | Path
 
 
-def image_places(
-    images: Sequence[Path], base: Path, times_s: Sequence[float | None], rate_hz: float, patient: str = ""
-) -> list[Place]:
-    """The places of images of one folder, in the order given.
+def find_places(asked: Sequence[Asked], base: Path, rate_hz: float) -> list[Place]:
+    """The place of each frame asked for.
 
-    Frames have the last number of each name if those tell all files of the folder apart, else their places in the order
-    of names. The folder, seen from ``base``, is the video, and the patient's part of it where it holds several.
+    Images of one folder and patient are one recording; their numbers are the last ones of their names if those tell all
+    files of the folder apart, else their places in the order of names. A video is a recording.
 
     Args:
-        images: files of one folder.
-        base: folder that names of videos are told from.
-        times_s: of each image; ``None`` for its number / ``rate_hz``.
-        rate_hz: frames per second.
-        patient: whose images these are, where the folder holds those of several.
+        asked: the frames.
+        base: folder that names of recordings are told from.
+        rate_hz: frames per second that numbers of images count, where they have no time.
 
     Raises:
-        ValueError: an image cannot be read.
+        ValueError: an image cannot be read, a video has no such frame, or recordings cannot be told apart.
     """
-    folder = images[0].parent
+    of_folder: dict[Path, set[str]] = {}
+    for one in asked:
+        if one.is_image:
+            of_folder.setdefault(one.file.parent, set()).add(one.patient)
+    recordings: dict[Recording, list[int]] = {}
+    for row, one in enumerate(asked):
+        path = one.file.parent if one.is_image else one.file
+        several = one.is_image and len(of_folder[path]) > 1
+        recordings.setdefault(Recording(path, one.patient if several else "", one.is_image), []).append(row)
+    names, refusals = recording_names(recordings, base), Refusals()
+    places: dict[int, Place] = {}
+    for recording, rows in recordings.items():
+        some = [asked[row] for row in rows]
+        with refusals:
+            if recording.is_folder:
+                found = _images(recording.path, some, names[recording], rate_hz, refusals)
+            else:
+                found = _frames(recording.path, some, names[recording], refusals)
+            places |= {rows[i]: place for i, place in found.items()}
+    refusals.tell()
+    return [places[row] for row in range(len(asked))]
+
+
+def _images(folder: Path, asked: Sequence[Asked], video: str, rate_hz: float, refusals: Refusals) -> dict[int, Place]:
+    """Which frames are there, and where."""
+    strange = [one for one in asked if one.file.suffix.lower() not in SUFFIXES or one.file.name.startswith(".")]
+    for one in strange:
+        with refusals:
+            raise ValueError(
+                f"{one.where}: {one.file.name} is no image file; images end in {', '.join(SUFFIXES)}, and their names "
+                "do not begin with a dot"
+            )
+    if strange:
+        return {}
     first: int | None = 0
     try:
         reader = ImageFolder(folder, first, rate_hz)
@@ -49,54 +110,33 @@ def image_places(
         first = None
         reader = ImageFolder(folder, first, rate_hz)
     number = {reader.path(k).name: k for k in reader.frames.tolist()}
-    source, video = folder_source(folder, first, rate_hz), _name(folder, base)
-    video = f"{video}_{patient}" if patient else video
-    places = []
-    for image, time_s in zip(images, times_s, strict=True):
-        if image.name not in number:
-            raise ValueError(f"{image}: this is no image file; images end in .png, .jpg, .tif or .bmp")
-        frame = number[image.name]
-        places.append(Place(video, frame, frame / rate_hz if time_s is None else time_s, source, reader.frame_size))
-    return places
+    source = folder_source(folder, first, rate_hz)
+    found = {}
+    for i, one in enumerate(asked):
+        frame = number[one.file.name]
+        found[i] = Place(video, frame, frame / rate_hz if one.time_s is None else one.time_s, source, one.file)
+    return found
 
 
-def video_places(
-    video: Path, base: Path, frames: Sequence[float | None], times_s: Sequence[float | None], where: Sequence[str]
-) -> list[Place]:
-    """The places of frames of one video, in the order given.
-
-    Args:
-        video: the file.
-        base: folder that names of videos are told from.
-        frames: native numbers from 0; ``None`` for the frame nearest to the time.
-        times_s: used where there is no frame number.
-        where: file, row and column of each, for messages.
-
-    Raises:
-        ValueError: there is neither frame nor time, or the video has no such frame.
-    """
-    name = _name(video.with_suffix(""), base)
-    with open_reader(video, on_truncated="keep") as reader:
+def _frames(path: Path, asked: Sequence[Asked], video: str, refusals: Refusals) -> dict[int, Place]:
+    """Which frames are there, and where."""
+    with open_reader(path, on_truncated="keep") as reader:
         times, size = reader.times_s, reader.frame_size
     step = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
-    places = []
-    for frame, time_s, at in zip(frames, times_s, where, strict=True):
-        if frame is None and time_s is None:
-            raise ValueError(f"{at}: it is empty; a frame of a video needs 'frame' or 'time_s'")
-        if frame is None:
-            assert time_s is not None
-            number = int(np.abs(times - time_s).argmin())
-            if abs(times[number] - time_s) > step:
-                raise ValueError(f"{at}: {video} has no frame near {time_s:g} s, it ends at {times[-1]:g} s")
-        else:
-            number = int(frame)
-            if number != frame or number >= len(times):
-                raise ValueError(f"{at}: {video} has no frame {frame:g}; frames run from 0 to {len(times) - 1}")
-        places.append(Place(name, number, float(times[number]), str(video), size))
-    return places
-
-
-def _name(path: Path, base: Path) -> str:
-    """``liver_01`` of ``<base>/liver/01``."""
-    parts = path.relative_to(base).parts if path.is_relative_to(base) else path.parts[1:]
-    return "_".join(parts) or path.name or "images"
+    found = {}
+    for i, one in enumerate(asked):
+        with refusals:
+            if one.frame is not None:
+                number = int(one.frame)
+                if number != one.frame or number >= len(times):
+                    last = len(times) - 1
+                    raise ValueError(f"{one.where}: {path} has no frame {one.frame:g}; frames run from 0 to {last}")
+            elif one.time_s is not None:
+                number = int(np.abs(times - one.time_s).argmin())
+                if abs(times[number] - one.time_s) > step:
+                    end = times[-1]
+                    raise ValueError(f"{one.where}: {path} has no frame near {one.time_s:g} s, it ends at {end:g} s")
+            else:
+                raise ValueError(f"{one.where}: it is empty; a frame of a video needs 'frame' or 'time_s'")
+            found[i] = Place(video, number, float(times[number]), str(path), size)
+    return found

@@ -30,7 +30,7 @@ class Task:
         weight: weight of the task's loss, ≥ 0.
 
     Raises:
-        ValueError: the weight is negative or not finite.
+        ValueError: the weight is negative or not finite, or there is one class only of those that exclude each other.
     """
 
     label_map: LabelMap
@@ -39,6 +39,11 @@ class Task:
     def __post_init__(self) -> None:
         if not 0 <= self.weight < math.inf:  # also false for NaN
             raise ValueError(f"tasks.heads.{self.name}.weight must be finite and at least 0, not {self.weight}")
+        if self.label_map.exclusive and len(self.classes) < 2:
+            raise ValueError(
+                f"task {self.name!r}: {self.classes[0]!r} is the only one of its classes, which exclude each other, so "
+                "there is nothing to tell apart; name a second one, such as the background"
+            )
 
     @property
     def name(self) -> str:
@@ -139,16 +144,18 @@ def _sites(x: Tensor) -> Tensor:  # [N, C] or [N, C, h, w] -> [N, S, C]
 
 
 def build_tasks(label_maps: Sequence[LabelMap], heads: Mapping[str, Mapping[str, float]]) -> list[Task]:
-    """The tasks named in ``heads``, in that order, with the label maps that the data set gives them.
+    """The tasks named in ``heads``, in that order, with the label maps that the data set gives them; all if none is.
 
     Raises:
         ValueError: the data set labels no such task.
     """
     known = {m.task: m for m in label_maps}
+    if not heads:
+        return [Task(label_map) for label_map in label_maps]
     for name in heads:
         if name not in known:
             raise ValueError(
                 f"tasks.heads.{name}: this data set has no such task{nearest(name, known)}; it has {', '.join(known)}: "
-                f"choose the heads with tasks=… or leave this one out with ~tasks.heads.{name}"
+                f"choose the heads with tasks=…, such as tasks=all, or leave this one out with ~tasks.heads.{name}"
             )
     return [Task(known[name], **options) for name, options in heads.items()]

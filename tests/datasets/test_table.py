@@ -220,7 +220,51 @@ class TestDamage:
         with pytest.raises(ValueError, match="there is no column 'tool_hok', did you mean 'tool_hook'"):
             load(root / "frames.csv", tools=["tool_hok"])
 
-    def test_another_kind_of_file(self, root):
-        (root / "frames.xlsx").write_text("")
-        with pytest.raises(ValueError, match=r"must be a \.csv or \.parquet file"):
-            load(root / "frames.xlsx")
+
+class TestRecordings:
+    def write(self, root, *images):
+        for k, (image, _, _) in enumerate(images):
+            save(root / image, picture(k))
+        rows = ["image,patient,split,bleeding", *(f"{i},{p},{s},0" for i, p, s in images)]
+        (root / "t.csv").write_text("\n".join(rows))
+        return table.load(root / "t.csv").index.table
+
+    def test_folders_with_names_alike(self, tmp_path):
+        index = self.write(tmp_path, ("liver/01/1.png", "a", "pool"), ("liver_01/1.png", "b", "test"))
+        assert index.set_index("patient")["frame_id"].to_dict() == {"a": "liver/01/000001", "b": "liver_01/000001"}
+
+    def test_videos_with_names_alike(self, tmp_path):
+        for name in ("op.mp4", "op.mkv"):
+            film.write(tmp_path / name, film.numbered(3, (H, W)), fps=10)
+        (tmp_path / "t.csv").write_text("video,frame,patient,split,bleeding\nop.mp4,1,a,pool,0\nop.mkv,1,b,test,1\n")
+        index = table.load(tmp_path / "t.csv").index.table
+        assert index.set_index("patient")["video"].to_dict() == {"a": "op.mp4", "b": "op.mkv"}
+
+    def test_a_linked_folder_is_the_same_one(self, tmp_path):
+        save(tmp_path / "a/1.png", picture(1))
+        (tmp_path / "b").symlink_to(tmp_path / "a")
+        (tmp_path / "t.csv").write_text("image,patient,split,bleeding\na/1.png,p,pool,0\nb/1.png,q,test,0\n")
+        with pytest.raises(ValueError, match=r"line 3, column 'image': the same frame as in .*line 2"):
+            table.load(tmp_path / "t.csv")
+
+    def test_images_of_several_sizes_with_masks(self, tmp_path):
+        rows = ["image,patient,split,mask"]
+        for k, (height, width) in enumerate(((8, 10), (6, 20))):
+            save(tmp_path / f"images/p{k}.png", np.full((height, width, 3), 9, np.uint8))
+            save(tmp_path / f"masks/p{k}.png", np.full((height, width), k, np.uint8))
+            rows.append(f"images/p{k}.png,p{k},{('pool', 'test')[k]},masks/p{k}.png")
+        (tmp_path / "t.csv").write_text("\n".join(rows))
+        dataset = table.load(tmp_path / "t.csv", mask_classes={0: "other", 1: "polyp"})
+        masks = dataset.labels.targets("anatomy", dataset.index.frame_ids, (4, 4))
+        assert (masks == np.array([0, 1])[:, None, None]).all()
+        assert (
+            FrameCache(tmp_path / "cache").get(dataset.index.table, (4, 4))[[0, 1]].tolist()
+            == [[[[9] * 3] * 4] * 4] * 2
+        )
+
+    def test_all_missing_files_at_once(self, root):
+        (root / "frames.csv").write_text(ROWS.replace("a/0", "c/0").replace("b.mp4,7", "c.mp4,7"))
+        with pytest.raises(
+            FileNotFoundError, match=r"^3 faults:\n.*line 2.*\n.*line 3.*\n.*line 4.*c\.mp4 is not there"
+        ):
+            load(root / "frames.csv")

@@ -164,3 +164,15 @@ class TestBuildTasks:
     def test_unknown_task_names_the_nearest(self):
         with pytest.raises(ValueError, match=r"tasks\.heads\.tool: .*did you mean 'tools'\?; it has tools, anatomy"):
             build_tasks(self.MAPS, {"tool": {}})
+
+
+def test_all_tasks_of_a_data_set():
+    maps = [LabelMap(name, "frame", False, ("a", "b"), ((1, 2, 3), (4, 5, 6))) for name in ("cvs", "tools")]
+    assert [(t.name, t.weight) for t in build_tasks(maps, {})] == [("cvs", 1.0), ("tools", 1.0)]
+
+
+@pytest.mark.parametrize("support", ["frame", "pixel"])
+def test_one_class_that_excludes_all_others(support):
+    label_map = LabelMap("anatomy", support, True, ("tool",), ((1, 2, 3),))
+    with pytest.raises(ValueError, match="task 'anatomy': 'tool' is the only one of its classes, which exclude"):
+        Task(label_map)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from mtal.datasets.annotations.marks import BACKGROUND, AnnotatedImage, Mark
 from mtal.datasets.label_map import IGNORE, LabelMap
-from mtal.datasets.table import PALETTE
+from mtal.datasets.palette import colors_of
 from mtal.frames.index import COLUMNS
 from mtal.suggest import nearest
 
@@ -76,18 +76,8 @@ class Head:
         return tuple(dict.fromkeys([*first, *self.classes.values()]))
 
     def label_map(self) -> LabelMap:
-        """Classes and colours.
-
-        Raises:
-            ValueError: there are more classes than colours.
-        """
-        names = self.names
-        if len(names) > len(PALETTE):
-            raise ValueError(
-                f"data.heads.{self.task}: {len(names)} classes, but there are colours for {len(PALETTE)} only; name "
-                "those wanted in its 'classes'"
-            )
-        return LabelMap(self.task, self.support, self.exclusive, names, PALETTE[: len(names)])
+        """Classes and colours."""
+        return LabelMap(self.task, self.support, self.exclusive, self.names, colors_of(len(self.names)))
 
     def number(self, mark: Mark) -> int | None:
         """Class number of a mark, ``None`` if it belongs to no class."""

@@ -8,10 +8,9 @@ from pathlib import Path, PurePosixPath
 
 from mtal.datasets.annotations.files import SPLITS
 from mtal.datasets.annotations.tally import Tally
-from mtal.datasets.table_cells import Cells
+from mtal.datasets.table_cells import SUFFIXES, Cells
 
 _LAYOUT = {*SPLITS, "images", "image", "imgs", "img", "frames", "jpegimages", "default", "data"}
-_TABLES = (".csv", ".parquet")
 
 
 def patients_of(source: Path, files: Sequence[str], patients: str) -> list[str]:
@@ -34,7 +33,7 @@ def patients_of(source: Path, files: Sequence[str], patients: str) -> list[str]:
             "say who is operated on by data.patients: a regular expression with one group, as in "
             "\"data.patients='^(.+)_[0-9]+'\" for ada_0001.jpg, or a CSV with the columns image and patient"
         )
-    elif patients.lower().endswith(_TABLES):
+    elif patients.lower().endswith(SUFFIXES):
         listed = _listed(Path(patients))
         found = [listed.get(file) for file in files]
         way_out = f"add rows with their paths as they stand here to {patients}"

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from mtal.datasets.annotations.marks import Annotations
 from mtal.datasets.annotations.people import patients_of
 from mtal.datasets.splits import assign_splits
-from mtal.datasets.table_places import Place, image_places
+from mtal.datasets.table_places import Asked, Place, find_places
 
 
 def rows_of(
@@ -72,14 +70,8 @@ def _splits(
 
 def _places(found: Annotations, who: Sequence[str], rate_hz: float) -> list[Place]:
     """Where each image is read from: those of one folder and patient are one recording."""
-    files = [found.base / image.file for image in found.images]
-    folders: dict[Path, list[int]] = {}
-    for row, file in enumerate(files):
-        folders.setdefault(file.parent, []).append(row)
-    places: dict[int, Place] = {}
-    for rows in folders.values():
-        several = len({who[row] for row in rows}) > 1
-        at = image_places([files[r] for r in rows], found.base, [None] * len(rows), rate_hz)
-        for row, place in zip(rows, at, strict=True):
-            places[row] = replace(place, video=f"{place.video}_{who[row]}") if several else place
-    return [places[row] for row in range(len(files))]
+    asked = [
+        Asked(f"{found.source}: {image.file}", found.base / image.file, True, patient)
+        for image, patient in zip(found.images, who, strict=True)
+    ]
+    return find_places(asked, found.base, rate_hz)

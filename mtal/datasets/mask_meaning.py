@@ -1,0 +1,131 @@
+"""What the values of masks mean, as people say it by options, held against what the masks hold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mtal.datasets.label_map import IGNORE, LabelMap, Value
+from mtal.datasets.mask import HeldValues
+from mtal.datasets.palette import colors_of
+
+_TOLD = 12  # values in a message
+
+
+@dataclass(frozen=True)
+class MaskOptions:
+    """Options of a head of one mask, and what they are called.
+
+    Args:
+        name: of the head.
+        column: of paths of masks.
+        classes: value, gray or ``R/G/B`` → class.
+        ignore: values of pixels that nobody annotated.
+        classes_option: what ``classes`` is called, such as ``data.mask_classes``.
+    """
+
+    name: str
+    column: str
+    classes: Mapping[Any, Any]
+    ignore: Sequence[Any]
+    classes_option: str
+
+    @property
+    def ignore_option(self) -> str:
+        """What ``ignore`` is called."""
+        return self.classes_option.removesuffix("classes") + "ignore"
+
+
+def label_map_of(options: MaskOptions, held: Mapping[Path, HeldValues], table: Path) -> LabelMap:
+    """The label map that options give masks.
+
+    Args:
+        options: of the head.
+        held: what masks hold, all values of some or of all.
+        table: for messages.
+
+    Raises:
+        ValueError: the classes are missing, are fewer than two, are gray values of coloured masks, or leave out values
+            that masks hold.
+    """
+    meaning = {_value(v, options): str(name) for v, name in options.classes.items()}
+    ignored = [_value(v, options) for v in options.ignore]
+    coloured = any(found.colored for found in held.values())
+    by_color = coloured or any(isinstance(v, tuple) for v in meaning)
+    if by_color:
+        meaning, ignored = {_color(v): name for v, name in meaning.items()}, [_color(v) for v in ignored]
+    files = Counter(_unpacked(v, found.colored, by_color) for found in held.values() for v in found.values)
+    values = sorted(files, key=_color)
+    told = f"{next(iter(held)).name} holds" if len(held) == 1 else f"{len(held)} masks together hold"
+    told = f"{told} {_listed(values) or 'nothing'}"
+    example = _example(values, ignored, options)
+    if not meaning:
+        raise ValueError(f"{table}: say what the values of the masks ({told}) mean, as in {example}")
+    if coloured and not any("/" in str(v) for v in options.classes):
+        raise ValueError(f"{table}: the masks are coloured ({told}), and colours are written R/G/B, as in {example}")
+    strays = [v for v in values if v not in meaning and v not in ignored]
+    if strays and not all(found.lossy for found in held.values()):
+        kind = "colour" if by_color else "gray value"
+        what = f"{kind}s {_listed(strays)} stand" if len(strays) > 1 else f"{kind} {_listed(strays)} stands"
+        first = next(path for path, found in held.items() if strays[0] in _all(found, by_color))
+        raise ValueError(
+            f"{first}: {what} for no class of task {options.name!r} ({told}); name all of them in "
+            f"{options.classes_option}, or in {options.ignore_option} where nobody annotated these pixels"
+        )
+    classes = tuple(dict.fromkeys(meaning.values()))
+    if len(classes) < 2:
+        raise ValueError(
+            f"{table}: {options.classes_option} has the one class {classes[0]!r}, and a pixel needs two to be told "
+            f"apart ({told}); say what else there is, as in {_example(values, ignored, options, meaning)}"
+        )
+    meanings: dict[Value, int] = dict.fromkeys(ignored, IGNORE)
+    meanings |= {value: classes.index(name) for value, name in meaning.items()}
+    return LabelMap(options.name, "pixel", True, classes, colors_of(len(classes)), meanings)
+
+
+def _value(text: Any, options: MaskOptions) -> Value:
+    """7 from 7 or "7", (255, 0, 0) from "255/0/0"."""
+    numbers = [part.strip() for part in str(text).split("/")]
+    if len(numbers) not in (1, 3) or not all(n.isdecimal() and int(n) < 256 for n in numbers):
+        raise ValueError(
+            f"{options.classes_option}, {options.ignore_option}: {text!r} is no gray value and no R/G/B of 0 to 255"
+        )
+    return int(numbers[0]) if len(numbers) == 1 else (int(numbers[0]), int(numbers[1]), int(numbers[2]))
+
+
+def _color(value: Value) -> tuple[int, int, int]:
+    return value if isinstance(value, tuple) else (value, value, value)
+
+
+def _unpacked(value: int, colored: bool, by_color: bool) -> Value:
+    if colored:
+        return value >> 16, value >> 8 & 255, value & 255
+    return _color(value) if by_color else value
+
+
+def _all(found: HeldValues, by_color: bool) -> set[Value]:
+    return {_unpacked(v, found.colored, by_color) for v in found.values}
+
+
+def _listed(values: Sequence[Value]) -> str:
+    told = ["/".join(map(str, v)) if isinstance(v, tuple) else str(v) for v in values]
+    return ", ".join(told[:_TOLD]) + (f" and {len(told) - _TOLD} more" if len(told) > _TOLD else "")
+
+
+def _example(
+    values: Sequence[Value], ignored: Sequence[Value], options: MaskOptions, known: Mapping[Value, str] | None = None
+) -> str:
+    """An option that names what masks hold, to be copied and corrected."""
+    names = dict(known or {})
+    unnamed = [v for v in values if v not in names]
+    wanted = [v for v in unnamed if v not in ignored]
+    if len({*names.values()}) + len(wanted) < 2:
+        wanted = unnamed
+    wanted = wanted or [1, 2]  # no mask is there yet
+    for place, value in enumerate(wanted, start=1):
+        names[value] = "background" if set(_color(value)) == {0} else f"class{place}"
+    entries = ", ".join(f"{_listed([v])}: {names[v]}" for v in sorted(names, key=_color))
+    return f"'{options.classes_option}={{{entries}}}'"

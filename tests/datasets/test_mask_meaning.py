@@ -1,0 +1,80 @@
+import re
+
+import numpy as np
+import pytest
+from miniature.squares import H, W, grow, picture, save
+
+from mtal.datasets import table
+
+RED, GREEN, BLACK = [255, 0, 0], [0, 128, 0], [0, 0, 0]
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A table of four frames with masks: all black, and with red and green."""
+    rows = ["patient,image,mask,split"]
+    for k in range(4):
+        save(tmp_path / f"images/{k}.png", picture(k))
+        first = BLACK if k == 0 else RED
+        save(tmp_path / f"masks/{k}.png", grow([[first] * 4, [GREEN if k else BLACK] * 4, [BLACK] * 4]))
+        rows.append(f"{'ab'[k // 2]},images/{k}.png,masks/{k}.png,{('pool', 'test')[k // 2]}")
+    (tmp_path / "frames.csv").write_text("\n".join(rows))
+    return tmp_path / "frames.csv"
+
+
+def advised(error: pytest.ExceptionInfo) -> dict[str, str]:
+    """The option that a message tells to give."""
+    found = re.search(r"'data\.mask_classes=\{(.*)\}'", str(error.value))
+    return dict(entry.split(": ") for entry in found[1].split(", "))
+
+
+class TestColours:
+    @pytest.mark.parametrize("given", [{}, {1: "grasper", 2: "hook"}])
+    def test_advice_that_works(self, path, given):
+        with pytest.raises(ValueError, match=r"4 masks together hold 0/0/0, 0/128/0, 255/0/0") as error:
+            table.load(path, mask_classes=given)
+        assert advised(error) == {"0/128/0": "class1", "255/0/0": "class2"}
+        assert table.load(path, mask_classes=advised(error)).label_map("anatomy").classes == ("class1", "class2")
+
+    def test_all_strays_over_all_masks(self, path):
+        save(path.parent / "masks/3.png", grow([[[7, 8, 9]] * 4, [RED] * 4, [BLACK] * 4]))
+        with pytest.raises(
+            ValueError, match=r"masks.1\.png: colours 0/128/0, 7/8/9 stand for no class .*name all of them"
+        ):
+            table.load(path, mask_classes={"255/0/0": "grasper", "1/1/1": "hook"})
+
+    def test_colours_of_gray_masks(self, path):
+        for k in range(4):
+            save(path.parent / f"masks/{k}.png", grow([[0, 9, 9, 0]] * 3))
+        dataset = table.load(path, mask_classes={"0/0/0": "no", "9/9/9": "yes"})
+        assert dataset.labels.targets("anatomy", ["images_a/000000"], (H, W))[0, 0, ::4].tolist() == [0, 1, 1, 0]
+
+
+class TestGray:
+    def write(self, path, *values):
+        for k in range(4):
+            save(path.parent / f"masks/{k}.png", grow([[values[k % len(values)]] * 4, [0] * 4, [0] * 4]))
+
+    def test_one_class(self, path):
+        self.write(path, 255)
+        with pytest.raises(
+            ValueError, match=r"data\.mask_classes has the one class 'tool'.*4 masks together hold 0, 255"
+        ) as error:
+            table.load(path, mask_classes={255: "tool"})
+        assert advised(error) == {"0": "background", "255": "tool"}
+        assert table.load(path, mask_classes=advised(error)).label_map("anatomy").classes == ("background", "tool")
+
+    def test_all_strays_over_all_masks(self, path):
+        self.write(path, 1, 2, 7, 9)
+        with pytest.raises(
+            ValueError, match=r"masks.2\.png: gray values 7, 9 stand for no class of task 'anatomy' \(4 masks"
+        ):
+            table.load(path, mask_classes={1: "liver", 2: "fat"})
+
+    def test_all_wrong_sizes_at_once(self, path):
+        for k in (1, 2, 3):
+            save(path.parent / f"masks/{k}.png", np.zeros((H, W + k), np.uint8))
+        with pytest.raises(
+            ValueError, match=r"(?s)^3 faults:\n.*1\.png: the mask is 12x17 but its frame is 12x16.*3\.png"
+        ):
+            table.load(path, mask_classes={0: "no", 1: "yes"})
