@@ -9,9 +9,9 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -213,7 +213,8 @@ class _CachedVideo:
         while not stop.is_set():
             with suppress(Timeout), lock.acquire(timeout=1):
                 if not self.file.is_whole():
-                    self.file.write(self._pictures(stop))
+                    with closing(self._pictures(stop)) as pictures:  # the reader too, where the disk is full
+                        self.file.write(pictures)
                     self._check()
                 return
 
@@ -224,7 +225,7 @@ class _CachedVideo:
                 "set cache to a folder elsewhere"
             )
 
-    def _pictures(self, stop: threading.Event) -> Iterator[NDArray[np.uint8]]:
+    def _pictures(self, stop: threading.Event) -> Generator[NDArray[np.uint8], None, None]:
         for pictures in _resized(self.source, self.frames, self.file.shape[1:3]):
             if stop.is_set():
                 raise CancelledError(f"{self.source}: another source could not be decoded")

@@ -108,7 +108,7 @@ class GuardedReader:
         except queue.Empty:
             raise TimeoutError(
                 f"{self.source}: {doing} got stuck{worker.progress}, with nothing new for {self._limit_s:g} s, and was "
-                "ended; re-encode the file, or raise limit_s if the disk is that slow"
+                "ended; re-encode the file, or move it to a faster disk"
             ) from None
         except (EOFError, BrokenPipeError):
             raise ValueError(

@@ -22,6 +22,7 @@ from mtal.learning.experiment import describe_tasks
 from mtal.tasks.task import Task
 
 CONFIGS = Path(__file__).parents[2] / "configs"
+CASES = Path(__file__).parents[3] / "shared" / "cases"
 
 
 def record(path, pictures, codec="libx264"):
@@ -103,6 +104,13 @@ class TestLoad:
             record(tmp_path / "in" / name, [tissue(0)])
         table = videos.load(tmp_path / "in", UniformSampler(1), Hygiene(), tmp_path / "index").index.table
         assert table["video"].tolist() == ["a.mkv", "a.mp4", "b"]
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="the cases are not there")
+def test_the_case_of_other_suffixes():
+    found = videos.find_videos(CASES / "other_suffixes")
+    suffixes = sorted(path.suffix for path in found.values())
+    assert suffixes == [".3gp", ".asf", ".flv", ".m2ts", ".mp4", ".vob", ".wmv"]
 
 
 class TestTasks:

@@ -20,6 +20,7 @@ from PIL import Image
 from mtal.frames import cache as cache_module
 from mtal.frames.bounded_folder import BoundedFolder
 from mtal.frames.cache import FrameArray, FrameCache
+from mtal.frames.guarded import GuardedReader
 from mtal.frames.image_folder import folder_source
 
 SIZE = (24, 32)
@@ -302,6 +303,20 @@ class TestErrors:
             FrameCache(tmp_path / "cache").get(rows((folder, 0)), SIZE)
         assert e.value.errno == errno.ENOSPC
         assert decoded == []
+
+    def test_a_disk_that_fills_lets_go_of_the_video(self, tmp_path, clip, monkeypatch):
+        def full(file, _, content):
+            if not isinstance(content, bytes):  # the frames, behind the header
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+        closed = []
+        original = GuardedReader.close
+        monkeypatch.setattr(GuardedReader, "close", lambda self: closed.append(self.source) or original(self))
+        monkeypatch.setattr("mtal.frames.frames_file.FramesFile._append", full)
+        with pytest.raises(OSError, match="No space left"):
+            FrameCache(tmp_path / "cache").get(rows((clip("groups"), 0)), SIZE)
+        assert closed == [clip("groups")]
+        assert list((tmp_path / "cache").rglob("*.npy")) == []
 
     def test_too_many_open_files_is_no_damage(self, tmp_path, folder, monkeypatch):
         FrameCache(tmp_path / "cache").get(rows((folder, 0)), SIZE)
