@@ -12,14 +12,19 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+_ROWS = 4096  # frames copied at once, which bounds the memory
+
 
 def content_hash(rows: Tensor, seed: int) -> npt.NDArray[np.uint64]:
     """blake2b(seed, xᵢ) of the float32 numbers of each row of ``[N, D]``: ``[N]``, equal for equal rows.
 
     The same on every machine and for every order of the rows. Two different rows share a hash with probability 2⁻⁶⁴.
     """
-    numbers = np.ascontiguousarray((rows.detach().cpu().float() + 0.0).numpy())  # -0 becomes 0
-    return np.array([_number(seed, row.tobytes()) for row in numbers], dtype=np.uint64)
+    hashes = np.empty(len(rows), dtype=np.uint64)
+    for start in range(0, len(rows), _ROWS):
+        numbers = (rows[start : start + _ROWS].detach().cpu().float() + 0.0).numpy()  # -0 becomes 0
+        hashes[start : start + _ROWS] = [_number(seed, row.tobytes()) for row in numbers]
+    return hashes
 
 
 def draw(rows: Tensor, size: int, seed: int) -> Tensor:

@@ -8,6 +8,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
+
+from mtal.acquisition.embedding import product_rounding
+from mtal.acquisition.threads import in_pieces
 
 _NUMBERS = 1 << 20  # float64 numbers held at once: 8 MiB
 _ROWS = 512  # most queries at once: their products with a few hundred references stay in the processor's cache
@@ -16,8 +20,10 @@ _ROWS = 512  # most queries at once: their products with a few hundred reference
 def nearest(queries: Tensor, references: Tensor, k: int, exclude: Tensor | None = None) -> Tensor:
     """The k indices j of smallest ‖qᵢ − rⱼ‖, the closest first: ``[Q, D]`` and ``[R, D]`` to ``[Q, k]`` int64.
 
-    argminⱼ ½‖rⱼ‖² − ⟨qᵢ, rⱼ⟩ in float64 about the mean of the references: only references whose squared distances
-    differ by some 10⁻¹⁵ of the squared norms may change places. Time Q·R·D, memory bounded.
+    argminⱼ ½‖rⱼ‖² − ⟨qᵢ, rⱼ⟩ about the mean of the references: only references whose squared distances differ by some
+    10⁻¹⁵ of the squared norms may change places. Products of float32 features are of float32; where their rounding
+    could decide who is among the k, these few are computed in float64. The k themselves are in the order of the
+    products. Time Q·R·D, memory bounded.
 
     Args:
         queries: ``[Q, D]``.
@@ -34,42 +40,101 @@ def nearest(queries: Tensor, references: Tensor, k: int, exclude: Tensor | None 
     >>> nearest(x, x, k=1, exclude=torch.arange(3)).tolist()
     [[1], [0], [1]]
     """
+    queries, references = queries.detach().cpu(), references.detach().cpu()
+    origin = references.double().mean(dim=0)  # differences do not depend on the origin, digits do
+    moved = references.double() - origin  # [R, D]
+    return _smallest_sums(queries, origin, moved, moved.square().sum(dim=1) / 2, k, exclude)
+
+
+def most_alike(queries: Tensor, references: Tensor, k: int) -> Tensor:
+    """The k indices j of largest cos(qᵢ, rⱼ), the most alike first, as exact as :func:`nearest`: ``[Q, k]`` int64.
+
+    The length of a query does not matter, so it is never divided by. Features that are all 0 are like nothing.
+
+    >>> most_alike(torch.tensor([[2.0, 2.1]]), torch.tensor([[9.0, 0.0], [0.1, 0.1], [0.0, 1.0]]), k=2).tolist()
+    [[1, 2]]
+    """
+    queries, references = queries.detach().cpu(), references.detach().cpu()
+    unit = normalize(references.double(), dim=1)  # [R, D]
+    if len(unit):
+        unit -= unit.mean(dim=0)  # what all have in common does not decide
+    origin = torch.zeros(queries.shape[1], dtype=torch.float64)
+    return _smallest_sums(queries, origin, unit, torch.zeros(len(unit), dtype=torch.float64), k, None)
+
+
+def _smallest_sums(
+    queries: Tensor, origin: Tensor, references: Tensor, offset: Tensor, k: int, exclude: Tensor | None
+) -> Tensor:
+    """The k smallest offsetⱼ − ⟨qᵢ − origin, rⱼ⟩ of each query, ``[Q, k]``; all but the queries in float64."""
     if k < 1:
         raise ValueError(f"k must be 1 neighbour or more, not {k}")
-    queries, references = queries.detach().cpu().double(), references.detach().cpu().double()
     if queries.shape[1] != references.shape[1]:
         raise ValueError(f"queries have {queries.shape[1]} features but references {references.shape[1]}")
     left = len(references) - int(exclude is not None and bool((exclude >= 0).any()))
     k = min(k, left)
     if k <= 0 or not len(queries):
         return torch.zeros(len(queries), max(k, 0), dtype=torch.int64)
-    origin = references.mean(dim=0)  # differences do not depend on the origin, digits do
-    moved = references - origin  # [R, D]
-    half_sq = moved.square().sum(dim=1) / 2  # [R]
-    parts = []
+    dtype = torch.float64 if queries.dtype == torch.float64 else torch.float32
+    coarse, level = references.to(dtype), offset.to(dtype)
+    length = float(references.square().sum(dim=1).max().sqrt())
+    slack = product_rounding(queries.shape[1], torch.float32) if dtype == torch.float32 else 0.0
+    found = torch.empty(len(queries), k, dtype=torch.int64)
     step = min(_ROWS, max(1, _NUMBERS // len(references)))
-    for start in range(0, len(queries), step):
-        rows = queries[start : start + step] - origin  # [q, D]
-        farness = torch.addmm(half_sq, rows, moved.T, alpha=-1)  # [q, R]
+
+    def exact(start: int, rows: Tensor, sums: Tensor, margin: Tensor) -> Tensor:
+        """Sums of some rows ``[o, R]`` in float64, exact where they could be among the k or not."""
+        kth = sums.kthvalue(k, dim=1, keepdim=True).values.double()  # [o, 1]
+        whole = sums.double()
+        i, j = ((whole - kth).abs() <= margin[:, None]).nonzero(as_tuple=True)
+        whole = torch.where(whole < kth, whole - 4 * margin[:, None], whole)  # among the k for sure, but for those
+        for part in torch.arange(len(i)).split(_ROWS):
+            a, b = i[part], j[part]
+            products = ((queries[start + rows[a]].double() - origin) * references[b]).sum(dim=1)
+            whole[a, b] = offset[b] - products
+        return whole
+
+    def search(start: int) -> None:
+        rows = queries[start : start + step].to(dtype) - origin.to(dtype)  # [q, D]
+        sums = torch.addmm(level, rows, coarse.T, alpha=-1)  # [q, R]
         if exclude is not None:
             own = exclude[start : start + step]  # [q]
             at = (own >= 0).nonzero().squeeze(1)
-            farness[at, own[at]] = torch.inf
-        parts.append(_smallest(farness, k))  # [q, k]
-    return torch.cat(parts)
+            sums[at, own[at]] = torch.inf
+        margin = 2 * slack * (rows.norm(dim=1) * length + float(offset.max()))  # [q]
+        index, open_ = _smallest(sums, k, margin)
+        if slack and len(open_):
+            close = exact(start, open_, sums[open_], margin[open_].double())
+            index[open_] = close.topk(k, dim=1, largest=False).indices
+        found[start : start + step] = index
+
+    in_pieces(search, range(0, len(queries), step))
+    return found
 
 
-def _smallest(values: Tensor, k: int) -> Tensor:
-    """Columns of the k smallest values of each row, the smallest first: ``[q, R]`` to ``[q, k]``."""
-    if values.shape[1] < 64 * k:  # where topk would sort pairs of value and index
-        array = values.numpy()
-        kth = np.partition(array, k - 1, axis=1)[:, k - 1 : k]  # [q, 1]
-        places = np.flatnonzero(array <= kth)
-        if len(places) == len(array) * k:  # else some more are equal to the k-th
-            column = places.reshape(-1, k) % array.shape[1]  # [q, k]
-            order = np.take_along_axis(array, column, axis=1).argsort(axis=1, kind="stable")  # [q, k]
-            return torch.from_numpy(np.take_along_axis(column, order, axis=1))
-    return values.topk(k, dim=1, largest=False).indices
+def _smallest(sums: Tensor, k: int, margin: Tensor) -> tuple[Tensor, Tensor]:
+    """Columns of the k smallest of each row, the smallest first, ``[q, k]``, and the rows where others are as small.
+
+    Args:
+        sums: ``[q, R]``.
+        k: how many, R at most.
+        margin: ``[q]``, what the largest of the k may be beyond the smallest of the others for a row to be listed.
+    """
+    if sums.shape[1] >= 64 * k:  # else topk would sort pairs of value and index
+        values, index = sums.topk(min(k + 1, sums.shape[1]), dim=1, largest=False)
+        return index[:, :k], (values[:, k:] <= (values[:, k - 1] + margin)[:, None]).any(dim=1).nonzero()[:, 0]
+    array = sums.numpy()
+    kth = np.partition(array, k - 1, axis=1)[:, k - 1]  # [q]
+    among = array <= (kth + margin.numpy())[:, None]  # [q, R]
+    more = np.flatnonzero(np.count_nonzero(among, axis=1) > k)
+    among[more] = False
+    among[more, :k] = True  # whatever stands there is replaced
+    column = np.flatnonzero(among).reshape(-1, k) % array.shape[1]  # [q, k]
+    order = np.take_along_axis(array, column, axis=1).argsort(axis=1, kind="stable")  # [q, k]
+    index = torch.from_numpy(np.take_along_axis(column, order, axis=1))
+    rows = torch.from_numpy(more)
+    if len(rows):
+        index[rows] = sums[rows].topk(k, dim=1, largest=False).indices
+    return index, rows
 
 
 def distances(queries: Tensor, references: Tensor, index: Tensor) -> Tensor:
@@ -81,10 +146,14 @@ def distances(queries: Tensor, references: Tensor, index: Tensor) -> Tensor:
     >>> distances(x, x, torch.tensor([[0, 1], [0, 1]])).tolist()
     [[0.0, 5.0], [5.0, 0.0]]
     """
-    queries, references = queries.detach().cpu().double(), references.detach().cpu().double()
-    parts = []
+    queries, references = queries.detach().cpu(), references.detach().cpu()
+    found = torch.empty(index.shape, dtype=torch.float64)
     step = max(1, _NUMBERS // 4 // max(1, index.shape[1] * queries.shape[1]))
-    for rows, own in zip(queries.split(step), index.split(step), strict=True):
-        apart = references.index_select(0, own.flatten()).view(*own.shape, references.shape[1])  # [q, k, D]
-        parts.append(apart.sub_(rows.unsqueeze(1)).square_().sum(dim=2).sqrt_())  # [q, k]
-    return torch.cat(parts)
+
+    def measure(start: int) -> None:
+        rows, own = queries[start : start + step].double(), index[start : start + step]
+        apart = references.index_select(0, own.flatten()).double().view(*own.shape, references.shape[1])  # [q, k, D]
+        found[start : start + step] = apart.sub_(rows.unsqueeze(1)).square_().sum(dim=2).sqrt_()
+
+    in_pieces(measure, range(0, len(queries), step))
+    return found

@@ -21,10 +21,15 @@ def average_rank(values: Tensor, *, descending: bool = False) -> Tensor:
     """
     columns = _columns(-values if descending else values)  # [T, N]
     ranks = np.empty_like(columns)  # [T, N]
+    places = np.arange(1.0, columns.shape[1] + 1)  # [N]
     for column, rank in zip(columns, ranks, strict=True):
         order = column.argsort()  # [N], NaN last
         ordered = column[order]  # [N]
-        starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])  # of the runs of ties
+        new = ordered[1:] != ordered[:-1]  # [N − 1]
+        if new.all():
+            rank[order] = places
+            continue
+        starts = np.flatnonzero(np.r_[True, new])  # of the runs of ties
         lengths = np.diff(starts, append=len(ordered))
         rank[order] = np.repeat(starts + (lengths + 1) / 2, lengths)
     ranks[np.isnan(columns)] = np.nan

@@ -6,7 +6,7 @@ from scipy.spatial.distance import cdist
 from sklearn.neighbors import NearestNeighbors
 
 from mtal.acquisition import neighbours
-from mtal.acquisition.neighbours import distances, nearest
+from mtal.acquisition.neighbours import distances, most_alike, nearest
 
 
 def points(frames, features=5, seed=0):
@@ -111,3 +111,23 @@ def test_impossible_arguments_are_refused():
         nearest(points(3), points(3), 0)
     with pytest.raises(ValueError, match="queries have 5 features but references 4"):
         nearest(points(3), points(3, 4), 1)
+
+
+@pytest.mark.parametrize("references", [40, 900])  # partitioned, and more than 64 k
+@pytest.mark.parametrize("offset", [0.0, 30.0])
+def test_single_precision_changes_no_neighbour(references, offset):
+    """Frames of a video lie so close together that products of float32 cannot tell who is among the nearest."""
+    steps = torch.randn(references + 60, 64, generator=torch.Generator().manual_seed(0)) * 1e-3
+    x = (torch.cumsum(steps, dim=0) + offset).float()
+    queries, others = x[::7], x[:references]
+    found = nearest(queries, others, 5)
+    brute = np.argsort(cdist(queries.double(), others.double(), "sqeuclidean"), axis=1, kind="stable")[:, :5]
+    assert (np.sort(found.numpy(), axis=1) == np.sort(brute, axis=1)).all()
+
+
+def test_most_alike_is_brute_force_over_all_cosines():
+    queries, others = points(50).float() + 2, points(70, seed=1).float() + 2
+    brute = np.argsort(cdist(queries.double(), others.double(), "cosine"), axis=1)[:, :6]
+    found = most_alike(queries, others, 6).numpy()
+    record("k most alike", "brute force over all cosines (scipy cdist)", float((found != brute).sum()))
+    assert (np.sort(found, axis=1) == np.sort(brute, axis=1)).all()

@@ -10,6 +10,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from mtal.acquisition.embedding import all_finite
+
 
 class Fusion(ABC):
     """Scores ``[N, T]`` and weights ``[T]`` of T heads to one utility ``[N]`` float64, higher = picked earlier.
@@ -41,7 +43,7 @@ class Fusion(ABC):
                 f"fusion needs scores [N, T], weights [T] and T task names, not {list(scores.shape)}, "
                 f"{list(weights.shape)} and {tasks}"
             )
-        if not scores.isfinite().all():
+        if not all_finite(scores):
             raise ValueError(f"{int((~scores.isfinite()).sum())} scores are not finite")
         if not (weights.isfinite().all() and (weights >= 0).all() and (weights > 0).any()):
             raise ValueError(f"weights must be 0 or more and not all 0, not {weights.tolist()}")

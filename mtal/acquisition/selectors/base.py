@@ -123,14 +123,33 @@ class Selector(ABC):
             constraint = Constraint(len(candidates))
         self._check(candidates, budget, constraint)
         wanted = min(budget, constraint.remaining)
+        at_once = None if constraint.rules or not wanted else self.at_once(candidates, wanted, constraint.free)
+        picks = self._one_by_one(candidates, wanted, generator, constraint) if at_once is None else at_once.tolist()
+        if at_once is not None:
+            constraint.pick_all(at_once)
+        if len(picks) < budget:
+            _warn_short(budget, len(picks), constraint)
+        return torch.tensor(picks, dtype=torch.int64)
+
+    def _one_by_one(
+        self, candidates: Candidates, wanted: int, generator: np.random.Generator, constraint: Constraint
+    ) -> list[int]:
         chosen = self.choose(candidates, wanted, generator, constraint)
         picks: list[int] = []
         while len(picks) < wanted and constraint.allowed().any():
             picks.append(next(chosen))
             constraint.pick(picks[-1])
-        if len(picks) < budget:
-            _warn_short(budget, len(picks), constraint)
-        return torch.tensor(picks, dtype=torch.int64)
+        return picks
+
+    def at_once(self, candidates: Candidates, budget: int, free: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp] | None:
+        """What :meth:`choose` would yield where no pick forbids another, ``None`` where it has to go pick by pick.
+
+        Args:
+            candidates: the pool.
+            budget: how many of the free ones to pick.
+            free: ``[N]`` bool, what may be picked.
+        """
+        return None
 
     @abstractmethod
     def choose(

@@ -138,6 +138,17 @@ class Constraint:
         for rule in self.rules:
             rule.pick(i)
 
+    def pick_all(self, positions: npt.NDArray[np.intp]) -> None:
+        """Take several candidates out at once; only without rules, which go pick by pick.
+
+        Raises:
+            ValueError: there are rules, or one of them was picked before or is excluded.
+        """
+        if self.rules or not self._free[positions].all():
+            raise ValueError("several candidates can be picked at once only without rules, and each only once")
+        self._free[positions] = False
+        self._allowed = None
+
     def reasons(self) -> list[str]:
         """Why nothing can be picked although frames are left, as far as that is not meant to be so."""
         told = (rule.reason(self._free) for rule in self.rules if rule.hard and (self._free & ~rule.allowed()).any())

@@ -101,9 +101,17 @@ class Ranking:
         return first_allowed(self._sorted, allowed)
 
     def _top(self, count: int) -> npt.NDArray[np.intp]:
-        """The ``count`` first positions, more where values are equal to the last of them."""
-        size = len(self._values)
-        top = np.arange(size)
-        if count < size:
-            top = np.flatnonzero(self._values >= np.partition(self._values, size - count)[size - count])
-        return top[np.lexsort((self._hashes[top], -self._values[top]))]
+        return leading(self._values, self._hashes, count)
+
+
+def leading(values: npt.NDArray[np.float64], hashes: npt.NDArray[np.uint64], count: int) -> npt.NDArray[np.intp]:
+    """The ``count`` first positions in that order, more where values are equal to the last of them; no value is NaN.
+
+    >>> leading(np.array([2.0, 5.0, 5.0]), np.array([7, 9, 8], dtype=np.uint64), 1).tolist()
+    [2, 1]
+    """
+    size = len(values)
+    top = np.arange(size)
+    if count < size:
+        top = np.flatnonzero(values >= np.partition(values, size - count)[size - count])
+    return top[np.lexsort((hashes[top], -values[top]))]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from mtal.acquisition.selectors.base import Candidates, Selector, require
 from mtal.acquisition.selectors.constraints import Constraint
-from mtal.acquisition.selectors.tie_break import Ranking
+from mtal.acquisition.selectors.tie_break import Ranking, leading
 
 
 class TopK(Selector):
@@ -31,3 +32,8 @@ class TopK(Selector):
         ranking = Ranking(require(candidates.utility, "utility"), candidates.tie_break)
         while True:
             yield ranking.first(constraint.allowed())
+
+    def at_once(self, candidates: Candidates, budget: int, free: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+        """The free frames of highest utility."""
+        utility = np.where(free, require(candidates.utility, "utility"), -np.inf)  # [N]
+        return leading(utility, candidates.tie_break, budget)[:budget]

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding_bag, normalize
+from torch.nn.functional import embedding_bag
 
 from mtal.acquisition.divergence import outcomes
-from mtal.acquisition.neighbours import nearest
+from mtal.acquisition.neighbours import most_alike
 from mtal.acquisition.predictive import predictive_probs
 from mtal.acquisition.signals.base import PoolSignal
 from mtal.acquisition.signals.pool_view import PoolView
@@ -70,8 +70,7 @@ class Contrastive(PoolSignal):
         assert view.labelled_posterior is not None
         if not len(view.features) or not len(view.labelled_features):
             return torch.zeros(len(view.features), dtype=torch.float64)
-        queries, references = (normalize(x.double(), dim=1) for x in (view.features, view.labelled_features))
-        index = nearest(queries, references, self.k)  # [N, k]
+        index = most_alike(view.features, view.labelled_features, self.k)  # [N, k]
         family = view.posterior.family
         p_valid = view.labelled_posterior.site_weights.cpu().double()  # [M, G]
         p = self._above_zero(predictive_probs(view.labelled_posterior), family)  # [M, G, V, Y]

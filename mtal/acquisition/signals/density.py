@@ -6,12 +6,11 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
+from mtal.acquisition.embedding import CACHED_ROWS, sq_length
 from mtal.acquisition.signals.base import PoolSignal
 from mtal.acquisition.signals.pool_view import PoolView
-
-_ROWS = 4096  # frames compared at once, which bounds the memory
+from mtal.acquisition.threads import in_pieces
 
 
 class Density(PoolSignal):
@@ -34,6 +33,21 @@ class Density(PoolSignal):
     def score(self, view: PoolView) -> Tensor:
         """Mean cosine similarity, from 0 to 1, ``[N]``."""
         assert view.features is not None
-        unit = normalize(view.features.detach().cpu().double(), dim=1)  # [N, D]
-        mean = unit.sum(dim=0) / max(1, len(unit))  # [D]
-        return torch.cat([(1 + (rows * mean).sum(dim=1)) / 2 for rows in unit.split(_ROWS)])  # [N]
+        x = view.features.detach().cpu()  # [N, D]
+        length = sq_length(x).sqrt_()  # [N]
+        scale = torch.where(length > 0, 1 / length, 0.0)  # [N]
+        parts = [slice(start, start + CACHED_ROWS) for start in range(0, len(x), CACHED_ROWS)]
+        sums = torch.zeros(len(parts), x.shape[1], dtype=torch.float64)
+        cosine = torch.empty(len(x), dtype=torch.float64)
+
+        def add_up(k: int) -> None:
+            torch.mv(x[parts[k]].double().T, scale[parts[k]], out=sums[k])
+
+        in_pieces(add_up, range(len(parts)))
+        mean = sums.sum(dim=0) / max(1, len(x))  # [D]
+
+        def compare(part: slice) -> None:
+            torch.mv(x[part].double(), mean, out=cosine[part])
+
+        in_pieces(compare, parts)
+        return (1 + cosine * scale) / 2  # [N]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from mtal.acquisition.embedding import all_finite
 from mtal.acquisition.moments import Moments
 from mtal.tasks.posterior import HeadOutput
 
@@ -72,7 +73,7 @@ class PoolView:
     def _check_features(self) -> None:
         for name in ("features", "labelled_features"):
             values = getattr(self, name)
-            if values is not None and not (values.ndim == 2 and values.isfinite().all()):
+            if values is not None and not (values.ndim == 2 and all_finite(values)):
                 raise ValueError(f"{name} must be finite and [frames, D]; they are {list(values.shape)}")
         if self.features is not None and self.labelled_features is not None:
             ours, theirs = self.features.shape[1], self.labelled_features.shape[1]

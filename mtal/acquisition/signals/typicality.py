@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mtal.acquisition.draw import content_hash, draw
+from mtal.acquisition.embedding import sq_length
 from mtal.acquisition.neighbours import distances, nearest
 from mtal.acquisition.signals.base import PoolSignal
 from mtal.acquisition.signals.pool_view import PoolView
@@ -61,7 +62,7 @@ class Typicality(PoolSignal):
         itself = chosen if len(chosen) == len(x) else _copy_among(x, chosen, view.seed)  # [N]
         index = nearest(x, x[chosen], self.k, exclude=itself)  # [N, k]
         mean = distances(x, x[chosen], index).mean(dim=1)  # [N]
-        scale = x.double().sub(x.double().mean(dim=0)).square().sum(dim=1).mean().sqrt()
+        scale = sq_length(x, x.mean(dim=0, dtype=torch.float64)).mean().sqrt()
         return 1 / (1 + mean / scale.where(scale > 0, 1.0))  # [N]
 
 

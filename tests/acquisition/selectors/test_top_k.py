@@ -1,7 +1,9 @@
+import numpy as np
+import pytest
 import torch
 from axioms.selectors import SelectorAxioms, frame_ids, make, random_candidates, tensors
 
-from mtal.acquisition.selectors import TopK, tie_break
+from mtal.acquisition.selectors import Cap, Constraint, TopK, tie_break
 
 
 class TestTopK(SelectorAxioms):
@@ -21,3 +23,18 @@ class TestTopK(SelectorAxioms):
     def test_pitfall_15_cutting_to_the_budget_keeps_the_best(self):
         candidates = random_candidates()
         assert self.picks(candidates, 1) == [int(candidates.utility.argmax())]
+
+    def test_all_at_once_is_one_by_one(self):
+        """A rule that forbids nothing makes it go pick by pick."""
+        candidates = random_candidates()
+        candidates.utility[5:9] = candidates.utility[20]
+        nothing = Cap(30, np.zeros(30, dtype=np.int64))
+        one_by_one = self.picks(candidates, 20, constraint=Constraint(30, rules=[nothing]))
+        assert self.picks(candidates, 20) == one_by_one
+
+    def test_what_is_picked_at_once_is_taken_out(self):
+        constraint = Constraint(30)
+        picks = self.picks(random_candidates(), 4, constraint=constraint)
+        assert constraint.remaining == 26
+        with pytest.raises(ValueError, match="only without rules, and each only once"):
+            constraint.pick_all(np.array(picks))

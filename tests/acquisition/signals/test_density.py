@@ -16,7 +16,7 @@ class TestDensity(PoolSignalAxioms):
 
 @pytest.mark.parametrize("rows", [5, 4096])
 def test_is_the_mean_of_all_cosines(monkeypatch, rows):
-    monkeypatch.setattr(module, "_ROWS", rows)
+    monkeypatch.setattr(module, "CACHED_ROWS", rows)
     view = random_view()
     expected = (1 + cosine_similarity(view.features.numpy()).mean(axis=1)) / 2
     error = np.abs(Density()(view).numpy() - expected).max()
