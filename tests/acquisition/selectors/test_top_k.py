@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -26,8 +28,9 @@ class TestTopK(SelectorAxioms):
 
     def test_all_at_once_is_one_by_one(self):
         """A rule that forbids nothing makes it go pick by pick."""
-        candidates = random_candidates()
-        candidates.utility[5:9] = candidates.utility[20]
+        utility = random_candidates().utility.clone()
+        utility[5:9] = utility[20]
+        candidates = replace(random_candidates(), utility=utility)
         nothing = Cap(30, np.zeros(30, dtype=np.int64))
         one_by_one = self.picks(candidates, 20, constraint=Constraint(30, rules=[nothing]))
         assert self.picks(candidates, 20) == one_by_one
