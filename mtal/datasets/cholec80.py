@@ -8,6 +8,7 @@ people have extracted as JPEG count from 1.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -71,6 +72,7 @@ PHASE = LabelMap(
         (204, 121, 167),
     ),
 )
+_CELLS = re.compile(r"[^\s,;]+")  # tabs in the release, commas where somebody has saved it again
 TEST_VIDEOS = tuple(f"video{n:02d}" for n in range(41, 81))
 FPS = 25
 
@@ -174,14 +176,14 @@ def read_phases(path: Path) -> dict[int, int]:
 def _rows(path: Path, header: tuple[str, ...]) -> Iterator[tuple[str, int, list[str]]]:
     """File and line for messages, frame, and the other cells of each row."""
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_text("utf-8-sig").splitlines()
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: the annotation is missing; restore it or take its video out") from None
-    found = tuple(lines[0].split()) if lines else ()
+    found = tuple(_CELLS.findall(lines[0])) if lines else ()
     if found != header:
         raise ValueError(f"{path}: the columns are {' '.join(found)}; they must be {' '.join(header)}, in this order")
     for number, line in enumerate(lines[1:], start=2):
-        cells = line.split()
+        cells = _CELLS.findall(line)
         if not cells:
             continue
         if len(cells) != len(header) or not cells[0].isdecimal():

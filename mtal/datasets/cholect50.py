@@ -8,7 +8,9 @@ from 0) and ``labels/VID01.json`` with ``{"annotations": {frame: [15 numbers, â€
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.folder_rows import folder_rows
 from mtal.datasets.label_map import LabelMap
 from mtal.datasets.splits import assign_splits
+from mtal.frames.image_folder import FolderSource
 from mtal.progress import track
 
 TOOLS = LabelMap(
@@ -27,6 +30,7 @@ TOOLS = LabelMap(
 )
 VAL_VIDEOS = tuple(f"VID{n:02d}" for n in (8, 12, 29, 50, 78))
 TEST_VIDEOS = tuple(f"VID{n:02d}" for n in (6, 10, 14, 32, 42, 51, 73, 74, 80, 111))
+_FILES = f"{'[0-9]' * 6}.png"  # copies have other names
 _NUMBERS = 15  # of one triplet
 
 
@@ -56,16 +60,35 @@ def load(
     for video, folder in track(folders.items(), "Reading labels", total=len(folders)):
         path = root / "labels" / f"{video}.json"
         tools = read_tools(path)
-        places, _ = folder_rows(video, video, splits[video], folder, 0, 1.0)
+        places, _ = folder_rows(video, video, splits[video], folder, 0, 1.0, _FILES)
         there = {row["frame"] for row in places}
-        if there != set(tools):
-            frame = min(there ^ set(tools))
-            what = "labels but no image" if frame in tools else "an image but no labels"
+        lacking = sorted(set(tools) - there)
+        if lacking:
             raise ValueError(
-                f"{path}: frame {frame} has {what} in {folder}; both count from 0: are the numbers of one shifted?"
+                f"{path}: frame {lacking[0]} has labels but no image in {folder}; there are {len(lacking)} such, "
+                "and both count from 0: are the numbers of one shifted?"
             )
-        rows += [{**row, "tools": tools[row["frame"]]} for row in places]
+        _warn_of_images(folder, there, set(tools))
+        rows += [{**row, "tools": tools[row["frame"]]} for row in places if row["frame"] in tools]
     return SurgicalDataset.from_rows("cholect50", rows, (TOOLS,))
+
+
+def _warn_of_images(folder: Path, there: set[int], labelled: set[int]) -> None:
+    """Say what is left out: images that nobody labelled, and files that are not called as frames are."""
+    extra = sorted(there - labelled)
+    if extra:
+        warnings.warn(
+            f"{folder}: {len(extra)} images have no labels and are left out, the first is frame {extra[0]}",
+            stacklevel=3,
+        )
+    others = FolderSource(folder, 0, 1.0).images()
+    copies = [path.name for path in others if not fnmatch(path.name, _FILES)]
+    if copies:
+        warnings.warn(
+            f"{folder}: {len(copies)} images are not called 000000.png and so on and are left out, the first is "
+            f"{copies[0]}",
+            stacklevel=3,
+        )
 
 
 def read_tools(path: Path) -> dict[int, list[int]]:

@@ -2,7 +2,8 @@
 
 Murali et al., "The Endoscapes Dataset for Surgical Scene Segmentation, Object Detection, and Critical View of Safety
 Assessment", arXiv 2312.12429, 2023. Layout ``{train,val,test}/<video>_<frame>.jpg`` (numbers count 25 frames a second,
-of which there is one), ``{train,val,test}/annotation_coco.json`` with boxes, and ``semseg/<video>_<frame>.png``.
+of which there is one), ``{train,val,test}/annotation_coco.json`` with boxes, ``annotation_ds_coco.json`` beside it with
+the critical view of safety, and ``semseg/<video>_<frame>.png``; or ``{train,val,test}_seg`` with the 493 frames alone.
 """
 
 from __future__ import annotations
@@ -11,12 +12,17 @@ import glob
 import json
 import warnings
 from collections import defaultdict
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.folder_rows import folder_rows
 from mtal.datasets.label_map import IGNORE, LabelMap
+from mtal.datasets.mask import Size, class_numbers, held_values
 from mtal.progress import track
 
 TOOLS = LabelMap("tools", "frame", False, ("tool",), ((86, 180, 233),))
@@ -28,19 +34,33 @@ ANATOMY = LabelMap(
     colors=((120, 120, 120), (230, 159, 0), (0, 158, 115), (213, 0, 0), (240, 228, 66), (204, 121, 167)),
     values={**{value: value for value in range(6)}, 6: IGNORE, 255: IGNORE},  # 6 is a tool, which hides what is behind
 )
+CVS = LabelMap(
+    task="cvs",
+    support="frame",
+    exclusive=False,
+    classes=("two structures", "triangle cleared", "cystic plate"),
+    colors=((86, 180, 233), (0, 158, 115), (230, 159, 0)),
+)
+"""The three criteria of the critical view of safety."""
+_SHIFTED = {
+    **{value: value for value in range(5)},
+    6: 5,
+    7: IGNORE,
+    255: IGNORE,
+}  # in val/153_32700, the gallbladder is a 6 and tools are 7
 FOLDERS = {"train": "pool", "val": "val", "test": "test"}
 FPS = 25
 
 
 def load(root: Path | str) -> SurgicalDataset:
-    """The frames with boxes for the tasks tools and anatomy; masks are there for a quarter of them.
+    """The frames with boxes for the tasks tools, anatomy and, where files tell it, cvs; a quarter of them have masks.
 
     Tools has one class: a box of a tool. Anatomy is the mask: where one was drawn, all five structures were, so that
-    its background is known to be none of them; all other frames are not annotated. There is no blood. The split is the
-    official one and a video is a patient.
+    its background is known to be none of them; all other frames are not annotated. A criterion of cvs holds where half
+    of the three surgeons or more say so. There is no blood. The split is the official one and a video is a patient.
 
     Args:
-        root: folder of ``train``, ``val``, ``test`` and ``semseg``.
+        root: folder of ``train``, ``val`` and ``test``, or of ``train_seg`` and so on, and of ``semseg``.
 
     Raises:
         FileNotFoundError: a folder, an image or the boxes of a split are missing.
@@ -55,8 +75,10 @@ def load(root: Path | str) -> SurgicalDataset:
         )
     rows: list[dict[str, Any]] = []
     pictures: dict[str, Path] = {}  # frame_id → file
-    for name, split in track(list(FOLDERS.items()), "Reading boxes"):
+    for split_folder, split in track(list(FOLDERS.items()), "Reading boxes"):
+        name = split_folder if (root / split_folder).is_dir() else f"{split_folder}_seg"
         boxes = root / name / "annotation_coco.json"
+        criteria = _criteria(root / name)
         for number, tools in _tools(boxes).items():
             video = f"video{number:03d}"
             pattern = f"{glob.escape(str(number))}_*.jpg"
@@ -73,20 +95,60 @@ def load(root: Path | str) -> SurgicalDataset:
                         "is it shifted?",
                         stacklevel=2,
                     )
-                rows.append({**row, "tools": [label], "anatomy": masks.pop(Path(file).stem, None)})
+                mask = masks.pop(Path(file).stem, None)
+                labels = {"tools": [label], "anatomy": mask and SegmentationMask(mask), "cvs": criteria.get(file)}
+                rows.append({**row, **labels})
     if masks:
         raise ValueError(f"{min(masks.values())}: the mask belongs to no frame that has boxes; is its number right?")
-    return SurgicalDataset.from_rows("endoscapes", rows, (TOOLS, ANATOMY), pictures)
+    label_maps = (TOOLS, ANATOMY, CVS) if any(row["cvs"] is not None for row in rows) else (TOOLS, ANATOMY)
+    return SurgicalDataset.from_rows("endoscapes", rows, label_maps, pictures)
 
 
-def _tools(path: Path) -> dict[int, dict[str, int]]:
-    """Video → image file → whether a tool has a box."""
+@dataclass(frozen=True)
+class SegmentationMask:
+    """A mask of which 6 is a tool; but the gallbladder where there is a 7, which is then the tool, and no 5.
+
+    One published mask is so, that of frame 32700 of video 153.
+    """
+
+    path: Path
+
+    def read(self, label_map: LabelMap, frame_size: Size | Path | None) -> NDArray[np.uint8]:  # [H, W]
+        """See :class:`mtal.datasets.label_table.DrawnMask`."""
+        held = held_values(self.path).values
+        if 7 in held and 5 not in held:
+            label_map = replace(label_map, values=_SHIFTED)
+        return class_numbers(self.path, label_map, frame_size)
+
+
+def _criteria(folder: Path) -> dict[str, list[int]]:
+    """Image file → whether each criterion of the critical view of safety holds, for those that were assessed."""
+    criteria: dict[str, list[int]] = {}
+    for path in (folder / "annotation_ds_coco.json", folder / "annotation_coco.json"):
+        if not path.is_file():
+            continue
+        for image in _json(path)["images"]:
+            means = image.get("ds")
+            if means is None:
+                continue
+            if len(means) != len(CVS.classes) or not all(0 <= m <= 1 for m in means):
+                raise ValueError(f"{path}: 'ds' of {image['file_name']!r} is {means}; it must be 3 shares of 0 to 1")
+            criteria[image["file_name"]] = [int(m >= 0.5) for m in means]
+    return criteria
+
+
+def _json(path: Path) -> Any:
     try:
-        content = json.loads(path.read_text())
+        return json.loads(path.read_text())
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: the boxes are missing; restore the file") from None
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}: this is no JSON ({error}); restore the file") from error
+
+
+def _tools(path: Path) -> dict[int, dict[str, int]]:
+    """Video → image file → whether a tool has a box."""
+    content = _json(path)
     names = {category["id"]: category["name"] for category in content["categories"]}
     expected = {*(c.replace(" ", "_") for c in ANATOMY.classes[1:]), "tool"}
     if set(names.values()) != expected:

@@ -53,6 +53,16 @@ class TestLabels:
         assert dataset.label_map("phase").classes[5] == "cleaning and coagulation"
         assert dataset.label_map("phase").exclusive
 
+    @pytest.mark.parametrize("separator", [",", ", ", ";"])
+    def test_other_separators(self, root, separator):
+        before = load(root)
+        for path in (*root.glob("tool_annotations/*"), *root.glob("phase_annotations/*")):
+            path.write_text("\ufeff" + separator.join(path.read_text().split("\t")), "utf-8")
+        after = load(root)
+        for task in ("tools", "phase"):
+            ids = before.index.frame_ids
+            np.testing.assert_array_equal(after.labels.targets(task, ids), before.labels.targets(task, ids))
+
     def test_half_a_frame_a_second(self, written):
         assert load(written, rate_hz=0.5).index.frame_ids == ["video01/000000", "video01/000050", "video12/000000"]
 

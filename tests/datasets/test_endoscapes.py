@@ -42,6 +42,36 @@ def write_boxes(root, split, images, categories=CATEGORIES):
     (root / split / "annotation_coco.json").write_text(json.dumps(content))
 
 
+class TestPublishedForms:
+    def test_the_mask_of_other_numbers(self, root):
+        save(root / "semseg/1_750.png", grow([[0, 1, 4, 6], [7, 7, 255, 6], [0, 0, 0, 0]]))
+        mask = endoscapes.load(root).labels.targets("anatomy", ["video001/000750"], (H, W))[0]
+        i = IGNORE
+        assert shrink(mask) == [[0, 1, 4, 5], [i, i, i, 5], [0, 0, 0, 0]]
+
+    @pytest.mark.parametrize("file", ["annotation_coco.json", "annotation_ds_coco.json"])
+    def test_critical_view_of_safety(self, root, file):
+        path = root / "train" / "annotation_coco.json"
+        content = json.loads(path.read_text())
+        content["images"][0]["ds"] = [1 / 3, 2 / 3, 1.0]
+        content["images"][1]["ds"] = [0.5, 0.0, 1 / 3]
+        (root / "train" / file).write_text(json.dumps(content))
+        dataset = endoscapes.load(root)
+        assert dataset.label_map("cvs").classes == ("two structures", "triangle cleared", "cystic plate")
+        i = IGNORE
+        labels = dataset.labels.targets("cvs", dataset.index.frame_ids).tolist()
+        assert labels == [[0, 1, 1], [1, 0, 0], [i, i, i], [i, i, i], [i, i, i]]
+
+    def test_without_it(self, root):
+        assert [m.task for m in endoscapes.load(root).label_maps] == ["tools", "anatomy"]
+
+    def test_folders_of_the_frames_with_masks(self, root):
+        whole = endoscapes.load(root)
+        for split in BOXES:
+            (root / split).rename(root / f"{split}_seg")
+        assert endoscapes.load(root).index.frame_ids == whole.index.frame_ids
+
+
 class TestLabels:
     def test_frames(self, root):
         table = endoscapes.load(root).index.table
@@ -116,6 +146,11 @@ class TestDamage:
                 r"val.annotation_coco\.json: the boxes are missing",
             ),
             (lambda r: (r / "val/annotation_coco.json").write_text("["), ValueError, "this is no JSON"),
+            (
+                edit_boxes(lambda c: c["images"][0].update(ds=[0.5, 2])),
+                ValueError,
+                r"'ds' of '1_750\.jpg' is \[0\.5, 2\]; it must be 3 shares",
+            ),
             (lambda r: shutil.rmtree(r / "semseg"), FileNotFoundError, "the root of Endoscapes holds"),
         ],
     )
