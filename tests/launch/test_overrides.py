@@ -62,7 +62,7 @@ def test_right_options(right):
         ("data.rot=x data=vocalfolds", "unknown option 'data.rot', did you mean 'data.root'?"),
         ("acquisitions/fusion=mean", "unknown option 'acquisitions/fusion', did you mean 'acquisition/fusion'?"),
         ("acquisition/fuson=mean", "unknown option 'acquisition/fuson', did you mean 'acquisition/fusion'?"),
-        ("data=vocalfold", "no such choice, did you mean 'vocalfolds'? (choices: cholec80, "),
+        ("data=vocalfold", "no such choice, did you mean 'vocalfolds'? (choices: annotations, "),
         ("acquisition/fusion=mena", "acquisition/fusion=mena: no such choice, did you mean 'mean'?"),
         ("acquisition/fusion=mean,maxx", "acquisition/fusion=maxx: no such choice, did you mean 'max'?"),
         ("acquisition/signals=[entropy,margn]", "acquisition/signals=margn: no such choice, did you mean 'margin'?"),
