@@ -24,9 +24,12 @@ from mtal.learning.training_progress import TrainingProgress
 from mtal.models import ModelOutput, MultiTaskModel, ranking_loss
 from mtal.suggest import nearest
 from mtal.tasks.class_balance import Scheme, class_weights
+from mtal.tasks.pixel_grid import PixelGrid
 from mtal.tasks.task import Task
 
 Weighting = Literal["fixed", "uncertainty"]
+WHOLE = PixelGrid()
+"""All of a mask."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,8 @@ class TrainerSettings:
         learning_rate: peak of the one-cycle schedule.
         weight_decay: of AdamW.
         class_balance: ``none``, ``sqrt`` or ``inverse``; see :func:`mtal.tasks.class_balance.class_weights`.
-        mask_stride: learn from every n-th row and column of the masks; the decoder's map has a stride of 2 or 4 anyway.
-            Evaluation uses whole masks.
+        mask_stride: learn from every n-th row and column of the masks, from a random one on at each step, each pixel
+            with the logit at that pixel; the decoder's map has a stride of 2 or 4 anyway. Evaluation uses whole masks.
         flip: mirror each frame left to right (labels too) with probability ½.
         restart: ``cold`` trains from the initial weights each round, ``warm`` goes on from the round before.
         accelerator, devices, strategy: as Lightning's Trainer takes them. Several devices train by ``ddp_spawn``, since
@@ -127,20 +130,20 @@ class MultiTaskLoss(nn.Module):
             self.register_buffer(f"class_weights_{task.name}", weights[task.name], persistent=False)
         self.log_variance = nn.Parameter(torch.zeros(len(self.tasks)), requires_grad=weighting == "uncertainty")
 
-    def forward(self, logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Total loss, and each head's own."""
-        losses = {
-            t.name: t.loss(logits[t.name], targets[t.name], getattr(self, f"class_weights_{t.name}"))
-            for t in self.tasks
-        }
+    def forward(
+        self, logits: Mapping[str, Tensor], targets: Mapping[str, Tensor], grid: PixelGrid = WHOLE
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Total loss, and each head's own, of masks at the pixels of ``grid``."""
+        kept = {t.name: t.at(grid, logits[t.name], targets[t.name]) for t in self.tasks}
+        losses = {t.name: t.loss(*kept[t.name], getattr(self, f"class_weights_{t.name}")) for t in self.tasks}
         total = torch.stack([task.weight * losses[task.name] for task in self.tasks])  # [T]
         if self.weighting == "uncertainty":
-            annotated = torch.stack([(targets[t.name] != IGNORE).any() for t in self.tasks])  # [T]
+            annotated = torch.stack([(kept[t.name][1] != IGNORE).any() for t in self.tasks])  # [T]
             fixed = torch.tensor([t.weight for t in self.tasks], device=total.device)
             total = torch.where(annotated, torch.exp(-self.log_variance) * total + fixed * self.log_variance / 2, 0.0)
         return total.sum(), losses
 
-    def of_prediction(self, output: ModelOutput, targets: Mapping[str, Tensor]) -> Tensor:
+    def of_prediction(self, output: ModelOutput, targets: Mapping[str, Tensor], grid: PixelGrid = WHOLE) -> Tensor:
         """Sum over heads of how badly the predicted losses rank the frames of the batch by their true ones.
 
         See :func:`~mtal.models.ranking_loss`; its weight and margin are 1. Frames without an annotation are left out.
@@ -148,10 +151,10 @@ class MultiTaskLoss(nn.Module):
         assert output.predicted_losses is not None
         total = torch.zeros((), device=output.shared.device)
         for task in self.tasks:
-            kept = task.annotated(targets[task.name])  # [N]
-            weights = getattr(self, f"class_weights_{task.name}")
-            losses = task.frame_losses(output.heads[task.name].logits.detach(), targets[task.name], weights)  # [N]
-            total = total + ranking_loss(output.predicted_losses[task.name][kept], losses[kept])
+            logits, y = task.at(grid, output.heads[task.name].logits.detach(), targets[task.name])
+            annotated = task.annotated(y)  # [N]
+            losses = task.frame_losses(logits, y, getattr(self, f"class_weights_{task.name}"))  # [N]
+            total = total + ranking_loss(output.predicted_losses[task.name][annotated], losses[annotated])
         return total
 
 
@@ -185,9 +188,10 @@ class MultiTaskModule(lightning.LightningModule):
         if self.settings.flip:
             inputs, targets = mirror_half(inputs, targets)
         output = self.model(inputs)
-        total, losses = self.loss({name: head.logits for name, head in output.heads.items()}, targets)
+        grid = PixelGrid.drawn(self.settings.mask_stride)
+        total, losses = self.loss({name: head.logits for name, head in output.heads.items()}, targets, grid)
         if output.predicted_losses is not None:
-            losses["prediction"] = self.loss.of_prediction(output, targets)
+            losses["prediction"] = self.loss.of_prediction(output, targets, grid)
             total = total + losses["prediction"]
         for name, value in losses.items():
             self.log(f"loss/{name}", value, prog_bar=False, batch_size=self.settings.batch_size)
@@ -303,12 +307,8 @@ def fit(
         raise ValueError("there is no labelled frame to train on")
     weights = {t.name: class_weights(t, targets[t.name], settings.class_balance) for t in tasks}
     module = MultiTaskModule(model, MultiTaskLoss(tasks, weights, weighting), settings)
-    stride = settings.mask_stride
-    wanted = {
-        t.name: targets[t.name][:][..., ::stride, ::stride] if t.support == "pixel" else targets[t.name] for t in tasks
-    }
     length = settings.steps * settings.batch_size * settings.devices
-    data = LabelledFrames(inputs, positions, wanted, length, seed)
+    data = LabelledFrames(inputs, positions, targets, length, seed)
     loader = DataLoader(data, settings.batch_size, shuffle=False, collate_fn=_as_it_is)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # hardware banners would break the round table
     lightning.seed_everything(seed % 2**32, workers=True, verbose=False)

@@ -18,6 +18,7 @@ from mtal.tasks.losses import (
     categorical_frame_losses,
     categorical_loss,
 )
+from mtal.tasks.pixel_grid import PixelGrid
 from mtal.tasks.posterior import Family, HeadOutput
 
 
@@ -92,6 +93,18 @@ class Task:
     def annotated(targets: Tensor) -> Tensor:
         """Which frames have an annotated site, ``[N]`` bool."""
         return (targets != IGNORE).reshape(len(targets), -1).any(dim=1)
+
+    def at(self, grid: PixelGrid, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Labels at the pixels of ``grid`` and the logits at the same pixels; a frame head's as they are.
+
+        Args:
+            grid: which pixels of the picture.
+            logits: as for :meth:`loss`.
+            targets: as for :meth:`loss`.
+        """
+        if self.support == "frame" or grid.stride == 1:
+            return logits, targets
+        return grid.of_logits(logits, (targets.shape[-2], targets.shape[-1])), grid.of_mask(targets)
 
     def _at_the_size_of(self, targets: Tensor, logits: Tensor) -> Tensor:
         if self.support == "frame" or logits.shape[-2:] == targets.shape[-2:]:

@@ -7,11 +7,13 @@ import pytest
 import torch
 from miniature import surgery
 from torch import Tensor
+from torch.nn import functional
 
 from mtal.datasets.label_map import IGNORE
 from mtal.learning.inputs import FrameInputs
 from mtal.learning.training import LabelledFrames, MultiTaskLoss, MultiTaskModule, TrainerSettings, fit, mirror_half
 from mtal.models import ranking_loss
+from mtal.tasks.pixel_grid import PixelGrid
 
 AT = np.array([3, 0, 17, 20, 9, 26])
 QUICK = TrainerSettings(steps=3, batch_size=4, accelerator="cpu")
@@ -141,7 +143,7 @@ class TestLossPrediction:
         assert {"loss_prediction.last.weight", "loss_prediction.bodies.0.1.weight"} <= changed(fresh, model)
 
     def test_learns_which_frame_has_the_larger_loss(self, tasks, features, targets):
-        model = self.fitted(tasks, features, targets, steps=60, flip=False, class_balance="none")
+        model = self.fitted(tasks, features, targets, steps=100, flip=False, class_balance="none")
         output = model(features.batch(AT))
         y = {name: torch.from_numpy(v) for name, v in labels_at(targets).items()}
         right = total = 0
@@ -276,6 +278,36 @@ class TestMirror:
         )
         trained(tasks, features, targets, TrainerSettings(steps=2, batch_size=4, accelerator="cpu", flip=flip))
         assert len(asked) == (2 if flip else 0)
+
+
+class TestMaskStride:
+    def test_masks_are_mirrored_whole(self, tasks, features, targets, monkeypatch):
+        """Every second column of a mask, mirrored, lies a pixel beside that of the mirrored mask."""
+        seen = []
+        forward = MultiTaskLoss.forward
+
+        def spy(self, logits, y, grid):
+            seen.append((y["anatomy"].shape, grid))
+            return forward(self, logits, y, grid)
+
+        monkeypatch.setattr(MultiTaskLoss, "forward", spy)
+        settings = TrainerSettings(steps=8, batch_size=4, accelerator="cpu", mask_stride=2)
+        trained(tasks, features, targets, settings)
+        assert {shape for shape, _ in seen} == {(4, 64, 64)}
+        assert {grid.stride for _, grid in seen} == {2}
+        assert len({(grid.row, grid.column) for _, grid in seen}) > 1
+
+    def test_predicted_losses_are_of_the_same_pixels(self, tasks, features, targets):
+        output = surgery.make_model(tasks, loss_prediction=True)(features.batch(AT))
+        y = {name: torch.from_numpy(v) for name, v in labels_at(targets).items()}
+        grid = PixelGrid(3, 1, 2)
+        anatomy = next(t for t in tasks if t.name == "anatomy")
+        loss = MultiTaskLoss([anatomy], {"anatomy": None}, "fixed")
+        logits = functional.interpolate(output.heads["anatomy"].logits, (64, 64), mode="bilinear")
+        losses = anatomy.frame_losses(logits[..., 1::3, 2::3], y["anatomy"][:, 1::3, 2::3])
+        torch.testing.assert_close(
+            loss.of_prediction(output, y, grid), ranking_loss(output.predicted_losses["anatomy"], losses)
+        )
 
 
 class TestLabelledFrames:
