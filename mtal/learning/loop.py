@@ -361,7 +361,7 @@ class Experiment:
                     asked.labels,
                     self.trainer,
                     folds=self.loop.folds,
-                    groups=self.dataset.index.table["video"].to_numpy()[positions],
+                    groups=[self.dataset.index.table[kind].to_numpy()[positions] for kind in ("patient", "video")],
                     weighting=self.weighting,
                     seed=integer_seed(self.seed, asked.number, "folds"),
                     steps=self.loop.fold_steps,

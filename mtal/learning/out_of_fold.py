@@ -48,7 +48,7 @@ def out_of_fold(
     settings: TrainerSettings,
     *,
     folds: int = 3,
-    groups: npt.ArrayLike | None = None,
+    groups: Sequence[npt.ArrayLike] = (),
     weighting: Weighting = "fixed",
     seed: int = 0,
     steps: int | None = None,
@@ -57,9 +57,10 @@ def out_of_fold(
 ) -> OutOfFold:
     """Train a fresh model for each fold on the other folds, and judge all held-out predictions together.
 
-    Neighbouring frames of a video look alike, so a frame must not be judged by a model that saw its neighbour: see
-    :func:`assign_folds`. Predictions are compared where they are made, on the decoder's map, with every n-th row and
-    column of the masks. Same arguments on the same machine, same result.
+    Neighbouring frames of a video look alike, and so do videos of one patient, so a frame must not be judged by a model
+    that saw its neighbour: see :func:`assign_folds`. Predictions are compared where they are made, in the middles of
+    the cells of the decoder's map, with the pixel of the mask that lies there, half a pixel beside it at most. Same
+    arguments on the same machine, same result.
 
     Args:
         make_model: gives a fresh model.
@@ -69,7 +70,7 @@ def out_of_fold(
         labels: by task, uint8 ``[N, ...]``, 255 = not annotated.
         settings: of the training.
         folds: how many; fewer where fewer frames are labelled.
-        groups: ``[N]`` the video of each frame; ``None`` for one video.
+        groups: the patient and the video of each frame, ``[N]`` both; see :func:`assign_folds`.
         weighting: how the heads' losses add up.
         seed: of the trainings.
         steps: optimiser steps per fold; ``None`` for as many as ``settings`` say.
@@ -121,27 +122,39 @@ def out_of_fold(
 
 
 def assign_folds(
-    positions: npt.NDArray[np.int64], groups: npt.ArrayLike | None = None, folds: int = 3
+    positions: npt.NDArray[np.int64], groups: Sequence[npt.ArrayLike] = (), folds: int = 3
 ) -> npt.NDArray[np.int64]:
-    """Fold of each frame, ``[N]``: whole videos where there are enough of them, else stretches of time.
+    """Fold of each frame, ``[N]``: whole patients where there are enough of them, else whole videos, else stretches.
 
-    With as many videos as folds or more, each video goes as a whole to the fold with the fewest frames, the longest
-    video first. With fewer, the frames are put in order of video and position and cut into equal stretches, so that
+    Each group goes as a whole to the fold with the fewest frames, the largest group first. Where there are fewer groups
+    of every kind than folds, the frames are put in order of groups and position and cut into equal stretches, so that
     only frames at a cut have a near twin in another fold.
 
-    >>> assign_folds(np.array([10, 11, 12, 90, 91, 50]), ["a", "a", "a", "b", "b", "c"], folds=2)
+    Args:
+        positions: ``[N]``, in the order of time where frames come from one video.
+        groups: kinds of groups, ``[N]`` each, such as patients and videos; the first that has enough groups is taken.
+        folds: how many.
+
+    >>> assign_folds(np.array([10, 11, 12, 90, 91, 50]), [["p", "p", "p", "q", "q", "q"], list("aaabbc")], folds=2)
     array([0, 0, 0, 1, 1, 1])
+    >>> assign_folds(np.array([10, 11, 12, 90, 91, 50]), [["p", "p", "p", "q", "q", "q"], list("aaabbc")], folds=3)
+    array([0, 0, 0, 1, 1, 2])
     >>> assign_folds(np.array([40, 10, 30, 20]), folds=2)
     array([1, 0, 1, 0])
     """
-    _, group, sizes = np.unique(
-        np.zeros(len(positions)) if groups is None else np.asarray(groups), return_inverse=True, return_counts=True
-    )
-    if len(sizes) < folds:
-        in_time = np.lexsort((positions, group))
-        fold = np.empty(len(positions), dtype=np.int64)
-        fold[in_time] = np.arange(len(positions)) * min(folds, len(positions)) // len(positions)
-        return fold
+    kinds = [np.unique(np.asarray(kind), return_inverse=True, return_counts=True)[1:] for kind in groups]
+    for group, sizes in kinds:
+        if len(sizes) >= folds:
+            return _whole_groups(group, sizes, folds)
+    in_time = np.lexsort((positions, *(group for group, _ in reversed(kinds))))
+    fold = np.empty(len(positions), dtype=np.int64)
+    fold[in_time] = np.arange(len(positions)) * min(folds, len(positions)) // len(positions)
+    return fold
+
+
+def _whole_groups(
+    group: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64], folds: int
+) -> npt.NDArray[np.int64]:  # [N], [G] -> [N]
     fold_of_group = np.empty(len(sizes), dtype=np.int64)
     filled = np.zeros(folds, dtype=np.int64)
     for g in np.argsort(-sizes, kind="stable"):

@@ -11,11 +11,12 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 from PIL import Image
+from torch.nn import functional
 
 from mtal.acquisition import ScoreTable
 from mtal.datasets.masks import SomeLabels, in_parts, labelled_rows
 from mtal.frames.cache import FrameArray
-from mtal.learning.inputs import Inputs, ready, to_device
+from mtal.learning.inputs import Inputs, batched, ready, to_device
 from mtal.models import MultiTaskModel
 from mtal.tasks.task import Task
 
@@ -41,6 +42,9 @@ class Picks:
     utility: npt.NDArray[np.float64] | None = None
     went_by: ScoreTable | None = None
     cost_s: npt.NDArray[np.float64] | None = None
+
+
+_AT_ONCE = 32  # pictures, or maps of all pixels, in memory
 
 
 def picks_table(
@@ -107,8 +111,9 @@ def write_images(
 ) -> None:
     """``images/0000.jpg`` and, per pixel task, ``.<task>.png`` (label) and ``.<task>.pred.png`` (prediction before)."""
     folder.mkdir()
-    for k, picture in enumerate(frames[positions]):
-        Image.fromarray(picture).save(folder / f"{k:04d}.jpg", quality=88)
+    for rows in batched(np.arange(len(positions)), _AT_ONCE):
+        for k, picture in zip(rows, frames[positions[rows]], strict=True):
+            Image.fromarray(picture).save(folder / f"{k:04d}.jpg", quality=88)
     for suffix, masks in ((".png", labels), (".pred.png", predictions)):
         for task, stack in masks.items():
             if len(stack.shape) == 3:  # a stack of class-number masks, one per pick
@@ -123,20 +128,19 @@ def predict_masks(
     positions: np.ndarray,
     size: tuple[int, int],
     device: torch.device,
+    batch_size: int = _AT_ONCE,
 ) -> dict[str, np.ndarray]:
     """Most probable class of every pixel, ``[n, H, W]`` uint8, for each categorical pixel head."""
     heads = [t for t in tasks if t.support == "pixel" and t.family == "categorical"]
+    masks = {t.name: np.empty((len(positions), *size), dtype=np.uint8) for t in heads}
     model = ready(model, device)
-    with torch.inference_mode():
-        output = model(to_device(inputs.batch(positions), device))
-        return {
-            t.name: torch.nn.functional.interpolate(output.heads[t.name].logits, size, mode="bilinear")
-            .argmax(dim=1)
-            .to(torch.uint8)
-            .cpu()
-            .numpy()
-            for t in heads
-        }
+    for rows in batched(np.arange(len(positions)), batch_size):
+        with torch.inference_mode():
+            output = model(to_device(inputs.batch(positions[rows]), device))
+            for name, mask in masks.items():
+                logits = functional.interpolate(output.heads[name].logits, size, mode="bilinear")  # [n, C, H, W]
+                mask[rows] = logits.argmax(dim=1).to(torch.uint8).cpu().numpy()
+    return masks
 
 
 def class_counts(tasks: Sequence[Task], labels: Mapping[str, SomeLabels]) -> dict[str, dict[str, int]]:

@@ -5,8 +5,10 @@ from miniature import surgery
 from sklearn.metrics import average_precision_score, jaccard_score
 from torch.nn import functional
 
+from mtal.acquisition import Headroom, TopK
 from mtal.acquisition.calibration import fit_temperature
 from mtal.datasets.label_map import IGNORE
+from mtal.learning.loop import LoopSettings
 from mtal.learning.out_of_fold import MOST_SITES, OutOfFold, assign_folds, out_of_fold
 from mtal.learning.training import TrainerSettings
 from mtal.models import MultiTaskModel
@@ -30,26 +32,32 @@ class TestFolds:
     def test_whole_videos_where_there_are_enough(self):
         # sizes a 3, b 2, c 1, d 1: a fills fold 0, b fold 1, c fold 2, which is then the emptiest for d
         groups = ["b", "a", "c", "a", "d", "a", "b"]
-        assert assign_folds(np.arange(7), groups, folds=3).tolist() == [1, 0, 2, 0, 2, 0, 1]
+        assert assign_folds(np.arange(7), [groups], folds=3).tolist() == [1, 0, 2, 0, 2, 0, 1]
+
+    def test_a_patient_is_not_cut(self):
+        """Three videos, two of them of one patient: with two folds that patient stays whole."""
+        patients, videos = ["p", "q", "p", "q", "p", "p"], ["a", "c", "b", "c", "a", "b"]
+        assert assign_folds(np.arange(6), [patients, videos], folds=2).tolist() == [0, 1, 0, 1, 0, 0]
+        assert assign_folds(np.arange(6), [patients, videos], folds=3).tolist() == [0, 2, 1, 2, 0, 1]
 
     @pytest.mark.parametrize("groups", [None, [0] * 7, [0, 1, 0, 1, 0, 1, 0]])
     def test_stretches_of_time_otherwise(self, groups):
         positions = np.array([50, 10, 70, 20, 60, 30, 40])
-        fold = assign_folds(positions, groups, folds=3)
+        fold = assign_folds(positions, [] if groups is None else [groups], folds=3)
         in_time = np.lexsort((positions, np.zeros(7) if groups is None else groups))
         assert (np.diff(fold[in_time]) >= 0).all()
         assert sorted(np.bincount(fold).tolist()) == [2, 2, 3]
 
     def test_fewer_frames_than_folds(self):
         assert sorted(assign_folds(np.array([5, 3]), folds=3).tolist()) == [0, 1]
-        assert sorted(assign_folds(np.array([5, 3, 9]), ["a", "b", "b"], folds=5).tolist()) == [0, 1, 2]
+        assert sorted(assign_folds(np.array([5, 3, 9]), [["a", "b", "b"]], folds=5).tolist()) == [0, 1, 2]
 
     def test_no_fold_is_empty(self):
         generator = np.random.default_rng(0)
         for _ in range(50):
             frames = int(generator.integers(2, 20))
             groups = generator.integers(0, generator.integers(1, 8), frames)
-            fold = assign_folds(generator.permutation(100)[:frames], groups, folds=4)
+            fold = assign_folds(generator.permutation(100)[:frames], [groups], folds=4)
             assert (np.bincount(fold) > 0).all()
             assert fold.max() + 1 == (4 if len(np.unique(groups)) >= 4 else min(4, frames))
 
@@ -68,7 +76,7 @@ class TestOutOfFold:
                 assert np.array_equal(y, targets[name][positions])
 
         monkeypatch.setattr("mtal.learning.out_of_fold.fit", spy)
-        result = crossed(groups=VIDEOS, folds=2)
+        result = crossed(groups=[VIDEOS], folds=2)
         assert [sorted(s) for s in seen] == [[17, 20, 26, 30], [0, 3, 9, 12]]
         number = result.heads["bleeding"].probs[:, 0, 0].logit().round().int().tolist()
         assert number == [1 if v == "a" else 2 for v in VIDEOS]
@@ -203,3 +211,17 @@ class TestOtherHeads:
         assert result.targets["phase"].tolist() == [[0], [1], [1], [0]]
         loss = functional.nll_loss(result.heads["phase"].probs[:, 0].log(), result.targets["phase"][:, 0].long())
         assert loss.isfinite()
+
+
+def test_a_run_groups_its_frames_by_patient_and_then_by_video(dataset, experiment, start, tmp_path, monkeypatch):
+    seen = []
+
+    def spy(*args, groups, **options):
+        seen.append((args[3], groups))
+        return OutOfFold()
+
+    monkeypatch.setattr("mtal.learning.loop.out_of_fold", spy)
+    acquisition = surgery.make_acquisition(weights=Headroom(), selector=TopK())
+    start(experiment(acquisition=acquisition, loop=LoopSettings(6, 4, 1)), tmp_path)
+    table = dataset.index.table.iloc[seen[0][0]]
+    assert [kind.tolist() for kind in seen[0][1]] == [table["patient"].tolist(), table["video"].tolist()]

@@ -109,6 +109,26 @@ class TestImages:
             assert set(np.unique(mask)) <= {0, 1, 2, IGNORE}
             assert (np.asarray(Image.open(tmp_path / "images" / f"{k:04d}.anatomy.pred.png")) == (2, 1)[k]).all()
 
+    def test_few_at_a_time(self, frames, targets, tasks, features, tmp_path):
+        """The whole pool as initial set, or a large batch, does not lie in memory at once."""
+        read, predicted, at = [], [], np.arange(40)
+
+        class Frames:
+            def __getitem__(self, positions):
+                read.append(len(positions))
+                return frames[positions]
+
+        model = surgery.make_model(tasks)
+        model.decoder.register_forward_hook(lambda module, args, output: predicted.append(len(output)))
+        masks = predict_masks(model, tasks, features, at, (64, 64), torch.device("cpu"))
+        write_images(tmp_path / "images", Frames(), at, {"anatomy": targets["anatomy"][at]}, masks)
+        assert read == predicted == [32, 8]
+        assert len(list((tmp_path / "images").iterdir())) == 3 * 40
+        last = predict_masks(model, tasks, features, at[39:], (64, 64), torch.device("cpu"))
+        written = np.asarray(Image.open(tmp_path / "images" / "0039.anatomy.pred.png"))
+        np.testing.assert_array_equal(written, masks["anatomy"][39])
+        assert (written == last["anatomy"][0]).mean() > 0.99  # sums in another order
+
     def test_predictions_are_the_most_probable_classes(self, tasks, features):
         model = surgery.make_model(tasks)
         at = np.array([4, 20])
