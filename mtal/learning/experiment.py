@@ -54,9 +54,7 @@ def build_experiment(
     frames = FrameCache(Path(config.cache) / "frames", bound).get(dataset.index.table, tuple(config.frames.image_size))
     inputs: Inputs = FrameInputs(frames)
     if config.encoder.frozen:
-        inputs = FeatureInputs.compute(model.encoder, frames, Path(config.cache) / "features", trainer.device())
-        bound.use([inputs.folder])
-        bound.make_room()
+        inputs = FeatureInputs.compute(model, frames, Path(config.cache) / "features", trainer.device(), bound=bound)
     return Experiment(
         dataset=dataset,
         frames=frames,

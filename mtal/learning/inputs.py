@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
-from uuid import uuid4
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
+from mtal.frames.bounded_folder import BoundedFolder
 from mtal.frames.cache import FrameArray
 from mtal.frames.prefetch import prefetch
-from mtal.models import Encoder
+from mtal.learning.levels_folder import Levels, write_levels
+from mtal.models import MultiTaskModel
 from mtal.progress import track
 
 ModelInput = Tensor | list[Tensor]
 Module = TypeVar("Module", bound=nn.Module)
 
-_FORMAT = 2  # raised whenever cached levels would lie on disk in another way
+_FORMAT = 3  # raised whenever cached levels would lie on disk in another way
+
+_log = logging.getLogger(__name__)
 
 
 class Inputs(Protocol):
@@ -58,11 +64,16 @@ class FeatureInputs:
 
     Args:
         folder: made by :meth:`compute`.
+
+    Raises:
+        ValueError: its files are not whole.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._levels = [np.load(f, mmap_mode="r") for f in sorted(folder.glob("level*.npy"))]
+        if not self._levels:
+            raise ValueError(f"{folder} holds no features")
 
     def __reduce__(self) -> tuple[type[FeatureInputs], tuple[Path]]:
         return FeatureInputs, (self.folder,)  # workers map the files again instead of receiving copies of them
@@ -77,55 +88,92 @@ class FeatureInputs:
 
     @classmethod
     def compute(
-        cls, encoder: Encoder, frames: FrameArray, root: Path, device: torch.device, batch_size: int = 32
+        cls,
+        model: MultiTaskModel,
+        frames: FrameArray,
+        root: Path,
+        device: torch.device,
+        batch_size: int = 32,
+        bound: BoundedFolder | None = None,
     ) -> FeatureInputs:
-        """Run ``encoder`` once over all frames, or find that it was done before.
+        """Run the encoder of ``model`` once over all frames, or find that it was done before.
 
-        The folder's name is a hash of the encoder's weights and of the frames' cache keys, so runs of a sweep share it
-        and no stale feature can be read. It appears under its final name only when whole.
+        The folder's name is a hash of the encoder's weights, of the levels that the decoder reads and of the frames'
+        cache keys, so runs of a sweep share it and no stale feature can be read. It appears under its final name only
+        when whole. Of processes that want the same features at once, one encodes and the others wait for it.
+
+        Args:
+            model: its encoder is left in evaluation mode on ``device``.
+            frames: to be encoded.
+            root: folder of all features; made when needed.
+            device: where the encoder runs.
+            batch_size: frames at a time.
+            bound: makes room for the features and protects them, where there is a limit.
+
+        Raises:
+            OSError: they do not fit on the disk; told before any is written, where it can be known.
         """
-        folder = root / f"{encoder.name}-{_key(encoder, frames)}"
-        if folder.is_dir():
-            return cls(folder)
-        temporary = root / f".{folder.name}.{uuid4().hex[:8]}"
-        temporary.mkdir(parents=True)
+        folder = root / f"{model.encoder.name}-{_key(model, frames)}"
+        root.mkdir(parents=True, exist_ok=True)
+        if bound is not None:
+            bound.use([folder])
+        made = cls._whole(folder)
+        if made is not None:
+            return made
+        with _alone(folder):
+            made = cls._whole(folder)
+            if made is None:
+                shutil.rmtree(folder, ignore_errors=True)
+                write_levels(_encoded(model, frames, device, batch_size), len(frames), folder, bound)
+        return made or cls(folder)
+
+    @classmethod
+    def _whole(cls, folder: Path) -> FeatureInputs | None:
+        if not folder.is_dir():
+            return None
         try:
-            _write_levels(encoder, frames, temporary, device, batch_size)
-            temporary.rename(folder)
-        except OSError:
-            if not folder.is_dir():  # otherwise another process was faster, and its features are the same
-                raise
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-        return cls(folder)
+            return cls(folder)
+        except (ValueError, OSError, EOFError):
+            _log.warning("%s: the cached features are damaged; encoding the frames again", folder)
+        return None
 
 
-def _write_levels(encoder: Encoder, frames: FrameArray, folder: Path, device: torch.device, batch_size: int) -> None:
-    encoder = ready(encoder, device)
-    maps: list[np.memmap] = []
-    batches = list(batched(np.arange(len(frames)), batch_size))
+def _encoded(model: MultiTaskModel, frames: FrameArray, device: torch.device, batch_size: int) -> Iterator[Levels]:
+    """What the decoder reads of each batch of frames, channels last, in half precision."""
+    ready(model.encoder, device)
     inputs = FrameInputs(frames)
-    done = 0
-    with torch.inference_mode():
-        for images in track(prefetch(inputs.batch(b) for b in batches), "Encoding frames once", total=len(batches)):
-            levels = encoder(images.to(device))
-            for i, level in enumerate(x.permute(0, 2, 3, 1) if x.ndim == 4 else x for x in levels):
-                if len(maps) == i:
-                    shape = (len(frames), *level.shape[1:])
-                    path = folder / f"level{i:02d}.npy"
-                    maps.append(np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape))
-                maps[i][done : done + len(images)] = level.half().cpu().numpy()
-            done += len(images)
-    for level_map in maps:
-        level_map.flush()
+    batches = list(batched(np.arange(len(frames)), batch_size))
+    for images in track(prefetch(inputs.batch(b) for b in batches), "Encoding frames once", total=len(batches)):
+        with torch.inference_mode():
+            levels = model.encode(images.to(device))
+            levels = [x.permute(0, 2, 3, 1) if x.ndim == 4 else x for x in levels]
+            halves = [x.half().cpu().numpy() for x in levels]
+        yield halves
 
 
-def _key(encoder: Encoder, frames: FrameArray) -> str:
-    digest = hashlib.sha256(f"{_FORMAT} {frames.key}".encode())
-    for name, tensor in sorted(encoder.state_dict().items()):
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """The only process that makes ``folder``. One that is killed lets go of its lock."""
+    locks = folder.parent / ".locks"
+    locks.mkdir(exist_ok=True)
+    lock = FileLock(locks / f"{folder.name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        _log.warning("%s: another process is encoding the same frames; waiting for its features", folder)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _key(model: MultiTaskModel, frames: FrameArray) -> str:
+    digest = hashlib.sha256(f"{_FORMAT} {frames.key} {model.decoder.reads}".encode())
+    for name, tensor in sorted(model.encoder.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    digest.update(os.fsencode(encoder.name))
+    digest.update(os.fsencode(model.encoder.name))
     return digest.hexdigest()[:20]
 
 

@@ -16,6 +16,8 @@ DecoderName = Literal["auto", "fpn", "unet", "dpt"]
 DPT_STRIDE = 32
 """Stride of DPT's deepest map; each map is doubled to the size of the one above it, so none may be rounded up."""
 
+_FPN_LEVELS = 4
+
 
 class _Sum(nn.Module):
     """Sum of maps. FPN's own stacks them first, which moves the channels of the result to another place in memory."""
@@ -35,6 +37,9 @@ class Decoder(nn.Module):
         name: ``fpn``, ``unet``, ``dpt`` or ``auto`` (FPN for a CNN, DPT for a ViT).
         channels: width of the decoder; a multiple of 32 for FPN, whose GroupNorm has 32 groups.
         dropout: probability of dropping a channel of the decoder's output map.
+
+    Attributes:
+        reads: how many levels are read: the last ones, which for FPN are all but the largest map.
 
     Raises:
         ValueError: a plain ViT with a pyramid decoder, a CNN with DPT, a ViT whose patches are not 4, 8, 16 or 32
@@ -61,6 +66,7 @@ class Decoder(nn.Module):
         self.stride = encoder.strides[0]
         self.levels = len(encoder.out_channels)
         self.has_prefix = encoder.has_prefix
+        self.reads = _FPN_LEVELS if name == "fpn" else self.levels * (1 + self.has_prefix)
         self.channels = channels
         self.body: nn.Module
         if name == "fpn":
@@ -88,7 +94,7 @@ class Decoder(nn.Module):
         self.dropout = nn.Dropout2d(dropout)
 
     def forward(self, levels: list[Tensor]) -> Tensor:
-        """``[N, channels, H/s, W/s]``.
+        """``[N, channels, H/s, W/s]`` of all levels, or of those that are read.
 
         Raises:
             ValueError: DPT, and the images' height or width is not divisible by 32.

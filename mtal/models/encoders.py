@@ -35,7 +35,8 @@ class Encoder(nn.Module):
         out_channels: channels of each feature map.
         strides: stride of each feature map.
         dim: length of the pooled frame vector.
-        deep: places of the three deepest maps among the levels, shallowest first.
+        deep: places of the three deepest maps among the levels, shallowest first; a CNN's count from the end, so that
+            they are the same where shallow maps that nobody reads are left out.
         peaks_dim: length of the vector of :meth:`peaks`.
     """
 
@@ -53,7 +54,7 @@ class Encoder(nn.Module):
             self.strides = [2 ** (i + 1) for i in range(len(self.out_channels))]
             self.has_prefix = False
         self.dim = self.out_channels[-1]
-        self.deep = range(len(self.out_channels))[-3:]
+        self.deep = range(1, 4) if self.is_vit else range(-3, 0)
         self.peaks_dim = sum(self.out_channels[i] for i in self.deep)
         statistics = timm.get_pretrained_cfg(name)
         mean = statistics.mean if statistics is not None else (0.485, 0.456, 0.406)

@@ -116,12 +116,12 @@ class MultiTaskModel(nn.Module):
         return self.answer(self.represent(inputs))
 
     def encode(self, inputs: Tensor | list[Tensor]) -> list[Tensor]:
-        """Encoder levels of images; levels computed before are given back."""
-        if not isinstance(inputs, Tensor):
-            return inputs
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            levels: list[Tensor] = self.encoder(inputs)
-        return levels
+        """Encoder levels of images, or levels computed before; those that the decoder reads in either case."""
+        levels = inputs
+        if isinstance(inputs, Tensor):
+            with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+                levels = self.encoder(inputs)
+        return list(levels[-self.decoder.reads :])
 
     def represent(self, inputs: Tensor | list[Tensor]) -> Represented:
         """All that comes before the heads."""

@@ -142,10 +142,7 @@ def _inputs(config: DictConfig, model: MultiTaskModel, recordings: Recordings, d
     frames = cache.get(recordings.dataset.index.table, tuple(config.frames.image_size))
     if not config.encoder.frozen:
         return FrameInputs(frames)
-    inputs = FeatureInputs.compute(model.encoder, frames, Path(config.cache) / "features", device)
-    bound.use([inputs.folder])
-    bound.make_room()
-    return inputs
+    return FeatureInputs.compute(model, frames, Path(config.cache) / "features", device, bound=bound)
 
 
 def _standing(
@@ -172,7 +169,7 @@ def _standing(
             labels,
             trainer,
             folds=loop.folds,
-            groups=table["video"].to_numpy()[positions],
+            groups=[table[kind].to_numpy()[positions] for kind in ("patient", "video")],
             weighting=config.tasks.weighting,
             seed=integer_seed(config.seed, checkpoint.number + 1, "folds"),
             steps=loop.fold_steps,

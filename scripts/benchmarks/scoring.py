@@ -84,12 +84,13 @@ def compare(side_by_side: Clock, encoders: Sequence[str], frames: int, size: int
     array = FrameArray([pixels], np.zeros_like(positions), positions, (size, size), key="benchmark")
     table = Table("encoder", "input", "bare forward, frames/s", *(f"{k}, ratio" for k in kinds), title="Scoring pass")
     for name in encoders:
-        encoder = build_encoder(name)
-        model = MultiTaskModel(encoder, tasks, channels=32, frozen=True, loss_prediction=True).to(device).eval()
+        model = (
+            MultiTaskModel(build_encoder(name), tasks, channels=32, frozen=True, loss_prediction=True).to(device).eval()
+        )
         with tempfile.TemporaryDirectory() as folder:
             sources: dict[str, Inputs] = {
                 "frames": FrameInputs(array),
-                "cached features": FeatureInputs.compute(encoder, array, Path(folder), device),
+                "cached features": FeatureInputs.compute(model, array, Path(folder), device),
             }
             for source, inputs in sources.items():
                 seconds = side_by_side(_passes(model, tasks, inputs, positions, device, kinds), repeats)

@@ -32,8 +32,9 @@ def tasks(dataset) -> list[Task]:
 
 @pytest.fixture(scope="session")
 def features(frames, tasks, tmp_path_factory) -> FeatureInputs:
-    encoder = surgery.make_model(tasks).encoder
-    return FeatureInputs.compute(encoder, frames, tmp_path_factory.mktemp("features"), torch.device("cpu"))
+    return FeatureInputs.compute(
+        surgery.make_model(tasks), frames, tmp_path_factory.mktemp("features"), torch.device("cpu")
+    )
 
 
 @pytest.fixture(scope="session")

@@ -1,20 +1,29 @@
 import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
 from miniature import surgery
 
+from mtal.frames.bounded_folder import BoundedFolder
 from mtal.frames.cache import FrameArray
 from mtal.learning.inputs import FeatureInputs, FrameInputs, batched, to_device
+from mtal.models import MultiTaskModel, build_encoder
 
 CPU = torch.device("cpu")
 SOME = np.array([40, 2, 2, 17])
 
 
 @pytest.fixture
-def encoder(tasks):
-    return surgery.make_model(tasks).encoder
+def model(tasks):
+    return surgery.make_model(tasks)
+
+
+@pytest.fixture
+def encoder(model):
+    return model.encoder
 
 
 @pytest.fixture
@@ -37,73 +46,100 @@ class TestFrameInputs:
 class TestFeatureInputs:
     def test_agree_with_the_encoder(self, features, encoder, frames):
         with torch.no_grad():
-            expected = encoder.eval()(FrameInputs(frames).batch(SOME))
+            expected = encoder.eval()(FrameInputs(frames).batch(SOME))[1:]  # all that FPN reads
         levels = features.batch(SOME)
-        assert len(levels) == len(expected) == 5
+        assert len(levels) == 4
         for level, exact in zip(levels, expected, strict=True):
             assert level.dtype == torch.float32
             # float16 keeps 11 bits
             torch.testing.assert_close(level, exact, rtol=2**-10, atol=2**-10 * float(exact.abs().max()))
         assert len(features) == 48
 
-    def test_computed_once(self, encoder, calls, frames, tmp_path):
-        first = FeatureInputs.compute(encoder, frames, tmp_path, CPU, batch_size=20)
+    def test_computed_once(self, model, encoder, calls, frames, tmp_path):
+        first = FeatureInputs.compute(model, frames, tmp_path, CPU, batch_size=20)
         assert calls == [20, 20, 8]
-        second = FeatureInputs.compute(encoder, frames, tmp_path, CPU)
+        second = FeatureInputs.compute(model, frames, tmp_path, CPU)
         assert len(calls) == 3
         assert first.folder == second.folder
-        assert [p.name for p in tmp_path.iterdir()] == [first.folder.name]
+        assert {p.name for p in tmp_path.iterdir()} == {first.folder.name, ".locks"}
 
-    def test_batch_size_does_not_show(self, encoder, frames, features, tmp_path):
-        other = FeatureInputs.compute(encoder, frames, tmp_path, CPU, batch_size=7)
+    def test_batch_size_does_not_show(self, model, frames, features, tmp_path):
+        other = FeatureInputs.compute(model, frames, tmp_path, CPU, batch_size=7)
         assert other.folder.name == features.folder.name
         for a, b in zip(other.batch(SOME), features.batch(SOME), strict=True):
             torch.testing.assert_close(a, b, rtol=2**-9, atol=2**-9 * float(b.abs().max()))
 
-    def test_torn_folders_are_ignored(self, encoder, calls, frames, features, tmp_path):
-        torn = tmp_path / f".{features.folder.name}.0123abcd"
+    def test_torn_folders_are_ignored(self, model, calls, frames, features, tmp_path):
+        torn = tmp_path / f".{features.folder.name}"
         torn.mkdir()
         (torn / "level00.npy").write_bytes(b"half")
-        made = FeatureInputs.compute(encoder, frames, tmp_path, CPU)
+        made = FeatureInputs.compute(model, frames, tmp_path, CPU)
         assert sum(calls) == 48
-        assert torch.equal(made.batch(SOME)[4], features.batch(SOME)[4])
+        assert torch.equal(made.batch(SOME)[-1], features.batch(SOME)[-1])
 
-    def test_a_failure_leaves_nothing(self, encoder, frames, tmp_path):
+    @pytest.mark.parametrize("how", ["short", "empty", "no files"])
+    def test_damaged_features_are_made_again(self, model, calls, frames, features, tmp_path, caplog, how):
+        folder = FeatureInputs.compute(model, frames, tmp_path, CPU).folder
+        for file in folder.iterdir():
+            file.unlink() if how == "no files" else file.write_bytes(file.read_bytes()[: 5000 if how == "short" else 0])
+        again = FeatureInputs.compute(model, frames, tmp_path, CPU)
+        assert sum(calls) == 2 * 48
+        assert "features are damaged; encoding the frames again" in caplog.text
+        assert torch.equal(again.batch(SOME)[-1], features.batch(SOME)[-1])
+
+    def test_a_failure_leaves_nothing(self, model, encoder, frames, tmp_path):
         def fail(module, args):
             if len(args[0]) < 20:
                 raise RuntimeError("out of memory")
 
         encoder.register_forward_pre_hook(fail)
         with pytest.raises(RuntimeError, match="out of memory"):
-            FeatureInputs.compute(encoder, frames, tmp_path, CPU, batch_size=20)
-        assert not list(tmp_path.iterdir())
+            FeatureInputs.compute(model, frames, tmp_path, CPU, batch_size=20)
+        assert [p.name for p in tmp_path.iterdir()] == [".locks"]
 
-    def test_another_process_was_faster(self, encoder, calls, frames, features, tmp_path):
-        there = tmp_path / features.folder.name
-
-        def overtake(module, args, output):
-            if not there.exists():
-                there.mkdir()
-                for level in features.folder.iterdir():
-                    (there / level.name).write_bytes(level.read_bytes())
-
-        encoder.register_forward_hook(overtake)
-        made = FeatureInputs.compute(encoder, frames, tmp_path, CPU)
+    def test_one_process_encodes_and_the_others_wait(self, model, calls, frames, features, tmp_path, caplog):
+        """The first one is held up within its encoder until the second has told that it waits."""
+        told = threading.Event()
+        caplog.handler.addFilter(lambda record: told.set() or True)
+        model.encoder.register_forward_pre_hook(lambda *args: [told.wait(10)].clear())
+        with ThreadPoolExecutor(2) as pool:
+            jobs = [pool.submit(FeatureInputs.compute, model, frames, tmp_path, CPU) for _ in range(2)]
+            first, second = (job.result() for job in jobs)
         assert sum(calls) == 48
-        assert made.folder == there
-        assert [p.name for p in tmp_path.iterdir()] == [there.name]
+        assert [r.getMessage() for r in caplog.records] == [
+            f"{first.folder}: another process is encoding the same frames; waiting for its features"
+        ]
+        assert first.folder == second.folder
+        assert torch.equal(second.batch(SOME)[-1], features.batch(SOME)[-1])
 
-    def test_full_disk_is_told(self, encoder, frames, tmp_path, monkeypatch):
-        def full(*args):
-            raise OSError(28, "No space left on device")
+    def test_only_the_levels_that_are_read(self, model, frames, features, tasks, tmp_path):
+        """FPN never reads the largest map, which is more than half of all numbers."""
+        unet = MultiTaskModel(build_encoder(surgery.ENCODER), tasks, decoder="unet", channels=32, frozen=True)
+        unet.encoder.load_state_dict(model.encoder.state_dict())
+        whole = FeatureInputs.compute(unet, frames, tmp_path, CPU)
+        assert whole.folder.name != features.folder.name
+        levels, read = whole.batch(SOME), features.batch(SOME)
+        assert [x.shape[-1] for x in levels] == [32, 16, 8, 4, 2]
+        for a, b in zip(levels[1:], read, strict=True):
+            assert torch.equal(a, b)
+        for one, other in zip(model.eval().represent(levels), model.represent(read), strict=True):
+            assert torch.equal(one, other)
 
-        monkeypatch.setattr("mtal.learning.inputs._write_levels", full)
-        with pytest.raises(OSError, match="No space left"):
-            FeatureInputs.compute(encoder, frames, tmp_path, CPU)
+    def test_least_recently_used_make_room_first(self, model, frames, features, tmp_path):
+        """The limit holds while features are written, and not only afterwards."""
+        size = sum(f.stat().st_size for f in features.folder.iterdir())
+        old = tmp_path / "features" / "old"
+        old.mkdir(parents=True)
+        (old / "level00.npy").write_bytes(bytes(size))
+        bound = BoundedFolder(tmp_path, int(1.5 * size))
+        there = []
+        model.encoder.register_forward_hook(lambda *args: there.append(old.exists()))
+        FeatureInputs.compute(model, frames, tmp_path / "features", CPU, batch_size=24, bound=bound)
+        assert there == [True, False]  # the first batch tells how much room is needed
 
-    def test_key_changes_with_weights_statistics_and_frames(self, encoder, calls, frames, tmp_path):
+    def test_key_changes_with_weights_statistics_and_frames(self, model, encoder, calls, frames, tmp_path):
         def folder(of=frames) -> str:
-            return FeatureInputs.compute(encoder, of, tmp_path, CPU).folder.name
+            return FeatureInputs.compute(model, of, tmp_path, CPU).folder.name
 
         names = [folder()]
         with torch.no_grad():
@@ -117,10 +153,10 @@ class TestFeatureInputs:
         assert len(set(names)) == 4
         assert sum(calls) == 4 * 48
 
-    def test_key_changes_with_the_layout_on_disk(self, encoder, frames, features, tmp_path, monkeypatch):
+    def test_key_changes_with_the_layout_on_disk(self, model, frames, features, tmp_path, monkeypatch):
         """Levels that lie there with their channels elsewhere would be read as other numbers without an error."""
         monkeypatch.setattr("mtal.learning.inputs._FORMAT", 1)
-        made = FeatureInputs.compute(encoder, frames, tmp_path, CPU)
+        made = FeatureInputs.compute(model, frames, tmp_path, CPU)
         assert made.folder.name != features.folder.name
 
     def test_pickled_by_name(self, features):
