@@ -5,7 +5,8 @@ bit. They are tensors of their own all the same: ``.to`` copies, ``.device`` is 
 
 - a model moved within inference mode gets inference tensors for parameters, and no gradient can go through it;
 - host and device meet in one operation (but for scalars, copies and host indices, as on a GPU);
-- ``.numpy()`` without ``.cpu()``.
+- ``.numpy()`` without ``.cpu()``;
+- operations for which a GPU has no deterministic kernel, where torch is told to use no other.
 
 Why a tensor subclass and a dispatch mode: patching ``.to`` alone would see neither factories nor mixtures, and marks on
 plain tensors of the CPU would have to lie about ``.device``, which code hands on. torch's backend for others
@@ -32,6 +33,18 @@ DEVICE = torch.device("lazy", 0)
 _HOST = torch.device("cpu")
 _COPIES = ("to", "_to_copy", "copy_", "copy")
 _FROM_DATA = (torch.tensor, torch.as_tensor, torch.asarray)
+_VARYING = (
+    "nll_loss2d",
+    "adaptive_avg_pool2d_backward",
+    "upsample_bilinear2d_backward",
+    "upsample_bicubic2d_backward",
+    "grid_sampler",
+    "kthvalue",
+    "median",
+    "histc",
+    "put_",
+)
+"""Beginnings of the names of what torch refuses on a GPU under ``use_deterministic_algorithms``."""
 _INDEXING = ("index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_index")
 
 
@@ -106,6 +119,8 @@ def _run(func: Any, args: Any, kwargs: Any) -> Any:
         raise RuntimeError(
             f"Expected all tensors to be on the same device: {func} got some of {DEVICE} and of the host"
         )
+    if torch.are_deterministic_algorithms_enabled() and name.lstrip("_").startswith(_VARYING):
+        raise RuntimeError(f"{func} does not have a deterministic implementation")
     result = func(*tree_map(_on_host, args), **tree_map(_on_host, kwargs))
     if name == "to" and asked is not None and (asked.type == DEVICE.type) != bool(there):
         result = result.clone()  # the host sees no move in it

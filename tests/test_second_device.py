@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from mtal.learning.determinism import deterministic
+
 
 @pytest.fixture
 def moved():
@@ -59,6 +61,14 @@ def test_numpy_is_of_the_host(second_device):
         with pytest.raises(TypeError, match=r"use Tensor\.cpu"):
             asked()
     assert there.cpu().numpy().tolist() == there.tolist() == [0, 1, 2, 3]
+
+
+def test_what_has_no_deterministic_kernel(second_device):
+    logits = torch.zeros(1, 3, 2, 2, device=second_device)
+    y = torch.zeros(1, 2, 2, dtype=torch.int64, device=second_device)
+    assert functional.cross_entropy(logits, y).item() > 1
+    with deterministic(), pytest.raises(RuntimeError, match="does not have a deterministic implementation"):
+        functional.cross_entropy(logits, y)
 
 
 def test_a_move_copies(second_device):

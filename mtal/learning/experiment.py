@@ -17,6 +17,7 @@ from mtal.datasets.dataset import SurgicalDataset
 from mtal.frames.bounded_folder import BoundedFolder
 from mtal.frames.cache import FrameCache
 from mtal.learning.checks import check_acquisition
+from mtal.learning.determinism import deterministic
 from mtal.learning.inputs import FeatureInputs, FrameInputs, Inputs
 from mtal.learning.loop import Experiment, LoopSettings, RoundListener
 from mtal.learning.run_folder import RunFolder
@@ -93,7 +94,7 @@ def run_experiment(
         FileNotFoundError: a data root or file of weights is missing.
     """
     folder = RunFolder(path)
-    with folder.lock():
+    with folder.lock(), deterministic(config.trainer.get("deterministic") is True):
         folder.refuse_other(_plain(config))  # what is cheap to compare is compared before anything is decoded
         experiment = build_experiment(
             config, listeners, lambda data, tasks: folder.refuse_others(describe_tasks(tasks), data.index)

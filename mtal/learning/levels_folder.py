@@ -57,7 +57,7 @@ def write_levels(batches: Iterable[Levels], frames: int, folder: Path, bound: Bo
                     for file, level in zip(opened, levels, strict=True):
                         _append(file, _header(level, frames))
                 for file, level in zip(opened, levels, strict=True):
-                    _append(file, np.ascontiguousarray(level).data)
+                    _append(file, np.ascontiguousarray(level).reshape(-1).view(np.uint8).data)
             for file in opened:
                 os.fsync(file.fileno())  # the name must not reach the disk before the features
         unfinished.rename(folder)
@@ -90,7 +90,6 @@ def _header(level: npt.NDArray[np.float16], frames: int) -> memoryview:
     return header.getbuffer()
 
 
-def _append(file: io.FileIO, content: memoryview) -> None:
-    rest = content.cast("B")
-    while rest:
-        rest = rest[file.write(rest) :]
+def _append(file: io.FileIO, content: memoryview) -> None:  # of bytes
+    while content:
+        content = content[file.write(content) :]

@@ -13,12 +13,14 @@ from typing import Any, Literal
 import lightning
 import numpy as np
 import torch
+from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from mtal.datasets.label_map import IGNORE
 from mtal.datasets.masks import SomeLabels
+from mtal.learning.determinism import deterministic
 from mtal.learning.inputs import Inputs, ModelInput
 from mtal.learning.training_progress import TrainingProgress
 from mtal.models import ModelOutput, MultiTaskModel, ranking_loss
@@ -49,6 +51,7 @@ class TrainerSettings:
         accelerator, devices, strategy: as Lightning's Trainer takes them. Several devices train by ``ddp_spawn``, since
             the loop around the training must stay one process.
         precision: of training; scoring and evaluation are in float32 always.
+        deterministic: the same bits at every run on a GPU too, see :func:`~mtal.learning.determinism.deterministic`.
 
     Raises:
         ValueError: a value is of another type, out of range or no choice.
@@ -66,6 +69,7 @@ class TrainerSettings:
     devices: int = 1
     strategy: str = "auto"
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    deterministic: bool = False
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "mask_stride", "devices"):
@@ -76,8 +80,10 @@ class TrainerSettings:
             value = getattr(self, name)
             if not _is_number(value) or value < 0 or (value == 0 and least == "above 0"):
                 raise ValueError(f"trainer.{name} must be a number {least}, not {value!r}")
-        if self.flip is not True and self.flip is not False:
-            raise ValueError(f"trainer.flip must be true or false, not {self.flip!r}")
+        for name in ("flip", "deterministic"):
+            value = getattr(self, name)
+            if value is not True and value is not False:
+                raise ValueError(f"trainer.{name} must be true or false, not {value!r}")
         for name, choices in _CHOICES.items():
             value = getattr(self, name)
             if value not in choices:
@@ -168,7 +174,9 @@ class MultiTaskModule(lightning.LightningModule):
         self.settings = settings
 
     def setup(self, stage: str) -> None:
-        """Silence what is meant to be so; here because the processes of several devices come by as well."""
+        """What each process needs: those of several devices come by here as well."""
+        if self.settings.deterministic:
+            torch.use_deterministic_algorithms(True)
         # batches are cut from memory-mapped arrays, so loader workers would only copy them between processes
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         # a frozen encoder stays in evaluation mode on purpose
@@ -287,7 +295,7 @@ def fit(
 ) -> None:
     """Train ``model`` in place on the frames at ``positions`` with their ``targets``.
 
-    Same arguments on the same machine give the same weights to the bit.
+    Same arguments on the same machine give the same weights to the bit, on a GPU if ``settings.deterministic``.
 
     Args:
         model: left in evaluation mode on the CPU or on its device.
@@ -314,7 +322,11 @@ def fit(
     lightning.seed_everything(seed % 2**32, workers=True, verbose=False)
     model.train()
     # spawned processes hand the weights back through a file in the trainer's root, which two runs must not share
-    with warnings.catch_warnings(), TemporaryDirectory(prefix="mtal-") as root:
+    with (
+        warnings.catch_warnings(),
+        deterministic(settings.deterministic),
+        TemporaryDirectory(prefix="mtal-") as root,
+    ):
         _trainer(model, settings, root).fit(module, loader)
     model.eval()
     if not all(p.isfinite().all() for p in model.parameters()):
@@ -342,6 +354,8 @@ def _trainer(model: MultiTaskModel, settings: TrainerSettings, root: str) -> lig
             enable_model_summary=False,
             num_sanity_val_steps=0,
             gradient_clip_val=1.0,
+            deterministic=settings.deterministic or None,
+            plugins=[LightningEnvironment()],  # the loop is one process, whatever scheduler started it
         )
     except MisconfigurationException as error:
         raise ValueError(f"the options of trainer do not go together on this machine: {error}") from error

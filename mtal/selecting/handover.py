@@ -18,6 +18,7 @@ from mtal.datasets.label_map import IGNORE
 from mtal.datasets.videos import find_videos, found_folder
 from mtal.frames.hygiene import REASONS
 from mtal.frames.reader import open_reader, read_pictures
+from mtal.learning.determinism import deterministic
 from mtal.learning.experiment import describe_tasks
 from mtal.learning.same_run import differences
 from mtal.progress import track
@@ -49,15 +50,16 @@ def select_frames(config: DictConfig, checkpoint: Checkpoint, budget: int, folde
     if folder.exists():
         _refuse_other(folder, asked)
         return False
-    selection = select(config, checkpoint, budget)
     partial = folder.with_name(f".{folder.name}")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        _write(partial, selection, config, {"asked": asked, **_found(config)})
-        partial.rename(folder)
-    finally:
+    with deterministic(config.trainer.get("deterministic") is True):
+        selection = select(config, checkpoint, budget)
         shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        try:
+            _write(partial, selection, config, {"asked": asked, **_found(config)})
+            partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
     return True
 
 

@@ -14,6 +14,16 @@ def _nothing(logits: Tensor) -> Tensor:
     return logits[:0].sum()
 
 
+def _by_site(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits and labels as cross-entropy takes them; for deterministic results one row per site.
+
+    Over maps, torch has no deterministic kernel for GPUs, and the one for rows is slower on a CPU.
+    """
+    if not torch.are_deterministic_algorithms_enabled() or logits.ndim == 2:
+        return logits, targets.long()
+    return logits.movedim(1, -1).flatten(0, -2), targets.long().flatten()
+
+
 def bernoulli_loss(logits: Tensor, targets: Tensor, positive_weights: Tensor | None = None) -> Tensor:
     """Mean of −w_c y log p − (1 − y) log(1 − p) over annotated labels.
 
@@ -43,7 +53,7 @@ def categorical_loss(logits: Tensor, targets: Tensor, class_weights: Tensor | No
     """
     if not (targets != IGNORE).any():
         return _nothing(logits)
-    return functional.cross_entropy(logits, targets.long(), weight=class_weights, ignore_index=IGNORE)
+    return functional.cross_entropy(*_by_site(logits, targets), weight=class_weights, ignore_index=IGNORE)
 
 
 def bernoulli_frame_losses(logits: Tensor, targets: Tensor, positive_weights: Tensor | None = None) -> Tensor:
@@ -59,8 +69,8 @@ def bernoulli_frame_losses(logits: Tensor, targets: Tensor, positive_weights: Te
 def categorical_frame_losses(logits: Tensor, targets: Tensor, class_weights: Tensor | None = None) -> Tensor:
     """:func:`categorical_loss` of each frame by itself, ``[N]``; 0 for a frame without an annotated site."""
     losses = functional.cross_entropy(
-        logits, targets.long(), weight=class_weights, ignore_index=IGNORE, reduction="none"
-    )  # [N, ...], weighted, 0 where nothing is annotated
+        *_by_site(logits, targets), weight=class_weights, ignore_index=IGNORE, reduction="none"
+    ).view(targets.shape)  # [N, ...], weighted, 0 where nothing is annotated
     annotated = targets != IGNORE
     if class_weights is None:
         weights = annotated.to(losses.dtype)

@@ -44,8 +44,10 @@ class PixelGrid(NamedTuple):
         (h, w), (H, W) = logits.shape[-2:], size
         rows = _shares(h, H, range(self.row % H, H, self.stride), logits.device)  # [H', h]
         columns = _shares(w, W, range(self.column % W, W, self.stride), logits.device)  # [W', w]
-        with torch.autocast(logits.device.type, enabled=False):  # logits are rounded there, places must not be
-            return rows @ (logits.float().contiguous() @ columns.T)  # [N, C, H', W']
+        if logits.dtype == torch.float32:
+            return rows @ (logits.contiguous() @ columns.T)  # [N, C, H', W']
+        with torch.autocast(logits.device.type, enabled=False):  # mixed precision rounds logits, and must not places
+            return rows @ (logits.float().contiguous() @ columns.T)
 
 
 def _shares(cells: int, side: int, pixels: range, device: torch.device) -> Tensor:

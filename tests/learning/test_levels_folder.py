@@ -22,6 +22,12 @@ def test_files_are_numpys(tmp_path):
             np.testing.assert_array_equal(np.load(tmp_path / "made" / f"level{i:02d}.npy", mmap_mode=mode), level)
 
 
+def test_maps_without_channels(tmp_path):
+    """Encoders that begin at a stride of 4 have none at 2."""
+    write_levels([[np.empty((2, 4, 4, 0), dtype=np.float16), np.ones((2, 1), dtype=np.float16)]], 2, tmp_path / "made")
+    assert np.load(tmp_path / "made" / "level00.npy", mmap_mode="r")[[1, 0]].shape == (2, 4, 4, 0)
+
+
 def test_channels_last_views(tmp_path):
     """What an encoder gives is seldom contiguous."""
     level = np.arange(24, dtype=np.float16).reshape(2, 3, 4).transpose(0, 2, 1)

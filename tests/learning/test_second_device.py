@@ -14,6 +14,7 @@ from miniature import surgery
 from second_device import DEVICE
 
 from mtal.launch import register
+from mtal.learning.determinism import deterministic
 from mtal.learning.inputs import FrameInputs
 from mtal.learning.loop import LoopSettings
 from mtal.learning.run_folder import RunFolder
@@ -87,13 +88,14 @@ def test_every_strategy_runs_two_rounds(name, strategy, begun, run, there, tmp_p
 
 @pytest.mark.parametrize(("name", "frozen"), [("shared_badge", False), ("headroom_mean", True)])
 def test_the_whole_run_picks_as_on_the_cpu(name, frozen, strategy, run, there, frames, features, tasks, monkeypatch):
-    """Training lies there too, from images with a free encoder."""
+    """Training lies there too, from images with a free encoder, and all of it has deterministic kernels."""
     parts = {
         "inputs": features if frozen else FrameInputs(frames),
         "make_model": partial(surgery.make_model, tasks, frozen=frozen),
         "rounds": 1,
     }
-    picks = run(strategy(name), trainer=THERE, **parts)
+    with deterministic():
+        picks = run(strategy(name), trainer=replace(THERE, deterministic=True), **parts)
     assert {DEVICE} in there
     monkeypatch.undo()
     for a, b in zip(picks, run(strategy(name), name="cpu", **parts), strict=True):

@@ -371,6 +371,7 @@ class TestSettings:
             ({"learning_rate": "fast"}, "trainer.learning_rate .* not 'fast'"),
             ({"weight_decay": -0.1}, "trainer.weight_decay must be a number of at least 0, not -0.1"),
             ({"flip": "no"}, "trainer.flip must be true or false, not 'no'"),
+            ({"deterministic": 1}, "trainer.deterministic must be true or false, not 1"),
             ({"class_balance": "invers"}, "none, sqrt or inverse, not 'invers', did you mean 'inverse'"),
             ({"restart": "hot"}, "trainer.restart must be cold or warm, not 'hot'"),
             ({"accelerator": "gpuu"}, "trainer.accelerator must be .* not 'gpuu', did you mean 'gpu'"),
@@ -396,6 +397,13 @@ class TestSettings:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
         assert TrainerSettings().device() == torch.device("cuda")
         assert TrainerSettings(accelerator="cpu").device() == torch.device("cpu")
+
+    def test_a_scheduler_that_started_several_tasks_does_not_matter(self, tasks, features, targets, monkeypatch):
+        """Lightning would take them for its own processes: the loop is one."""
+        for name, value in {"NTASKS": "2", "JOB_ID": "7", "JOB_NAME": "mtal", "PROCID": "0", "LOCALID": "0"}.items():
+            monkeypatch.setenv(f"SLURM_{name}", value)
+        monkeypatch.delenv("SLURM_NTASKS_PER_NODE", raising=False)
+        assert changed(surgery.make_model(tasks), trained(tasks, features, targets))
 
     def test_options_that_lightning_refuses(self, tasks, features, targets, monkeypatch):
         with pytest.raises(ValueError, match=re.escape("the options of trainer do not go together")):

@@ -65,8 +65,8 @@ def test_drawn():
 
 
 def test_places_are_exact_in_mixed_precision():
-    logits = torch.linspace(0, 1, 5).view(1, 1, 1, 5).expand(1, 1, 5, 5)
-    exact = PixelGrid(2).of_logits(logits, (23, 23))
+    logits = torch.linspace(0, 1, 5, dtype=torch.bfloat16).view(1, 1, 1, 5).expand(1, 1, 5, 5)
+    exact = PixelGrid(2).of_logits(logits.float(), (23, 23))
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(PixelGrid(2).of_logits(logits, (23, 23)), exact)
 
