@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.datasets.refusals import Refusals
+from mtal.datasets.shared_videos import shared_videos
 from mtal.datasets.threads import in_threads
 from mtal.frames.index import SPLITS
 from mtal.frames.picture import picture_size
@@ -152,6 +153,7 @@ def _warnings(
     if dataset.index.disjoint_by != "patient":
         shared = table.groupby("patient")["split"].nunique()
         told.append(f"splits share patients ({', '.join(shared.index[shared > 1])}): test scores are optimistic")
+    told += shared_videos(dataset.name, table["video"].unique(), table.loc[table["split"] == "test", "video"].unique())
     patients = table["patient"].to_numpy()
     annotated = {row["task"] for row in rows if any(row[f"{s}_annotated"] for s in splits)}
     unlabelled = [m.task for m in dataset.label_maps if m.task not in annotated]
