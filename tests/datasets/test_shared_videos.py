@@ -28,10 +28,8 @@ def test_every_set_that_shares_videos_is_named():
 def test_videos_above_80_are_in_cholect50_alone():
     assert shared_videos("cholect50", ["VID92", "VID111"], ["VID111"]) == []
     told = shared_videos("cholect50", ["VID92", "VID02"], ["VID92"])
-    assert told == [
-        "1 of the videos are in cholec80 too (2; tested on here: none): learn from no video there that is tested on "
-        "here"
-    ]
+    (only,) = told
+    assert only.startswith("1 of the videos are in cholec80 too (2; tested on here: none): learn from no video there")
 
 
 @pytest.mark.parametrize("name", ["vocalfolds", "table", "endoscapes"])
