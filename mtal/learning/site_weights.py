@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
@@ -128,7 +128,7 @@ def write_annotatable(path: Path, found: Mapping[str, Annotatability]) -> None:
     """Keep with a round what :func:`learn_site_weights` found with its model."""
     state = {f"{task}/{name}": x for task, learnt in found.items() for name, x in learnt.state().items()}
     if state:
-        save_file(state, path / ANNOTATABLE)
+        (path / ANNOTATABLE).write_bytes(save(state))
 
 
 def read_annotatable(path: Path) -> dict[str, Annotatability]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from mtal.models import MultiTaskModel
@@ -20,7 +20,8 @@ def write_weights(file: Path, model: MultiTaskModel, tasks: Sequence[Task]) -> N
     """Write what was trained of ``model``."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.trained_state().items()}
     # one entry, for several would be written in any order
-    save_file(state, file, metadata={"tasks": json.dumps({t.name: t.classes for t in tasks})})
+    content = save(state, metadata={"tasks": json.dumps({t.name: t.classes for t in tasks})})
+    file.write_bytes(content)  # save_file hides what the system says of a full disk
 
 
 def read_weights(file: Path, tasks: Sequence[Task]) -> dict[str, Tensor]:
