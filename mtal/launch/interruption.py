@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from types import FrameType
 
@@ -84,7 +84,9 @@ def ending_by_signal() -> Iterator[None]:
             yield
     except Stopped as stopped:
         for process in multiprocessing.active_children():  # one that trains takes no notice of a kinder signal
-            process.kill()
+            assert process.pid is not None
+            with suppress(ProcessLookupError):  # it has ended by itself
+                os.kill(process.pid, signal.SIGKILL)  # joblib's processes have no kill() that works
         Console(stderr=True).print(f"{stopped}: {STANDING.get()()}", style="yellow", markup=False, soft_wrap=True)
         raise SystemExit(stopped.exit_code) from None
     finally:

@@ -130,7 +130,10 @@ def new_model(config: DictConfig, tasks: Sequence[Task]) -> MultiTaskModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(integer_seed(config.seed, 0, "weights"))
         encoder = build_encoder(
-            config.encoder.name, pretrained=config.encoder.pretrained, weights=config.encoder.weights
+            config.encoder.name,
+            pretrained=config.encoder.pretrained,
+            weights=config.encoder.weights,
+            image_size=tuple(config.frames.image_size),
         )
         return MultiTaskModel(encoder, tasks, frozen=config.encoder.frozen, **_plain(config.model))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import timm
@@ -10,6 +11,7 @@ from segmentation_models_pytorch.encoders.timm_universal import TimmUniversalEnc
 from segmentation_models_pytorch.encoders.timm_vit import TimmViTEncoder
 from torch import Tensor, nn
 
+from mtal.models.picture_size import fitted
 from mtal.models.weights import hub_guard, load_backbone_weights, packaged_weights
 
 TIMM_NAMES = {
@@ -88,7 +90,13 @@ class Encoder(nn.Module):
         return levels[self.deep[-1]].mean(dim=(2, 3))
 
 
-def build_encoder(name: str, *, pretrained: bool = False, weights: str | Path | None = None) -> Encoder:
+def build_encoder(
+    name: str,
+    *,
+    pretrained: bool = False,
+    weights: str | Path | None = None,
+    image_size: tuple[int, int] | None = None,
+) -> Encoder:
     """An encoder by short name (see ``TIMM_NAMES``) or by any timm name.
 
     Args:
@@ -96,9 +104,11 @@ def build_encoder(name: str, *, pretrained: bool = False, weights: str | Path | 
         pretrained: start from ImageNet weights. ``efficientnet_lite0`` has them in a package and needs no network;
             every other encoder takes them from the model hub.
         weights: a file of weights (``.safetensors``, ``.pth``) with timm's parameter names, used instead of the hub.
+        image_size: (H, W) of the pictures, for encoders that look at one size alone; ``None`` makes it as timm does.
 
     Raises:
-        ValueError: timm knows no such model or no such tag of it, it has no feature pyramid, or ``weights`` do not fit.
+        ValueError: timm knows no such model or no such tag of it, it has no feature pyramid or not of pictures of this
+            size, or ``weights`` do not fit.
         PretrainedWeightsUnavailableError: the hub can't be reached and nothing is cached, or nobody has trained any.
         FileNotFoundError: ``weights`` does not exist.
     """
@@ -114,7 +124,7 @@ def build_encoder(name: str, *, pretrained: bool = False, weights: str | Path | 
     from_hub = pretrained and local is None
     _check_tag(timm_name)
     with hub_guard(timm_name, enabled=from_hub):
-        backbone = _backbone(timm_name, from_hub)
+        backbone = _backbone(timm_name, from_hub, None if name in TIMM_NAMES else image_size)
     if local is not None:
         load_backbone_weights(backbone.model, timm_name, local)
     return Encoder(backbone, timm_name)
@@ -127,11 +137,14 @@ def _check_tag(timm_name: str) -> None:
         raise ValueError(f"encoder={timm_name}: {error} Leave the tag out to get timm's default") from error
 
 
-def _backbone(timm_name: str, pretrained: bool) -> TimmUniversalEncoder | TimmViTEncoder:
+def _backbone(
+    timm_name: str, pretrained: bool, image_size: tuple[int, int] | None
+) -> TimmUniversalEncoder | TimmViTEncoder:
     try:
         if timm.model_entrypoint(timm_name.partition(".")[0]).__module__ in _VIT_MODULES:
             return TimmViTEncoder(timm_name, pretrained=pretrained, dynamic_img_size=True)
-        return TimmUniversalEncoder(timm_name, pretrained=pretrained)
+        make = partial(TimmUniversalEncoder, timm_name, pretrained=pretrained)
+        made: TimmUniversalEncoder = make()
     except OSError:  # weights that could not be fetched; some of these errors are ValueErrors as well
         raise
     except ValueError as error:
@@ -139,3 +152,4 @@ def _backbone(timm_name: str, pretrained: bool) -> TimmUniversalEncoder | TimmVi
             f"{timm_name} has no pyramid of feature maps for a decoder to stand on ({error}); take one of "
             f"{', '.join(TIMM_NAMES)} or another CNN or plain ViT of timm"
         ) from error
+    return made if image_size is None else fitted(made, make, timm_name, image_size)

@@ -8,6 +8,7 @@ the run that nobody disturbed, ``killed00`` and so on are the others; the last l
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import sys
@@ -42,22 +43,29 @@ def child(config: DictConfig, run: Path) -> int:
     return pid
 
 
-def ended(pid: int, within_s: float) -> int | None:
-    """Exit status of ``pid``, or ``None`` while it runs."""
-    until = time.monotonic() + within_s
+def rounds(run: Path) -> int:
+    """Complete ones."""
+    return len(list(run.glob("rounds/[0-9]*")))
+
+
+def ended(pid: int, run: Path, complete: int, then_s: float) -> int | None:
+    """Exit status of ``pid``, or ``None`` while it runs ``then_s`` after it had so many rounds."""
+    until = math.inf
     while True:
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:
             return status
+        if until == math.inf and rounds(run) >= complete:
+            until = time.monotonic() + then_s
         if time.monotonic() > until:
             return None
         time.sleep(0.002)
 
 
-def attempt(config: DictConfig, run: Path, delay_s: float) -> bool:
+def attempt(config: DictConfig, run: Path, complete: int, then_s: float) -> bool:
     """Whether the run was killed before it came to its end."""
     pid = child(config, run)
-    status = ended(pid, delay_s)
+    status = ended(pid, run, complete, then_s)
     if status is None:
         os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
@@ -68,6 +76,11 @@ def attempt(config: DictConfig, run: Path, delay_s: float) -> bool:
     return False
 
 
+def moment(generator: np.random.Generator, duration_s: float, kill: bool) -> float:
+    """Seconds of a round, more often few than many; more than any run takes where there is to be no kill."""
+    return duration_s / 3 * generator.uniform() * generator.uniform() if kill else 600
+
+
 def main(root: Path, kills: int) -> None:
     torch.set_num_threads(1)
     register()
@@ -76,7 +89,7 @@ def main(root: Path, kills: int) -> None:
         config = compose("config", overrides=[*vocalfolds.OPTIONS, "loop.rounds=2", f"data.root={data}"])
     config.cache = str(root / "cache_whole")
     start = time.monotonic()
-    attempt(config, root / "whole", 600)
+    attempt(config, root / "whole", 0, 600)
     duration_s = time.monotonic() - start
     generator = np.random.default_rng(0)
     rounds_at_kill: list[int] = []
@@ -85,8 +98,9 @@ def main(root: Path, kills: int) -> None:
         run = root / f"killed{runs:02d}"
         config.cache = str(root / f"cache{runs:02d}")  # decoding and encoding are killed as well
         runs += 1
-        while attempt(config, run, generator.uniform(0, duration_s) if len(rounds_at_kill) < kills else 600):
-            rounds_at_kill.append(len(list(run.glob("rounds/[0-9]*"))))
+        # by what is done and not by the clock alone, so that every round is hit however fast the machine is
+        while attempt(config, run, len(rounds_at_kill) % 3, moment(generator, duration_s, len(rounds_at_kill) < kills)):
+            rounds_at_kill.append(rounds(run))
     print(json.dumps({"runs": runs, "rounds_at_kill": rounds_at_kill, "seconds": duration_s}))
 
 
