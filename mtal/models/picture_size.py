@@ -94,6 +94,7 @@ class SubsampledConv(nn.Conv2d):
 def subsample_first(model: nn.Module) -> None:
     """Turn every strided 1 x 1 convolution of ``model`` into a :class:`SubsampledConv`, with its weights."""
     for module in model.modules():
-        pointwise = type(module) is nn.Conv2d and module.kernel_size == (1, 1) and module.padding == (0, 0)
-        if pointwise and max(module.stride) > 1:
+        if type(module) is not nn.Conv2d:
+            continue
+        if module.kernel_size == (1, 1) and module.padding == (0, 0) and max(module.stride) > 1:
             module.__class__ = SubsampledConv
