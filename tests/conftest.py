@@ -28,6 +28,12 @@ def second_device() -> Iterator[torch.device]:
         yield device
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first: handed out last, one of them would keep a single process busy at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def pytest_collection_finish() -> None:
     """Let torch's loggers pass on what they hear: pytest visits each one that does not, six times a test."""
     for name, logger in logging.root.manager.loggerDict.items():
