@@ -8,7 +8,6 @@ the run that nobody disturbed, ``killed00`` and so on are the others; the last l
 from __future__ import annotations
 
 import json
-import math
 import os
 import signal
 import sys
@@ -48,24 +47,26 @@ def rounds(run: Path) -> int:
     return len(list(run.glob("rounds/[0-9]*")))
 
 
-def ended(pid: int, run: Path, complete: int, then_s: float) -> int | None:
-    """Exit status of ``pid``, or ``None`` while it runs ``then_s`` after it had so many rounds."""
-    until = math.inf
+def ended(pid: int, within_s: float) -> int | None:
+    """Exit status of ``pid``, or ``None`` while it runs."""
+    until = time.monotonic() + within_s
     while True:
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:
             return status
-        if until == math.inf and rounds(run) >= complete:
-            until = time.monotonic() + then_s
         if time.monotonic() > until:
             return None
         time.sleep(0.002)
 
 
 def attempt(config: DictConfig, run: Path, complete: int, then_s: float) -> bool:
-    """Whether the run was killed before it came to its end."""
+    """Whether the run was killed, ``then_s`` after it had so many rounds, before it came to its end."""
     pid = child(config, run)
-    status = ended(pid, run, complete, then_s)
+    status = None
+    while status is None and rounds(run) < complete:
+        status = ended(pid, 0.002)
+    if status is None:
+        status = ended(pid, then_s)
     if status is None:
         os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
