@@ -119,7 +119,7 @@ class Picker:
         return Picks(
             [frame_ids[i] for i in at],
             at,
-            because=self.acquisition.selection.selector.because,
+            because=self.acquisition.selection.selector.reason(asked.number),
             table=table,
             utility=utility.numpy(),
             went_by=self.acquisition.went_by(table, seen.gradients, known.silent, weights),
@@ -133,7 +133,7 @@ class Picker:
                 features = torch.from_numpy(shared_features(model, self.inputs, self._rows(frame_ids), self.device))
             candidates = Candidates(self._hashes(0, frame_ids), features=features, moments=self._moments(frame_ids))
             at = self._select(candidates, frame_ids, asked)
-        return Picks([frame_ids[i] for i in at], at, self.acquisition.selection.cold_start.because)
+        return Picks([frame_ids[i] for i in at], at, self.acquisition.selection.cold_start.reason(asked.number))
 
     def _unseen(self, model: MultiTaskModel, asked: Round, frame_ids: list[str]) -> Picks:
         """Picks of a selector that reads nothing of the model: it looks at the pool for the frames' cost at most."""
@@ -148,7 +148,9 @@ class Picker:
             moments = self._moments(frame_ids)
             bare = Candidates(self._hashes(asked.number, frame_ids), moments=moments, round_number=asked.number)
             at = self._select(bare, frame_ids, asked, cost_s)
-        return Picks([frame_ids[i] for i in at], at, self.acquisition.selection.selector.because, cost_s=cost_s)
+        return Picks(
+            [frame_ids[i] for i in at], at, self.acquisition.selection.selector.reason(asked.number), cost_s=cost_s
+        )
 
     def _seen(self, model: MultiTaskModel, asked: Round, frame_ids: list[str]) -> PoolScores:
         """What a pass of the model over the candidates leaves behind."""

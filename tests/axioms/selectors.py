@@ -99,7 +99,7 @@ class SelectorAxioms:
         return chosen.tolist()
 
     def test_says_by_what_it_picks(self):
-        assert self.selector.because or self.selector.needs == {"utility"}
+        assert self.selector.reason(1) or self.selector.needs == {"utility"}
 
     @pytest.mark.parametrize("budget", [1, 2, 7, 29, 30])
     def test_exact_budget_of_distinct_frames(self, budget):

@@ -141,6 +141,10 @@ class Selector(ABC):
             constraint.pick(picks[-1])
         return picks
 
+    def reason(self, round_number: int) -> str:
+        """:attr:`because` of the picks of a round, counted from 1, for selectors that change over rounds."""
+        return self.because
+
     def at_once(self, candidates: Candidates, budget: int, free: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp] | None:
         """What :meth:`choose` would yield where no pick forbids another, ``None`` where it has to go pick by pick.
 

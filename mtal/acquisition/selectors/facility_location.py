@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -62,24 +62,40 @@ class FacilityLocation(Selector):
         self, candidates: Candidates, budget: int, generator: np.random.Generator, constraint: Constraint
     ) -> Iterator[int]:
         """Yield the allowed frame of largest gain."""
-        gains = _Gains(candidates, boost(candidates, self.gamma, constraint.free), self.max_reference)
-        best = LazyArgmax(gains)
-        while True:
-            pick = best.next(constraint.allowed())
-            yield pick
-            gains.add(pick)
+        gains = Gains(candidates, boost(candidates, self.gamma, constraint.free), self.max_reference)
+        yield from largest_gains(gains, constraint)
 
 
-class _Gains(UpperBounds):
-    """Σᵢ wᵢ·max(0, mᵢ − ‖xᵢ − xⱼ‖) of every candidate j.
+def largest_gains(gains: Gains, constraint: Constraint) -> Iterator[int]:
+    """Yield the allowed frame of largest gain, one after the other."""
+    best = LazyArgmax(gains)
+    while True:
+        pick = best.next(constraint.allowed())
+        yield pick
+        gains.add(pick)
+
+
+class Gains(UpperBounds):
+    """Σᵢ wᵢ·max(0, mᵢ − ρ(‖xᵢ − xⱼ‖)) of every candidate j, mᵢ the smallest ρ to a labelled or picked frame.
 
     Args:
         candidates: with features.
         weight: ``[N]`` ≥ 0 by position.
         max_reference: how many frames are represented, ``None`` for all.
+        unlike: ρ, how little frames at a distance stand for each other, in place; 0 at 0, never falling, and with a
+            relative error of a few roundings in any precision. ``None`` takes the distance itself.
+        most: mᵢ where nothing is labelled or picked; ``None`` takes more than any distance.
     """
 
-    def __init__(self, candidates: Candidates, weight: Floats, max_reference: int | None) -> None:
+    def __init__(
+        self,
+        candidates: Candidates,
+        weight: Floats,
+        max_reference: int | None,
+        unlike: Callable[[Tensor], Tensor] | None = None,
+        most: float | None = None,
+    ) -> None:
+        self._unlike = unlike or (lambda distances: distances)
         if candidates.features is None:
             raise ValueError("the candidates bring no features")
         x = candidates.features.detach().cpu()  # [N, D]
@@ -92,14 +108,14 @@ class _Gains(UpperBounds):
         self._weight = torch.from_numpy(weight)[reference]  # [R]
         labelled = candidates.labelled_features
         if labelled is not None and len(labelled):
-            self._gap = self._to_nearest(FeatureEmbedding(labelled.detach().cpu(), origin))  # [R] mᵢ
+            self._gap = self._unlike(self._to_nearest(FeatureEmbedding(labelled.detach().cpu(), origin)))  # [R] mᵢ
         else:
-            radius = self._points.sq_norm.max().sqrt()
-            self._gap = torch.full((len(reference),), 2.1 * float(radius), dtype=torch.float64)  # beyond any distance
-        most = float(self._weight @ self._gap)
+            beyond = 2.1 * float(self._points.sq_norm.max().sqrt()) if most is None else most
+            self._gap = torch.full((len(reference),), beyond, dtype=torch.float64)
+        all_gained = float(self._weight @ self._gap)
         self._known: dict[int, Tensor] = {}  # place to exact distances [R]
-        self._step = max(_STEP * most, np.finfo(np.float64).tiny)
-        super().__init__(candidates.tie_break, np.full(len(x), most))
+        self._step = max(_STEP * all_gained, np.finfo(np.float64).tiny)
+        super().__init__(candidates.tie_break, np.full(len(x), all_gained))
         self._place = np.argsort(self.by_hash)  # [N]: position to place
         self._near: Tensor | None = None
         if len(x) * len(reference) <= _HELD:
@@ -115,7 +131,7 @@ class _Gains(UpperBounds):
         self._gap = torch.minimum(self._gap, self.distances(np.array([place]))[0])
 
     def distances(self, places: Places, next_ones: Sequence[int] = ()) -> Tensor:
-        """‖xᵢ − xⱼ‖ to the represented frames, ``[P, R]`` float64; those asked before are kept.
+        """ρ(‖xᵢ − xⱼ‖) to the represented frames, ``[P, R]`` float64; those asked before are kept.
 
         Args:
             places: of the frames.
@@ -130,11 +146,11 @@ class _Gains(UpperBounds):
             unknown += [place for place in next_ones if place not in known][:_AHEAD]
             index = torch.from_numpy(self.by_hash[unknown])
             rows = FeatureEmbedding(self._points.features[index].double(), self._reference.origin)
-            self._known.update(zip(unknown, rows.sq_distances(self._reference).sqrt_(), strict=True))
+            self._known.update(zip(unknown, self._unlike(rows.sq_distances(self._reference).sqrt_()), strict=True))
         return torch.stack([self._known[place] for place in places.tolist()])
 
     def gains(self, distances: Tensor) -> Floats:
-        """Of frames at these distances ``[P, R]``: ``[P]``."""
+        """Of frames that are so far from the represented ones, ``[P, R]``: ``[P]``."""
         gains = (self._gap - distances).clamp_(min=0) @ self._weight  # [P]
         return (gains / self._step).round_().mul_(self._step).numpy()
 
@@ -164,7 +180,7 @@ class _Gains(UpperBounds):
             in_pieces(bound, np.split(places, range(step, len(places), step)))
 
     def _nearness(self, part: Places | slice) -> Tensor:
-        """Less than the distances by no more than rounding, ``[P, R]``, of places or of positions in a row."""
+        """Less than ρ of the distances by no more than rounding, ``[P, R]``, of places or of positions in a row."""
         index = part if isinstance(part, slice) else torch.from_numpy(self.by_hash[part])
         if self._near is not None:
             return self._near[index]
@@ -173,7 +189,7 @@ class _Gains(UpperBounds):
         towards = self._coarse.sq_norm.mul(1 - rounding).to(self._coarse.moved)  # [R]
         from_here = rows.sq_norm.mul(1 - rounding).to(towards)[:, None]  # [P, 1]
         sq = torch.addmm(towards, rows.moved, self._coarse.moved.T, alpha=-2).add_(from_here)  # [P, R]
-        return sq.clamp_(min=0).sqrt_()
+        return self._unlike(sq.clamp_(min=0).sqrt_())
 
     def _to_nearest(self, labelled: FeatureEmbedding) -> Tensor:
         """Distance of each represented frame to the nearest labelled one, ``[R]`` float64."""
@@ -184,7 +200,7 @@ class _Gains(UpperBounds):
 class _Listed(ShortList):
     """Gains of L frames, computed when they may be the largest."""
 
-    def __init__(self, values: _Gains, places: Places) -> None:
+    def __init__(self, values: Gains, places: Places) -> None:
         self._values, self._places = values, places
         self.high = values.bound[places]
         self.low = np.zeros(len(places))

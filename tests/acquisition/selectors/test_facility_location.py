@@ -118,8 +118,8 @@ def test_forbidden_frames_are_represented_but_not_picked():
 
 def test_few_gains_are_computed_again(monkeypatch):
     asked = []
-    exact = facility_location._Gains._exact
-    monkeypatch.setattr(facility_location._Gains, "_exact", lambda self, at: asked.append(len(at)) or exact(self, at))
+    exact = facility_location.Gains._exact
+    monkeypatch.setattr(facility_location.Gains, "_exact", lambda self, at: asked.append(len(at)) or exact(self, at))
     x = torch.randn(3000, 8, generator=torch.Generator().manual_seed(0))
     select(x, 40, selector=FacilityLocation(max_reference=200))
     assert sum(asked) < 5 * 3000  # of 40 · 3,000

@@ -1,0 +1,103 @@
+"""Cover what the model is unsure of: few labels or many."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from mtal.acquisition.embedding import ROWS, FeatureEmbedding
+from mtal.acquisition.selectors.base import Candidates, Selector
+from mtal.acquisition.selectors.boost import boost, checked_gamma
+from mtal.acquisition.selectors.constraints import Constraint
+from mtal.acquisition.selectors.facility_location import Gains, largest_gains
+
+_WIDEST = 1.0  # of unit vectors, while no two labelled frames tell
+
+
+class Herding(Selector):
+    """argmaxⱼ Σᵢ uᵢ^γ·max(0, k(xᵢ, xⱼ) − mᵢ), k = exp(−‖xᵢ − xⱼ‖²/σ²), mᵢ the largest k to a labelled or picked one.
+
+    γ = 0 is MaxHerding (Bae, Noh and Sutherland, ECCV 2024), γ = 1 is UHerding (Bae, Oliveira and Sutherland, ICLR
+    2025), which covers frames in proportion to how unsure the model is of them: much like herding alone while uncertain
+    everywhere, and like taking the most uncertain ones when σ has shrunk. Features are scaled to length 1. There u is
+    the margin of one calibrated classifier; here it is the utility of all heads, mapped to [0, 1] over the frames that
+    may be picked, so calibration is that of ``acquisition.calibrate``. Gains that differ by less than 10⁻¹⁰ of all
+    there is to gain count as equal, and these go by hash.
+
+    Cost: as facility location: N·R·D for R represented frames, so by default linear in the pool.
+
+    Args:
+        gamma: power of the utilities; 0 takes no notice of them.
+        radius: σ, above 0; ``None`` takes the smallest distance above 0 between two labelled frames, as the papers
+            adapt it, and 1 where there is none.
+        max_reference: how many frames are represented, those of the smallest hashes; ``None`` for all of them, at a
+            cost that is quadratic in the pool.
+
+    >>> x = torch.tensor([[1.0, 0.0], [1.0, 0.1], [1.0, 0.2], [0.0, 1.0], [-0.1, 1.0]])
+    >>> candidates = Candidates(np.arange(5, dtype=np.uint64), features=x)
+    >>> Herding(gamma=0.0)(candidates, 2, np.random.default_rng(0)).tolist()  # 3 and 4 gain the same
+    [1, 3]
+    """
+
+    because: ClassVar[str] = "stands for uncertain frames like it"
+
+    def __init__(self, gamma: float = 1.0, radius: float | None = None, max_reference: int | None = 4096) -> None:
+        self.gamma = checked_gamma(gamma, "herding")
+        if radius is not None and not 0 < radius < float("inf"):
+            raise ValueError(
+                f"radius of herding must be above 0, or null to take it from the labelled frames: {radius}"
+            )
+        if max_reference is not None and max_reference < 1:
+            raise ValueError(f"max_reference of herding must be 1 frame or more, not {max_reference}")
+        self.radius = radius
+        self.max_reference = max_reference
+        self.needs = frozenset({"features", "utility"} if gamma > 0 else {"features"})
+
+    def choose(
+        self, candidates: Candidates, budget: int, generator: np.random.Generator, constraint: Constraint
+    ) -> Iterator[int]:
+        """Yield the allowed frame of largest gain."""
+        if candidates.features is None:
+            raise ValueError("the candidates bring no features")
+        labelled = candidates.labelled_features
+        seen = None if labelled is None or not len(labelled) else _unit(labelled)
+        radius = self._radius(seen)
+        unit = dataclasses.replace(candidates, features=_unit(candidates.features), labelled_features=seen)
+        weight = boost(candidates, self.gamma, constraint.free)
+        gains = Gains(unit, weight, self.max_reference, _unlike(radius), most=1.0)
+        yield from largest_gains(gains, constraint)
+
+    def _radius(self, labelled: Tensor | None) -> float:
+        if self.radius is not None:
+            return self.radius
+        return _WIDEST if labelled is None else closest(labelled) or _WIDEST
+
+
+def closest(features: Tensor) -> float:
+    """The smallest distance above 0 between two rows of ``[M, D]``, 0 where there is none; cost M²·D."""
+    rows = FeatureEmbedding(features.double(), features.double().mean(dim=0))
+    least = torch.inf
+    for start in range(0, len(rows), ROWS):
+        sq = rows.take(slice(start, start + ROWS)).sq_distances(rows)  # [rows, M]
+        least = min(least, float(sq[sq > 0].min())) if (sq > 0).any() else least
+    return 0.0 if least == torch.inf else least**0.5
+
+
+def _unit(features: Tensor) -> Tensor:
+    features = features.detach().cpu()
+    return normalize(features if features.dtype == torch.float64 else features.float(), dim=1)
+
+
+def _unlike(radius: float) -> Callable[[Tensor], Tensor]:
+    """1 − k, in place and without cancellation."""
+
+    def unlike(distances: Tensor) -> Tensor:
+        return distances.div_(radius).square_().neg_().expm1_().neg_()
+
+    return unlike
