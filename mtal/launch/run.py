@@ -20,7 +20,7 @@ from mtal.launch.index import note_in_index
 from mtal.launch.interruption import STANDING, stoppable
 from mtal.launch.plain_warnings import plain_warnings
 from mtal.launch.screen import Screen
-from mtal.launch.sweep import FAILURE, finished, joint_score, note_failure
+from mtal.launch.sweep import begin, finished, joint_score, note_failure
 from mtal.launch.unread import warn_of_unread
 from mtal.learning.experiment import run_experiment
 from mtal.learning.loop import Experiment
@@ -73,9 +73,9 @@ def _standing(path: Path, last: int) -> str:
 
 def _run(config: DictConfig, path: Path, console: Console, sweeping: bool) -> float | None:
     plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    begin(path, plain)
     if path.resolve().parent == (Path(plain["run_root"]) / plain["name"]).resolve():  # not where a folder was given
         note_in_index(path, HydraConfig.get().overrides.task)
-    (path / FAILURE).unlink(missing_ok=True)
     if sweeping:
         if finished(path, plain):
             console.print(f"finished before: {path}", highlight=False, soft_wrap=True)

@@ -6,9 +6,10 @@ import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, read_write
+from omegaconf import DictConfig, OmegaConf, read_write
 
 _WHOLE = 120  # signs of a name that is not shortened
 _SHORT = 100
@@ -63,19 +64,35 @@ def name_by_sweep(config: DictConfig) -> None:
     Args:
         config: of the sweep. Its overrides of Hydra's own options, which every job of it is composed with, in whatever
             process, are added to.
+
+    Raises:
+        ValueError: ``hydra.sweep.subdir`` was given and is the same for several runs.
     """
     hydra = config.hydra
-    if any(str(o).startswith("hydra.sweep.subdir=") for o in hydra.overrides.hydra):
-        return
     options = dict(o.partition("=")[::2] for o in hydra.overrides.task)
     params = {key: str(value) for key, value in (hydra.sweeper.get("params") or {}).items()}
     parsed = OverridesParser.create().parse_overrides([f"{k}={v}" if v else k for k, v in (params | options).items()])
     swept = [o.get_key_element() for o in parsed if o.is_sweep_override()]
+    as_given: Any = OmegaConf.to_container(hydra.overrides.hydra, resolve=False)
+    given = [o.partition("=")[2] for o in as_given if o.startswith("hydra.sweep.subdir=")]
+    if given:
+        _refuse_shared(given[-1], swept)
+        return
     kept = [key for key in hydra.job.config.override_dirname.exclude_keys if key not in swept]
     name = f"${{run_folder_name:${{hydra:job.override_dirname}},${{hydra:sweep.dir}},[{','.join(swept)}]}}"
     with read_write(hydra):
         hydra.overrides.hydra.append(f"hydra.job.config.override_dirname.exclude_keys=[{','.join(kept)}]")
         hydra.overrides.hydra.append(f"hydra.sweep.subdir='{name}'")
+
+
+def _refuse_shared(subdir: str, swept: Sequence[str]) -> None:
+    """A folder holds one run, so what is swept has to be in its name, or what Hydra counts and lists the jobs by."""
+    alike = [key for key in swept if key not in subdir]
+    if alike and not any(name in subdir for name in ("hydra:job.num", "hydra:job.override_dirname")):
+        raise ValueError(
+            f"hydra.sweep.subdir={subdir} is one folder for all runs that differ in {', '.join(alike)} alone: leave it "
+            "out, or put ${hydra:job.num} into it"
+        )
 
 
 def _safe(text: str) -> str:

@@ -12,15 +12,17 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.console import Console
 
+from mtal.launch.faults import tell
 from mtal.launch.interruption import STANDING
 from mtal.launch.run_name import name_by_sweep
 from mtal.launch.search import OPTUNA, watch
 from mtal.learning.loop import LoopSettings
 from mtal.learning.run_folder import RunFolder
+from mtal.learning.same_run import OtherRunError
 from mtal.learning.stop import reason
 
 FAILURE = "failed.txt"
-"""In the folder of a run that failed: what happened. A later start that gets further takes it away."""
+"""In the folder of a run that failed: what happened. A later start takes it away."""
 
 REPORT = "report.html"
 """In the folder of a run whose rounds are all there."""
@@ -51,11 +53,27 @@ def joint_score(path: Path) -> float | None:
     return joint
 
 
+def begin(path: Path, config: Mapping[str, Any]) -> None:
+    """Take away what an earlier start kept of its failure.
+
+    Raises:
+        OtherRunError: the folder holds a run of another config.
+    """
+    _beside(path).unlink(missing_ok=True)
+    RunFolder(path).refuse_other(config)
+    (path / FAILURE).unlink(missing_ok=True)
+
+
 def note_failure(path: Path, error: Exception) -> None:
-    """Keep what stopped a run in its folder."""
-    path.mkdir(parents=True, exist_ok=True)
+    """Keep what stopped a run in its folder, or beside it where the folder is another run's."""
+    file = _beside(path) if isinstance(error, OtherRunError) else path / FAILURE
+    file.parent.mkdir(parents=True, exist_ok=True)
     what = f"{type(error).__name__}: {error}"
-    (path / FAILURE).write_text(f"{what}\n\n{''.join(traceback.format_exception(error))}")
+    file.write_text(f"{what}\n\n{''.join(traceback.format_exception(error))}")
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.{FAILURE}")
 
 
 def _standing(sweep: Path) -> str:
@@ -75,7 +93,11 @@ class SweepSummary(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """See :class:`hydra.experimental.callback.Callback`."""
         STANDING.set(partial(_standing, Path(config.hydra.sweep.dir)))
-        name_by_sweep(config)
+        try:
+            name_by_sweep(config)
+        except ValueError as error:
+            tell(error)
+            raise SystemExit(1) from None
         self._scored = True
         if config.hydra.sweeper.get("_target_") == OPTUNA:
             watch(self._no_score)
@@ -87,14 +109,15 @@ class SweepSummary(Callback):
         """See :class:`hydra.experimental.callback.Callback`."""
         folder = Path(config.hydra.sweep.dir)
         console = Console(stderr=True)
-        failures = sorted(folder.glob(f"*/{FAILURE}"))
+        failures = [(p.parent.name, p) for p in folder.glob(f"*/{FAILURE}")]
+        failures += [(p.name.removesuffix(f".{FAILURE}"), p) for p in folder.glob(f"*.{FAILURE}")]
         runs = [p.parent for p in folder.glob("*/tasks.json")]
         console.print(
             f"{len(runs)} runs in {folder}, {len(failures)} failed", highlight=False, soft_wrap=True, markup=False
         )
-        for failure in failures:
+        for run, failure in sorted(failures):
             console.print(
-                f"failed: {failure.parent.name}: {failure.read_text().partition(chr(10))[0]}",
+                f"failed: {run}: {failure.read_text().partition(chr(10))[0]}",
                 style="red",
                 markup=False,
                 soft_wrap=True,

@@ -16,6 +16,10 @@ from mtal.learning.fingerprints import look_alike
 _WAY_OUT = "Restore the data, or start a new run with name=…"
 
 
+class OtherRunError(ValueError):
+    """A folder holds a run of another configuration, so it is not this run's to write into."""
+
+
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """The first keys of two nested mappings whose values differ, with both values; ``""`` where none do.
 
@@ -29,12 +33,12 @@ def refuse_config(path: Path, before: Mapping[str, Any], now: Mapping[str, Any])
     """Compare two configurations but for the options that are free, see :mod:`mtal.free_keys`.
 
     Raises:
-        ValueError: they differ; the keys are named with both values.
+        OtherRunError: they differ; the keys are named with both values.
     """
     was, is_ = ({key: value for key, value in _flat(config).items() if not is_free(key)} for config in (before, now))
     changed = _listed(was, is_)
     if changed:
-        raise ValueError(
+        raise OtherRunError(
             f"{path} holds a run of a different config ({changed}). Give the new run its own name=…, "
             "or take the old folder away"
         )

@@ -84,6 +84,33 @@ class TestSweep:
         assert "Traceback" in failure.read_text()
         assert len(list(sweep.glob("*/report.html"))) == 1
 
+    def test_failure_of_a_run_that_finds_another_in_its_folder(self, start, options, tmp_path):
+        """The folder is named by what is given, not by the name of an experiment's file."""
+        swept = ["-m", *options, "seed=0", "loop.rounds=0"]
+        start(*swept)
+        (run,) = all_runs(tmp_path / "runs")
+        before = written([run]), (run.parent / "index.csv").read_bytes()
+        code, _, err = start(*swept, f"hydra.sweep.subdir='{run.name}'", "trainer.steps=1")
+        assert code == 1
+        assert "1 runs in " in err
+        assert f"failed: {run.name}: OtherRunError: " in err
+        assert (written([run]), (run.parent / "index.csv").read_bytes()) == before
+        assert (run.parent / f"{run.name}.failed.txt").is_file()
+        code, out, err = start(*swept)
+        assert (code, "finished before" in out) == (0, True), err
+
+    def test_one_folder_for_all_is_refused(self, start, options, tmp_path):
+        code, out, err = start("-m", *options, "seed=0,1", "loop.batch=1,2", "hydra.sweep.subdir='one,${seed}'")
+        assert (code, out) == (1, "")
+        told = "hydra.sweep.subdir='one,${seed}' is one folder for all runs that differ in loop.batch alone: leave it out"
+        assert err.startswith(f"error: {told}")
+        assert not all_runs(tmp_path / "runs")
+
+    def test_folders_of_one_s_own_naming(self, start, options, tmp_path):
+        code, _, err = start("-m", *options, "seed=0,1", "loop.rounds=0", "hydra.sweep.subdir='my ${seed}'")
+        assert code == 0, err
+        assert sorted(run.name for run in all_runs(tmp_path / "runs")) == ["my 0", "my 1"]
+
     @pytest.mark.parametrize("launcher", ["basic", pytest.param("joblib", marks=pytest.mark.slow)])
     def test_over_what_names_no_single_run(self, start, options, data, tmp_path, launcher):
         """Two sets of data, of which one is not there, and two lengths."""

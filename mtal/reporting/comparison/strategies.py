@@ -8,7 +8,9 @@ from typing import Any
 
 import yaml
 
+from mtal.free_keys import FREE_KEYS, PLACES
 from mtal.reporting.comparison.found_runs import LeftOut, is_full_pool
+from mtal.reporting.comparison.moved_data import at_one_place
 from mtal.reporting.comparison.strategy_names import choices, name_all
 from mtal.reporting.run_options import named_strategy
 from mtal.reporting.run_reader import Run
@@ -16,7 +18,8 @@ from mtal.reporting.run_reader import Run
 SETTING = ("data", "frames", "encoder", "tasks")
 """Sections of a configuration in which compared strategies must agree: what is labelled, learnt and measured."""
 
-_NO_MATTER = ("seed", "name", "run_root", "cache", "cache_limit_gib", "logger", "data.workers", "loop.rounds")
+_DATA_PLACES = tuple(place for place in PLACES if place.startswith("data."))
+_NO_MATTER = ("seed", "name", *(key for key in FREE_KEYS if key not in _DATA_PLACES and key != "loop.stop"))
 """Choices that make no strategy: who ran it where, and how long."""
 
 
@@ -64,11 +67,14 @@ def sort_runs(runs: Sequence[Run], full_pool: Sequence[Run]) -> tuple[list[Setti
         runs: finished runs; those of the whole pool among them count as ``full_pool``.
         full_pool: runs to take the full-pool score from.
 
+    Data that moved are the same data, see :func:`~mtal.reporting.comparison.moved_data.at_one_place`.
+
     Raises:
         ValueError: a full-pool run is of a setting in which there is nothing else.
     """
-    references = {run.path: run for run in (*full_pool, *(r for r in runs if is_full_pool(r)))}
-    compared = [run for run in runs if run.path not in references]
+    placed = {run.path: run for run in at_one_place([*runs, *full_pool])}
+    references = {run.path: placed[run.path] for run in (*full_pool, *(r for r in runs if is_full_pool(r)))}
+    compared = [placed[run.path] for run in runs if run.path not in references]
     by_setting = _group(compared, setting=True)
     if not by_setting:
         raise ValueError("there is no finished run to compare")
