@@ -1,12 +1,12 @@
 """Measure what the project promises, side by side in one run: ratios, not promises about a machine.
 
-python scripts/benchmark.py scoring     signals, shared gradients and members against the bare forward pass
-python scripts/benchmark.py loop        a six-round experiment with a frozen encoder on 750 + 375 frames
-python scripts/benchmark.py acquisition every method against the published libraries (requirements-peers.txt)
-python scripts/benchmark.py surgery     labelled frames per second that the synthetic surgery is drawn at, on one core
-python scripts/benchmark.py decoding    sampling a video and reading it from the cache against a bare decode by PyAV
-python scripts/benchmark.py growth      BADGE and k-centre from 10,000 to 1,000,000 frames: time and memory
-python scripts/benchmark.py logging     what logging to W&B adds to a round of the demo
+python scripts/benchmark.py scoring      signals, shared gradients and members against the bare forward pass
+python scripts/benchmark.py loop         a six-round experiment with a frozen encoder on 750 + 375 frames
+python scripts/benchmark.py acquisition  every method against the published libraries (requirements-peers.txt)
+python scripts/benchmark.py surgery      labelled frames per second that the synthetic surgery is drawn at, on one core
+python scripts/benchmark.py decoding     sampling a video and reading it from the cache against a bare decode by PyAV
+python scripts/benchmark.py growth       BADGE and k-centre from 10,000 to 1,000,000 frames: time and memory
+python scripts/benchmark.py logging      what logging to W&B adds to a round of the demo
 """
 
 import argparse

@@ -46,7 +46,7 @@ def refuse_unknown(configs: Path, overrides: Sequence[str]) -> None:
     with initialize_config_dir(config_dir=str(configs.resolve()), version_base="1.3", job_name="check"):
         parser = OverridesParser.create(GlobalHydra.instance().config_loader())  # glob(*) looks for the choices
         parsed = [o for o in (_parsed(parser, text) for text in overrides) if not _is_hydras(o)]
-        groups = _groups()
+        groups = {p.relative_to(configs).as_posix() for p in configs.rglob("*") if p.is_dir()}
         chosen: list[str] = []
         for override in parsed:
             key = override.key_or_group
@@ -84,20 +84,6 @@ def _values(override: Override) -> list[str]:
     if override.is_delete() and override.value() is None:
         return []
     return [override.get_value_element_as_str()]
-
-
-def _groups() -> set[str]:
-    loader = GlobalHydra.instance().config_loader()
-    found: set[str] = set()
-    waiting = [""]
-    while waiting:
-        parent = waiting.pop()
-        for name in loader.list_groups(parent):
-            group = f"{parent}/{name}" if parent else name
-            if group not in found and not group.startswith("hydra"):
-                found.add(group)
-                waiting.append(group)
-    return found
 
 
 def _refuse_choice(group: str, choice: str) -> None:
