@@ -1,3 +1,4 @@
+import shutil
 from functools import partial
 
 import numpy as np
@@ -261,6 +262,14 @@ class TestRecordings:
             FrameCache(tmp_path / "cache").get(dataset.index.table, (4, 4))[[0, 1]].tolist()
             == [[[[9] * 3] * 4] * 4] * 2
         )
+
+    def test_in_a_folder_that_moved(self, root, tmp_path_factory):
+        moved = shutil.copytree(root, tmp_path_factory.mktemp("moved") / "elsewhere")
+        here, there = (load(place / "frames.csv") for place in (root, moved))
+        same = here.index.table.columns.drop("source")
+        assert there.index.table[same].equals(here.index.table[same])
+        ids = here.index.frame_ids
+        assert (there.labels.targets("anatomy", ids, (H, W)) == here.labels.targets("anatomy", ids, (H, W))).all()
 
     def test_all_missing_files_at_once(self, root):
         (root / "frames.csv").write_text(ROWS.replace("a/0", "c/0").replace("b.mp4,7", "c.mp4,7"))

@@ -102,8 +102,8 @@ class TestSweep:
     def test_one_folder_for_all_is_refused(self, start, options, tmp_path):
         code, out, err = start("-m", *options, "seed=0,1", "loop.batch=1,2", "hydra.sweep.subdir='one,${seed}'")
         assert (code, out) == (1, "")
-        told = "hydra.sweep.subdir='one,${seed}' is one folder for all runs that differ in loop.batch alone: leave it out"
-        assert err.startswith(f"error: {told}")
+        told = "hydra.sweep.subdir='one,${seed}' is one folder for all runs that differ in loop.batch alone"
+        assert err.startswith(f"error: {told}: leave it out, or put ${{hydra:job.num}} into it")
         assert not all_runs(tmp_path / "runs")
 
     def test_folders_of_one_s_own_naming(self, start, options, tmp_path):

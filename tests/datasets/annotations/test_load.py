@@ -1,4 +1,5 @@
 import json
+import shutil
 from functools import partial
 
 import numpy as np
@@ -45,6 +46,16 @@ class TestTheSameLabels:
         assert found.index.table[same].equals(expected.index.table[same])
         if kind in ("coco", "cvat"):
             assert found.index.table.equals(expected.index.table)
+
+    @pytest.mark.parametrize("kind", ["coco", "cvat", "labelme", "voc", "yolo"])
+    def test_in_a_folder_that_moved(self, root, kind, tmp_path_factory):
+        here = write(root, kind)
+        moved = shutil.copytree(root, tmp_path_factory.mktemp("moved") / "elsewhere")
+        there = here | {"path": moved / here["path"].relative_to(root)}
+        expected, found = (held_out(**place, heads=HEADS) for place in (here, there))
+        same = expected.index.table.columns.drop("source")
+        assert found.index.table[same].equals(expected.index.table[same])
+        np.testing.assert_array_equal(labels(found), labels(expected))
 
     @pytest.mark.parametrize("one_for_each_class", [False, True])
     def test_in_mask_images(self, root, one_for_each_class):
