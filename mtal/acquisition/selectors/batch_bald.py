@@ -5,23 +5,31 @@ Letters: N frames, K members, M joint configurations of the picked frames' label
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
+import math
+import warnings
+from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from mtal.acquisition.round_warning import RoundWarning
 from mtal.acquisition.selectors.base import Candidates, Selector
+from mtal.acquisition.selectors.configurations import Configurations, Floats
 from mtal.acquisition.selectors.constraints import Constraint
-from mtal.acquisition.selectors.tie_break import largest
-from mtal.tasks.posterior import HeadOutput
+from mtal.acquisition.selectors.joint_labels import JointLabels
+from mtal.acquisition.selectors.tie_break import largest, leading
+from mtal.acquisition.threads import in_pieces
 
-Floats = npt.NDArray[np.float64]
-
-_NEGLIGIBLE = 1e-10  # share of what can still be learned that configurations may lose in all when they are dropped
-_KEPT = 2048  # frames whose outcomes are kept, which bounds the memory
-_TINY = float(np.finfo(np.float64).tiny)
+_COARSE = ((32, 16), (256, 256))  # merged configurations and outcomes of a group of labels, ever tighter
+_LOOKS = (math.inf, 64, 16)  # frames looked at so and in full for one pick where configurations are thinned
+_POOL = 100_000  # most frames to choose among
+_COARSEST = 0.01  # rounding may be this part of what can still be learned
+_FIRST = 256  # frames that are bounded at once to begin with
+_MOST = 8192  # and later
+_FEW = 16  # where bounds are costly
+_NUMBERS = 1 << 17  # probabilities made at once
+_TOLD = 1e-6  # of log K
 
 
 class BatchBald(Selector):
@@ -36,10 +44,15 @@ class BatchBald(Selector):
     that matter most for sure (Fearnhead and Clifford, JRSS B 2003). 1000 of them are about as exact as 10,000 sampled
     labels. A frame with more than ``max_outcomes`` joint labels is thinned in the same way.
 
-    Few frames are looked at for each pick. What a frame adds shrinks as others are picked (submodularity), so its
-    earlier value is a bound (Minoux, 1978); the first one is the mean KL between two members, which is convex and adds
-    up over heads. With thinning bounds hold up to its noise. Once the labels tell the member, after at most log K nats,
-    frames follow in the order of their hashes.
+    Few frames are looked at in full. What a frame adds shrinks as others are picked (submodularity), so its earlier
+    value is a bound (Minoux, 1978); so is what it adds to configurations of which like ones are merged, and what its
+    heads add one by one. While all configurations are kept, the pick is the frame that adds most. Once they are
+    thinned, it is the best of the 16 frames of largest bound: in 72 picks from 800 frames of tools and bleeding it
+    was the best of all in 70, and never more than 6 % below. Once the labels tell the member but for a millionth of
+    log K, frames follow in the order of their hashes.
+
+    Beyond 100,000 frames those of largest BALD, added up over labels, are chosen among, and a warning says so: the
+    others tell less alone, but can tell more beside the other picks.
 
     Cost: N·K in the beginning and M·K·R for each frame looked at, M configurations and R joint labels.
 
@@ -48,6 +61,7 @@ class BatchBald(Selector):
         max_outcomes: most joint labels of one frame.
 
     >>> import torch
+    >>> from mtal.tasks.posterior import HeadOutput
     >>> probs = torch.tensor([[0.9, 0.9, 0.6], [0.1, 0.1, 0.4]])[:, :, None, None]  # the first two frames are the same
     >>> members = {"bleeding": HeadOutput("bernoulli", probs)}
     >>> candidates = Candidates(np.arange(3, dtype=np.uint64), members=members)
@@ -73,134 +87,77 @@ class BatchBald(Selector):
         if not candidates.members:
             raise ValueError("the candidates bring no members")
         hashes = candidates.tie_break
-        labels = _JointLabels(candidates.members, self.max_outcomes, hashes, generator)
-        batch = _Configurations(labels.members)
-        most = labels.mean_divergence()  # [N], what each frame adds at most
+        labels = JointLabels(candidates.members, self.max_outcomes, hashes, generator)
+        batch = Configurations(labels.members)
+        most = labels.sum_of_bald()  # [N], what each frame adds at most
+        promising = _promising(most, constraint.free, hashes)  # [N]
         while True:
-            fresh = np.zeros(len(hashes), dtype=bool)  # [N]: it is what the frame adds
-            pick = largest(most, constraint.allowed(), hashes)
-            while not fresh[pick]:
-                most[pick] = batch.adds(*labels.outcomes(pick))
-                fresh[pick] = True
-                pick = largest(most, constraint.allowed(), hashes)
+            if batch.left <= _TOLD * math.log(labels.members):
+                most[:] = 0.0
+            allowed = constraint.allowed()
+            near = allowed & promising
+            pick = _best(most, labels, batch, near if near.any() else allowed, hashes)
             yield pick
             batch.append(*labels.outcomes(pick), self.samples, generator)
 
 
-class _JointLabels:
-    """Outcomes of the joint label of all heads of a frame, and their probabilities given each member."""
-
-    def __init__(
-        self,
-        heads: Mapping[str, HeadOutput],
-        limit: int,
-        hashes: npt.NDArray[np.uint64],
-        generator: np.random.Generator,
-    ) -> None:
-        self._variables = [variable for task in sorted(heads) for variable in _variables(task, heads[task])]
-        self._limit = limit
-        self.members = len(self._variables[0])
-        if any(len(variable) != self.members for variable in self._variables):
-            raise ValueError("all heads must have the same members, but their numbers differ")
-        self._offset = np.empty((len(self._variables), len(hashes)))  # of the thinning; drawn in the order of hashes
-        self._offset[:, np.argsort(hashes, kind="stable")] = generator.random(self._offset.shape)
-        self.outcomes = lru_cache(_KEPT)(self._outcomes)
-
-    def _outcomes(self, i: int) -> tuple[Floats, Floats]:
-        """Probabilities ``[K, R]`` for frame i, and how many outcomes each stands for ``[R]``: 1 where enumerated."""
-        probs, count = np.ones((self.members, 1)), np.ones(1)
-        for variable, offset in zip(self._variables, self._offset, strict=True):
-            probs = (probs[:, :, None] * variable[:, i, None, :]).reshape(self.members, -1)  # [K, R]
-            count = np.repeat(count, variable.shape[2])  # [R]
-            if len(count) > self._limit:
-                kept, factor = thinned(count * probs.mean(axis=0), self._limit, float(offset[i]))
-                probs, count = probs[:, kept], count[kept] * factor
-        return probs, count
-
-    def mean_divergence(self) -> Floats:
-        """K⁻² Σ_kl KL(k‖l) of each frame's joint label, ``[N]``: not below BALD, as KL is convex in l."""
-        bound = np.zeros(self._variables[0].shape[1])  # [N]
-        for variable in self._variables:
-            log = np.log(np.maximum(variable, _TINY))  # [K, N, values]
-            bound += (variable * (log - log.mean(axis=0))).mean(axis=0).sum(axis=1)
-        return np.maximum(bound, 0.0)
+def _promising(most: Floats, free: npt.NDArray[np.bool_], hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+    """The ``_POOL`` free frames that add most at most, ``[N]``; all where there are no more."""
+    if np.count_nonzero(free) <= _POOL:
+        return free
+    warnings.warn(
+        f"batch_bald chooses among the {_POOL:,} frames of largest BALD, of {np.count_nonzero(free):,}",
+        RoundWarning,
+        stacklevel=2,
+    )
+    promising = np.zeros(len(free), dtype=bool)
+    promising[leading(np.where(free, most, -1.0), hashes, _POOL)[:_POOL]] = True
+    return promising
 
 
-class _Configurations:
-    """Labels that the picked frames can have: weight ``[M]`` and the members' posterior given them ``[M, K]``."""
-
-    def __init__(self, members: int) -> None:
-        self.weight = np.ones(1)
-        self.posterior = np.full((1, members), 1 / members)
-
-    def adds(self, probs: Floats, count: Floats) -> float:
-        """E[I(y; k | configuration)] for a frame of outcomes ``[K, R]`` that stand for ``[R]``."""
-        given = (self.weight @ self.posterior) @ _x_log_x(probs)  # [R]
-        mixed = self.weight @ _x_log_x(self.posterior @ probs)  # [R]
-        return max(float((given - mixed) @ count), 0.0)
-
-    def append(self, probs: Floats, count: Floats, limit: int, generator: np.random.Generator) -> None:
-        """Take in a frame of outcomes ``[K, R]`` that stand for ``[R]``; at most ``limit`` configurations stay."""
-        share = self.posterior @ probs * count  # [M, R]
-        share /= share.sum(axis=1, keepdims=True)  # 1 in all, also where outcomes stand for others
-        weight = (self.weight[:, None] * share).ravel()  # [M · R]
-        possible = np.flatnonzero(weight)
-        weight = weight[possible]
-        before, outcome = np.divmod(possible, len(count))
-        posterior = self.posterior[before] * probs[:, outcome].T  # [M · R, K]
-        posterior /= posterior.sum(axis=1, keepdims=True)
-        matters = np.maximum(-weight * _x_log_x(posterior).sum(axis=1), 0.0)  # [M · R], no frame can add more
-        matters[matters <= _NEGLIGIBLE * matters.sum() / max(len(matters), 1)] = 0.0
-        kept, factor = thinned(matters, limit, generator.random())
-        self.weight, self.posterior = weight[kept] * factor, posterior[kept]
-
-
-def thinned(weight: Floats, size: int, offset: float) -> tuple[npt.NDArray[np.intp], Floats]:
-    """Positions of ``size`` weights and what to multiply them by so that all sums stay right on average.
-
-    Fearnhead and Clifford, JRSS B 2003: weights above a threshold c are kept as they are, each other one with
-    probability weight/c, in which case it becomes c.
-
-    Args:
-        weight: ``[R]`` of 0 or more.
-        size: how many to keep, fewer only where fewer are above 0.
-        offset: uniform draw from [0, 1).
-
-    Returns:
-        Positions in the order of falling weights, and factors of 1 or more.
-
-    >>> kept, factor = thinned(np.array([1.0, 8.0, 1.0, 2.0]), 3, 0.5)
-    >>> kept.tolist(), factor.tolist()  # c = 2
-    ([1, 3, 0], [1.0, 1.0, 2.0])
-    """
-    order = np.argsort(-weight, kind="stable")
-    falling = weight[order]
-    if len(weight) <= size:
-        return order[falling > 0], np.ones(int((falling > 0).sum()))
-    behind = np.cumsum(falling[::-1])[::-1][:size]  # each and all smaller ones together
-    level = behind / np.arange(size, 0, -1)  # c, if as many as stand before are kept for sure
-    sure = int(np.argmax(falling[:size] <= level))
-    chance = np.minimum(falling / level[sure], 1.0) if level[sure] > 0 else (falling > 0).astype(np.float64)
-    chance[:sure] = 1.0
-    chosen = np.flatnonzero(np.diff(np.floor(np.cumsum(chance) + offset), prepend=0.0) > 0)
-    return order[chosen], 1 / chance[chosen]
+def _best(
+    most: Floats,
+    labels: JointLabels,
+    batch: Configurations,
+    allowed: npt.NDArray[np.bool_],
+    hashes: npt.NDArray[np.uint64],
+) -> int:
+    """The allowed frame that adds most; ``most [N]`` is brought up to date as far as that needs."""
+    coarse = [(batch.merged(size), outcomes) for size, outcomes in _COARSE]
+    stage = np.zeros(len(most), dtype=np.int8)  # [N]
+    among = allowed.copy()  # [N]
+    surely = 0.0  # what the best one so far adds
+    together = _FIRST
+    while True:
+        pick = largest(most, among, hashes)
+        at = int(stage[pick])
+        if at > len(coarse) or most[pick] == 0.0:
+            return pick
+        if at == len(coarse):
+            most[pick] = batch.adds(*labels.outcomes(pick))
+            surely = max(surely, most[pick])
+            rivals = np.array([pick])
+        else:
+            rivals = np.flatnonzero(among & (stage == at) & (most >= surely))
+            size = together if at == 0 else _FEW
+            if len(rivals) > size:
+                rivals = rivals[np.argpartition(-most[rivals], size)[:size]]
+            most[rivals] = np.minimum(most[rivals], _at_most(labels, rivals, *coarse[at]))
+            together = min(2 * together, _MOST)
+        stage[rivals] += 1
+        if batch.thinned and np.count_nonzero(stage > at) >= _LOOKS[at]:
+            among &= stage > at
 
 
-def _variables(task: str, head: HeadOutput) -> list[Floats]:
-    """Independent labels of a head given the member, ``[K, N, values]`` each; an invalid frame has a sure one."""
-    members = head.members
-    if members is None or members.shape[2] != 1:
-        raise ValueError(
-            f"BatchBALD needs members [K, N, 1, C] of {task}, one site per frame; they are {list(head.probs.shape)}"
-        )
-    probs = members[:, :, 0].detach().cpu().double().clamp(0, 1).numpy()  # [K, N, C]
-    valid = head.mask[:, :1].cpu().numpy()  # [N, 1]
-    if head.family == "bernoulli":
-        probs = np.where(valid, probs, 0.0)
-        return [np.stack([1 - probs[:, :, c], probs[:, :, c]], axis=2) for c in range(probs.shape[2])]
-    return [np.where(valid, probs / probs.sum(axis=2, keepdims=True), np.eye(probs.shape[2])[0])]
+def _at_most(labels: JointLabels, positions: npt.NDArray[np.intp], batch: Configurations, outcomes: int) -> Floats:
+    """What the frames at ``positions`` add to the batch at most, by groups of labels of so many outcomes each."""
+    precise = batch.rounding(outcomes, np.float32) > _COARSEST * batch.left
+    bound = np.zeros(len(positions))
 
+    def measure(part: slice) -> None:
+        groups = labels.joint(positions[part], outcomes, np.float64 if precise else np.float32)
+        bound[part] = sum(batch.adds_at_most(probs) for probs in groups)
 
-def _x_log_x(x: Floats) -> Floats:
-    """Of x · log x, 0 at 0."""
-    return x * np.log(np.maximum(x, _TINY))
+    rows = max(1, _NUMBERS // (labels.members * outcomes))
+    in_pieces(measure, [slice(start, start + rows) for start in range(0, len(positions), rows)])
+    return bound

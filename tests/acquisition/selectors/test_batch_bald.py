@@ -7,8 +7,9 @@ from agreement import record
 from axioms.selectors import SelectorAxioms, frame_ids
 from scipy.stats import entropy
 
-from mtal.acquisition.selectors import BatchBald, Candidates, Constraint, tie_break
-from mtal.acquisition.selectors.batch_bald import _Configurations, _JointLabels, thinned
+from mtal.acquisition.selectors import BatchBald, Candidates, Constraint, batch_bald, tie_break
+from mtal.acquisition.selectors.configurations import Configurations
+from mtal.acquisition.selectors.joint_labels import JointLabels
 from mtal.tasks.posterior import HeadOutput
 
 
@@ -86,8 +87,8 @@ def test_agrees_with_enumeration_of_all_labels_of_the_batch(seed):
 
 def exact(members, batch, i):
     """What frame i adds to the batch, by the selector's own means."""
-    labels = _JointLabels(members, 10**6, np.arange(50, dtype=np.uint64), np.random.default_rng(0))
-    configurations = _Configurations(labels.members)
+    labels = JointLabels(members, 10**6, np.arange(50, dtype=np.uint64), np.random.default_rng(0))
+    configurations = Configurations(labels.members)
     for j in batch:
         configurations.append(*labels.outcomes(j), 10**6, np.random.default_rng(0))
     return configurations.adds(*labels.outcomes(i))
@@ -102,15 +103,6 @@ def test_what_a_frame_adds_is_the_difference_of_mutual_information(batch):
         )
         record("BatchBALD", "I(y; k) by enumeration", error)
         assert error < 1e-9
-
-
-def test_outcomes_that_stand_for_others_weigh_as_many():
-    # evidence ½(0.5 + 0.1) = 0.3 and ½(0.2 + 0.4) = 0.3, the second for three: ¼ and ¾
-    configurations = _Configurations(2)
-    probs = np.array([[0.5, 0.2], [0.1, 0.4]])
-    configurations.append(probs, np.array([1.0, 3.0]), 10, np.random.default_rng(0))
-    posterior = dict(zip(configurations.weight.round(12), configurations.posterior.tolist(), strict=True))
-    assert posterior == {0.25: pytest.approx([5 / 6, 1 / 6]), 0.75: pytest.approx([1 / 3, 2 / 3])}
 
 
 def test_probabilities_that_do_not_add_up_are_made_to():
@@ -152,9 +144,9 @@ def test_a_frame_that_repeats_a_pick_waits():
 
 def test_is_never_negative_and_shrinks():
     members = heads(frames=30, members=5, seed=3)
-    labels = _JointLabels(members, 8, np.arange(30, dtype=np.uint64), np.random.default_rng(0))
-    configurations = _Configurations(5)
-    before = labels.mean_divergence()
+    labels = JointLabels(members, 8, np.arange(30, dtype=np.uint64), np.random.default_rng(0))
+    configurations = Configurations(5)
+    before = labels.sum_of_bald()
     for j in range(8):
         now = np.array([configurations.adds(*labels.outcomes(i)) for i in range(30)])
         assert (now >= 0).all()
@@ -165,17 +157,81 @@ def test_is_never_negative_and_shrinks():
         np.testing.assert_allclose(configurations.posterior.sum(axis=1), 1)
 
 
-def test_bound_is_not_below_what_a_frame_adds():
+def test_first_bound_is_the_bald_of_each_label_added_up_and_not_below_that_of_all():
     members = heads(frames=30, tools=3)
-    labels = _JointLabels(members, 10**6, np.arange(30, dtype=np.uint64), np.random.default_rng(0))
-    bald = np.array([_Configurations(4).adds(*labels.outcomes(i)) for i in range(30)])
-    bound = labels.mean_divergence()
+    labels = JointLabels(members, 10**6, np.arange(30, dtype=np.uint64), np.random.default_rng(0))
+    bald = np.array([Configurations(4).adds(*labels.outcomes(i)) for i in range(30)])
+    bound = labels.sum_of_bald()
     assert (bound >= bald).all()
-    expected = [
-        np.mean([entropy(p[:, k], p[:, other]) for k in range(4) for other in range(4)])
-        for p in (joint_label(members, i) for i in range(30))
-    ]
+    expected = np.zeros(30)
+    for head in members.values():
+        p = head.probs[:, :, 0].numpy()  # [K, N, C]
+        each = [np.stack([1 - p[..., c], p[..., c]], axis=-1) for c in range(p.shape[2])]
+        for values in each if head.family == "bernoulli" else [p]:
+            expected += entropy(values.mean(axis=0), axis=-1) - entropy(values, axis=-1).mean(axis=0)
     np.testing.assert_allclose(bound, expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize("outcomes", [2, 16, 256])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_bounds_of_groups_of_labels_and_merged_configurations_hold(outcomes, dtype):
+    members = heads(frames=30, tools=4, members=6)
+    labels = JointLabels(members, 10**6, np.arange(30, dtype=np.uint64), np.random.default_rng(0))
+    configurations = Configurations(6)
+    at = np.arange(30)
+    for j in range(4):
+        adds = np.array([configurations.adds(*labels.outcomes(i)) for i in at])
+        for size in (1, 8, 10**6):
+            merged = configurations.merged(size)
+            bound = sum(merged.adds_at_most(probs) for probs in labels.joint(at, outcomes, dtype))
+            assert (bound >= adds - 1e-15).all()
+            if size > len(configurations.weight) and outcomes == 256:
+                rounding = configurations.rounding(96, dtype)
+                np.testing.assert_allclose(bound, adds + rounding, atol=rounding)
+        configurations.append(*labels.outcomes(j), 200, np.random.default_rng(j))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_exact_picks_are_those_of_looking_at_all_frames(seed):
+    """Merged configurations and labels one by one decide here and there, as there are more than 32 of them."""
+    members = heads(frames=300, seed=seed, tools=2)
+    labels = JointLabels(members, 10**6, np.arange(300, dtype=np.uint64), np.random.default_rng(0))
+    configurations = Configurations(4)
+    picks = select(members, 3, samples=10**6)
+    for j, pick in enumerate(picks):
+        adds = np.array([configurations.adds(*labels.outcomes(i)) for i in range(300)])
+        adds[picks[:j]] = 0
+        assert pick == adds.argmax()
+        configurations.append(*labels.outcomes(pick), 10**6, np.random.default_rng(0))
+
+
+def test_thinned_picks_add_nearly_the_most(monkeypatch):
+    shares = []
+    choose = batch_bald._best
+
+    def spy(most, labels, batch, allowed, hashes):
+        pick = choose(most, labels, batch, allowed, hashes)
+        adds = np.where(allowed, [batch.adds(*labels.outcomes(i)) for i in range(len(most))], 0)
+        shares.append(adds[pick] / adds.max())
+        return pick
+
+    monkeypatch.setattr(batch_bald, "_best", spy)
+    select(heads(frames=200, tools=4, members=10), 6, samples=400)
+    record("BatchBALD, 16 looks", "a look at each frame: least share of the most that a pick adds", 1 - min(shares))
+    assert min(shares) > 0.9
+    assert sum(share == 1 for share in shares) >= 5
+
+
+def test_large_pools_are_cut_to_the_frames_of_largest_bald(monkeypatch):
+    members = heads(frames=60)
+    everything = select(members, 3)
+    monkeypatch.setattr(batch_bald, "_POOL", 20)
+    with pytest.warns(UserWarning, match="batch_bald chooses among the 20 frames of largest BALD, of 60"):
+        picks = select(members, 25)
+    assert picks[:3] == everything
+    bald = JointLabels(members, 128, np.arange(60, dtype=np.uint64), np.random.default_rng(0)).sum_of_bald()
+    assert sorted(picks[:20]) == sorted(np.argsort(-bald)[:20])
+    assert len(set(picks)) == 25
 
 
 def test_thinned_configurations_are_close_to_all():
@@ -184,8 +240,8 @@ def test_thinned_configurations_are_close_to_all():
     expected = np.array([exact(members, batch, i) for i in others])
     runs = []
     for seed in range(30):
-        labels = _JointLabels(members, 24, np.arange(12, dtype=np.uint64), np.random.default_rng(seed))
-        configurations = _Configurations(6)
+        labels = JointLabels(members, 24, np.arange(12, dtype=np.uint64), np.random.default_rng(seed))
+        configurations = Configurations(6)
         for j in batch:
             configurations.append(*labels.outcomes(j), 300, np.random.default_rng(100 + seed))
         runs.append([configurations.adds(*labels.outcomes(i)) for i in others])
@@ -197,10 +253,10 @@ def test_thinned_configurations_are_close_to_all():
 
 def test_thinned_outcomes_are_close_to_all():
     members = heads(tools=5, members=6)  # 32 · 2 · 3 = 192
-    labels = [_JointLabels(members, 48, np.arange(12, dtype=np.uint64), np.random.default_rng(s)) for s in range(60)]
+    labels = [JointLabels(members, 48, np.arange(12, dtype=np.uint64), np.random.default_rng(s)) for s in range(60)]
     for i in (1, 4):
         expected = exact(members, [], i)
-        runs = np.array([_Configurations(6).adds(*label.outcomes(i)) for label in labels])
+        runs = np.array([Configurations(6).adds(*label.outcomes(i)) for label in labels])
         record("BatchBALD, 48 outcomes of a frame", "all 192, mean of 60, relative", abs(runs.mean() / expected - 1))
         assert abs(runs.mean() - expected) < 5 * runs.std() / 60**0.5
         assert runs.std() < 0.1 * expected
@@ -209,37 +265,6 @@ def test_thinned_outcomes_are_close_to_all():
 def test_many_labels_of_one_frame_are_never_enumerated():
     members = heads(frames=5, tools=25)  # 2^26 · 3
     assert sorted(select(members, 5)) == [0, 1, 2, 3, 4]
-
-
-class TestThinnedWeights:
-    weight = np.array([5.0, 0.2, 0.0, 1.0, 0.3, 0.2, 2.0, 0.3])
-
-    def test_each_is_right_on_average(self):
-        total = np.zeros(8)
-        for offset in (np.arange(4000) + 0.5) / 4000:
-            kept, factor = thinned(self.weight, 4, offset)
-            assert len(kept) == len(set(kept.tolist())) == 4
-            total[kept] += self.weight[kept] * factor
-        np.testing.assert_allclose(total / 4000, self.weight, atol=1e-3)
-
-    def test_threshold_by_hand(self):
-        # 5 and 2 are above (1 + 0.3 + 0.3 + 0.2 + 0.2)/2 = 1, so is 1 with nothing to spare; one of the others stays
-        kept, factor = thinned(self.weight, 4, 0.4)
-        assert kept[:3].tolist() == [0, 6, 3]
-        assert (self.weight[kept] * factor).tolist() == pytest.approx([5, 2, 1, 1])
-
-    def test_fewer_than_asked_for_are_kept_as_they_are(self):
-        kept, factor = thinned(self.weight, 8, 0.7)
-        assert kept.tolist() == [0, 6, 3, 4, 7, 1, 5]  # falling; 0 is nothing
-        assert factor.tolist() == [1.0] * 7
-
-    def test_only_zeros_keep_nothing(self):
-        assert [len(part) for part in thinned(np.zeros(5), 2, 0.5)] == [0, 0]
-
-    def test_all_weights_on_a_few(self):
-        kept, factor = thinned(np.array([0.0, 3.0, 0.0, 1.0, 0.0]), 3, 0.9)
-        assert kept.tolist() == [1, 3]
-        assert factor.tolist() == [1.0, 1.0]
 
 
 def test_invalid_frame_says_nothing():
