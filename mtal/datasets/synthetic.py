@@ -21,6 +21,7 @@ def load(
     rate_hz: float = 1.0,
     patients: int = 15,
     test_patients: int = 5,
+    val_patients: int = 0,
     seconds: float = 75.0,
     fps: int = 5,
     size: int = 160,
@@ -32,13 +33,15 @@ def load(
 
     Tasks: ``tools`` (Cholec80's seven, any subset), ``bleeding`` (blood is visible) and ``anatomy`` (CholecSeg8k's nine
     organs, by pixel; the black rim, tools and blood are ignored); also ``phase``. Tools are labelled once a second, so
-    they are exact at 1 Hz. The last ``test_patients`` patients are the split ``test``, all others ``pool``.
+    they are exact at 1 Hz. The last ``test_patients`` patients are the split ``test``,
+    the ``val_patients`` before them ``val``, all others ``pool``.
 
     Args:
         root: folder of the set.
         rate_hz: frames per second to use, at most ``fps``.
         patients: number of patients, one video each.
         test_patients: how many of them are held out.
+        val_patients: how many more are in the split ``val``.
         seconds: length of each video.
         fps: frames per second of the videos, at least 5.
         size: edge of the square picture in pixels.
@@ -52,10 +55,10 @@ def load(
     root = Path(root).resolve()
     if not 0 < rate_hz <= fps:
         raise ValueError(f"synthetic surgery: rate_hz={rate_hz}, but it must lie above 0 and at most at fps={fps}")
-    if not 0 <= test_patients < patients:
-        raise ValueError(
-            f"synthetic surgery: test_patients={test_patients} of patients={patients} leaves nobody for the pool"
-        )
+    if not 0 <= test_patients <= test_patients + val_patients < patients:
+        held_out = f"test_patients={test_patients}" + (f" and val_patients={val_patients}" if val_patients else "")
+        raise ValueError(f"synthetic surgery: {held_out} of patients={patients} leaves nobody for the pool")
+    pool = patients - test_patients - val_patients
     arguments = SurgeryArguments(patients, seconds, fps, size, difficulty, seed)
     if not is_written(root, arguments):
         draw(root, arguments, workers)
@@ -69,7 +72,8 @@ def load(
             blood_area=BLOOD_AREA,
             rate_hz=rate_hz,
             fps=fps,
-            test_videos=[video_name(p) for p in range(patients - test_patients, patients)],
+            test_videos=[video_name(p) for p in range(pool + val_patients, patients)],
+            val_videos=[video_name(p) for p in range(pool, pool + val_patients)],
         )
     return replace(read, name="synthetic")
 

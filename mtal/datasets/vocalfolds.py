@@ -8,6 +8,7 @@ names as ``.png`` under ``annot``; ``_l`` in a name is the left eye of a stereo 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,7 +47,10 @@ _FIRST_NUMBER = 1
 
 
 def load(
-    root: Path | str, split: Literal["patient", "sequence"] = "patient", native_rate_hz: float = 25.0
+    root: Path | str,
+    split: Literal["patient", "sequence"] = "patient",
+    native_rate_hz: float = 25.0,
+    val_sequences: Sequence[str] = (),
 ) -> SurgicalDataset:
     """The vocal-fold frames for the tasks anatomy, tools and bleeding.
 
@@ -64,10 +68,12 @@ def load(
         split: what the splits do not share.
         native_rate_hz: frames per second that file numbers count. The files do not tell; 25 is an assumption, used for
             the time between frames and nothing else.
+        val_sequences: sequences of the pool that are the split ``val`` instead; of patients that are learnt from too.
 
     Raises:
         FileNotFoundError: the root, the images of a sequence or a mask is missing.
-        ValueError: a mask cannot be read, is of another size than its sequence, or holds an unknown gray value.
+        ValueError: a sequence for val is not there or is tested on, a mask cannot be read, is of another size than its
+            sequence, or holds an unknown gray value.
     """
     if split not in ("patient", "sequence"):
         raise ValueError(f"unknown split {split!r} of the vocal-fold frames; splits are patient and sequence")
@@ -75,14 +81,20 @@ def load(
     frames: list[dict[str, Any]] = []
     labels: list[dict[str, Any]] = []
     pictures: dict[str, Path] = {}  # frame_id → file
-    for folder in _sequences(root):
+    folders = _sequences(root)
+    splits = {folder.name: "test" if _tested(folder, split) else "pool" for folder in folders}
+    for video in val_sequences:
+        if splits.get(video) != "pool":
+            pool = ", ".join(name for name, part in splits.items() if part == "pool")
+            raise ValueError(f"data.val_sequences: {video!r} is no sequence of the pool, which has {pool}")
+    splits |= dict.fromkeys(val_sequences, "val")
+    for folder in folders:
         patient, video = folder.parent.name, folder.name
-        tested = patient in TEST_PATIENTS if split == "patient" else video in TEST_SEQUENCES
         with ImageFolder(folder, _FIRST_NUMBER, native_rate_hz) as images:
             for frame, time_s in zip(images.frames.tolist(), images.times_s.tolist(), strict=True):
                 key = {"frame_id": frame_id(video, frame), "patient": patient, "video": video, "frame": frame}
                 source = folder_source(folder, _FIRST_NUMBER, native_rate_hz)
-                frames.append({**key, "time_s": time_s, "source": source, "split": "test" if tested else "pool"})
+                frames.append({**key, "time_s": time_s, "source": source, "split": splits[video]})
                 mask = root / "annot" / patient / video / f"{images.path(frame).stem}.png"
                 pictures[key["frame_id"]] = images.path(frame)
                 tools = _tools(mask, images.path(frame))
@@ -93,9 +105,13 @@ def load(
             "are optimistic; use split='patient' to test on an unseen patient",
             stacklevel=2,
         )
-    index = FrameIndex(pd.DataFrame(frames), "patient" if split == "patient" else "video")
+    index = FrameIndex(pd.DataFrame(frames), "patient" if split == "patient" and not val_sequences else "video")
     label_maps = (TOOLS, BLEEDING, ANATOMY)
     return SurgicalDataset("vocalfolds", index, label_maps, LabelTable(pd.DataFrame(labels), label_maps, pictures))
+
+
+def _tested(folder: Path, split: str) -> bool:
+    return folder.parent.name in TEST_PATIENTS if split == "patient" else folder.name in TEST_SEQUENCES
 
 
 def _sequences(root: Path) -> list[Path]:

@@ -20,7 +20,8 @@ from mtal.launch.index import note_in_index
 from mtal.launch.interruption import STANDING, stoppable
 from mtal.launch.plain_warnings import plain_warnings
 from mtal.launch.screen import Screen
-from mtal.launch.sweep import begin, finished, joint_score, note_failure
+from mtal.launch.search import is_search, search_frames
+from mtal.launch.sweep import begin, finished, note_failure, val_score
 from mtal.launch.unread import warn_of_unread
 from mtal.learning.experiment import run_experiment
 from mtal.learning.loop import Experiment
@@ -36,8 +37,8 @@ def launch(config: DictConfig) -> float | None:
     the end, while the other runs go on.
 
     Returns:
-        The joint score of the last round, for sweepers that optimise it; ``None`` where there is none, while labels are
-        pending, or if a run of a sweep failed.
+        The joint score of ``val`` in the last round, for sweepers that optimise it; ``None`` where there is none, while
+        labels are pending, or if a run of a sweep failed.
     """
     hydra = HydraConfig.get()
     sweeping = hydra.mode == RunMode.MULTIRUN
@@ -79,13 +80,15 @@ def _run(config: DictConfig, path: Path, console: Console, sweeping: bool) -> fl
     if sweeping:
         if finished(path, plain):
             console.print(f"finished before: {path}", highlight=False, soft_wrap=True)
-            return joint_score(path)
+            return val_score(path)
         if plain["logger"].get("group", "") is None:
             plain["logger"]["group"] = plain["name"]  # as the runs of a sweep share the folder of this name
     logger = instantiate(plain["logger"])
     screen = Screen(path, console)
 
     def on_start(experiment: Experiment, complete: int) -> None:
+        if is_search(HydraConfig.get().sweeper):
+            screen.tell_search(search_frames(experiment))
         warn_of_unread(HydraConfig.get().overrides.task, experiment.acquisition)
         screen.on_start(experiment, complete)
         logger.start(path, plain)
@@ -105,4 +108,4 @@ def _run(config: DictConfig, path: Path, console: Console, sweeping: bool) -> fl
     screen.on_end()
     write_report(path)
     summary(path, console)
-    return joint_score(path)
+    return val_score(path)

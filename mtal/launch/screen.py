@@ -36,6 +36,13 @@ class Screen:
             highlight=False,
             soft_wrap=True,  # a path that is broken in two can't be copied
         )
+        if experiment.val_read_by:
+            self.console.print(
+                f"{experiment.val_labelled} labelled frames of val are read by {' and '.join(experiment.val_read_by)}: "
+                "they count in the budget beside those that are picked.",
+                highlight=False,
+                soft_wrap=True,
+            )
         last = experiment.loop.rounds
         if complete > last:
             self.console.print(f"All {complete} rounds are there already.", highlight=False)
@@ -48,6 +55,14 @@ class Screen:
         self._table = RoundTable([t.name for t in experiment.tasks], self.console)
         for number in range(complete):
             self.on_round(self.path, number)
+
+    def tell_search(self, val_labelled: int) -> None:
+        """A search chooses by so many labelled frames of ``val``."""
+        self.console.print(
+            f"The search chooses by {val_labelled} labelled frames of val, which count in its budget.",
+            highlight=False,
+            soft_wrap=True,
+        )
 
     def on_end(self) -> None:
         """Nothing more is to be done; say so where rounds are left."""

@@ -1,12 +1,33 @@
-"""A search of Optuna's of which no run gave a score."""
+"""A search of Optuna's: what it may choose by, and what happens where no run gave a score."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
+from mtal.learning.loop import Experiment
+
 OPTUNA = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
+
+
+def is_search(sweeper: Mapping[str, Any]) -> bool:
+    """Whether Hydra's ``sweeper`` optimises."""
+    return sweeper.get("_target_") == OPTUNA
+
+
+def search_frames(experiment: Experiment) -> int:
+    """How many labelled frames of the split ``val`` a search chooses by.
+
+    Raises:
+        ValueError: there are none, and test frames must not choose.
+    """
+    if not experiment.val_labelled:
+        raise ValueError(
+            "a search chooses by the split val, since test frames must not choose, and no labelled frame is in it: "
+            "name patients or videos by the data set's option for it, such as data.val_patients"
+        )
+    return experiment.val_labelled
 
 
 def watch(on_no_score: Callable[[], None]) -> None:

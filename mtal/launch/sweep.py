@@ -15,8 +15,8 @@ from rich.console import Console
 from mtal.launch.faults import tell
 from mtal.launch.interruption import STANDING
 from mtal.launch.run_name import name_by_sweep
-from mtal.launch.search import OPTUNA, watch
-from mtal.learning.loop import LoopSettings
+from mtal.launch.search import is_search, watch
+from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.run_folder import RunFolder
 from mtal.learning.same_run import OtherRunError
 from mtal.learning.stop import reason
@@ -46,10 +46,10 @@ def finished(path: Path, config: Mapping[str, Any]) -> bool:
     return True
 
 
-def joint_score(path: Path) -> float | None:
-    """Joint score of the last round of a run, where it has one."""
+def val_score(path: Path) -> float | None:
+    """Joint score of the split ``val`` in the last round of a run, where it has one: what a search may choose by."""
     folder = RunFolder(path)
-    joint: float | None = folder.metrics(folder.complete_rounds() - 1)["metrics"].get("joint")
+    joint: float | None = folder.metrics(folder.complete_rounds() - 1).get("val", {}).get("joint")
     return joint
 
 
@@ -99,7 +99,7 @@ class SweepSummary(Callback):
             tell(error)
             raise SystemExit(1) from None
         self._scored = True
-        if config.hydra.sweeper.get("_target_") == OPTUNA:
+        if is_search(config.hydra.sweeper):
             watch(self._no_score)
 
     def _no_score(self) -> None:
@@ -127,6 +127,6 @@ class SweepSummary(Callback):
                 "The same command runs the failed ones again and passes over those that are finished.", highlight=False
             )
         if not self._scored:
-            console.print("error: no run of the search gave a joint score, so none is the best", style="red")
+            console.print("error: no run of the search gave a joint score of val, so none is the best", style="red")
         if failures or not self._scored:
             raise SystemExit(1)

@@ -19,7 +19,8 @@ from mtal.frames.cache import FrameCache
 from mtal.learning.checks import check_acquisition
 from mtal.learning.determinism import deterministic
 from mtal.learning.inputs import FeatureInputs, FrameInputs, Inputs
-from mtal.learning.loop import Experiment, LoopSettings, RoundListener
+from mtal.learning.loop import Experiment, RoundListener
+from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.run_folder import RunFolder
 from mtal.learning.seeds import integer_seed
 from mtal.models import MultiTaskModel, build_encoder

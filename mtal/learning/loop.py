@@ -6,12 +6,13 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 import pandas as pd
+import torch
 
 from mtal.acquisition import Acquisition
 from mtal.annotation import Oracle
@@ -21,6 +22,8 @@ from mtal.frames.cache import FrameArray
 from mtal.learning.evaluation import evaluate
 from mtal.learning.fingerprints import label_digests, looks, spread
 from mtal.learning.inputs import Inputs
+from mtal.learning.loop_settings import LoopSettings
+from mtal.learning.multi_task_loss import Weighting
 from mtal.learning.out_of_fold import out_of_fold
 from mtal.learning.picking import Picker, timed
 from mtal.learning.picks import Picks, class_counts, labelled_frames, picks_table, predict_masks, write_images
@@ -30,8 +33,10 @@ from mtal.learning.run_folder import LABELS, RunFolder
 from mtal.learning.seeds import integer_seed
 from mtal.learning.site_weights import learn_site_weights, write_annotatable
 from mtal.learning.standing import Standing, needs_out_of_fold, past_rounds, standing
-from mtal.learning.stop import PoolIsDoneError, StopRule, note, reason, uncertainty
-from mtal.learning.training import TrainerSettings, Weighting, fit
+from mtal.learning.stop import PoolIsDoneError, note, reason, uncertainty
+from mtal.learning.trainer_settings import TrainerSettings
+from mtal.learning.training import Training
+from mtal.learning.validation import fit_judged
 from mtal.learning.weights_file import WEIGHTS, read_weights, write_weights
 from mtal.models import MultiTaskModel
 from mtal.tasks.task import Task
@@ -40,85 +45,6 @@ _FRAMES = 256  # asked of the oracle at a time
 
 RoundListener = Callable[[Path, int], None]
 """Called with the run folder and the number of a round that is complete on disk."""
-
-
-@dataclass(frozen=True)
-class LoopSettings:
-    """How many frames, how often.
-
-    Args:
-        initial: frames in the initial set, picked at random, or ``"all"`` for the whole pool (an upper reference).
-        batch: frames picked per round.
-        rounds: rounds after the initial set.
-        batch_seconds: annotator seconds to spend per round instead of a number of frames; needs ``acquisition.cost``.
-            The initial set stays a number of frames: no model is there yet to tell what a frame costs.
-        batch_answers: answers to ask for per round instead of a number of frames: each frame costs as many as it has
-            heads that can be asked for. The initial set stays a number of frames here as well.
-        folds: of the cross-validation on labelled frames that adaptive weights and calibration ask for.
-        fold_steps: optimiser steps per fold; ``None`` for as many as a round trains.
-        stop: when to end before the last round.
-
-    Raises:
-        ValueError: a number is out of range.
-    """
-
-    initial: int | str = 24
-    batch: int = 24
-    rounds: int = 5
-    batch_seconds: float | None = None
-    batch_answers: int | None = None
-    folds: int = 3
-    fold_steps: int | None = None
-    stop: StopRule = field(default_factory=StopRule)
-
-    @classmethod
-    def of(cls, config: Mapping[str, Any]) -> LoopSettings:
-        """The settings that the section ``loop`` of a configuration gives."""
-        return cls(**{**config, "stop": StopRule(**config.get("stop", {}))})
-
-    def __post_init__(self) -> None:
-        a_number = isinstance(self.initial, int) and not isinstance(self.initial, bool) and self.initial >= 1
-        if not (self.initial == "all" or a_number):
-            raise ValueError(f"loop.initial must be a number of frames or 'all', not {self.initial!r}")
-        if self.batch < 1 or self.rounds < 0:
-            raise ValueError(f"loop.batch must be ≥ 1 and loop.rounds ≥ 0, not {self.batch} and {self.rounds}")
-        if self.batch_seconds is not None and not 0 < self.batch_seconds < math.inf:
-            raise ValueError(f"loop.batch_seconds must be above 0, or null to count frames, not {self.batch_seconds}")
-        if self.batch_answers is not None and self.batch_answers < 1:
-            raise ValueError(f"loop.batch_answers must be 1 or more, or null to count frames, not {self.batch_answers}")
-        if self.folds < 2 or (self.fold_steps is not None and self.fold_steps < 1):
-            raise ValueError(
-                f"loop.folds must be ≥ 2 and loop.fold_steps ≥ 1 or null, not {self.folds} and {self.fold_steps}"
-            )
-
-    @property
-    def counts_frames(self) -> bool:
-        """Whether a round ends with ``batch`` frames rather than with seconds or answers that are spent."""
-        return self.batch_seconds is None and self.batch_answers is None
-
-    def first(self, pool: int, askable: int | None = None) -> int:
-        """Size of the initial set, after checking the whole budget against the pool.
-
-        Args:
-            pool: frames in it.
-            askable: how many of them can be labelled; all where ``None``.
-
-        Raises:
-            ValueError: the budget is larger than what can be labelled.
-        """
-        there = f"the pool has {pool}" if askable in (None, pool) else f"{askable} of the pool's {pool} can be labelled"
-        pool = pool if askable is None else askable
-        initial = pool if self.initial == "all" else int(self.initial)
-        if not self.counts_frames:
-            return min(initial, pool)
-        budget = initial + self.rounds * self.batch
-        if budget > pool:
-            raise ValueError(
-                f"the budget is larger than the pool: loop.initial + loop.rounds x loop.batch = {initial} + "
-                f"{self.rounds} x {self.batch} = {budget} frames, but {there}; lower one of the three or "
-                "sample the videos more densely"
-            )
-        return initial
 
 
 @dataclass
@@ -213,18 +139,11 @@ class Experiment:
             with timed(timings, "train"):
                 if self.trainer.restart == "cold":
                     model = self.make_model()
-                fit(
-                    model,
-                    self.tasks,
-                    self.inputs,
-                    self.positions([*labelled, *picked]),
-                    labels,
-                    self.trainer,
-                    weighting=self.weighting,
-                    seed=integer_seed(self.seed, number, "train"),
-                )
+                training = self._train(model, [*labelled, *picked], labels, number)
             with timed(timings, "evaluate"):
-                measured = {split: self._measure(model, split) for split in ("test", "val") if self._held_out[split]}
+                known_val = {"val": training.val} if self._held_out["val"] and training.val is not None else {}
+                rest = [split for split in ("test", "val") if self._held_out[split] and split not in known_val]
+                measured = {**known_val, **{split: self._measure(split, model, self._device) for split in rest}}
             self._learn_site_weights(model, [*labelled, *picked], labels, number, path, timings)
             write_weights(path / WEIGHTS, model, self.tasks)
             summary = {
@@ -232,17 +151,54 @@ class Experiment:
                 "labelled": len(labelled) + len(picked),
                 "picked": len(picked),
                 "answers": {t: int(n.sum()) for t, n in labelled_frames(self.tasks, labels).items()},
-                "metrics": measured.pop("test"),
-                **measured,  # nothing but loop.stop reads val
+                "metrics": _without_nan(measured.pop("test")),
+                **{split: _without_nan(metrics) for split, metrics in measured.items()},
+                "val_labelled": self.val_labelled if self.val_read_by else 0,
                 "class_counts": class_counts(self.tasks, labels),
+                "training": training.record(),
             }
             (path / "metrics.json").write_text(json.dumps(summary, indent=1))
             (path / "timings.json").write_text(json.dumps({k: round(v, 3) for k, v in timings.items()}))
 
-    def _measure(self, model: MultiTaskModel, split: str) -> dict[str, float | None]:
+    def _train(
+        self, model: MultiTaskModel, frame_ids: Sequence[str], labels: Mapping[str, SomeLabels], number: int
+    ) -> Training:
+        positions = self.positions(frame_ids)
+        patients, videos = (self.dataset.index.table[kind].to_numpy()[positions] for kind in ("patient", "video"))
+        return fit_judged(
+            model,
+            self.tasks,
+            self.inputs,
+            positions,
+            labels,
+            self.trainer,
+            patients=patients,
+            videos=videos,
+            measure_val=partial(self._measure, "val") if self._held_out["val"] else None,
+            weighting=self.weighting,
+            seed=integer_seed(self.seed, number, "train"),
+        )
+
+    def _measure(self, split: str, model: MultiTaskModel, device: torch.device) -> dict[str, float]:
         targets, positions = self._held_out_targets[split], self.positions(self._held_out[split])
-        metrics = evaluate(model, self.tasks, self.inputs, positions, targets, self._device)
-        return {name: None if math.isnan(value) else value for name, value in metrics.items()}
+        return evaluate(model, self.tasks, self.inputs, positions, targets, device)
+
+    @property
+    def val_read_by(self) -> tuple[str, ...]:
+        """Options by which the split ``val`` changes what the run does; its labels then are part of what it costs."""
+        readers = {
+            "trainer.until": self.trainer.until == "plateau",
+            "loop.stop.val_flat_rounds": self.loop.stop.val_flat_rounds is not None,
+        }
+        return tuple(option for option, reads in readers.items() if reads and self._held_out["val"])
+
+    @cached_property
+    def val_labelled(self) -> int:
+        """Frames of the split ``val`` with a label of any head."""
+        if not self._held_out["val"]:
+            return 0
+        found = labelled_frames(self.tasks, self._held_out_targets["val"])
+        return int(np.any(list(found.values()), axis=0).sum())
 
     @cached_property
     def _held_out_targets(self) -> dict[str, dict[str, SomeLabels]]:
@@ -364,7 +320,7 @@ class Experiment:
                     groups=[self.dataset.index.table[kind].to_numpy()[positions] for kind in ("patient", "video")],
                     weighting=self.weighting,
                     seed=integer_seed(self.seed, asked.number, "folds"),
-                    steps=self.loop.fold_steps,
+                    steps=self.loop.steps_per_fold(asked.folder, self.trainer),
                     device=self._device,
                 )
         return standing(self.acquisition, self.tasks, asked.labels, validated, past_rounds(asked.folder))
@@ -379,3 +335,7 @@ class Experiment:
         if picks.table is not None:
             predictions = predict_masks(model, self.tasks, self.inputs, at, self._size, self._device)
         write_images(path / "images", self.frames, at, labels, predictions)
+
+
+def _without_nan(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: None if math.isnan(value) else value for name, value in metrics.items()}

@@ -13,8 +13,10 @@ from torch import Tensor
 
 from mtal.datasets.masks import SomeLabels, take
 from mtal.learning.inputs import Inputs, batched, ready, to_device
+from mtal.learning.multi_task_loss import Weighting
 from mtal.learning.seeds import integer_seed
-from mtal.learning.training import TrainerSettings, Weighting, fit
+from mtal.learning.trainer_settings import TrainerSettings
+from mtal.learning.training import fit
 from mtal.models import MultiTaskModel
 from mtal.tasks.metrics import PoolMetrics
 from mtal.tasks.posterior import HeadOutput
@@ -87,7 +89,7 @@ def out_of_fold(
         raise ValueError(f"cross-validation needs two folds or more, not {folds}")
     if len(positions) < 2:
         return OutOfFold()
-    settings = settings if steps is None else replace(settings, steps=steps)
+    settings = settings if steps is None else replace(settings, until="steps", steps=steps)
     device = settings.device() if device is None else device
     fold = assign_folds(positions, groups, folds)  # [N]
     metrics = PoolMetrics(tasks)

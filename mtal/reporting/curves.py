@@ -49,7 +49,7 @@ def curve(run: Run, key: str, name: str | None = None) -> Curve:
     """One metric over the rounds of ``run``."""
     return Curve(
         name=key if name is None else name,
-        labelled=tuple(this.labelled for this in run.rounds),
+        labelled=tuple(this.spent for this in run.rounds),
         values=tuple(this.metrics.get(key, math.nan) for this in run.rounds),
     )
 

@@ -12,7 +12,7 @@ from mtal.reporting import curves
 from mtal.reporting.config_summary import summarize, title
 from mtal.reporting.page import clock, environment, layer_of, thumbnail
 from mtal.reporting.pick import Pick, picks_of
-from mtal.reporting.run_reader import Round, Run, Task, main_metric, read_run
+from mtal.reporting.run_reader import Round, Run, Task, main_metric, read_run, trained_in_words
 
 THUMBNAIL = 160
 """Longer side of a picked frame on the page, in pixels: 20 rounds of 24 picks stay under 15 MB."""
@@ -93,6 +93,7 @@ def render(run: Run) -> str:
             class_rows={name: _class_rows(run, task) for name, task in run.tasks.items()},
             class_metrics={name: _class_metrics(last, name) for name in run.tasks},
             cards=[(this, _cards(run, this)) for this in run.rounds],
+            trained=[trained_in_words(this.training) for this in run.rounds],
             stages=list({stage: None for this in run.rounds for stage in this.timings}),
             nan=math.nan,
             has_predictions=any(this.picks.shape[0] and this.number > 0 for this in run.rounds)

@@ -45,6 +45,8 @@ class Round:
         picked: frames picked in this round.
         metrics: ``"<task>/<metric>[/<class>]"`` or ``"joint"`` → value in [0, 1]; NaN where it could not be computed.
         class_counts: task → class → labelled frames so far that contain the class.
+        val_labelled: labelled frames of the split ``val`` beside them, where the run read it.
+        training: how long it was trained, where the run tells; see :class:`mtal.learning.training.Training`.
         answers: task → labelled frames so far of which the head got a label; all of them in runs that do not tell.
         picks: one row per picked frame, in order of choice.
         timings: stage → seconds.
@@ -59,6 +61,13 @@ class Round:
     picks: pd.DataFrame
     timings: Mapping[str, float]
     answers: Mapping[str, int] = field(default_factory=dict)
+    val_labelled: int = 0
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def spent(self) -> int:
+        """Labelled frames that the model has cost."""
+        return self.labelled + self.val_labelled
 
     def answered(self, task: str) -> int:
         """Labelled frames so far of which a head got a label."""
@@ -194,6 +203,17 @@ def main_metric(task: str, metrics: Mapping[str, float]) -> str | None:
     return next((key for name in MAIN_METRICS if (key := f"{task}/{name}") in metrics), None)
 
 
+def trained_in_words(training: Mapping[str, Any]) -> str:
+    """How long a round was trained and whether that was long enough; ``""`` where nothing looked.
+
+    >>> trained_in_words({"steps": 650, "converged": True}), trained_in_words({"steps": 150, "converged": None})
+    ('650 steps, converged', '')
+    """
+    if training.get("converged") is None:
+        return ""
+    return f"{training['steps']} steps, {'' if training['converged'] else 'not '}converged"
+
+
 def _read_rounds(path: Path, first: int) -> tuple[Round, ...]:
     numbers = sorted(int(p.name) for p in (path / "rounds").iterdir() if _COMPLETE.fullmatch(p.name))
     return tuple(read_round(path, number) for number in numbers if number >= first)
@@ -212,6 +232,8 @@ def _read_round(path: Path) -> Round:
         picks=picks.sort_values("order", ignore_index=True),
         timings={stage: float(seconds) for stage, seconds in _read_json(path / "timings.json").items()},
         answers=record.get("answers", {}),
+        val_labelled=int(record.get("val_labelled", 0)),
+        training=record.get("training", {}),
     )
 
 

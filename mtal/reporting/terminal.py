@@ -10,17 +10,19 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from mtal.reporting.run_reader import main_metric
+from mtal.reporting.run_reader import main_metric, trained_in_words
 
 _WIDTHS = {"round": 5, "labelled": 8, "seconds": 9}
 _SCORE_WIDTH = len("0.612 +0.051")
+_TRAINED_WIDTH = len("5000 steps, not converged")
 
 
 class RoundTable:
     """A table that grows by one row per round, with the change against the round before.
 
     Every row is printed as it comes and never redrawn, so the table is the same in a terminal and in a log file.
-    Columns: round, labelled frames, the main metric of each head, the joint score, seconds.
+    Columns: round, labelled frames, the main metric of each head, the joint score, where ``val`` decides on it how long
+    was trained, seconds.
 
     Args:
         tasks: names of the heads, in the order of the columns.
@@ -36,32 +38,39 @@ class RoundTable:
         """Print one round.
 
         Args:
-            metrics: the content of the round's ``metrics.json``: ``round``, ``labelled`` and ``metrics``.
+            metrics: the content of the round's ``metrics.json``: ``round``, ``labelled`` and ``metrics``, and
+                ``training`` where it tells.
             seconds: how long the round took.
         """
         values = {key: math.nan if v is None else float(v) for key, v in metrics["metrics"].items()}
         keys = [(task, main_metric(task, values)) for task in self.tasks]
         scores = {task: values.get(key, math.nan) if key else math.nan for task, key in keys}
         scores["joint"] = values.get("joint", math.nan)
+        trained = trained_in_words(metrics.get("training", {}))
         if self._previous is None:
             titles = [task if key is None else key.replace("/", " ") for task, key in keys]
-            self._print(["round", "labelled", *titles, "joint", "seconds"], style="bold")
+            self._print(
+                ["round", "labelled", *titles, "joint", *(["trained"] if trained else []), "seconds"], style="bold"
+            )
         before = self._previous or {}
         cells = [_score(value, before.get(name, math.nan)) for name, value in scores.items()]
-        self._print([str(metrics["round"]), str(metrics["labelled"]), *cells, f"{seconds:.1f}"])
+        self._print(
+            [str(metrics["round"]), str(metrics["labelled"]), *cells, *([trained] if trained else []), f"{seconds:.1f}"]
+        )
         self._previous = scores
 
     def _print(self, cells: list[str | Text], style: str = "") -> None:
         row = Text(style=style)
-        for cell, width in zip(cells, self._widths(), strict=True):
+        for cell, width in zip(cells, self._widths(len(cells)), strict=True):
             text = Text(cell) if isinstance(cell, str) else cell
             row.append(" " * (2 + width - text.cell_len)).append_text(text)
         # soft_wrap: a log file has no width of its own, and rich would break the row after 80 characters
         self.console.print(row, soft_wrap=True)
 
-    def _widths(self) -> list[int]:
+    def _widths(self, cells: int) -> list[int]:
         heads = [max(_SCORE_WIDTH, len(task) + len(" mIoU")) for task in self.tasks]
-        return [_WIDTHS["round"], _WIDTHS["labelled"], *heads, _SCORE_WIDTH, _WIDTHS["seconds"]]
+        widths = [_WIDTHS["round"], _WIDTHS["labelled"], *heads, _SCORE_WIDTH]
+        return [*widths, *([_TRAINED_WIDTH] if cells > len(widths) + 1 else []), _WIDTHS["seconds"]]
 
 
 def summary(run_dir: Path | str, console: Console | None = None) -> None:

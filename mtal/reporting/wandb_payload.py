@@ -32,7 +32,7 @@ def scalars(run: Run, this: Round) -> dict[str, float]:
     seconds/<stage>``.
     ``share`` is the part of the round's picks for which that head spoke loudest; there is none where none was heard.
     """
-    numbers: dict[str, float] = {LABELLED: this.labelled, "picked": this.picked}
+    numbers: dict[str, float] = {LABELLED: this.spent, "picked": this.picked}
     numbers |= {key: value for key, value in this.metrics.items() if math.isfinite(value)}
     reasons = this.picks.get("reason_task", pd.Series(dtype=object)).dropna()
     if len(reasons):

@@ -23,7 +23,7 @@ from mtal.frames.cache import FrameCache
 from mtal.learning.checks import check_acquisition
 from mtal.learning.experiment import new_model, relate
 from mtal.learning.inputs import FeatureInputs, FrameInputs, Inputs
-from mtal.learning.loop import LoopSettings
+from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.out_of_fold import out_of_fold
 from mtal.learning.picking import Picker
 from mtal.learning.picks import Picks, annotated, picks_table, predict_masks
@@ -32,7 +32,7 @@ from mtal.learning.round import Round
 from mtal.learning.scoring import look_at
 from mtal.learning.seeds import integer_seed
 from mtal.learning.standing import Standing, needs_out_of_fold, past_rounds, standing
-from mtal.learning.training import TrainerSettings
+from mtal.learning.trainer_settings import TrainerSettings
 from mtal.models import MultiTaskModel
 from mtal.selecting.checkpoint import Checkpoint
 from mtal.selecting.recordings import NEEDS_NONE, Recordings, with_labelled
@@ -172,7 +172,7 @@ def _standing(
             groups=[table[kind].to_numpy()[positions] for kind in ("patient", "video")],
             weighting=config.tasks.weighting,
             seed=integer_seed(config.seed, checkpoint.number + 1, "folds"),
-            steps=loop.fold_steps,
+            steps=loop.steps_per_fold(checkpoint.folder, trainer),
         )
     return standing(acquisition, tasks, labels, validated, past_rounds(checkpoint.folder))
 

@@ -85,3 +85,9 @@ class TestLoad:
     def test_nobody_left_for_the_pool(self, small_set, held_out):
         with pytest.raises(ValueError, match=f"test_patients={held_out}"):
             load(small_set, **{**ARGUMENTS, "test_patients": held_out})
+
+    def test_patients_of_val_are_those_before_the_test_patients(self, small_set):
+        table = load(small_set, **ARGUMENTS, val_patients=1).index.table
+        assert table.groupby("video")["split"].first().tolist() == ["pool", "val", "test"]
+        with pytest.raises(ValueError, match="test_patients=1 and val_patients=2 of patients=3 leaves nobody"):
+            load(small_set, **ARGUMENTS, val_patients=2)

@@ -59,6 +59,13 @@ class TestLoad:
         with pytest.raises(ValueError, match="unknown split 'frame'"):
             vocalfolds.load(root, split="frame")
 
+    def test_sequences_of_val_leave_the_pool(self, root):
+        table = vocalfolds.load(root, val_sequences=["seq6"]).index.table
+        assert table["split"].tolist() == ["test", "test", "val", "val"]
+        for wrong in ("seq1", "seq7"):
+            with pytest.raises(ValueError, match=f"'{wrong}' is no sequence of the pool, which has seq6"):
+                vocalfolds.load(root, val_sequences=[wrong])
+
     def test_split_by_sequence_warns(self, root):
         with pytest.warns(UserWarning, match="both patients are learnt from and tested on"):
             table = vocalfolds.load(root, split="sequence").index.table

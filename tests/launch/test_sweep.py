@@ -136,7 +136,7 @@ class TestSweep:
 
     def test_a_failed_run_is_tried_again(self, start, options, tmp_path, monkeypatch):
         with monkeypatch.context() as broken:
-            broken.setattr("mtal.learning.loop.fit", lambda: None)  # a fault that nobody foresaw
+            broken.setattr("mtal.learning.loop.fit_judged", lambda: None)  # a fault that nobody foresaw
             code, _, err = start("-m", *options, "seed=0")
             assert code == 1
             assert "TypeError: " in err
@@ -165,25 +165,42 @@ class TestSweep:
         assert len(list(tmp_path.glob("runs/mini/*/report.html"))) == 1
 
     @pytest.mark.filterwarnings("ignore")  # Optuna's own
-    def test_optuna_seeks_the_joint_score(self, start, options, tmp_path):
-        code, out, err = start("-m", *options, "experiment=search", "hydra.sweeper.n_trials=2", "seed=0")
+    def test_optuna_seeks_the_joint_score_of_val(self, start, options, tmp_path):
+        val = "data.val_sequences=[seq6]"
+        code, out, err = start("-m", *options, val, "experiment=search", "hydra.sweeper.n_trials=2", "seed=0")
         assert code == 0, out + err
+        assert "The search chooses by 8 labelled frames of val, which count in its budget." in out
         best = yaml.safe_load((tmp_path / "runs/mini/optimization_results.yaml").read_text())
         joint = [
-            json.loads((run / "rounds/01/metrics.json").read_text())["metrics"]["joint"]
+            json.loads((run / "rounds/01/metrics.json").read_text())["val"]["joint"]
             for run in all_runs(tmp_path / "runs")
         ]
         assert best["best_value"] == max(joint)
 
     @pytest.mark.filterwarnings("ignore")  # Optuna's own
+    def test_optuna_chooses_by_no_test_frame(self, start, options, tmp_path):
+        code, _, err = start("-m", *options, "experiment=search", "hydra.sweeper.n_trials=1", "seed=0")
+        assert code == 1
+        assert "a search chooses by the split val, since test frames must not choose" in err
+        assert not list(tmp_path.glob("runs/mini/*/rounds/00"))
+
+    @pytest.mark.filterwarnings("ignore")  # Optuna's own
     @pytest.mark.parametrize(("wrong", "failed"), [("data.root=/gone", 1), ("loop.rounds=0", 0)])
     def test_optuna_without_a_score(self, start, options, tmp_path, monkeypatch, wrong, failed):
         """All runs fail, or none can be measured."""
-        monkeypatch.setattr("mtal.launch.run.joint_score", lambda path: None)
-        code, out, err = start("-m", *options, wrong, "experiment=search", "hydra.sweeper.n_trials=2", "seed=0")
+        monkeypatch.setattr("mtal.launch.run.val_score", lambda path: None)
+        code, out, err = start(
+            "-m",
+            *options,
+            "data.val_sequences=[seq6]",
+            wrong,
+            "experiment=search",
+            "hydra.sweeper.n_trials=2",
+            "seed=0",
+        )
         assert code == 1
         assert "best_trial" not in out + err  # as the traceback of Optuna's plugin would have it
-        assert err.endswith("error: no run of the search gave a joint score, so none is the best\n")
+        assert err.endswith("error: no run of the search gave a joint score of val, so none is the best\n")
         assert bool(list(tmp_path.glob("runs/mini/*/failed.txt"))) is bool(failed)
         assert not (tmp_path / "runs/mini/optimization_results.yaml").exists()
 

@@ -18,8 +18,8 @@ from miniature.watched import WatchedOracle, watched
 
 from mtal.launch import register
 from mtal.learning.inputs import FrameInputs
-from mtal.learning.loop import LoopSettings
-from mtal.learning.training import TrainerSettings
+from mtal.learning.loop_settings import LoopSettings
+from mtal.learning.trainer_settings import TrainerSettings
 
 STRATEGIES = sorted(path.stem for path in (composed.CONFIGS / "strategy").glob("*.yaml"))
 INITIAL, ROUNDS = 5, 2

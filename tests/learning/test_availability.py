@@ -12,7 +12,7 @@ from miniature import surgery
 from mtal.acquisition import AnnotationCost, Badge, Random, TopK
 from mtal.datasets.label_map import IGNORE
 from mtal.datasets.label_table import LabelTable
-from mtal.learning.loop import LoopSettings
+from mtal.learning.loop_settings import LoopSettings
 
 
 class PartlyLabelled(LabelTable):

@@ -6,7 +6,8 @@ import torch
 from miniature import surgery
 
 from mtal.learning.determinism import deterministic
-from mtal.learning.training import TrainerSettings, fit
+from mtal.learning.trainer_settings import TrainerSettings
+from mtal.learning.training import fit
 
 CUDNN = torch.backends.cudnn
 

@@ -11,8 +11,8 @@ from hydra.utils import instantiate
 from miniature import surgery
 
 from mtal.acquisition import SHARED, JointSignal, PoolSignal
-from mtal.learning.loop import LoopSettings
-from mtal.learning.training import TrainerSettings
+from mtal.learning.loop_settings import LoopSettings
+from mtal.learning.trainer_settings import TrainerSettings
 
 STAGES = ("signals", "sites", "labels", "weights", "fusion")
 """Any choice of one goes with any of another."""

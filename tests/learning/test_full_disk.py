@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from mtal.launch.faults import FAULTS_OF_INPUT
-from mtal.learning.loop import LoopSettings
+from mtal.learning.loop_settings import LoopSettings
 from mtal.reporting import write_report
 
 

@@ -18,8 +18,8 @@ from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.label_map import IGNORE
 from mtal.datasets.label_table import LabelTable
 from mtal.frames.index import FrameIndex
-from mtal.learning.loop import LoopSettings
-from mtal.learning.training import TrainerSettings
+from mtal.learning.loop_settings import LoopSettings
+from mtal.learning.trainer_settings import TrainerSettings
 
 POOL = 2 * surgery.PER_PATIENT
 
@@ -269,7 +269,7 @@ class TestResume:
         run = tmp_path / "run"
         shutil.copytree(finished[0], run)
         (run / "config.yaml").unlink()
-        monkeypatch.setattr("mtal.learning.loop.fit", lambda *args, **kwargs: pytest.fail("trained again"))
+        monkeypatch.setattr("mtal.learning.loop.fit_judged", lambda *args, **kwargs: pytest.fail("trained again"))
         assert start(experiment(), run) == finished[3]
 
 

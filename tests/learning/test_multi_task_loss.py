@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mtal.datasets.label_map import IGNORE
-from mtal.learning.training import MultiTaskLoss
+from mtal.learning.multi_task_loss import MultiTaskLoss
 from mtal.tasks.task import Task
 
 LOGITS = {

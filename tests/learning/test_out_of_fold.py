@@ -8,9 +8,9 @@ from torch.nn import functional
 from mtal.acquisition import Headroom, TopK
 from mtal.acquisition.calibration import fit_temperature
 from mtal.datasets.label_map import IGNORE
-from mtal.learning.loop import LoopSettings
+from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.out_of_fold import MOST_SITES, OutOfFold, assign_folds, out_of_fold
-from mtal.learning.training import TrainerSettings
+from mtal.learning.trainer_settings import TrainerSettings
 from mtal.models import MultiTaskModel
 
 AT = np.array([3, 0, 17, 20, 9, 26, 30, 12])

@@ -16,9 +16,10 @@ from second_device import DEVICE
 from mtal.launch import register
 from mtal.learning.determinism import deterministic
 from mtal.learning.inputs import FrameInputs
-from mtal.learning.loop import LoopSettings
+from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.run_folder import RunFolder
-from mtal.learning.training import TrainerSettings, fit
+from mtal.learning.trainer_settings import TrainerSettings
+from mtal.learning.training import fit
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 STRATEGIES = sorted(path.stem for path in (CONFIGS / "strategy").glob("*.yaml"))
@@ -57,10 +58,10 @@ def there(second_device, monkeypatch):
     def spy(model, *args, **options):
         assert not any(p.is_inference() for p in model.parameters())
         trained_from.append({p.device for p in model.parameters()})
-        fit(model, *args, **options)
+        return fit(model, *args, **options)
 
     monkeypatch.setattr(TrainerSettings, "device", lambda self: second_device)
-    monkeypatch.setattr("mtal.learning.loop.fit", spy)
+    monkeypatch.setattr("mtal.learning.validation.fit", spy)
     return trained_from
 
 

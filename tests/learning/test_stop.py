@@ -11,10 +11,10 @@ from miniature import surgery
 from mtal.acquisition import AnnotationCost, Entropy, Margin, Random, ScoreTable, TopK
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.frames.index import FrameIndex
-from mtal.learning.loop import LoopSettings
+from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.run_folder import RunFolder
 from mtal.learning.stop import StopRule, reason, uncertainty
-from mtal.learning.training import TrainerSettings
+from mtal.learning.trainer_settings import TrainerSettings
 
 QUICK = TrainerSettings(steps=1, batch_size=4, accelerator="cpu")
 NAN = math.nan
@@ -117,7 +117,7 @@ class TestVal:
         why = "the joint score of val has not risen by more than 0.99 for 2 rounds"
         assert noted(tmp_path) == {"rounds": 3, "reason": why, "looked": False, "uncertainty": None}
         with monkeypatch.context() as patched:
-            patched.setattr("mtal.learning.loop.fit", lambda *args, **kwargs: pytest.fail("trained on"))
+            patched.setattr("mtal.learning.loop.fit_judged", lambda *args, **kwargs: pytest.fail("trained on"))
             start(loop(9, **never_risen), tmp_path)
         start(loop(4, val_flat_rounds=5), tmp_path)  # loosened
         assert len(metrics(tmp_path)) == 5

@@ -11,7 +11,10 @@ from torch.nn import functional
 
 from mtal.datasets.label_map import IGNORE
 from mtal.learning.inputs import FrameInputs
-from mtal.learning.training import LabelledFrames, MultiTaskLoss, MultiTaskModule, TrainerSettings, fit, mirror_half
+from mtal.learning.labelled_frames import LabelledFrames
+from mtal.learning.multi_task_loss import MultiTaskLoss
+from mtal.learning.trainer_settings import TrainerSettings
+from mtal.learning.training import MultiTaskModule, Training, fit, mirror_half
 from mtal.models import ranking_loss
 from mtal.tasks.pixel_grid import PixelGrid
 
@@ -182,7 +185,7 @@ class TestLossPrediction:
             return predicted.sum()
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("mtal.learning.training.ranking_loss", spy)
+            patch.setattr("mtal.learning.multi_task_loss.ranking_loss", spy)
             MultiTaskLoss(tasks, weights, "fixed").of_prediction(output, y)
         expected = tasks[0].frame_losses(output.heads["tools"].logits, y["tools"], weights["tools"])
         torch.testing.assert_close(seen[0], expected)
@@ -220,12 +223,13 @@ class TestRestart:
     def test_warm_starts_at_the_weights_of_the_round_before(self, experiment, start, tmp_path, monkeypatch):
         seen = []
 
-        def spy(model, tasks, *args, **kwargs):
+        def spy(model, *args, **kwargs):
             seen.append({k: v.clone() for k, v in model.trained_state().items()})
             with torch.no_grad():
                 model.heads["tools"].last.bias += 1
+            return Training(1, 1.0, 1)
 
-        monkeypatch.setattr("mtal.learning.loop.fit", spy)
+        monkeypatch.setattr("mtal.learning.validation.fit", spy)
         for restart, expected in (("warm", [0, 1, 2]), ("cold", [0, 0, 0])):
             start(experiment(trainer=TrainerSettings(accelerator="cpu", restart=restart)), tmp_path / restart)
             biases = [s["heads.tools.last.bias"] for s in seen]
@@ -342,7 +346,7 @@ class TestSchedule:
     def test_rises_to_the_rate_and_falls(self, tasks, steps):
         settings = TrainerSettings(steps=steps, learning_rate=0.01)
         loss = MultiTaskLoss(tasks, {t.name: None for t in tasks}, "uncertainty")
-        module = MultiTaskModule(surgery.make_model(tasks), loss, settings)
+        module = MultiTaskModule(surgery.make_model(tasks), loss, settings, steps)
         parts = module.configure_optimizers()
         rates = []
         for _ in range(steps):
@@ -362,6 +366,9 @@ class TestSettings:
         ("wrong", "message"),
         [
             ({"steps": 0}, "trainer.steps must be a whole number of at least 1, not 0"),
+            ({"until": "plateu"}, "steps, epochs or plateau, not 'plateu', did you mean 'plateau'"),
+            ({"patience": 0}, "trainer.patience must be a whole number of at least 1, not 0"),
+            ({"until": "plateau", "devices": 2}, "trainer.until=plateau trains on one device, not on 2"),
             ({"steps": "many"}, "trainer.steps must be a whole number of at least 1, not 'many'"),
             ({"steps": 2.5}, "trainer.steps .* not 2.5"),
             ({"batch_size": True}, "trainer.batch_size .* not True"),

@@ -20,8 +20,9 @@ from mtal.frames.cache import FrameArray
 from mtal.frames.image_folder import folder_source
 from mtal.frames.index import FrameIndex, frame_id
 from mtal.learning.inputs import Inputs
-from mtal.learning.loop import Experiment, LoopSettings
-from mtal.learning.training import TrainerSettings
+from mtal.learning.loop import Experiment
+from mtal.learning.loop_settings import LoopSettings
+from mtal.learning.trainer_settings import TrainerSettings
 from mtal.models import MultiTaskModel, build_encoder
 from mtal.tasks.task import Task, build_tasks
 

@@ -18,7 +18,7 @@ def test_a_head_is_drawn_by_its_metrics_but_not_by_its_classes(run_dir):
 
 
 def test_the_main_metric_comes_first():
-    this = SimpleNamespace(labelled=1, metrics={"t/AUROC": 0.5, "t/AP": 0.4, "t/sensitivity": 0.3, "t2/mAP": 0.9})
+    this = SimpleNamespace(spent=1, metrics={"t/AUROC": 0.5, "t/AP": 0.4, "t/sensitivity": 0.3, "t2/mAP": 0.9})
     assert [c.name for c in head_curves(SimpleNamespace(rounds=[this]), "t")] == ["AP", "AUROC", "sensitivity"]
 
 

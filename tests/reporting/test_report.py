@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from mtal.reporting import colorize, write_report
+from mtal.reporting.run_reader import read_run
 
 VOID = {"meta", "img", "input", "br", "link", "hr"}
 
@@ -241,3 +242,15 @@ def test_heads_that_got_fewer_labels_than_frames_say_so(run_dir):
     page = Page(write_report(run_dir))
     assert "+4 in the last round; with a label of tools 12, bleeding 0, anatomy 6" in page.words
     assert "4 (tools 4, bleeding 0, anatomy 2)" in page.words
+
+
+def test_says_what_val_decided_and_cost(run_dir):
+    for number in range(3):
+        file = run_dir / f"rounds/{number:02d}/metrics.json"
+        told = {"val_labelled": 30, "training": {"steps": 100 * number, "converged": number > 0}}
+        file.write_text(json.dumps(json.loads(file.read_text()) | told))
+    page = Page(write_report(run_dir))
+    assert "30 labelled frames of val, which the run read, count beside them." in page.words
+    assert "0 steps, not converged" in page.words
+    assert "200 steps, converged" in page.words
+    assert [this.spent for this in read_run(run_dir).rounds] == [34, 38, 42]

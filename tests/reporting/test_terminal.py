@@ -42,6 +42,19 @@ def test_columns_are_fixed_whatever_the_width_of_the_terminal():
     assert "\x1b" not in "".join(lines)
 
 
+def test_says_whether_training_had_converged_where_val_decided():
+    stream = io.StringIO()
+    table = RoundTable(["tools"], Console(file=stream, width=200))
+    for number, converged in enumerate((True, False)):
+        training = {"steps": 650, "converged": converged}
+        table.add(record(number, 24, 0.5, 0.4) | {"training": training}, 7.0)
+    header, first, second = stream.getvalue().splitlines()
+    assert header.split()[-3:] == ["joint", "trained", "seconds"]
+    assert "650 steps, converged" in first
+    assert "650 steps, not converged" in second
+    assert len(header) == len(first) == len(second)
+
+
 def test_gains_are_green_and_losses_red_in_a_terminal():
     text = "\n".join(table_on(200, force_terminal=True, color_system="standard"))
     assert "\x1b[32m+0.125" in text

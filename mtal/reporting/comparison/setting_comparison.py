@@ -136,7 +136,7 @@ def compare_setting(setting: Setting, baseline: str) -> SettingComparison:
 
 
 def _labelled(run: Run) -> Floats:
-    return np.array([this.labelled for this in run.rounds], dtype=np.float64)  # [rounds]
+    return np.array([this.spent for this in run.rounds], dtype=np.float64)  # [rounds]
 
 
 def _values(run: Run, keys: Sequence[str]) -> Floats:

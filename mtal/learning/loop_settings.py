@@ -1,0 +1,98 @@
+"""How many frames a run picks, how often, and when it ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mtal.learning.run_folder import RunFolder
+from mtal.learning.stop import StopRule
+from mtal.learning.trainer_settings import TrainerSettings
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """How many frames, how often.
+
+    Args:
+        initial: frames in the initial set, picked at random, or ``"all"`` for the whole pool (an upper reference).
+        batch: frames picked per round.
+        rounds: rounds after the initial set.
+        batch_seconds: annotator seconds to spend per round instead of a number of frames; needs ``acquisition.cost``.
+            The initial set stays a number of frames: no model is there yet to tell what a frame costs.
+        batch_answers: answers to ask for per round instead of a number of frames: each frame costs as many as it has
+            heads that can be asked for. The initial set stays a number of frames here as well.
+        folds: of the cross-validation on labelled frames that adaptive weights and calibration ask for.
+        fold_steps: optimiser steps per fold; ``None`` for as many as a round trains, or the last one did where ``val``
+            decides.
+        stop: when to end before the last round.
+
+    Raises:
+        ValueError: a number is out of range.
+    """
+
+    initial: int | str = 24
+    batch: int = 24
+    rounds: int = 5
+    batch_seconds: float | None = None
+    batch_answers: int | None = None
+    folds: int = 3
+    fold_steps: int | None = None
+    stop: StopRule = field(default_factory=StopRule)
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> LoopSettings:
+        """The settings that the section ``loop`` of a configuration gives."""
+        return cls(**{**config, "stop": StopRule(**config.get("stop", {}))})
+
+    def __post_init__(self) -> None:
+        a_number = isinstance(self.initial, int) and not isinstance(self.initial, bool) and self.initial >= 1
+        if not (self.initial == "all" or a_number):
+            raise ValueError(f"loop.initial must be a number of frames or 'all', not {self.initial!r}")
+        if self.batch < 1 or self.rounds < 0:
+            raise ValueError(f"loop.batch must be ≥ 1 and loop.rounds ≥ 0, not {self.batch} and {self.rounds}")
+        if self.batch_seconds is not None and not 0 < self.batch_seconds < math.inf:
+            raise ValueError(f"loop.batch_seconds must be above 0, or null to count frames, not {self.batch_seconds}")
+        if self.batch_answers is not None and self.batch_answers < 1:
+            raise ValueError(f"loop.batch_answers must be 1 or more, or null to count frames, not {self.batch_answers}")
+        if self.folds < 2 or (self.fold_steps is not None and self.fold_steps < 1):
+            raise ValueError(
+                f"loop.folds must be ≥ 2 and loop.fold_steps ≥ 1 or null, not {self.folds} and {self.fold_steps}"
+            )
+
+    def steps_per_fold(self, folder: RunFolder, trainer: TrainerSettings) -> int | None:
+        """``fold_steps``, or as many as led to the last round's weights where ``val`` decided on them."""
+        if self.fold_steps is not None or trainer.until != "plateau":
+            return self.fold_steps
+        return int(folder.metrics(folder.complete_rounds() - 1)["training"]["kept_step"])
+
+    @property
+    def counts_frames(self) -> bool:
+        """Whether a round ends with ``batch`` frames rather than with seconds or answers that are spent."""
+        return self.batch_seconds is None and self.batch_answers is None
+
+    def first(self, pool: int, askable: int | None = None) -> int:
+        """Size of the initial set, after checking the whole budget against the pool.
+
+        Args:
+            pool: frames in it.
+            askable: how many of them can be labelled; all where ``None``.
+
+        Raises:
+            ValueError: the budget is larger than what can be labelled.
+        """
+        there = f"the pool has {pool}" if askable in (None, pool) else f"{askable} of the pool's {pool} can be labelled"
+        pool = pool if askable is None else askable
+        initial = pool if self.initial == "all" else int(self.initial)
+        if not self.counts_frames:
+            return min(initial, pool)
+        budget = initial + self.rounds * self.batch
+        if budget > pool:
+            raise ValueError(
+                f"the budget is larger than the pool: loop.initial + loop.rounds x loop.batch = {initial} + "
+                f"{self.rounds} x {self.batch} = {budget} frames, but {there}; lower one of the three or "
+                "sample the videos more densely"
+            )
+        return initial

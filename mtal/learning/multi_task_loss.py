@@ -1,0 +1,63 @@
+"""What training makes small: the heads' losses, added up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from mtal.datasets.label_map import IGNORE
+from mtal.models import ModelOutput, ranking_loss
+from mtal.tasks.pixel_grid import PixelGrid
+from mtal.tasks.task import Task
+
+Weighting = Literal["fixed", "uncertainty"]
+WHOLE = PixelGrid()
+"""All of a mask."""
+
+
+class MultiTaskLoss(nn.Module):
+    """Weighted sum of the heads' losses.
+
+    ``fixed``: Σ w_t L_t. ``uncertainty``: Σ w_t (exp(−s_t) L_t + s_t / 2) with learnt log-variances s_t, after Kendall,
+    Gal and Cipolla, CVPR 2018; a head without a label in the batch is left out of it, or its s_t would drift.
+    """
+
+    def __init__(self, tasks: Sequence[Task], weights: Mapping[str, Tensor | None], weighting: Weighting) -> None:
+        super().__init__()
+        if weighting not in ("fixed", "uncertainty"):
+            raise ValueError(f"tasks.weighting must be fixed or uncertainty, not {weighting!r}")
+        self.tasks = list(tasks)
+        self.weighting = weighting
+        for task in tasks:
+            self.register_buffer(f"class_weights_{task.name}", weights[task.name], persistent=False)
+        self.log_variance = nn.Parameter(torch.zeros(len(self.tasks)), requires_grad=weighting == "uncertainty")
+
+    def forward(
+        self, logits: Mapping[str, Tensor], targets: Mapping[str, Tensor], grid: PixelGrid = WHOLE
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Total loss, and each head's own, of masks at the pixels of ``grid``."""
+        kept = {t.name: t.at(grid, logits[t.name], targets[t.name]) for t in self.tasks}
+        losses = {t.name: t.loss(*kept[t.name], getattr(self, f"class_weights_{t.name}")) for t in self.tasks}
+        total = torch.stack([task.weight * losses[task.name] for task in self.tasks])  # [T]
+        if self.weighting == "uncertainty":
+            annotated = torch.stack([(kept[t.name][1] != IGNORE).any() for t in self.tasks])  # [T]
+            fixed = torch.tensor([t.weight for t in self.tasks], device=total.device)
+            total = torch.where(annotated, torch.exp(-self.log_variance) * total + fixed * self.log_variance / 2, 0.0)
+        return total.sum(), losses
+
+    def of_prediction(self, output: ModelOutput, targets: Mapping[str, Tensor], grid: PixelGrid = WHOLE) -> Tensor:
+        """Sum over heads of how badly the predicted losses rank the frames of the batch by their true ones.
+
+        See :func:`~mtal.models.ranking_loss`; its weight and margin are 1. Frames without an annotation are left out.
+        """
+        assert output.predicted_losses is not None
+        total = torch.zeros((), device=output.shared.device)
+        for task in self.tasks:
+            logits, y = task.at(grid, output.heads[task.name].logits.detach(), targets[task.name])
+            annotated = task.annotated(y)  # [N]
+            losses = task.frame_losses(logits, y, getattr(self, f"class_weights_{task.name}"))  # [N]
+            total = total + ranking_loss(output.predicted_losses[task.name][annotated], losses[annotated])
+        return total

@@ -1,0 +1,87 @@
+"""Train until the score of ``val`` stops rising, and keep the best weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import lightning
+import torch
+from torch import Tensor
+
+from mtal.models import MultiTaskModel
+
+Measure = Callable[[MultiTaskModel, torch.device], Mapping[str, float]]
+"""Metrics of a model on the device where it is; it may come back in evaluation mode, and else as it was."""
+
+SLOWER = 0.1
+"""What the learning rate is multiplied by when the score stops rising for the first time; at the second it is over."""
+
+
+class Slowable(Protocol):
+    """A module whose learning rate can be turned down."""
+
+    model: MultiTaskModel
+    device: torch.device
+    rate: float
+
+
+class UntilPlateau(lightning.Callback):
+    """Stops rising: no measurement was better than the best so far for ``patience`` of them in a row.
+
+    Prechelt, "Early stopping – but when?", 1998. The last step is measured in any case.
+
+    Args:
+        measure: gives the metrics, of which ``joint`` counts; one that is NaN is no rise.
+        patience: measurements without a rise that are waited for, at each of two learning rates.
+        every: optimiser steps between two measurements.
+
+    Attributes:
+        scores: optimiser steps and joint score of each measurement.
+        converged: whether the score had stopped rising at the lower rate before the steps were spent.
+        best_step: step of the highest score; 0 where none could be measured.
+        best: metrics there.
+    """
+
+    def __init__(self, measure: Measure, patience: int, every: int) -> None:
+        self.measure = measure
+        self.patience = patience
+        self.every = every
+        self.scores: list[tuple[int, float]] = []
+        self.converged = False
+        self.best_step = 0
+        self.best: Mapping[str, float] = {}
+        self._weights: dict[str, Tensor] = {}
+        self._waited = 0
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: Any, *args: Any, **kwargs: Any) -> None:
+        """Measure where it is time to."""
+        step = trainer.global_step
+        due = step % self.every == 0 or step == trainer.max_steps
+        if not due or (self.scores and self.scores[-1][0] == step):  # gradients may be summed over several batches
+            return
+        metrics = self.measure(pl_module.model, pl_module.device)
+        pl_module.model.train()
+        if self._rises(step, metrics):
+            self._weights = {name: x.detach().clone() for name, x in pl_module.model.trained_state().items()}
+        elif self._waited >= self.patience:
+            self._waited = 0
+            if pl_module.rate == 1.0:
+                pl_module.rate = SLOWER
+            else:
+                self.converged = self.best_step > 0
+                trainer.should_stop = True
+
+    def _rises(self, step: int, metrics: Mapping[str, float]) -> bool:
+        score, highest = metrics["joint"], self.best.get("joint", -math.inf)
+        self.scores.append((step, score))
+        if not score > highest:  # NaN is not
+            self._waited += 1
+            return False
+        self.best, self.best_step, self._waited = metrics, step, 0
+        return True
+
+    def restore(self, model: MultiTaskModel) -> None:
+        """Give ``model`` the weights of the highest score; the last ones stay where none could be measured."""
+        model.load_state_dict(self._weights, strict=False)

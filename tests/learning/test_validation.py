@@ -1,0 +1,136 @@
+import json
+import re
+
+import numpy as np
+import pytest
+from miniature import surgery
+
+from mtal.datasets.dataset import SurgicalDataset
+from mtal.frames.index import FrameIndex
+from mtal.learning.labelled_frames import LabelledFrames
+from mtal.learning.loop_settings import LoopSettings
+from mtal.learning.run_folder import RunFolder
+from mtal.learning.stop import StopRule
+from mtal.learning.trainer_settings import TrainerSettings
+from mtal.learning.validation import hold_out
+from mtal.tasks.task import Task
+
+TOOLS = [Task(surgery.TOOLS)]
+UNTIL = TrainerSettings(until="plateau", patience=1, measure_every=1, most_steps=3, batch_size=4, accelerator="cpu")
+
+
+def held(patients, videos=None, classes=None, tasks=TOOLS):
+    """Which frames are held out, with the tool of each; all show the first where not told."""
+    n = len(patients)
+    labels = np.zeros((n, 3), dtype=np.uint8)
+    labels[np.arange(n), [0] * n if classes is None else classes] = 1
+    videos = patients if videos is None else videos
+    out = hold_out(tasks, {"tools": labels}, np.arange(n), list(patients), list(videos))
+    return "".join("x" if row else "." for row in out.rows), out.of
+
+
+class TestHoldOut:
+    def test_a_whole_patient_of_about_a_fifth(self):
+        assert held("aabbccddee") == ("xx........", "2 of 10 labelled frames: patient a")
+        assert held("aaaaabbccc")[0] == ".....xx..."  # 2 of 10 rather than 3 or 5
+
+    def test_never_more_than_half(self):
+        assert held("aaaaaaab", classes=[0, 1, 2, 0, 1, 2, 0, 0])[0] == ".......x"
+        assert held("aaaaaabc", classes=[0, 1, 2, 0, 1, 2, 0, 1])[0] == "......x."
+
+    def test_a_class_is_not_taken_from_the_rest(self):
+        """The second tool is seen in patient a alone, the third in b and d."""
+        assert held("aabbccddee", classes=[1, 1, 0, 2, 0, 0, 0, 2, 0, 0])[0] == "..xx......"
+
+    def test_videos_where_patients_are_too_few(self):
+        assert held("aaaaaa", "uvvwwx") == ("x.....", "1 of 6 labelled frames: video u")
+
+    def test_a_stretch_where_videos_are_too_few(self):
+        assert held("aaaaaaaaaa", "uuuuuuuuuu") == ("xx........", "2 of 10 labelled frames: a stretch of video u")
+
+    def test_names_are_cut_short(self):
+        many = [f"{k:02d}" for k in range(24)]
+        assert re.fullmatch(r"5 of 24 labelled frames: patients 00, 05, 10 and 2 more", held(many)[1])
+
+    def test_one_frame(self):
+        with pytest.raises(ValueError, match=r"no frame is in the split val, .* and there is 1; label more at first"):
+            held("a")
+
+
+@pytest.fixture(scope="module")
+def with_val(dataset) -> SurgicalDataset:
+    """Patient b is held out for validation."""
+    table = dataset.index.table
+    index = FrameIndex(table.assign(split=np.where(table["patient"] == "b", "val", table["split"])))
+    return SurgicalDataset(dataset.name, index, dataset.label_maps, dataset.labels)
+
+
+def records(run):
+    return [json.loads(f.read_text()) for f in sorted(run.glob("rounds/*/metrics.json"))]
+
+
+class TestRounds:
+    def test_split_val_decides_and_is_measured_once(self, with_val, experiment, start, tmp_path, monkeypatch):
+        measured = []
+        made = experiment(dataset=with_val, loop=LoopSettings(4, 3, 1), trainer=UNTIL)
+        measure = type(made)._measure
+        monkeypatch.setattr(
+            type(made), "_measure", lambda self, split, *a: (measured.append(split), measure(self, split, *a))[1]
+        )
+        start(made, tmp_path)
+        for told in records(tmp_path):
+            training = told["training"]
+            assert training["judged_on"] == "the split val"
+            assert training["converged"] in (True, False)
+            assert told["val"]["joint"] == max(score for _, score in training["val_scores"])
+            assert told["val_labelled"] == 16
+        assert measured.count("test") == 2
+        assert measured.count("val") == sum(len(told["training"]["val_scores"]) for told in records(tmp_path))
+
+    def test_labels_of_val_are_counted_where_they_are_read(self, with_val, experiment, start, tmp_path):
+        quick = TrainerSettings(steps=1, batch_size=4, accelerator="cpu")
+        stop = LoopSettings(4, 3, 0, stop=StopRule(val_flat_rounds=3))
+        assert experiment(dataset=with_val, trainer=quick).val_read_by == ()
+        assert experiment(dataset=with_val, trainer=quick, loop=stop).val_read_by == ("loop.stop.val_flat_rounds",)
+        assert experiment(trainer=UNTIL).val_read_by == ()  # there is none
+        start(experiment(dataset=with_val, trainer=quick, loop=LoopSettings(4, 3, 0)), tmp_path)
+        (told,) = records(tmp_path)
+        assert told["val_labelled"] == 0
+        assert told["training"] == {
+            "steps": 1,
+            "passes": 1.0,
+            "kept_step": 1,
+            "converged": None,
+            "judged_on": "",
+            "val_scores": [],
+        }
+
+    def test_labelled_frames_are_held_out_where_there_is_no_val(self, experiment, start, tmp_path, monkeypatch):
+        learnt = []
+        order = "mtal.learning.training.LabelledFrames"
+        monkeypatch.setattr(order, lambda inputs, at, *a: (learnt.append(at), LabelledFrames(inputs, at, *a))[1])
+        made = experiment(trainer=UNTIL, loop=LoopSettings(8, 3, 1))
+        start(made, tmp_path)
+        test = set(made.positions(made.dataset.index.split("test").frame_ids).tolist())
+        for told, at in zip(records(tmp_path), learnt, strict=True):
+            many, patient = re.fullmatch(
+                rf"(\d+) of {told['labelled']} labelled frames: patient ([ab])", told["training"]["judged_on"]
+            ).groups()
+            patients = set(made.dataset.index.table["patient"].to_numpy()[at])
+            assert patients == {"a", "b"} - {patient}
+            assert len(at) == told["labelled"] - int(many)
+            assert not test & set(at.tolist())
+            assert "val" not in told
+
+    def test_to_the_bit_again(self, experiment, start, tmp_path):
+        for name in ("one", "two"):
+            start(experiment(trainer=UNTIL, loop=LoopSettings(8, 3, 0)), tmp_path / name)
+        one, two = ((tmp_path / name / "rounds/00/model.safetensors").read_bytes() for name in ("one", "two"))
+        assert one == two
+
+    def test_folds_train_as_long_as_the_round_before(self, experiment, start, tmp_path):
+        start(experiment(trainer=UNTIL, loop=LoopSettings(8, 3, 0)), tmp_path)
+        kept = records(tmp_path)[0]["training"]["kept_step"]
+        assert LoopSettings().steps_per_fold(RunFolder(tmp_path), UNTIL) == kept
+        assert LoopSettings(fold_steps=7).steps_per_fold(RunFolder(tmp_path), UNTIL) == 7
+        assert LoopSettings().steps_per_fold(RunFolder(tmp_path), TrainerSettings()) is None
