@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 
 from mtal.launch import refuse_unknown, register
 from mtal.launch.schema import RunSchema
-from mtal.learning.loop import LoopSettings
+from mtal.learning.loop_settings import LoopSettings
 from mtal.selecting import Request
 
 REPOSITORY = Path(__file__).parents[2]
