@@ -23,6 +23,7 @@ from mtal.learning.loop import Experiment, RoundListener
 from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.run_folder import RunFolder
 from mtal.learning.seeds import integer_seed
+from mtal.learning.trainer_settings import TrainerSettings
 from mtal.models import MultiTaskModel, build_encoder
 from mtal.tasks.task import Task, build_tasks
 
@@ -40,7 +41,8 @@ def build_experiment(
         check: looks at frames and heads before anything is decoded.
     """
     loop = LoopSettings.of(_plain(config.loop))
-    trainer = instantiate(config.trainer)
+    trainer: TrainerSettings = instantiate(config.trainer)
+    _refuse_rates_of_a_frozen_encoder(config, trainer)
     acquisition: Acquisition = instantiate(config.acquisition)
     dataset: SurgicalDataset = instantiate(config.data)
     tasks = build_tasks(dataset.label_maps, _plain(config.tasks.heads))
@@ -137,6 +139,17 @@ def new_model(config: DictConfig, tasks: Sequence[Task]) -> MultiTaskModel:
             image_size=tuple(config.frames.image_size),
         )
         return MultiTaskModel(encoder, tasks, frozen=config.encoder.frozen, **_plain(config.model))
+
+
+def _refuse_rates_of_a_frozen_encoder(config: DictConfig, trainer: TrainerSettings) -> None:
+    if not config.encoder.frozen:
+        return
+    for name in ("encoder_learning_rate", "layer_decay"):
+        if getattr(trainer, name) is not None:
+            raise ValueError(
+                f"trainer.{name}={getattr(trainer, name)} is of an encoder that learns, and this one is frozen; set "
+                f"encoder.frozen=false or trainer.{name}=null"
+            )
 
 
 def _bytes(gib: float | None) -> int | None:

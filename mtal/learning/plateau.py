@@ -36,6 +36,7 @@ class UntilPlateau(lightning.Callback):
         measure: gives the metrics, of which ``joint`` counts; one that is NaN is no rise.
         patience: measurements without a rise that are waited for, at each of two learning rates.
         every: optimiser steps between two measurements.
+        judged: gives the model to measure and keep; the one that is trained where ``None``.
 
     Attributes:
         scores: optimiser steps and joint score of each measurement.
@@ -44,7 +45,10 @@ class UntilPlateau(lightning.Callback):
         best: metrics there.
     """
 
-    def __init__(self, measure: Measure, patience: int, every: int) -> None:
+    def __init__(
+        self, measure: Measure, patience: int, every: int, judged: Callable[[], MultiTaskModel] | None = None
+    ) -> None:
+        self._judged = judged
         self.measure = measure
         self.patience = patience
         self.every = every
@@ -61,10 +65,11 @@ class UntilPlateau(lightning.Callback):
         due = step % self.every == 0 or step == trainer.max_steps
         if not due or (self.scores and self.scores[-1][0] == step):  # gradients may be summed over several batches
             return
-        metrics = self.measure(pl_module.model, pl_module.device)
+        model = pl_module.model if self._judged is None else self._judged()
+        metrics = self.measure(model, pl_module.device)
         pl_module.model.train()
         if self._rises(step, metrics):
-            self._weights = {name: x.detach().clone() for name, x in pl_module.model.trained_state().items()}
+            self._weights = {name: x.detach().clone() for name, x in model.trained_state().items()}
         elif self._waited >= self.patience:
             self._waited = 0
             if pl_module.rate == 1.0:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
+from mtal.learning.multi_task_loss import FrameLoss, PixelLoss
 from mtal.suggest import nearest
 from mtal.tasks.class_balance import Scheme
 
@@ -29,7 +30,19 @@ class TrainerSettings:
         most_steps: optimiser steps at most where ``val`` decides.
         batch_size: frames per step.
         learning_rate: peak of the one-cycle schedule.
+        encoder_learning_rate: of the encoder where it is not frozen; that of the rest where ``None``.
+        layer_decay: of the encoder's rate from layer to layer, towards the picture; ``None`` for none. 0.75 or so for a
+            pretrained ViT.
+        schedule: ``one_cycle`` or ``cosine`` where the length is known. Where ``val`` decides there is no choice.
+        warm_up_steps: steps of rising rate; ``None`` for a fifth of a known length, or to the first measurement.
         weight_decay: of AdamW.
+        decay: ``all`` parameters, or ``matrices``: neither biases nor norms.
+        accumulate: batches whose gradients make one step.
+        clip: longest gradient; ``None`` for any.
+        ema: share of an exponential moving average of the weights that a step keeps, such as 0.999; ``None`` for none.
+            It is what is measured, kept and evaluated.
+        frame_loss: of tags and phases: ``cross_entropy`` or ``focal``.
+        pixel_loss: of masks: ``cross_entropy``, ``focal``, ``dice``, or ``dice_cross_entropy``, the sum of the two.
         class_balance: ``none``, ``sqrt`` or ``inverse``; see :func:`mtal.tasks.class_balance.class_weights`.
         mask_stride: learn from every n-th row and column of the masks, from a random one on at each step, each pixel
             with the logit at that pixel; the decoder's map has a stride of 2 or 4 anyway. Evaluation uses whole masks.
@@ -52,7 +65,17 @@ class TrainerSettings:
     most_steps: int = 5000
     batch_size: int = 16
     learning_rate: float = 2e-3
+    encoder_learning_rate: float | None = None
+    layer_decay: float | None = None
+    schedule: Literal["one_cycle", "cosine"] = "one_cycle"
+    warm_up_steps: int | None = None
     weight_decay: float = 1e-4
+    decay: Literal["all", "matrices"] = "all"
+    accumulate: int = 1
+    clip: float | None = 1.0
+    ema: float | None = None
+    frame_loss: FrameLoss = "cross_entropy"
+    pixel_loss: PixelLoss = "cross_entropy"
     class_balance: Scheme = "sqrt"
     mask_stride: int = 2
     flip: bool = True
@@ -66,11 +89,12 @@ class TrainerSettings:
     def __post_init__(self) -> None:
         for name in _COUNTS:
             value = getattr(self, name)
-            if not (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+            whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+            if not whole and not _open(name, value):
                 raise ValueError(f"trainer.{name} must be a whole number of at least 1, not {value!r}")
         for name, (least, fits) in _NUMBERS.items():
             value = getattr(self, name)
-            if not (_is_number(value) and fits(value)):
+            if not (_is_number(value) and fits(value)) and not _open(name, value):
                 raise ValueError(f"trainer.{name} must be a number {least}, not {value!r}")
         for name in _SWITCHES:
             value = getattr(self, name)
@@ -86,6 +110,10 @@ class TrainerSettings:
         self._refuse_together()
 
     def _refuse_together(self) -> None:
+        if self.until == "plateau" and self.schedule != "one_cycle":
+            raise ValueError(
+                f"trainer.schedule={self.schedule} needs a length, and trainer.until=plateau has none; leave one out"
+            )
         if self.devices > 1 and self.until == "plateau":
             raise ValueError(
                 f"trainer.until=plateau trains on one device, not on {self.devices}; set trainer.devices=1, or give "
@@ -100,7 +128,12 @@ class TrainerSettings:
             return self.most_steps
         if self.until == "steps":
             return self.steps
-        return math.ceil(self.epochs * frames / (self.batch_size * self.devices))
+        return math.ceil(self.epochs * frames / self.frames_per_step)
+
+    @property
+    def frames_per_step(self) -> int:
+        """Frames whose gradients make one optimiser step."""
+        return self.batch_size * self.devices * self.accumulate
 
     def device(self) -> torch.device:
         """Where scoring and evaluation run.
@@ -115,19 +148,43 @@ class TrainerSettings:
         return torch.device("cpu")
 
 
-_COUNTS = ("steps", "epochs", "patience", "measure_every", "most_steps", "batch_size", "mask_stride", "devices")
+_COUNTS = (
+    "steps",
+    "epochs",
+    "patience",
+    "measure_every",
+    "most_steps",
+    "batch_size",
+    "accumulate",
+    "mask_stride",
+    "devices",
+    "warm_up_steps",
+)
+_MAY_BE_NULL = ("warm_up_steps", "encoder_learning_rate", "layer_decay", "clip", "ema")
 _NUMBERS: dict[str, tuple[str, Callable[[float], bool]]] = {
     "learning_rate": ("above 0", lambda x: x > 0),
     "weight_decay": ("of at least 0", lambda x: x >= 0),
+    "encoder_learning_rate": ("above 0, or null", lambda x: x > 0),
+    "layer_decay": ("above 0 and at most 1, or null", lambda x: 0 < x <= 1),
+    "clip": ("above 0, or null", lambda x: x > 0),
+    "ema": ("above 0 and below 1, or null", lambda x: 0 < x < 1),
 }
 _SWITCHES = ("flip", "deterministic")
 _CHOICES: dict[str, tuple[str, ...]] = {
     "until": ("steps", "epochs", "plateau"),
     "class_balance": ("none", "sqrt", "inverse"),
     "restart": ("cold", "warm"),
+    "schedule": ("one_cycle", "cosine"),
+    "decay": ("all", "matrices"),
+    "frame_loss": get_args(FrameLoss),
+    "pixel_loss": get_args(PixelLoss),
     "accelerator": ("auto", "cpu", "gpu", "cuda", "mps"),
     "precision": ("32-true", "16-mixed", "bf16-mixed"),
 }
+
+
+def _open(name: str, value: object) -> bool:
+    return value is None and name in _MAY_BE_NULL
 
 
 def _is_number(value: object) -> bool:

@@ -22,9 +22,11 @@ from mtal.learning.determinism import deterministic
 from mtal.learning.inputs import Inputs, ModelInput
 from mtal.learning.labelled_frames import LabelledFrames
 from mtal.learning.multi_task_loss import MultiTaskLoss, Weighting
+from mtal.learning.optimiser import parameter_groups, schedule
 from mtal.learning.plateau import Measure, UntilPlateau
 from mtal.learning.trainer_settings import TrainerSettings
 from mtal.learning.training_progress import TrainingProgress
+from mtal.learning.weight_average import WeightAverage
 from mtal.models import MultiTaskModel
 from mtal.tasks.class_balance import class_weights
 from mtal.tasks.pixel_grid import PixelGrid
@@ -114,30 +116,28 @@ class MultiTaskModule(lightning.LightningModule):
         if apart is None:
             super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
             return
-        assert gradient_clip_val is not None
+        if gradient_clip_val is None:
+            return
         ours = set(apart.parameters())
         nn.utils.clip_grad_norm_(list(apart.parameters()), gradient_clip_val)
         nn.utils.clip_grad_norm_([p for p in self.parameters() if p not in ours], gradient_clip_val)
 
     def configure_optimizers(self) -> Any:
-        """AdamW under a one-cycle schedule, or one that waits for ``val``."""
-        parameters = [p for p in self.parameters() if p.requires_grad]
+        """AdamW, see :mod:`mtal.learning.optimiser`."""
+        backbone = self.model.encoder.backbone.model
+        groups = parameter_groups(self, backbone, self.settings)
         # one pass instead of a dozen per parameter; Lightning clips no gradients for it in mixed precision
-        fused = not self.settings.precision.endswith("mixed") and parameters[0].device.type in ("cpu", "cuda")
-        optimizer = torch.optim.AdamW(
-            parameters, self.settings.learning_rate, weight_decay=self.settings.weight_decay, fused=fused
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self._schedule(optimizer), "interval": "step"}}
+        mixed, device = self.settings.precision.endswith("mixed"), groups[0]["params"][0].device.type
+        optimizer = torch.optim.AdamW(groups, fused=not mixed and device in ("cpu", "cuda"))
+        rates = schedule(optimizer, self.settings, self.steps, lambda: self.rate)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rates, "interval": "step"}}
 
-    def _schedule(self, optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
-        if self.settings.until == "plateau":  # warm-up as long as it takes to the first measurement, then constant
-            warm_up = self.settings.measure_every
-            return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.rate * min(1.0, (step + 1) / warm_up))
-        steps = max(self.steps, 3)  # a single step would be the end of the cycle, where the rate is 0
-        warm_up_share = max(0.2, 2 / steps)  # and a warm-up of a single step divides by zero
-        return torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, max_lr=self.settings.learning_rate, total_steps=steps, pct_start=warm_up_share
-        )
+    def lr_scheduler_step(self, scheduler: Any, metric: Any | None) -> None:
+        """One of timm's is told how many steps there were."""
+        if isinstance(scheduler, torch.optim.lr_scheduler.LRScheduler):
+            scheduler.step()
+        else:
+            scheduler.step_update(self.global_step)
 
 
 def mirror_half(inputs: ModelInput, targets: Mapping[str, Tensor]) -> tuple[ModelInput, dict[str, Tensor]]:
@@ -186,15 +186,18 @@ def fit(
     """
     if len(positions) == 0:
         raise ValueError("there is no labelled frame to train on")
+    average = None if settings.ema is None else WeightAverage(settings.ema)
     plateau = None
     if settings.until == "plateau":
         if measure is None:
             raise ValueError("trainer.until=plateau needs val to be measured, and there is nothing to measure it by")
-        plateau = UntilPlateau(measure, settings.patience, settings.measure_every)
+        judged = None if average is None else lambda: average.model
+        plateau = UntilPlateau(measure, settings.patience, settings.measure_every, judged)
     weights = {t.name: class_weights(t, targets[t.name], settings.class_balance) for t in tasks}
     steps = settings.length(len(positions))
-    module = MultiTaskModule(model, MultiTaskLoss(tasks, weights, weighting), settings, steps)
-    per_step = settings.batch_size * settings.devices
+    loss = MultiTaskLoss(tasks, weights, weighting, settings.frame_loss, settings.pixel_loss)
+    module = MultiTaskModule(model, loss, settings, steps)
+    per_step = settings.frames_per_step
     data = LabelledFrames(inputs, positions, targets, steps * per_step, seed)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # hardware banners would break the round table
     lightning.seed_everything(seed % 2**32, workers=True, verbose=False)
@@ -205,7 +208,7 @@ def fit(
         deterministic(settings.deterministic),
         TemporaryDirectory(prefix="mtal-") as root,
     ):
-        trainer = _trainer(model, settings, steps, root, [] if plateau is None else [plateau])
+        trainer = _trainer(model, settings, steps, root, [c for c in (average, plateau) if c is not None])
         trainer.fit(module, data.loader(settings.batch_size))
     model.eval()
     if not all(p.isfinite().all() for p in model.parameters()):
@@ -240,7 +243,8 @@ def _trainer(
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
-            gradient_clip_val=1.0,
+            gradient_clip_val=settings.clip,
+            accumulate_grad_batches=settings.accumulate,
             deterministic=settings.deterministic or None,
             plugins=[LightningEnvironment()],  # the loop is one process, whatever scheduler started it
         )

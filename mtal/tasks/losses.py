@@ -9,12 +9,12 @@ from torch.nn import functional
 from mtal.datasets.label_map import IGNORE
 
 
-def _nothing(logits: Tensor) -> Tensor:
+def nothing(logits: Tensor) -> Tensor:
     """0 with a gradient of 0: the sum of no elements, which stays 0 where ``0 * logits`` would meet 0 · ∞."""
     return logits[:0].sum()
 
 
-def _by_site(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+def by_site(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Logits and labels as cross-entropy takes them; for deterministic results one row per site.
 
     Over maps, torch has no deterministic kernel for GPUs, and the one for rows is slower on a CPU.
@@ -34,7 +34,7 @@ def bernoulli_loss(logits: Tensor, targets: Tensor, positive_weights: Tensor | N
     """
     annotated = targets != IGNORE
     if not annotated.any():
-        return _nothing(logits)
+        return nothing(logits)
     y = torch.where(annotated, targets, 0).to(logits.dtype)
     weights = None
     if positive_weights is not None:
@@ -52,8 +52,8 @@ def categorical_loss(logits: Tensor, targets: Tensor, class_weights: Tensor | No
         class_weights: ``[C]``.
     """
     if not (targets != IGNORE).any():
-        return _nothing(logits)
-    return functional.cross_entropy(*_by_site(logits, targets), weight=class_weights, ignore_index=IGNORE)
+        return nothing(logits)
+    return functional.cross_entropy(*by_site(logits, targets), weight=class_weights, ignore_index=IGNORE)
 
 
 def bernoulli_frame_losses(logits: Tensor, targets: Tensor, positive_weights: Tensor | None = None) -> Tensor:
@@ -69,7 +69,7 @@ def bernoulli_frame_losses(logits: Tensor, targets: Tensor, positive_weights: Te
 def categorical_frame_losses(logits: Tensor, targets: Tensor, class_weights: Tensor | None = None) -> Tensor:
     """:func:`categorical_loss` of each frame by itself, ``[N]``; 0 for a frame without an annotated site."""
     losses = functional.cross_entropy(
-        *_by_site(logits, targets), weight=class_weights, ignore_index=IGNORE, reduction="none"
+        *by_site(logits, targets), weight=class_weights, ignore_index=IGNORE, reduction="none"
     ).view(targets.shape)  # [N, ...], weighted, 0 where nothing is annotated
     annotated = targets != IGNORE
     if class_weights is None:

@@ -76,7 +76,7 @@ class Task:
             class_weights: ``[C]``, weight of a positive (Bernoulli) or of a class (categorical).
         """
         loss = categorical_loss if self.family == "categorical" else bernoulli_loss
-        return loss(self._at_the_size_of(targets, logits), targets, class_weights)
+        return loss(self.at_the_size_of(targets, logits), targets, class_weights)
 
     def frame_losses(self, logits: Tensor, targets: Tensor, class_weights: Tensor | None = None) -> Tensor:
         """:meth:`loss` of each frame by itself, ``[N]``; 0 where nothing of it is :meth:`annotated`.
@@ -87,7 +87,7 @@ class Task:
             class_weights: as for :meth:`loss`.
         """
         losses = categorical_frame_losses if self.family == "categorical" else bernoulli_frame_losses
-        return losses(self._at_the_size_of(targets, logits), targets, class_weights)
+        return losses(self.at_the_size_of(targets, logits), targets, class_weights)
 
     @staticmethod
     def annotated(targets: Tensor) -> Tensor:
@@ -106,7 +106,8 @@ class Task:
             return logits, targets
         return grid.of_logits(logits, (targets.shape[-2], targets.shape[-1])), grid.of_mask(targets)
 
-    def _at_the_size_of(self, targets: Tensor, logits: Tensor) -> Tensor:
+    def at_the_size_of(self, targets: Tensor, logits: Tensor) -> Tensor:
+        """A pixel head's logits, interpolated to the size of the mask; a frame head's as they are."""
         if self.support == "frame" or logits.shape[-2:] == targets.shape[-2:]:
             return logits
         return torch.nn.functional.interpolate(logits, targets.shape[-2:], mode="bilinear", align_corners=False)

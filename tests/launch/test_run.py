@@ -270,6 +270,10 @@ class TestFaults:
             ("trainer.steps=many", "trainer.steps must be a whole number of at least 1, not 'many'"),
             ("trainer.steps=0", "trainer.steps must be a whole number"),
             ("trainer.restart=hot", "trainer.restart must be cold or warm"),
+            (
+                "trainer.layer_decay=0.75",
+                "trainer.layer_decay=0.75 is of an encoder that learns, and this",
+            ),
             ("+trainer.stepz=3", "stepz"),
             ("tasks.weighting=none", "tasks.weighting must be fixed or uncertainty, not 'none'"),
             ("loop.initial=few", "loop.initial must be a number of frames or 'all', not 'few'"),

@@ -366,6 +366,12 @@ class TestSettings:
         ("wrong", "message"),
         [
             ({"steps": 0}, "trainer.steps must be a whole number of at least 1, not 0"),
+            ({"ema": 1.0}, "trainer.ema must be a number above 0 and below 1, or null, not 1.0"),
+            ({"clip": 0}, "trainer.clip must be a number above 0, or null, not 0"),
+            ({"layer_decay": 1.5}, "trainer.layer_decay must be a number above 0 and at most 1, or null, not 1.5"),
+            ({"warm_up_steps": 0.5}, "trainer.warm_up_steps must be a whole number of at least 1, not 0.5"),
+            ({"pixel_loss": "dise"}, "trainer.pixel_loss must be .* not 'dise', did you mean 'dice'"),
+            ({"until": "plateau", "schedule": "cosine"}, "trainer.schedule=cosine needs a length"),
             ({"until": "plateu"}, "steps, epochs or plateau, not 'plateu', did you mean 'plateau'"),
             ({"patience": 0}, "trainer.patience must be a whole number of at least 1, not 0"),
             ({"until": "plateau", "devices": 2}, "trainer.until=plateau trains on one device, not on 2"),
