@@ -13,17 +13,17 @@ class Recording(NamedTuple):
 
     Attributes:
         path: the folder of images or the video.
-        patient: whose images these are where a folder holds those of several, else empty.
+        part: patient or name of the recording, where a folder holds images of several, else empty.
         is_folder: it is a folder of images.
     """
 
     path: Path
-    patient: str = ""
+    part: str = ""
     is_folder: bool = True
 
 
 def recording_names(recordings: Iterable[Recording], base: Path) -> dict[Recording, str]:
-    """A name for each recording: ``liver_01`` of ``<base>/liver/01``, with the patient where a folder holds several.
+    """A name for each recording: ``liver_01`` of ``<base>/liver/01``, with the part where a folder holds several.
 
     Where two would have one name, as ``liver/01`` and ``liver_01``, or ``op.mp4`` and ``op.mpg``, these have their
     paths with ``/`` and suffix.
@@ -46,4 +46,4 @@ def recording_names(recordings: Iterable[Recording], base: Path) -> dict[Recordi
 def _parts(recording: Recording, base: Path, with_suffix: bool) -> tuple[str, ...]:
     path = recording.path if with_suffix else recording.path.with_suffix("")
     parts = path.relative_to(base).parts if path.is_relative_to(base) else path.parts[1:]
-    return (*parts, recording.patient) if recording.patient else parts
+    return (*parts, recording.part) if recording.part else parts

@@ -46,16 +46,16 @@ def load(
 ) -> SurgicalDataset:
     """The frames of a CSV, Excel or Parquet table, for those of tools, bleeding and anatomy that it has columns for.
 
-    - ``image``: path of a picture; or ``video``: path of a video, with ``frame``, counted from 0, or ``time_s``, for
-      which the nearest frame is taken.
+    - ``image``: path of a picture, beside which ``video`` may name its recording; or ``video``: path of a video, with
+      ``frame``, counted from 0, or ``time_s``, for which the nearest frame is taken.
     - ``patient``: who is operated on. No patient may be in two splits.
     - ``split``, if there: ``pool`` (or ``train``), ``val`` or ``test``; else ``test_patients`` says who is held out.
     - ``tool_…``: a column per tool with 0 or 1. ``bleeding``: 0 or 1. ``mask``: path of a mask. Any other head is one
       of ``heads``; the columns it names are not taken for these three.
 
     A cell that is empty says that nobody annotated that, which is not a 0. Images of one folder and patient are one
-    recording: their numbers are the last ones in their names where these tell all files of the folder apart, else their
-    places in the order of names. Images may be of several sizes.
+    recording, where ``video`` names no other: their numbers are the last ones in their names where these tell all files
+    of the folder apart, else their places in the order of names. Images may be of several sizes.
 
     A table with ``start_sec`` and ``end_sec`` has a row for each stretch of a ``video`` instead; its frames are taken
     ``interval_hz`` times a second and have what the stretches around them say.
@@ -182,14 +182,13 @@ def _index(
 def _asked(cells: Cells, row: int, base: Path) -> Asked:
     """The frame that a row is about."""
     image, video = cells.column("image")[row], cells.column("video")[row]
-    if bool(image) == bool(video):
-        what = "both are given" if image else "both are empty"
-        raise ValueError(f"{cells.where(row, 'image')} and 'video': {what}; a frame is read from one of them")
+    if not image and not video:
+        raise ValueError(f"{cells.where(row, 'image')} and 'video': both are empty; a frame is read from one of them")
     column = "image" if image else "video"
     file, patient, time_s = cells.file(row, column, base), cells.column("patient")[row], cells.number(row, "time_s")
     assert file is not None
     if image:
-        return Asked(cells.where(row, "image"), file, True, patient, None, time_s)
+        return Asked(cells.where(row, "image"), file, True, patient, None, time_s, video)
     frame = cells.number(row, "frame")
     return Asked(cells.where(row, "time_s" if frame is None else "frame"), file, False, patient, frame, time_s)
 
@@ -211,7 +210,7 @@ def _check_columns(cells: Cells, tools: Sequence[str], used: Collection[str], to
     for column in names:
         if column in known:
             continue
-        close = get_close_matches(column, _COLUMNS, n=1, cutoff=0.75)
+        close = get_close_matches(column, [c for c in _COLUMNS if c not in names], n=1, cutoff=0.75)
         if close:
             warnings.warn(f"{cells.path}: column {column!r} is not used, did you mean {close[0]!r}?", stacklevel=3)
         elif get_close_matches(column[: len(tool_prefix) + 1], [tool_prefix], cutoff=0.75):

@@ -24,6 +24,7 @@ class Asked:
         file: an image or a video.
         is_image: which of them.
         patient: who is operated on.
+        recording: name of that which an image is of, where the table has one.
         frame: native number from 0 of a video's frame; ``None`` for the frame nearest to the time.
         time_s: of an image, ``None`` for its number by the rate; of a video's frame where there is no number.
     """
@@ -34,6 +35,12 @@ class Asked:
     patient: str
     frame: float | None = None
     time_s: float | None = None
+    recording: str = ""
+
+    @property
+    def of(self) -> str:
+        """What tells images of one folder apart."""
+        return self.recording or self.patient
 
 
 @dataclass(frozen=True)
@@ -58,8 +65,9 @@ class Place:
 def find_places(asked: Sequence[Asked], base: Path, rate_hz: float) -> list[Place]:
     """The place of each frame asked for.
 
-    Images of one folder and patient are one recording; their numbers are the last ones of their names if those tell all
-    files of the folder apart, else their places in the order of names. A video is a recording.
+    Images of one folder and patient are one recording, where no other is named; their numbers are the last ones of
+    their names if those tell all files of the folder apart, else their places in the order of names. A video is a
+    recording.
 
     Args:
         asked: the frames.
@@ -72,12 +80,12 @@ def find_places(asked: Sequence[Asked], base: Path, rate_hz: float) -> list[Plac
     of_folder: dict[Path, set[str]] = {}
     for one in asked:
         if one.is_image:
-            of_folder.setdefault(one.file.parent, set()).add(one.patient)
+            of_folder.setdefault(one.file.parent, set()).add(one.of)
     recordings: dict[Recording, list[int]] = {}
     for row, one in enumerate(asked):
         path = one.file.parent if one.is_image else one.file
         several = one.is_image and len(of_folder[path]) > 1
-        recordings.setdefault(Recording(path, one.patient if several else "", one.is_image), []).append(row)
+        recordings.setdefault(Recording(path, one.of if several else "", one.is_image), []).append(row)
     names, refusals = recording_names(recordings, base), Refusals()
     places: dict[int, Place] = {}
     for recording, rows in recordings.items():

@@ -109,16 +109,19 @@ def write_images(
     labels: Mapping[str, SomeLabels],
     predictions: Mapping[str, np.ndarray],
 ) -> None:
-    """``images/0000.jpg`` and, per pixel task, ``.<task>.png`` (label) and ``.<task>.pred.png`` (prediction before)."""
+    """``images/0000.jpg`` and, per pixel task, ``.<task>.png`` (label) and ``.<task>.pred.png`` (prediction before).
+
+    Layers of classes that overlap are one below the other; :func:`mtal.reporting.run_reader.read_mask` reads them.
+    """
     folder.mkdir()
     for rows in batched(np.arange(len(positions)), _AT_ONCE):
         for k, picture in zip(rows, frames[positions[rows]], strict=True):
             Image.fromarray(picture).save(folder / f"{k:04d}.jpg", quality=88)
     for suffix, masks in ((".png", labels), (".pred.png", predictions)):
         for task, stack in masks.items():
-            if len(stack.shape) == 3:  # a stack of class-number masks, one per pick
+            if len(stack.shape) > 2:  # of pixels: [n, H, W] or [n, C, H, W]
                 for k, mask in enumerate(stack):
-                    Image.fromarray(mask).save(folder / f"{k:04d}.{task}{suffix}")
+                    Image.fromarray(mask.reshape(-1, mask.shape[-1])).save(folder / f"{k:04d}.{task}{suffix}")
 
 
 def predict_masks(
@@ -130,16 +133,22 @@ def predict_masks(
     device: torch.device,
     batch_size: int = _AT_ONCE,
 ) -> dict[str, np.ndarray]:
-    """Most probable class of every pixel, ``[n, H, W]`` uint8, for each categorical pixel head."""
-    heads = [t for t in tasks if t.support == "pixel" and t.family == "categorical"]
-    masks = {t.name: np.empty((len(positions), *size), dtype=np.uint8) for t in heads}
+    """What each pixel head says of every pixel, uint8.
+
+    The most probable class, ``[n, H, W]``; where classes overlap 1 for each that is more probable than not, else 0,
+    ``[n, C, H, W]``.
+    """
+    heads = [t for t in tasks if t.support == "pixel"]
+    layers = {t.name: () if t.family == "categorical" else (len(t.classes),) for t in heads}
+    masks = {t.name: np.empty((len(positions), *layers[t.name], *size), dtype=np.uint8) for t in heads}
     model = ready(model, device)
     for rows in batched(np.arange(len(positions)), batch_size):
         with torch.inference_mode():
             output = model(to_device(inputs.batch(positions[rows]), device))
             for name, mask in masks.items():
                 logits = functional.interpolate(output.heads[name].logits, size, mode="bilinear")  # [n, C, H, W]
-                mask[rows] = logits.argmax(dim=1).to(torch.uint8).cpu().numpy()
+                said = logits > 0 if layers[name] else logits.argmax(dim=1)
+                mask[rows] = said.to(torch.uint8).cpu().numpy()
     return masks
 
 

@@ -13,7 +13,6 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from mtal.reporting.overlay import blend
-from mtal.reporting.run_reader import IGNORE
 
 _COLUMNS = 3
 
@@ -84,15 +83,5 @@ def write_label_sheet(
 
 def _tile(picture: LabelledPicture, palettes: Sequence[Sequence[tuple[int, int, int]]]) -> NDArray[np.uint8]:
     """``[H, W', 3]``: the image, and the image under each of its masks, side by side."""
-    overlays = [_under(picture.image, m, colors) for m, colors in zip(picture.masks, palettes, strict=True)]
+    overlays = [blend(picture.image, m, colors) for m, colors in zip(picture.masks, palettes, strict=True)]
     return np.concatenate([picture.image, *overlays], axis=1)
-
-
-def _under(
-    image: NDArray[np.uint8], mask: NDArray[np.uint8], colors: Sequence[tuple[int, int, int]]
-) -> NDArray[np.uint8]:
-    if mask.ndim == 2:
-        return blend(image, mask, colors)
-    for number, layer in enumerate(mask):  # [H, W]
-        image = blend(image, np.where(layer == 1, number, IGNORE).astype(np.uint8), colors)
-    return image

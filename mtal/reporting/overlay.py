@@ -18,7 +18,8 @@ def colorize(mask: UInt8, colors: Sequence[tuple[int, int, int]], alpha: float =
     The rim keeps a structure's outline legible where its colour is close to the tissue's.
 
     Args:
-        mask: ``[H, W]`` class numbers; 255 (not annotated) stays fully transparent.
+        mask: ``[H, W]`` class numbers, or ``[C, H, W]`` of 0 and 1 where classes overlap, whose colours are mixed where
+            several are; 255 (not annotated) stays fully transparent.
         colors: C RGB triples.
         alpha: opacity of the inside, 0 to 1.
 
@@ -26,8 +27,10 @@ def colorize(mask: UInt8, colors: Sequence[tuple[int, int, int]], alpha: float =
         ``[H, W, 4]`` RGBA.
 
     Raises:
-        ValueError: a value in the mask is neither a class nor 255.
+        ValueError: a value in the mask is neither a class nor 255, or its layers are not one for each class.
     """
+    if mask.ndim == 3:
+        return _colorize_layers(mask, colors, alpha)
     annotated = mask != IGNORE  # [H, W]
     beyond = mask[annotated & (mask >= len(colors))]
     if beyond.size:
@@ -44,7 +47,7 @@ def blend(image: UInt8, mask: UInt8, colors: Sequence[tuple[int, int, int]], alp
 
     Args:
         image: ``[H, W, 3]`` RGB.
-        mask: ``[H, W]`` class numbers, 255 = not annotated.
+        mask: as for :func:`colorize`.
         colors: C RGB triples.
         alpha: opacity of the inside of a structure.
 
@@ -52,16 +55,33 @@ def blend(image: UInt8, mask: UInt8, colors: Sequence[tuple[int, int, int]], alp
         ``[H, W, 3]`` RGB.
 
     Raises:
-        ValueError: image and mask differ in size, or a value in the mask is no class.
+        ValueError: image and mask differ in size, or see :func:`colorize`.
     """
-    if image.shape[:2] != mask.shape:
-        raise ValueError(f"the image is {image.shape[:2]} but its mask is {mask.shape} (height, width)")
+    if image.shape[:2] != mask.shape[-2:]:
+        raise ValueError(f"the image is {image.shape[:2]} but its mask is {mask.shape[-2:]} (height, width)")
     layer = colorize(mask, colors, alpha).astype(np.float64)  # [H, W, 4]
     opacity = layer[..., 3:] / 255  # [H, W, 1]
     return np.rint(opacity * layer[..., :3] + (1 - opacity) * image).astype(np.uint8)
 
 
-def _rim(mask: UInt8) -> NDArray[np.bool_]:
+def _colorize_layers(mask: UInt8, colors: Sequence[tuple[int, int, int]], alpha: float) -> UInt8:
+    strays = mask[(mask > 1) & (mask != IGNORE)]
+    if strays.size:
+        raise ValueError(
+            f"the mask holds the value {strays[0]}, but where classes overlap each is there (1) or not (0)"
+        )
+    if len(mask) != len(colors):
+        raise ValueError(f"the mask has {len(mask)} layers, but there are {len(colors)} classes")
+    there = mask == 1  # [C, H, W]
+    classes = there.sum(axis=0)  # [H, W]
+    mixed = np.tensordot(there, np.asarray(colors), axes=(0, 0)) / np.maximum(classes, 1)[..., None]  # [H, W, 3]
+    layer = np.rint(np.dstack([mixed, np.where(classes > 0, round(255 * alpha), 0)])).astype(np.uint8)  # [H, W, 4]
+    for inside, color in zip(there, colors, strict=True):
+        layer[_rim(inside)] = (*color, 255)
+    return layer
+
+
+def _rim(mask: NDArray[np.uint8 | np.bool_]) -> NDArray[np.bool_]:
     """Pixels whose right or lower neighbour is of another class: one side of each border only, so it stays thin."""
     rim = np.zeros(mask.shape, dtype=np.bool_)  # [H, W]
     rim[:-1] |= mask[:-1] != mask[1:]

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
 
 from mtal.reporting.config_summary import summarize
 from mtal.reporting.page import clock, environment, layer_of, thumbnail
 from mtal.reporting.pick import Score
-from mtal.reporting.run_reader import Task, tasks_of
+from mtal.reporting.run_reader import Task, read_mask, tasks_of
 
 THUMBNAIL = 300
 """Longer side of a frame on the page, in pixels: 200 frames stay under 10 MB."""
@@ -60,7 +63,7 @@ def write_overview(folder: Path) -> Path:
     about = json.loads((folder / "selection.json").read_text(encoding="utf-8"))
     rows = pd.read_csv(folder / "frames.csv", dtype=str, keep_default_na=False).to_dict("records")
     tasks = tasks_of(about["tasks"], folder / "selection.json")
-    pixel = [t for t in tasks.values() if (folder / "masks" / t.name).is_dir()]
+    pixel = [t for t in tasks.values() if rows and _masks(rows[0], t)]
     page = (
         environment()
         .get_template("overview.html.j2")
@@ -81,7 +84,6 @@ def write_overview(folder: Path) -> Path:
 
 def _card(row: Mapping[Any, str], folder: Path, pixel: Sequence[Task]) -> FrameCard:
     image, size = thumbnail(folder / row["image"], THUMBNAIL)
-    masks = [(t, folder / "masks" / t.name / Path(row["image"]).name) for t in pixel]
     predictions = tuple((k.removeprefix("predicted/"), v) for k, v in row.items() if k.startswith("predicted/"))
     said = "; ".join(f"{task}: {words}" for task, words in predictions)
     return FrameCard(
@@ -96,9 +98,21 @@ def _card(row: Mapping[Any, str], folder: Path, pixel: Sequence[Task]) -> FrameC
         predictions=predictions,
         image=image,
         size=size,
-        layers=tuple(layer_of(mask, task, size)[0] for task, mask in masks),
+        layers=tuple(layer_of(_read(folder, _masks(row, task), task), task, size) for task in pixel),
         alt=f"Frame {row['frame']} of {row['video']}, {row['time']}. Predicted: {said}.",
     )
+
+
+def _masks(row: Mapping[Any, str], task: Task) -> list[str]:
+    """Files of the masks of a head: one, or one for each class where classes overlap."""
+    columns = [f"mask/{task.name}"] if task.family == "categorical" else [f"mask/{task.name}/{c}" for c in task.classes]
+    return [row[column] for column in columns if column in row]
+
+
+def _read(folder: Path, files: Sequence[str], task: Task) -> NDArray[np.uint8]:  # [H, W] or [C, H, W]
+    if task.family == "categorical":
+        return read_mask(folder / files[0], task.family, task.classes)
+    return np.stack([np.asarray(Image.open(folder / file)) > 0 for file in files]).astype(np.uint8)
 
 
 def _scores(row: Mapping[Any, str]) -> tuple[Score, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from numpy.typing import NDArray
 from PIL import Image
 
 from mtal.reporting.overlay import colorize
@@ -38,21 +39,20 @@ def thumbnail(path: Path, side: int) -> tuple[str, tuple[int, int]]:
     return _data_uri(small, "JPEG", quality=82, optimize=True), small.size
 
 
-def layer_of(path: Path, task: Task, size: tuple[int, int]) -> tuple[str, list[str]]:
-    """A mask as a see-through PNG data URI of ``size`` (width, height), and the names of the classes in it.
+def layer_of(mask: NDArray[np.uint8], task: Task, size: tuple[int, int]) -> str:
+    """A mask, ``[H, W]`` or ``[C, H, W]``, as a see-through PNG data URI of ``size`` (width, height)."""
+    flat = mask.reshape(-1, *mask.shape[-2:])  # [1 or C, H, W]
+    small = [np.asarray(Image.fromarray(m).resize(size, Image.Resampling.NEAREST)) for m in flat]
+    layers = np.stack(small) if mask.ndim == 3 else small[0]
+    return _data_uri(Image.fromarray(colorize(layers, task.colors)), "PNG")
 
-    Raises:
-        ValueError: a value in the mask is neither a class nor 255.
-    """
-    with Image.open(path) as stored:
-        full = np.asarray(stored)
-        mask = np.asarray(stored.resize(size, Image.Resampling.NEAREST))  # [h, w]
-    try:
-        layer = Image.fromarray(colorize(mask, task.colors))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    classes = [task.classes[int(v)] for v in np.unique(full) if v != IGNORE]
-    return _data_uri(layer, "PNG"), classes
+
+def classes_in(mask: NDArray[np.uint8], task: Task) -> tuple[str, ...] | None:
+    """Names of the classes that a mask shows, ``None`` where nothing is annotated."""
+    if (mask == IGNORE).all():
+        return None
+    shown = range(len(task.classes))
+    return tuple(task.classes[c] for c in shown if (mask[c] == 1 if mask.ndim == 3 else mask == c).any())
 
 
 def clock(seconds: float) -> str:

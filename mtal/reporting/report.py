@@ -10,9 +10,9 @@ from pathlib import Path
 
 from mtal.reporting import curves
 from mtal.reporting.config_summary import summarize, title
-from mtal.reporting.page import clock, environment, layer_of, thumbnail
+from mtal.reporting.page import classes_in, clock, environment, layer_of, thumbnail
 from mtal.reporting.pick import Pick, picks_of
-from mtal.reporting.run_reader import Round, Run, Task, main_metric, read_run, trained_in_words
+from mtal.reporting.run_reader import Round, Run, Task, main_metric, read_mask, read_run, trained_in_words
 
 THUMBNAIL = 160
 """Longer side of a picked frame on the page, in pixels: 20 rounds of 24 picks stay under 15 MB."""
@@ -50,8 +50,8 @@ class Card:
     image: str | None
     alt: str
     size: tuple[int, int]
-    labels: tuple[str, ...]
-    predictions: tuple[str, ...]
+    labels: tuple[tuple[int, str], ...]  # which of the pixel heads, and what it shows
+    predictions: tuple[tuple[int, str], ...]
 
 
 def write_report(run_dir: Path | str) -> Path:
@@ -85,6 +85,7 @@ def render(run: Run) -> str:
             last=last,
             config=summarize(run.config),
             config_text=(run.path / "config.yaml").read_text(encoding="utf-8"),
+            pixel=run.pixel_tasks(),
             pool=int((run.frames["split"] == "pool").sum()),
             headlines=_headlines(run),
             figures=_figures(run),
@@ -154,13 +155,13 @@ def _card(this: Round, pick: Pick, pixel_tasks: Sequence[Task]) -> Card:
     if (path := this.image(pick.order)) is not None:
         image, size = thumbnail(path, THUMBNAIL)
     labels, predictions, seen = [], [], []
-    for task in pixel_tasks:
-        if (mask := this.label_mask(pick.order, task.name)) is not None:
-            layer, classes = layer_of(mask, task, size)
-            labels.append(layer)
-            seen.append(f"{task.name}: {', '.join(classes) or 'not annotated'}")
-        if (mask := this.predicted_mask(pick.order, task.name)) is not None:
-            predictions.append(layer_of(mask, task, size)[0])
+    for head, task in enumerate(pixel_tasks):
+        if (path := this.label_mask(pick.order, task.name)) is not None:
+            mask = read_mask(path, task.family, task.classes)
+            labels.append((head, layer_of(mask, task, size)))
+            seen.append(f"{task.name}: {_in_words(classes_in(mask, task))}")
+        if (path := this.predicted_mask(pick.order, task.name)) is not None:
+            predictions.append((head, layer_of(read_mask(path, task.family, task.classes), task, size)))
     seen += [f"{task}: {_in_words(present)}" for task, present in pick.labels.items()]
     alt = f"Frame {pick.frame} of {pick.video}, {clock(pick.time_s)}. {'; '.join(seen)}."
     return Card(pick, image, alt, size, tuple(labels), tuple(predictions))

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from omegaconf import OmegaConf
+from PIL import Image
 
 IGNORE = 255
 """Label value for "not annotated", at frame, class or pixel level."""
@@ -78,7 +81,7 @@ class Round:
         return _existing(self.path / "images" / f"{order:04d}.jpg")
 
     def label_mask(self, order: int, task: str) -> Path | None:
-        """The label of one pixel-level task: class numbers, 255 = not annotated."""
+        """The label of one pixel-level task, see :func:`read_mask`."""
         return _existing(self.path / "images" / f"{order:04d}.{task}.png")
 
     def predicted_mask(self, order: int, task: str) -> Path | None:
@@ -196,6 +199,28 @@ def read_round(path: Path, number: int) -> Round:
         FileNotFoundError: the round does not exist, or is not complete.
     """
     return _read_round(path / "rounds" / f"{number:02d}")
+
+
+def read_mask(path: Path, family: Literal["bernoulli", "categorical"], classes: Sequence[str]) -> NDArray[np.uint8]:
+    """A mask of a round: ``[H, W]`` class numbers or, where classes overlap, ``[C, H, W]`` of 0 and 1.
+
+    255 stands for not annotated. The layers of classes that overlap are one below the other in the file.
+
+    Raises:
+        ValueError: there is something else in it.
+    """
+    with Image.open(path) as stored:
+        pixels = np.asarray(stored)
+    overlap = family == "bernoulli"
+    beyond = pixels[(pixels != IGNORE) & (pixels >= (2 if overlap else len(classes)))]
+    if beyond.size:
+        room = "each is there (1) or not (0)" if overlap else f"there are only {len(classes)} classes"
+        raise ValueError(f"{path}: the mask holds the value {beyond[0]}, but {room}")
+    if not overlap:
+        return pixels
+    if len(pixels) % len(classes):
+        raise ValueError(f"{path}: the mask has {len(pixels)} rows, which are no {len(classes)} layers of one height")
+    return pixels.reshape(len(classes), -1, pixels.shape[1])  # [C, H, W]
 
 
 def main_metric(task: str, metrics: Mapping[str, float]) -> str | None:

@@ -7,13 +7,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import wandb
-from PIL import Image
 
 from mtal.reporting.pick import Pick, picks_of
-from mtal.reporting.run_reader import IGNORE, Round, Run, Task
+from mtal.reporting.run_reader import IGNORE, Round, Run, Task, read_mask
 
 MOST_IMAGES = 100
 """Pictures logged per round; an initial set may be the whole pool."""
@@ -94,21 +92,30 @@ def _image(this: Round, pick: Pick, pixel_tasks: Sequence[Task]) -> wandb.Image 
     path = this.image(pick.order)
     if path is None:
         return None
-    masks = {}
+    masks: dict[str, dict[str, Any]] = {}
     for task in pixel_tasks:
-        names = {**dict(enumerate(task.classes)), IGNORE: "not annotated"}
         for kind, mask in (
             ("label", this.label_mask(pick.order, task.name)),
             ("prediction", this.predicted_mask(pick.order, task.name)),
         ):
             if mask is not None:
-                masks[f"{task.name}_{kind}"] = {"mask_data": _read_mask(mask), "class_labels": names}
+                masks |= _masks(mask, task, kind)
     return wandb.Image(str(path), caption=f"{pick.frame_id}: {pick.reason}", masks=masks or None)
 
 
-def _read_mask(path: Path) -> np.ndarray:
-    with Image.open(path) as stored:
-        return np.asarray(stored)  # [H, W]
+def _masks(path: Path, task: Task, kind: str) -> dict[str, dict[str, Any]]:
+    """One mask of W&B, or one for each class where classes overlap, which one mask cannot show."""
+    mask = read_mask(path, task.family, task.classes)
+    if mask.ndim == 2:
+        names = {**dict(enumerate(task.classes)), IGNORE: "not annotated"}
+        return {f"{task.name}_{kind}": {"mask_data": mask, "class_labels": names}}
+    return {
+        f"{task.name}_{name}_{kind}": {
+            "mask_data": layer,  # [H, W]
+            "class_labels": {0: f"no {name}", 1: name, IGNORE: "not annotated"},
+        }
+        for name, layer in zip(task.classes, mask, strict=True)
+    }
 
 
 def _in_words(present: tuple[str, ...] | None) -> str:

@@ -10,13 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
-from PIL import Image
 
 from mtal.learning.experiment import new_model
 from mtal.learning.run_folder import RunFolder
 from mtal.learning.weights_file import WEIGHTS, read_weights
 from mtal.models import MultiTaskModel
-from mtal.reporting.run_reader import read_config
+from mtal.reporting.run_reader import read_config, read_mask
 from mtal.tasks.task import Task
 
 _WAY_OUT = "checkpoint is the folder of a run, or of one of its rounds, as in checkpoint=runs/demo/default"
@@ -115,10 +114,9 @@ class Checkpoint:
         return frames.loc[self.folder.labelled()].reset_index(drop=True)
 
     def labels(self, tasks: Sequence[Task]) -> dict[str, np.ndarray]:
-        """Their labels by task, as the run keeps them: uint8 ``[M, C]``, ``[M]`` or ``[M, H, W]``, 255 = not annotated.
+        """Their labels by task, as the run keeps them: uint8, 255 = not annotated.
 
-        Raises:
-            ValueError: a pixel task whose classes overlap, of which a run keeps no labels.
+        ``[M, C]`` or ``[M]`` of a frame task, ``[M, C, H, W]`` or ``[M, H, W]`` of a pixel task.
         """
         found: Mapping[str, list[np.ndarray]] = {t.name: [] for t in tasks}
         for number in range(self.folder.complete_rounds()):
@@ -133,8 +131,5 @@ def _labels(task: Task, picks: pd.DataFrame, folder: Path) -> np.ndarray:
     if task.support == "frame":
         stacked = np.stack(picks[f"label/{task.name}"].to_list()).astype(np.uint8)  # [n, C], or [n, 1] class numbers
         return stacked[:, 0] if task.family == "categorical" else stacked
-    if task.family == "bernoulli":
-        raise ValueError(
-            f"{folder}: a run keeps no labels of {task.name!r}, whose classes overlap; leave that head out"
-        )
-    return np.stack([np.asarray(Image.open(folder / "images" / f"{k:04d}.{task.name}.png")) for k in picks["order"]])
+    files = [folder / "images" / f"{k:04d}.{task.name}.png" for k in picks["order"]]
+    return np.stack([read_mask(file, task.family, task.classes) for file in files])

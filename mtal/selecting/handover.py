@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,7 +13,6 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
-from mtal.datasets.label_map import IGNORE
 from mtal.datasets.videos import find_videos, found_folder
 from mtal.frames.hygiene import REASONS
 from mtal.frames.reader import open_reader, read_pictures
@@ -24,13 +22,13 @@ from mtal.learning.same_run import differences
 from mtal.progress import track
 from mtal.reporting.overview import write_overview
 from mtal.selecting.checkpoint import Checkpoint
+from mtal.selecting.mask_files import NO_NAME, grays, mask_folders, write_masks
 from mtal.selecting.readme import readme
 from mtal.selecting.recordings import relative_file
 from mtal.selecting.selection import Selection, select
 
 _ABOUT = "selection.json"
 _AT_ONCE = 8  # whole pictures in memory
-_NO_NAME = re.compile(r"[^\w.-]")  # signs that a file name should not have
 
 
 def select_frames(config: DictConfig, checkpoint: Checkpoint, budget: int, folder: Path) -> bool:
@@ -120,19 +118,15 @@ def _write(folder: Path, selection: Selection, config: DictConfig, about: dict[s
     about["tasks"] = describe_tasks(selection.tasks)
     files = _names(selection.table)
     (folder / "images").mkdir()
-    for task in selection.pixel_tasks:
-        (folder / "masks" / task.name).mkdir(parents=True)
     pictures = _pictures(selection.table)
     for order, picture in track(pictures, "Writing images and masks", total=len(files)):
         Image.fromarray(picture).save(folder / "images" / files[order])
-        for name, mask in selection.masks(order, picture.shape[:2]).items():
-            Image.fromarray(mask).save(folder / "masks" / name / files[order])
-    grays = {
-        task.name: {**{str(n): name for n, name in enumerate(task.classes)}, str(IGNORE): "not annotated"}
-        for task in selection.pixel_tasks
-    }
-    (folder / "label_map.json").write_text(json.dumps(grays, indent=1, ensure_ascii=False), encoding="utf-8")
-    _frames_csv(selection.table, files, config.data.root).to_csv(folder / "frames.csv", index=False)
+        masks = selection.masks(order, picture.shape[:2])
+        for task in selection.pixel_tasks:
+            write_masks(folder, files[order], task, masks[task.name])
+    meaning = {task.name: grays(task) for task in selection.pixel_tasks}
+    (folder / "label_map.json").write_text(json.dumps(meaning, indent=1, ensure_ascii=False), encoding="utf-8")
+    _frames_csv(selection, files, config.data.root).to_csv(folder / "frames.csv", index=False)
     (folder / _ABOUT).write_text(json.dumps(about, indent=1, ensure_ascii=False), encoding="utf-8")
     (folder / "README.txt").write_text(readme(selection, about), encoding="utf-8")
     write_overview(folder)
@@ -142,7 +136,7 @@ def _names(table: pd.DataFrame) -> list[str]:
     """``001_<video>_<frame>.png`` in order of choice."""
     digits = max(3, len(str(len(table))))
     places = zip(table["video"], table["frame"], strict=True)
-    return [f"{i:0{digits}d}_{_NO_NAME.sub('_', v)}_{f:06d}.png" for i, (v, f) in enumerate(places, start=1)]
+    return [f"{i:0{digits}d}_{NO_NAME.sub('_', v)}_{f:06d}.png" for i, (v, f) in enumerate(places, start=1)]
 
 
 def _pictures(table: pd.DataFrame) -> Iterator[tuple[int, np.ndarray]]:
@@ -154,10 +148,13 @@ def _pictures(table: pd.DataFrame) -> Iterator[tuple[int, np.ndarray]]:
                 yield from zip(some["order"].tolist(), read_pictures(reader, some["frame"].tolist()), strict=True)
 
 
-def _frames_csv(table: pd.DataFrame, files: list[str], root: str) -> pd.DataFrame:
+def _frames_csv(selection: Selection, files: list[str], root: str) -> pd.DataFrame:
+    table = selection.table
+    folders = {column: to for task in selection.pixel_tasks for column, to in mask_folders(task).items()}
     columns = {
         "rank": table["order"] + 1,
         "image": [f"images/{file}" for file in files],
+        **{column: [f"{to}/{file}" for file in files] for column, to in folders.items()},
         "video": table["video"],
         "file": [relative_file(source, root) for source in table["source"]],
         "patient": table["patient"],

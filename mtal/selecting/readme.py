@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from textwrap import fill
 from typing import Any
 
+from mtal.selecting.mask_files import grays, mask_folders
 from mtal.selecting.selection import Selection
 
 _WIDTH = 100
@@ -26,14 +27,16 @@ def readme(selection: Selection, about: Mapping[str, Any]) -> str:
         f"{count} frames from {videos} of {len(about['videos'])} videos, {order}. If there is no time for all of them, "
         "label from the first one on and stop anywhere."
     )
+    files = _files(selection)
+    wide = max(map(len, files)) + 2
     sections = {
         f"{count} FRAMES TO LABEL": fill(first, _WIDTH),
-        "WHAT IS HERE": "\n".join(f"{name:<18}{what}" for name, what in _files(selection).items()),
+        "WHAT IS HERE": "\n".join(f"{name:<{wide}}{what}" for name, what in files.items()),
         "WHAT TO DO": "\n".join(_steps(selection)),
     }
     if selection.pixel_tasks:
         sections["GRAY VALUES IN THE MASKS"] = "\n".join(
-            fill(f"{t.name}: {', '.join(f'{n} = {c}' for n, c in enumerate(t.classes))}, 255 = not to be told", _WIDTH)
+            fill(f"{t.name}: {', '.join(f'{gray} = {what}' for gray, what in grays(t).items())}", _WIDTH)
             for t in selection.pixel_tasks
         )
     if about["dropped"]:
@@ -45,7 +48,11 @@ def readme(selection: Selection, about: Mapping[str, Any]) -> str:
 
 
 def _files(selection: Selection) -> dict[str, str]:
-    masks = {f"masks/{t.name}/": f"the model's guess at {t.name}, named as the images" for t in selection.pixel_tasks}
+    masks = {
+        f"{folder}/": f"the model's guess at {' '.join(column.split('/')[1:])}, named as the images"
+        for task in selection.pixel_tasks
+        for column, folder in mask_folders(task).items()
+    }
     return {
         "overview.html": "look at this first: each frame with its time, the guess, and why it was chosen",
         "images/": "the frames at full size, 001_… first",
@@ -60,10 +67,11 @@ def _steps(selection: Selection) -> list[str]:
     steps = ["Open overview.html in a browser. Then, for every image from 001 on:"]
     for task in selection.tasks:
         classes = ", ".join(task.classes)
-        if task in selection.pixel_tasks:
-            what = f"correct the mask of the same name in masks/{task.name}/"
-        elif task.support == "pixel":
-            what = f"outline each of these that is there: {classes}"
+        if task.support == "pixel":
+            masks = "mask" if task.family == "categorical" else "masks"
+            what = (
+                f"correct the {masks} of the same name in {', '.join(f'{to}/' for to in mask_folders(task).values())}"
+            )
         elif task.family == "categorical":
             what = f"say which one of these it is: {classes}"
         else:

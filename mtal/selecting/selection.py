@@ -59,11 +59,11 @@ class Selection:
 
     @property
     def pixel_tasks(self) -> list[Task]:
-        """Heads that say one class for each pixel."""
-        return [t for t in self.tasks if t.support == "pixel" and t.family == "categorical"]
+        """Heads that say something of each pixel."""
+        return [t for t in self.tasks if t.support == "pixel"]
 
     def masks(self, order: int, size: tuple[int, int]) -> dict[str, np.ndarray]:
-        """Most probable class of each pixel of one pick at ``size`` (H, W): task to uint8 ``[H, W]``."""
+        """What the pixel heads say of one pick at ``size`` (H, W), see :func:`~mtal.learning.picks.predict_masks`."""
         at = self._positions[[order]]
         found = predict_masks(self._model, self.tasks, self._inputs, at, size, self._device)
         return {task: mask[0] for task, mask in found.items()}

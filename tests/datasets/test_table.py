@@ -154,11 +154,6 @@ class TestDamage:
             (edit("b.mp4,,0.4", "b.mp4,,9"), ValueError, r"line 5, column 'time_s': .* no frame near 9 s"),
             (edit("b.mp4,,0.4", "b.mp4,,"), ValueError, r"line 5, column 'time_s': it is empty; a frame of a video"),
             (edit("b.mp4,7", ",7"), ValueError, r"line 4, column 'image' and 'video': both are empty"),
-            (
-                edit("a/0004.png,", "a/0004.png,b.mp4"),
-                ValueError,
-                r"line 2, column 'image' and 'video': both are given",
-            ),
             (edit("ben,test", ",test"), ValueError, r"line 4, column 'patient': it is empty"),
             (edit("ada,train", "ada,tset"), ValueError, r"line 2, column 'split': 'tset' is none of pool, train, val"),
             (edit("ada,train", "ada,test"), ValueError, r"patient 'ada' is in the splits pool and test"),
@@ -206,6 +201,12 @@ class TestDamage:
         with pytest.warns(UserWarning, match="column 'bleding' is not used, did you mean 'bleeding'"):
             load(root / "frames.csv")
 
+    def test_a_column_that_is_there_is_not_suggested(self, root, recwarn):
+        """``time`` is like ``time_s``, which the table has."""
+        (root / "frames.csv").write_text(ROWS.replace("remark", "time"))
+        load(root / "frames.csv")
+        assert not recwarn
+
     def test_misspelt_beginning_of_a_tool(self, root):
         (root / "frames.csv").write_text(ROWS.replace("tool_hook", "tools_hook"))
         with pytest.warns(UserWarning, match="column 'tools_hook' is not used; if it is a tool, .*begin with 'tool_'"):
@@ -240,6 +241,20 @@ class TestRecordings:
         (tmp_path / "t.csv").write_text("video,frame,patient,split,bleeding\nop.mp4,1,a,pool,0\nop.mkv,1,b,test,1\n")
         index = table.load(tmp_path / "t.csv").index.table
         assert index.set_index("patient")["video"].to_dict() == {"a": "op.mp4", "b": "op.mkv"}
+
+    def test_a_video_beside_an_image_names_its_recording(self, tmp_path):
+        rows = ["image,video,time_s,patient,split,bleeding"]
+        for k, (video, patient) in enumerate((("op1", "a"), ("op2", "a"), ("op1", "a"), ("op3", "b"))):
+            save(tmp_path / f"images/{k}.png", picture(k))
+            rows.append(f"images/{k}.png,{video},{9 - k},{patient},{'test' if patient == 'b' else 'pool'},{k % 2}")
+        (tmp_path / "t.csv").write_text("\n".join(rows))
+        dataset = table.load(tmp_path / "t.csv")
+        ids = [f"images_{f}" for f in ("op1/000000", "op1/000002", "op2/000001", "op3/000003")]
+        assert dataset.index.frame_ids == ids
+        assert dataset.index.table["time_s"].tolist() == [9, 7, 8, 6]
+        assert dataset.labels.targets("bleeding", ids)[:, 0].tolist() == [0, 0, 1, 1]
+        grays = FrameCache(tmp_path / "cache").get(dataset.index.table, (H, W))[np.arange(4)][:, 0, 0, 0]
+        assert grays.tolist() == [10 + 12 * k for k in (0, 2, 1, 3)]
 
     def test_a_linked_folder_is_the_same_one(self, tmp_path):
         save(tmp_path / "a/1.png", picture(1))

@@ -52,7 +52,15 @@ def folder(tmp_path_factory):
         Image.fromarray(np.full((400, 640, 3), 60 * rank, dtype=np.uint8)).save(folder / "images" / name)
         Image.fromarray(np.full((400, 640), rank - 1, dtype=np.uint8)).save(folder / "masks" / "anatomy" / name)
         rows.append(
-            {"rank": rank, "image": f"images/{name}", "video": "a", "frame": 1250, "time": "0:00:50.000", "time_s": 50}
+            {
+                "rank": rank,
+                "image": f"images/{name}",
+                "mask/anatomy": f"masks/anatomy/{name}",
+                "video": "a",
+                "frame": 1250,
+                "time": "0:00:50.000",
+                "time_s": 50,
+            }
             | {"reason": f"anatomy: entropy higher than in {rank} % of the frames", "utility": 0.5 / rank}
             | {"score/anatomy/entropy": 0.1234567, "percentile/anatomy/entropy": 98.76}
             | {"predicted/tools": "none", "predicted/anatomy": "fat & more 100 %"}
@@ -110,7 +118,9 @@ def test_needs_nothing_else(page):
 def test_without_masks_and_scores(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "bare", ignore=shutil.ignore_patterns("masks"))
     table = pd.read_csv(folder / "frames.csv")
-    table = table.drop(columns=[c for c in table if c.startswith(("score", "percentile"))]).assign(utility=np.nan)
+    table = table.drop(columns=[c for c in table if c.startswith(("score", "percentile", "mask/"))]).assign(
+        utility=np.nan
+    )
     table.to_csv(tmp_path / "bare" / "frames.csv", index=False)
     page = write_overview(tmp_path / "bare").read_text()
     assert len(pictures(page, "jpeg")) == 2

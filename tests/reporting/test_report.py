@@ -92,8 +92,8 @@ def test_nothing_is_fetched(page):
 
 
 def test_overlays_are_the_masks_in_the_colours_of_the_tasks(drawn_run, page, tasks):
-    labels = page.all("span", class_="layer label")
-    predictions = page.all("span", class_="layer prediction")
+    labels = page.all("span", class_="layer label head-0")
+    predictions = page.all("span", class_="layer prediction head-0")
     assert len(labels) == 12
     assert len(predictions) == 8  # none in the initial set
     data = re.search(r"base64,([^)]*)\)", labels[0]["style"]).group(1)
@@ -171,7 +171,7 @@ def test_large_pictures_become_thumbnails_and_masks_follow(run_dir):
     page = Page(write_report(run_dir))
     first = page.all("img")[0]
     assert (first["width"], first["height"]) == ("160", "90")
-    data = re.search(r"base64,([^)]*)\)", page.all("span", class_="layer label")[0]["style"]).group(1)
+    data = re.search(r"base64,([^)]*)\)", page.all("span", class_="layer label head-0")[0]["style"]).group(1)
     assert Image.open(io.BytesIO(base64.b64decode(data))).size == (160, 90)
 
 
@@ -226,7 +226,7 @@ def test_two_heads_over_the_same_picture(make_run, tasks):
         mask = Image.fromarray(np.ones((24, 40), dtype=np.uint8))
         mask.save(folder / "rounds" / "00" / "images" / f"{order:04d}.vessels.png")
     page = Page(write_report(folder))
-    assert len(page.all("span", class_="layer label")) == 8
+    assert len(page.all("span", class_="layer label head-0")) == 8
     assert "vessels: artery" in page.all("img")[0]["alt"]
     assert json.loads((folder / "tasks.json").read_text())["vessels"]["classes"][1] in page.words
 

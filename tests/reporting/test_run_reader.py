@@ -4,10 +4,12 @@ import json
 import math
 import shutil
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from mtal.reporting import main_metric, read_run
-from mtal.reporting.run_reader import read_round
+from mtal.reporting.run_reader import read_mask, read_round
 
 
 def test_reads_what_was_written(run_dir):
@@ -39,6 +41,25 @@ def test_images_are_found_where_they_exist(run_dir):
     assert first.label_mask(0, "anatomy") == first.path / "images" / "0000.anatomy.png"
     assert first.predicted_mask(0, "anatomy") is None
     assert second.predicted_mask(0, "anatomy") == second.path / "images" / "0000.anatomy.pred.png"
+
+
+@pytest.mark.parametrize(
+    ("family", "pixels", "expected"),
+    [
+        ("categorical", [[0, 1], [2, 255]], [[0, 1], [2, 255]]),
+        ("bernoulli", [[0], [1], [255]], [[[0]], [[1]], [[255]]]),
+        ("categorical", [[3, 1]], r"m\.png: the mask holds the value 3, but there are only 3 classes"),
+        ("bernoulli", [[0], [1], [2]], r"m\.png: the mask holds the value 2, but each is there \(1\) or not \(0\)"),
+        ("bernoulli", [[0], [1]], r"m\.png: the mask has 2 rows, which are no 3 layers of one height"),
+    ],
+)
+def test_masks(tmp_path, family, pixels, expected):
+    Image.fromarray(np.array(pixels, dtype=np.uint8)).save(tmp_path / "m.png")
+    if isinstance(expected, list):
+        assert read_mask(tmp_path / "m.png", family, ("a", "b", "c")).tolist() == expected
+    else:
+        with pytest.raises(ValueError, match=expected):
+            read_mask(tmp_path / "m.png", family, ("a", "b", "c"))
 
 
 def test_rounds_are_ordered_by_number_and_unfinished_ones_are_left_out(run_dir):
