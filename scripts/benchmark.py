@@ -6,6 +6,7 @@ python scripts/benchmark.py acquisition  every method against the published libr
 python scripts/benchmark.py surgery      labelled frames per second that the synthetic surgery is drawn at, on one core
 python scripts/benchmark.py decoding     sampling a video and reading it from the cache against a bare decode by PyAV
 python scripts/benchmark.py growth       BADGE and k-centre from 10,000 to 1,000,000 frames: time and memory
+python scripts/benchmark.py evaluation   scoring masks at the labels' resolution against that of the model's input
 python scripts/benchmark.py logging      what logging to W&B adds to a round of the demo
 """
 
@@ -23,6 +24,7 @@ from statistics import median
 
 from benchmarks import dashboards
 from benchmarks import decoding as decoding_passes
+from benchmarks import evaluation as evaluation_pass
 from benchmarks import scoring as scoring_pass
 from benchmarks.growth import growth
 from benchmarks.surgery import surgery
@@ -76,6 +78,10 @@ def decoding(arguments: argparse.Namespace) -> None:
     CONSOLE.print(decoding_passes.compare(side_by_side, arguments.seconds, arguments.repeats))
 
 
+def evaluation(arguments: argparse.Namespace) -> None:
+    CONSOLE.print(evaluation_pass.compare(side_by_side, arguments.frames, arguments.repeats))
+
+
 def logging(arguments: argparse.Namespace) -> None:
     CONSOLE.print(dashboards.compare(REPOSITORY, arguments.rounds, arguments.repeats))
 
@@ -110,6 +116,10 @@ def main() -> None:
     seven.add_argument("--rounds", type=int, default=2)
     seven.add_argument("--repeats", type=int, default=5)
     seven.set_defaults(run=logging)
+    eight = choices.add_parser("evaluation")
+    eight.add_argument("--frames", type=int, default=64)
+    eight.add_argument("--repeats", type=int, default=5)
+    eight.set_defaults(run=evaluation)
     arguments = parser.parse_args()
     arguments.run(arguments)
 

@@ -118,6 +118,17 @@ class LabelTable:
         refusals.tell()
         return masks
 
+    def mask(self, task: str, frame_id: str) -> NDArray[np.uint8] | None:
+        """The mask of one frame as it lies on disk, ``[H, W]`` or ``[C, H, W]``; ``None`` if nobody annotated it.
+
+        Raises:
+            KeyError: the task or the frame is not in the table.
+            FileNotFoundError: the file is missing.
+            ValueError: it holds values that are not listed, or is not of the size of its frame.
+        """
+        mask = self._masks[task][self._rows(task, [frame_id])[0]]
+        return None if mask is None else self._drawn(mask, frame_id, self.label_maps[task])
+
     def labelled(self, task: str, frame_ids: Sequence[str]) -> NDArray[np.bool_]:
         """Whether anybody labelled anything of a task in N frames, ``[N]``; nothing is told of what.
 

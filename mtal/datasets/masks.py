@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -118,8 +119,60 @@ class ReadMasks(Masks):
         return np.array([bool((labels != IGNORE).any()) for labels in self], dtype=bool)
 
 
+class OwnSizeMasks:
+    """Masks of n frames, each of its own size, read when it is first asked for and kept packed after that.
+
+    A mask is a few large areas: packed it takes a hundredth of its room, and less time to unpack than to read again.
+
+    Args:
+        read: row to its mask, ``[H, W]`` or ``[C, H, W]``; ``None`` where nobody labelled anything.
+        frames: n.
+        keep_bytes: beyond these, masks are read again each time.
+
+    >>> masks = OwnSizeMasks(lambda row: np.full((1, row), 7, dtype=np.uint8) if row else None, frames=3)
+    >>> masks.of(2).tolist(), masks.of(0)
+    ([[7, 7]], None)
+    """
+
+    def __init__(self, read: Callable[[int], Labels | None], frames: int, keep_bytes: int = 2**28) -> None:
+        self._read = read
+        self._frames = frames
+        self._room = keep_bytes
+        self._kept: dict[int, tuple[bytes, tuple[int, ...]] | None] = {}
+
+    def __len__(self) -> int:
+        return self._frames
+
+    def of(self, row: int) -> Labels | None:
+        """The mask of one frame; ``None`` where all of it is ``IGNORE``."""
+        if row in self._kept:
+            kept = self._kept[row]
+            return None if kept is None else np.frombuffer(zlib.decompress(kept[0]), dtype=np.uint8).reshape(kept[1])
+        mask = self._read(row)
+        if mask is None or (mask == IGNORE).all():
+            self._kept[row] = None
+            return None
+        packed = zlib.compress(np.ascontiguousarray(mask).data, level=1)
+        if len(packed) <= self._room:
+            self._kept[row] = packed, mask.shape
+            self._room -= len(packed)
+        return mask
+
+    @property
+    def labelled(self) -> npt.NDArray[np.bool_]:
+        """Which frames have a label, ``[n]``; all have to be looked at."""
+        return np.array([self.of(row) is not None for row in range(len(self))], dtype=bool)
+
+    def __iter__(self) -> Iterator[Labels]:
+        nothing = np.full((1, 1), IGNORE, dtype=np.uint8)
+        return (nothing if (mask := self.of(row)) is None else mask for row in range(len(self)))
+
+
 SomeLabels = Labels | Masks
 """Labels of n frames, ``[n, …]`` uint8 with ``IGNORE`` where nobody labelled: an array, or masks one by one."""
+
+HeldOut = SomeLabels | OwnSizeMasks
+"""Labels of held-out frames: at the size of the model's input, or masks each of its own size."""
 
 
 def take(labels: SomeLabels, rows: Rows) -> SomeLabels:
@@ -140,8 +193,8 @@ def in_parts(labels: SomeLabels, frames: int = 64) -> Iterator[Labels]:
         yield labels[slice(start, start + frames)]
 
 
-def labelled_rows(labels: SomeLabels) -> npt.NDArray[np.bool_]:
+def labelled_rows(labels: HeldOut) -> npt.NDArray[np.bool_]:
     """Which frames have any label, ``[n]``."""
-    if isinstance(labels, Masks):
+    if isinstance(labels, Masks | OwnSizeMasks):
         return labels.labelled
     return np.asarray((labels != IGNORE).reshape(len(labels), -1).any(axis=1)) if len(labels) else np.zeros(0, bool)

@@ -53,6 +53,14 @@ class LoopSchema:
 
 
 @dataclass
+class EvaluationSchema:
+    """How held-out frames are scored; see :class:`mtal.learning.evaluation.EvaluationSettings`."""
+
+    resolution: str = "labels"
+    surface_pixels: float | None = None
+
+
+@dataclass
 class EncoderSchema:
     """The shared encoder; see :func:`mtal.models.build_encoder`."""
 
@@ -82,6 +90,7 @@ class RunSchema:
     frames: FramesSchema = field(default_factory=FramesSchema)
     model: ModelSchema = field(default_factory=ModelSchema)
     loop: LoopSchema = field(default_factory=LoopSchema)
+    evaluation: EvaluationSchema = field(default_factory=EvaluationSchema)
     encoder: EncoderSchema = field(default_factory=EncoderSchema)
     tasks: TasksSchema = field(default_factory=TasksSchema)
     data: Any = MISSING

@@ -18,6 +18,7 @@ from mtal.frames.bounded_folder import BoundedFolder
 from mtal.frames.cache import FrameCache
 from mtal.learning.checks import check_acquisition
 from mtal.learning.determinism import deterministic
+from mtal.learning.evaluation import EvaluationSettings
 from mtal.learning.inputs import FeatureInputs, FrameInputs, Inputs
 from mtal.learning.loop import Experiment, RoundListener
 from mtal.learning.loop_settings import LoopSettings
@@ -41,6 +42,7 @@ def build_experiment(
         check: looks at frames and heads before anything is decoded.
     """
     loop = LoopSettings.of(_plain(config.loop))
+    evaluation = EvaluationSettings(**_plain(config.evaluation))
     trainer: TrainerSettings = instantiate(config.trainer)
     _refuse_rates_of_a_frozen_encoder(config, trainer)
     acquisition: Acquisition = instantiate(config.acquisition)
@@ -70,6 +72,7 @@ def build_experiment(
         loop=loop,
         trainer=trainer,
         weighting=config.tasks.weighting,
+        evaluation=evaluation,
         seed=config.seed,
         listeners=listeners,
     )

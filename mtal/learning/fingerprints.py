@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from mtal.datasets.label_map import IGNORE
-from mtal.datasets.masks import SomeLabels
 
 LOOKS = 32
 """Pictures that are looked at, evenly spread."""
@@ -19,12 +18,12 @@ _CELLS = 4
 _GRAY_LEVELS = 4  # decoders of other versions differ by one or two, and means of many pixels by less
 
 
-def label_digests(frame_ids: Sequence[str], labels: Mapping[str, SomeLabels]) -> pd.DataFrame:
+def label_digests(frame_ids: Sequence[str], labels: Mapping[str, Iterable[NDArray[np.uint8]]]) -> pd.DataFrame:
     """``frame_id`` and, for each task, 16 hexadecimal digits for each frame's label; ``""`` where it has none.
 
     Args:
         frame_ids: N frames.
-        labels: task to uint8 ``[N, ...]``, 255 = not annotated.
+        labels: task to N labels, uint8, 255 = not annotated.
     """
     columns = {task: [_digest(label) for label in of_frames] for task, of_frames in labels.items()}
     return pd.DataFrame({"frame_id": list(frame_ids), **columns})

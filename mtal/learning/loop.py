@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import get_args
 
@@ -17,9 +17,9 @@ import torch
 from mtal.acquisition import Acquisition
 from mtal.annotation import Oracle
 from mtal.datasets.dataset import SurgicalDataset
-from mtal.datasets.masks import Masks, ReadMasks, SomeLabels, joined
+from mtal.datasets.masks import HeldOut, Masks, OwnSizeMasks, ReadMasks, SomeLabels, joined
 from mtal.frames.cache import FrameArray
-from mtal.learning.evaluation import evaluate
+from mtal.learning.evaluation import EvaluationSettings, measure, record
 from mtal.learning.fingerprints import label_digests, looks, spread
 from mtal.learning.inputs import Inputs
 from mtal.learning.loop_settings import LoopSettings
@@ -39,6 +39,7 @@ from mtal.learning.training import Training
 from mtal.learning.validation import fit_judged
 from mtal.learning.weights_file import WEIGHTS, read_weights, write_weights
 from mtal.models import MultiTaskModel
+from mtal.tasks.metrics import PoolMetrics
 from mtal.tasks.task import Task
 
 _FRAMES = 256  # asked of the oracle at a time
@@ -62,6 +63,7 @@ class Experiment:
         loop: budget.
         trainer: training.
         weighting: how the heads' losses add up.
+        evaluation: how held-out frames are scored.
         seed: of the whole run.
         listeners: told of every complete round.
     """
@@ -76,6 +78,7 @@ class Experiment:
     loop: LoopSettings = field(default_factory=LoopSettings)
     trainer: TrainerSettings = field(default_factory=TrainerSettings)
     weighting: Weighting = "fixed"
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     seed: int = 0
     listeners: Sequence[RoundListener] = ()
 
@@ -141,9 +144,10 @@ class Experiment:
                     model = self.make_model()
                 training = self._train(model, [*labelled, *picked], labels, number)
             with timed(timings, "evaluate"):
-                known_val = {"val": training.val} if self._held_out["val"] and training.val is not None else {}
-                rest = [split for split in ("test", "val") if self._held_out[split] and split not in known_val]
-                measured = {**known_val, **{split: self._measure(split, model, self._device) for split in rest}}
+                tested = record(self._measure("test", model, self._device), self._rows("test"))
+                val = training.val
+                if self._held_out["val"] and val is None:
+                    val = self._measure("val", model, self._device).compute()
             self._learn_site_weights(model, [*labelled, *picked], labels, number, path, timings)
             write_weights(path / WEIGHTS, model, self.tasks)
             summary = {
@@ -151,8 +155,8 @@ class Experiment:
                 "labelled": len(labelled) + len(picked),
                 "picked": len(picked),
                 "answers": {t: int(n.sum()) for t, n in labelled_frames(self.tasks, labels).items()},
-                "metrics": _without_nan(measured.pop("test")),
-                **{split: _without_nan(metrics) for split, metrics in measured.items()},
+                **tested,
+                **({} if val is None or not self._held_out["val"] else {"val": _without_nan(val)}),
                 "val_labelled": self.val_labelled if self.val_read_by else 0,
                 "class_counts": class_counts(self.tasks, labels),
                 "training": training.record(),
@@ -174,14 +178,29 @@ class Experiment:
             self.trainer,
             patients=patients,
             videos=videos,
-            measure_val=partial(self._measure, "val") if self._held_out["val"] else None,
+            measure_val=self._measure_val if self._held_out["val"] else None,
             weighting=self.weighting,
             seed=integer_seed(self.seed, number, "train"),
         )
 
-    def _measure(self, split: str, model: MultiTaskModel, device: torch.device) -> dict[str, float]:
-        targets, positions = self._held_out_targets[split], self.positions(self._held_out[split])
-        return evaluate(model, self.tasks, self.inputs, positions, targets, device)
+    def _measure(self, split: str, model: MultiTaskModel, device: torch.device) -> PoolMetrics:
+        return measure(
+            model,
+            self.tasks,
+            self.inputs,
+            self.positions(self._held_out[split]),
+            self._held_out_targets[split],
+            device,
+            patients=self._rows(split)["patient"].tolist(),
+            surface_pixels=self.evaluation.surface_pixels,
+        )
+
+    def _measure_val(self, model: MultiTaskModel, device: torch.device) -> dict[str, float]:
+        return self._measure("val", model, device).compute()
+
+    def _rows(self, split: str) -> pd.DataFrame:
+        """The split's rows of the frame index."""
+        return self.dataset.index.select(self._held_out[split])
 
     @property
     def val_read_by(self) -> tuple[str, ...]:
@@ -201,7 +220,7 @@ class Experiment:
         return int(np.any(list(found.values()), axis=0).sum())
 
     @cached_property
-    def _held_out_targets(self) -> dict[str, dict[str, SomeLabels]]:
+    def _held_out_targets(self) -> dict[str, dict[str, HeldOut]]:
         return {split: self.dataset_targets(frame_ids) for split, frame_ids in self._held_out.items() if frame_ids}
 
     def held_out(self) -> pd.DataFrame:
@@ -224,13 +243,15 @@ class Experiment:
         """Rows of the frame index."""
         return np.array([self._position[f] for f in frame_ids], dtype=np.int64)
 
-    def dataset_targets(self, frame_ids: Sequence[str]) -> dict[str, SomeLabels]:
+    def dataset_targets(self, frame_ids: Sequence[str]) -> dict[str, HeldOut]:
         """Known labels of held-out frames, read as they are asked for; those of the pool come from the oracle."""
         labels = self.dataset.labels
 
-        def read(task: Task) -> SomeLabels:
+        def read(task: Task) -> HeldOut:
             if task.support == "frame":
                 return labels.targets(task.name, frame_ids)
+            if self.evaluation.resolution == "labels":
+                return OwnSizeMasks(lambda row: labels.mask(task.name, frame_ids[row]), len(frame_ids))
             layers = () if task.family == "categorical" else (len(task.classes),)
             return ReadMasks(
                 lambda rows: labels.targets(task.name, [frame_ids[i] for i in rows.tolist()], self._size),

@@ -14,7 +14,7 @@ from PIL import Image
 from torch.nn import functional
 
 from mtal.acquisition import ScoreTable
-from mtal.datasets.masks import SomeLabels, in_parts, labelled_rows
+from mtal.datasets.masks import HeldOut, SomeLabels, in_parts, labelled_rows
 from mtal.frames.cache import FrameArray
 from mtal.learning.inputs import Inputs, batched, ready, to_device
 from mtal.models import MultiTaskModel
@@ -168,7 +168,7 @@ def class_counts(tasks: Sequence[Task], labels: Mapping[str, SomeLabels]) -> dic
     return counts
 
 
-def labelled_frames(tasks: Sequence[Task], labels: Mapping[str, SomeLabels]) -> dict[str, npt.NDArray[np.bool_]]:
+def labelled_frames(tasks: Sequence[Task], labels: Mapping[str, HeldOut]) -> dict[str, npt.NDArray[np.bool_]]:
     """Which frames have any label of each task, ``[N]``; nothing where there are no labels."""
     return {t.name: labelled_rows(labels[t.name]) for t in tasks if t.name in labels}
 

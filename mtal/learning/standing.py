@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -65,9 +64,11 @@ def standing(
         past: earlier rounds.
     """
     scores = None if validated is None else validated.scores
-    means = {task: float(np.mean(list(found.values()))) for task, found in (scores or {}).items() if found}
+    classes = {t.name: t.classes for t in tasks}
+    # over all classes in every round: one that is first seen later must not lower the score of its head
+    means = {task: sum(found.values()) / len(classes[task]) for task, found in (scores or {}).items() if found}
     evidence = Evidence(
-        classes={t.name: t.classes for t in tasks},
+        classes=classes,
         out_of_fold=scores,
         counts=class_counts(tasks, labels),
         history=None if validated is None else (*past, PastRound(len(next(iter(labels.values()))), means)),

@@ -38,6 +38,16 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Patients:
+    """One metric of one head, patient by patient; NaN where a patient has no score."""
+
+    metric: str
+    mean: float
+    worst: float
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Round:
     """One complete round.
 
@@ -51,6 +61,8 @@ class Round:
         val_labelled: labelled frames of the split ``val`` beside them, where the run read it.
         training: how long it was trained, where the run tells; see :class:`mtal.learning.training.Training`.
         answers: task → labelled frames so far of which the head got a label; all of them in runs that do not tell.
+        by_patient: task → what its main metric is on the test frames of each patient; empty in runs that do not tell.
+        events: task → what a head that answers yes or no found of events, where frames are dense.
         picks: one row per picked frame, in order of choice.
         timings: stage → seconds.
     """
@@ -64,6 +76,8 @@ class Round:
     picks: pd.DataFrame
     timings: Mapping[str, float]
     answers: Mapping[str, int] = field(default_factory=dict)
+    by_patient: Mapping[str, Patients] = field(default_factory=dict)
+    events: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     val_labelled: int = 0
     training: Mapping[str, Any] = field(default_factory=dict)
 
@@ -252,14 +266,25 @@ def _read_round(path: Path) -> Round:
         number=int(record["round"]),
         labelled=int(record["labelled"]),
         picked=int(record["picked"]),
-        metrics={key: math.nan if value is None else float(value) for key, value in record["metrics"].items()},
+        metrics={key: _number(value) for key, value in record["metrics"].items()},
         class_counts=record["class_counts"],
         picks=picks.sort_values("order", ignore_index=True),
         timings={stage: float(seconds) for stage, seconds in _read_json(path / "timings.json").items()},
         answers=record.get("answers", {}),
         val_labelled=int(record.get("val_labelled", 0)),
         training=record.get("training", {}),
+        by_patient={task: _patients(told) for task, told in record.get("by_patient", {}).items() if told["metric"]},
+        events=record.get("events", {}),
     )
+
+
+def _patients(told: Mapping[str, Any]) -> Patients:
+    values = {patient: _number(value) for patient, value in told["patients"].items()}
+    return Patients(told["metric"], _number(told["mean"]), _number(told["worst"]), values)
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
 
 
 def _read_json(path: Path, *keys: str) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 from torchmetrics.classification import MulticlassConfusionMatrix
 from torchmetrics.functional.classification import (
     binary_auroc,
@@ -20,6 +21,8 @@ from torchmetrics.functional.classification import (
 )
 
 from mtal.datasets.label_map import IGNORE
+from mtal.frames.window import WHOLE, Window
+from mtal.tasks.pixel_counts import Overlap, PixelCounts
 from mtal.tasks.task import Task
 
 MAIN = ("mAP", "AP", "mIoU", "macro_F1")
@@ -40,15 +43,17 @@ def joint_score(metrics: Mapping[str, float], tasks: Sequence[str]) -> float:
 class PoolMetrics:
     """Accumulates every task's predictions over a split, then gives all metrics at once.
 
-    Frame heads keep their scores (a few numbers a frame); pixel heads keep confusion counts only.
+    Frame heads keep their scores (a few numbers a frame); pixel heads keep counts of pixels only.
 
     ``compute`` returns, by name:
 
-    - Bernoulli frame head, C > 1: ``task/mAP`` and ``task/AP/<class>``;
-    - Bernoulli frame head, C = 1: ``task/AP``, ``task/AUROC`` and ``task/sensitivity`` (the highest sensitivity at a
-      false-alarm rate of at most ``false_alarm_rate``);
+    - Bernoulli frame head, C > 1: ``task/mAP`` and ``task/AP/<class>``, and beside them ``task/chance`` and
+      ``task/chance/<class>``: what a head that knows nothing has, which is the share of positives;
+    - Bernoulli frame head, C = 1: ``task/AP``, ``task/chance``, ``task/AUROC`` and ``task/sensitivity`` (the highest
+      sensitivity at a false-alarm rate of at most ``false_alarm_rate``);
     - categorical frame head: ``task/macro_F1``, ``task/F1/<class>``, ``task/accuracy``;
     - pixel head: ``task/mIoU``, ``task/Dice`` and both per class; counts are summed over the split before dividing;
+    - with ``tolerance`` also ``task/NSD``, normalised surface Dice, of a class the mean over the frames that show it;
     - ``joint``: mean of the main metrics (mAP, AP, mIoU, macro F1).
 
     All lie in [0, 1].
@@ -56,33 +61,54 @@ class PoolMetrics:
     Args:
         tasks: the heads.
         false_alarm_rate: 1 − specificity at which sensitivity is read.
+        tolerance: pixels of the mask within which outlines agree; ``None`` to leave surface Dice out.
     """
 
-    def __init__(self, tasks: Sequence[Task], false_alarm_rate: float = 0.1) -> None:
+    def __init__(self, tasks: Sequence[Task], false_alarm_rate: float = 0.1, tolerance: float | None = None) -> None:
         self.tasks = list(tasks)
         self.false_alarm_rate = false_alarm_rate
-        self._updates = 0
+        self._groups: list[str] = []
         self._frame: dict[str, list[tuple[Tensor, Tensor]]] = {t.name: [] for t in tasks if t.support == "frame"}
-        self._pixel = {t.name: _confusion(t) for t in tasks if t.support == "pixel"}
+        self._pixel = {t.name: PixelCounts(t, tolerance) for t in tasks if t.support == "pixel"}
 
-    def update(self, logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> None:
-        """Add a batch: logits as the model gives them, targets uint8 with 255 left out (see :meth:`Task.loss`).
+    def update(
+        self,
+        logits: Mapping[str, Tensor],
+        targets: Mapping[str, Tensor | Sequence[NDArray[np.uint8] | None]],
+        groups: Sequence[str] = (),
+        windows: Sequence[Window] = (),
+    ) -> None:
+        """Add a batch of N frames.
+
+        Args:
+            logits: as the model gives them.
+            targets: uint8 with 255 left out (see :meth:`Task.loss`); masks may also be N arrays, each of its own size,
+                ``None`` where nobody labelled anything.
+            groups: whom each frame is of, for :meth:`by_group`; nobody where not given.
+            windows: part of each mask that the model was shown; all of it where not given.
 
         Raises:
             ValueError: logits that are NaN or infinite, which any ranking would put in an arbitrary place.
         """
-        self._updates += 1
+        n = len(next(iter(logits.values())))
+        groups, windows = groups or [""] * n, windows or [WHOLE] * n
+        self._groups += groups
         for task in self.tasks:
-            x, y = logits[task.name].detach().float().cpu(), targets[task.name].cpu()
+            x = logits[task.name].detach().float().cpu()
             if not x.isfinite().all():
                 raise ValueError(
                     f"the logits of {task.name!r} are not finite: training has diverged; lower the learning rate"
                 )
+            y = targets[task.name]
             if task.support == "frame":
+                assert isinstance(y, Tensor)
                 # a float32 sigmoid is 1 from a logit of 17 on and would tie the surest frames
-                self._frame[task.name].append((task.probs(x.double()), y.long()))
-            else:
-                _count(task, self._pixel[task.name], x, y)
+                self._frame[task.name].append((task.probs(x.double()), y.cpu().long()))
+                continue
+            masks = y.cpu().numpy() if isinstance(y, Tensor) else y
+            for of_frame, mask, group, window in zip(x, masks, groups, windows, strict=True):
+                if mask is not None:
+                    self._pixel[task.name].add(of_frame, mask, group, window)
 
     def compute(self) -> dict[str, float]:
         """All metrics of all tasks and ``joint``.
@@ -90,30 +116,60 @@ class PoolMetrics:
         Raises:
             RuntimeError: nothing was added.
         """
-        if not self._updates:
+        if not self._groups:
             raise RuntimeError("metrics of an empty split: update() was never called")
         metrics: dict[str, float] = {}
         for task in self.tasks:
             if task.support == "pixel":
-                metrics |= _pixel_metrics(task, self._pixel[task.name])
-                continue
-            probs = torch.cat([p for p, _ in self._frame[task.name]])
-            labels = torch.cat([y for _, y in self._frame[task.name]])
-            if task.family == "categorical":
-                metrics |= _categorical_frame_metrics(task, probs, labels)
+                metrics |= _pixel_metrics(task, self._pixel[task.name].total())
+                metrics |= _surface_metrics(task, self._pixel[task.name])
             else:
-                metrics |= self._bernoulli_frame_metrics(task, probs, labels)
+                metrics |= self._frame_metrics(task, *self._answers(task))
         metrics["joint"] = joint_score(metrics, [t.name for t in self.tasks])
         return metrics
 
-    def _bernoulli_frame_metrics(self, task: Task, probs: Tensor, labels: Tensor) -> dict[str, float]:
+    def by_group(self) -> dict[str, dict[str, float]]:
+        """The main metric of each task over the frames of each group by itself, NaN where it has none: task → group."""
+        found: dict[str, dict[str, float]] = {}
+        groups = np.array(self._groups)
+        for task in self.tasks:
+            found[task.name] = {}
+            for group in dict.fromkeys(self._groups):
+                if task.support == "pixel":
+                    metrics = _pixel_metrics(task, self._pixel[task.name].of(group))
+                else:
+                    at = torch.from_numpy(groups == group)
+                    probs, labels = self._answers(task)
+                    metrics = self._frame_metrics(task, probs[at], labels[at])
+                name = main_metric(task.name, metrics)
+                assert name is not None
+                found[task.name][group] = metrics[name]
+        return found
+
+    def answers(self, task: Task) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+        """Probabilities of a frame head, ``[N, C]``, and its labels, in the order in which frames were added."""
+        probs, labels = self._answers(task)
+        return probs.numpy(), labels.to(torch.uint8).numpy()
+
+    def _answers(self, task: Task) -> tuple[Tensor, Tensor]:
+        of_frames = self._frame[task.name]
+        return torch.cat([p for p, _ in of_frames]), torch.cat([y for _, y in of_frames])
+
+    def _frame_metrics(self, task: Task, probs: Tensor, labels: Tensor) -> dict[str, float]:
+        if task.family == "categorical":
+            return _categorical_frame_metrics(task, probs, labels)
         per_class: dict[str, float] = {}
+        chance: dict[str, float] = {}
         for c, name in enumerate(task.classes):
             p, y = _annotated(probs[:, c], labels[:, c])
             per_class[name] = binary_average_precision(p, y).item() if y.any() else math.nan
+            chance[name] = y.double().mean().item() if y.any() else math.nan
         if len(task.classes) > 1:
-            return {f"{task.name}/mAP": _mean(per_class.values())} | {
-                f"{task.name}/AP/{k}": v for k, v in per_class.items()
+            return {
+                f"{task.name}/{key}": value
+                for metric, mean, of_class in (("AP", "mAP", per_class), ("chance", "chance", chance))
+                for key, value in {mean: _mean(of_class.values())}.items()
+                | {f"{metric}/{k}": v for k, v in of_class.items()}.items()
             }
         both = bool(y.any()) and not bool(y.all())
         sensitivity = math.nan
@@ -121,6 +177,7 @@ class PoolMetrics:
             sensitivity = binary_sensitivity_at_specificity(p, y, min_specificity=1 - self.false_alarm_rate)[0].item()
         return {
             f"{task.name}/AP": per_class[task.classes[0]],
+            f"{task.name}/chance": chance[task.classes[0]],
             f"{task.name}/AUROC": binary_auroc(p, y).item() if both else math.nan,
             f"{task.name}/sensitivity": sensitivity,
         }
@@ -131,29 +188,9 @@ def _annotated(probs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     return probs[keep], labels[keep]
 
 
-def _confusion(task: Task) -> list[MulticlassConfusionMatrix]:
-    """One C x C matrix for a categorical head; a 2 x 2 matrix per class for a Bernoulli head."""
-    if task.family == "categorical":
-        return [MulticlassConfusionMatrix(len(task.classes), ignore_index=IGNORE)]
-    return [MulticlassConfusionMatrix(2, ignore_index=IGNORE) for _ in task.classes]
-
-
-def _count(task: Task, matrices: list[MulticlassConfusionMatrix], logits: Tensor, targets: Tensor) -> None:
-    if logits.shape[-2:] != targets.shape[-2:]:
-        logits = functional.interpolate(logits, targets.shape[-2:], mode="bilinear", align_corners=False)
-    if task.family == "categorical":
-        matrices[0].update(logits.argmax(dim=1), targets.long())
-        return
-    for c, matrix in enumerate(matrices):
-        matrix.update((logits[:, c] > 0).long(), targets[:, c].long())
-
-
-def _pixel_metrics(task: Task, matrices: list[MulticlassConfusionMatrix]) -> dict[str, float]:
+def _pixel_metrics(task: Task, found: Overlap) -> dict[str, float]:
     iou, dice = {}, {}
-    for c, name in enumerate(task.classes):
-        counts = (matrices[0] if task.family == "categorical" else matrices[c]).confmat.double()  # rows are the truth
-        at = c if task.family == "categorical" else 1
-        hit, truth, said = counts[at, at].item(), counts[at].sum().item(), counts[:, at].sum().item()
+    for name, hit, truth, said in zip(task.classes, *found.tolist(), strict=True):
         iou[name] = hit / (truth + said - hit) if truth else math.nan
         dice[name] = 2 * hit / (truth + said) if truth else math.nan
     prefix = task.name
@@ -162,6 +199,13 @@ def _pixel_metrics(task: Task, matrices: list[MulticlassConfusionMatrix]) -> dic
         | {f"{prefix}/IoU/{k}": v for k, v in iou.items()}
         | {f"{prefix}/Dice/{k}": v for k, v in dice.items()}
     )
+
+
+def _surface_metrics(task: Task, counts: PixelCounts) -> dict[str, float]:
+    if counts.tolerance is None:
+        return {}
+    of_class = dict(zip(task.classes, counts.surface_dice().tolist(), strict=True))
+    return {f"{task.name}/NSD": _mean(of_class.values())} | {f"{task.name}/NSD/{k}": v for k, v in of_class.items()}
 
 
 def _categorical_frame_metrics(task: Task, probs: Tensor, labels: Tensor) -> dict[str, float]:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mtal.datasets.label_map import IGNORE
-from mtal.datasets.masks import Masks, ReadMasks, in_parts, joined, labelled_rows, take
+from mtal.datasets.masks import Masks, OwnSizeMasks, ReadMasks, in_parts, joined, labelled_rows, take
 
 
 @pytest.fixture
@@ -69,3 +69,24 @@ def test_joined_and_in_parts(array):
 def test_no_frame():
     assert labelled_rows(np.zeros((0, 3), dtype=np.uint8)).shape == (0,)
     assert Masks([], (2, 3))[:].shape == (0, 2, 3)
+
+
+def test_masks_of_their_own_size_are_read_once_as_long_as_there_is_room():
+    asked = []
+    masks = [np.full((4, 5), 1, np.uint8), None, np.full((2, 3, 7), IGNORE, np.uint8), np.eye(9, dtype=np.uint8)]
+
+    def read(row):
+        asked.append(row)
+        return masks[row]
+
+    kept = OwnSizeMasks(read, 4)
+    for _ in range(2):
+        np.testing.assert_array_equal(kept.of(0), masks[0])
+        np.testing.assert_array_equal(kept.of(3), masks[3])
+        assert kept.of(1) is kept.of(2) is None
+    assert sorted(asked) == [0, 1, 2, 3]
+    assert [(mask != IGNORE).any() for mask in kept] == [True, False, False, True]
+    assert labelled_rows(kept).tolist() == [True, False, False, True]
+    short = OwnSizeMasks(read, 4, keep_bytes=0)
+    np.testing.assert_array_equal(short.of(3), short.of(3))
+    assert asked[4:] == [3, 3]

@@ -49,7 +49,19 @@ def test_evidence(tasks):
     assert known.evidence.history[0] is past[0]
     now = known.evidence.history[1]
     assert (now.labelled, now.weights) == (4, {})
-    assert now.scores == {"tools": pytest.approx(0.7), "anatomy": 0.6}
+    # over all three classes, the absent ones being 0
+    assert now.scores == {"tools": pytest.approx(1.4 / 3), "anatomy": pytest.approx(0.2)}
+
+
+def test_a_class_first_seen_later_does_not_lower_the_history(tasks):
+    before = OutOfFold(scores={"tools": {"grasper": 0.9}})
+    later = OutOfFold(scores={"tools": {"grasper": 0.9, "hook": 0.1}})  # a class that is hard, and new
+    first, second = (
+        standing(make(), tasks, LABELS, validated, ()).evidence.history[-1].scores["tools"]
+        for validated in (before, later)
+    )
+    assert first == pytest.approx(0.3)
+    assert second == pytest.approx(1 / 3)
 
 
 def test_class_weights_by_inverse_frequency(tasks):
@@ -84,7 +96,7 @@ def test_is_read_back_by_later_rounds(tasks, tmp_path):
     first, second = past_rounds(folder)
     assert (first.labelled, second.labelled) == (4, 8)
     assert second.weights == {"tools": 2.0, "bleeding": 0.0}
-    assert first.scores == {"tools": pytest.approx(0.7), "anatomy": 0.6}
+    assert first.scores == {"tools": pytest.approx(1.4 / 3), "anatomy": pytest.approx(0.2)}
 
 
 def test_gradient_length_comes_with_the_pass_over_the_pool(tasks):

@@ -144,6 +144,19 @@ def record(number: int, per_round: int, tasks: dict[str, Any]) -> dict[str, Any]
             "anatomy/IoU/fat": None,
             "joint": 0.4 + gain,
         },
+        "by_patient": {
+            "tools": {"metric": "mAP", "mean": 0.65, "worst": 0.5, "patients": {"p8": 0.8, "p9": 0.5, "p10": None}},
+            "bleeding": {"metric": "AP", "mean": None, "worst": None, "patients": {"p8": None}},
+        },
+        "events": {
+            "bleeding": {
+                "found": 3,
+                "missed": 1,
+                "seconds_to_detection": 1.5,
+                "false_alarms": 1,
+                "seconds": 90.0,
+            }
+        },
         "class_counts": {
             "tools": {first_tool: 4 * (number + 1), "hook": 0},
             "bleeding": {"bleeding": 0},

@@ -117,6 +117,12 @@ def test_figures_of_the_last_round(page):
     assert "1 min 15 s" in page.words  # training
 
 
+def test_figures_by_patient_and_event(page):
+    assert "tools · mAP: mean 0.650, worst 0.500 test patient mAP p8 0.800 p9 0.500 p10 –" in page.words
+    assert "bleeding · AP: mean –, worst – test patient AP p8 –" in page.words
+    assert "3 of 4 found, half of them within 1.5 s; 1 false alarm in 1.5 minutes of video" in page.words
+
+
 def test_config_and_scores_are_there(page):
     assert "Encoder resnet18 (not pretrained, frozen)" in page.words
     assert "anatomy · entropy 0.25 98.7" in page.words

@@ -56,7 +56,11 @@ class TestTools:
         assert metrics["tools/AP/c1"] == pytest.approx(1 / 2)
         assert math.isnan(metrics["tools/AP/c2"])
         assert metrics["tools/mAP"] == metrics["joint"] == pytest.approx(2 / 3)
-        assert metrics.keys() == {"tools/mAP", "tools/AP/c0", "tools/AP/c1", "tools/AP/c2", "joint"}
+        # what a head without knowledge has: 2 of 3, 1 of 3, and no positive
+        assert metrics["tools/chance/c0"] == pytest.approx(2 / 3)
+        assert metrics["tools/chance"] == pytest.approx(1 / 2)
+        per_class = {f"tools/{metric}/c{c}" for metric in ("AP", "chance") for c in range(3)}
+        assert metrics.keys() == {"tools/mAP", "tools/chance", *per_class, "joint"}
 
     def test_frame_not_annotated_for_a_class_is_left_out_of_that_class_only(self, make_task):
         # without its wrong first frame c0 is perfect; c1 keeps all three: hit at rank 2
@@ -99,7 +103,9 @@ class TestBleeding:
         assert metrics["bleeding/AP"] == metrics["joint"] == pytest.approx(29 / 36)
         assert metrics["bleeding/AUROC"] == pytest.approx(28 / 30)
         assert metrics["bleeding/sensitivity"] == 1
-        assert metrics.keys() == {"bleeding/AP", "bleeding/AUROC", "bleeding/sensitivity", "joint"}
+        assert metrics["bleeding/chance"] == pytest.approx(3 / 13)
+        names = {f"bleeding/{name}" for name in ("AP", "chance", "AUROC", "sensitivity")}
+        assert metrics.keys() == {*names, "joint"}
 
     def test_sensitivity_at_no_false_alarm(self, task):
         metrics = measured(task, self.LOGITS, self.TARGETS, false_alarm_rate=0.0)
@@ -310,6 +316,61 @@ class TestBatches:
         metrics = PoolMetrics(tasks)
         metrics.update({k: v.half().requires_grad_() for k, v in logits.items()}, targets)
         assert 0 <= metrics.compute()["joint"] <= 1
+
+
+class TestByGroup:
+    def test_each_group_is_scored_as_if_it_were_alone(self, all_heads):
+        tasks, logits, targets = all_heads
+        metrics = PoolMetrics(tasks)
+        metrics.update(logits, targets, groups=["a", "b"] * 6)
+        found = metrics.by_group()
+        for start, group in enumerate("ab"):
+            at = slice(start, None, 2)
+            alone = PoolMetrics(tasks)
+            alone.update({k: v[at] for k, v in logits.items()}, {k: v[at] for k, v in targets.items()})
+            expected = alone.compute()
+            for task in tasks:
+                wanted = expected[main_metric(task.name, expected)]
+                assert found[task.name][group] == pytest.approx(wanted, nan_ok=True, abs=0)
+        assert math.isnan(found["bleeding"]["a"])  # the only positive is in the last frame, of b
+
+
+class TestMasksOfTheirOwnSize:
+    def test_are_counted_as_whole_batches_are(self, all_heads):
+        tasks, logits, targets = all_heads
+        whole, one_by_one = PoolMetrics(tasks), PoolMetrics(tasks)
+        whole.update(logits, targets)
+        masks = {t.name: list(targets[t.name].numpy()) for t in tasks if t.support == "pixel"}
+        masks["anatomy"][3] = None
+        targets["anatomy"][3] = IGNORE
+        again = PoolMetrics(tasks)
+        again.update(logits, targets)
+        one_by_one.update(logits, targets | masks)
+        assert one_by_one.compute() == pytest.approx(again.compute(), nan_ok=True, abs=0)
+        assert one_by_one.compute()["anatomy/mIoU"] != whole.compute()["anatomy/mIoU"]
+
+    def test_logits_are_interpolated_to_each(self, make_task):
+        # as in the coarse logits above, of twice and four times the cells
+        logits = torch.tensor([[[[0.5, -4.0]], [[0.0, 0.0]]]]).expand(2, -1, -1, -1)
+        masks = [np.array([[0, 1, 1, 1]], dtype=np.uint8), np.array([[0] * 2 + [1] * 6] * 2, dtype=np.uint8)]
+        metrics = PoolMetrics([make_task("pixel", "categorical", 2)])
+        metrics.update({"head": logits}, {"head": masks})
+        assert metrics.compute()["head/mIoU"] == 1
+
+
+class TestSurface:
+    def test_mean_over_the_frames_that_show_a_class(self, make_task):
+        # c1 is said one pixel too far left in the first frame, and not at all in the second
+        truth = np.zeros((2, 6, 6), dtype=np.uint8)
+        truth[:, :, 3:] = 1
+        said = np.zeros_like(truth)
+        said[0, :, 2:] = 1
+        logits = functional.one_hot(torch.from_numpy(said).long(), 2).permute(0, 3, 1, 2).float()
+        task = make_task("pixel", "categorical", 2)
+        metrics = measured(task, logits, truth, tolerance=1.0)
+        assert metrics["head/NSD/c1"] == pytest.approx(1 / 2)
+        assert measured(task, logits, truth, tolerance=0.5)["head/NSD/c1"] < 1 / 2
+        assert "head/NSD" not in measured(task, logits, truth)
 
 
 @pytest.mark.parametrize("support", ["frame", "pixel"])

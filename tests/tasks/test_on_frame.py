@@ -1,0 +1,54 @@
+"""Against dense interpolation, and with windows against the frame that the window was cut from."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import interpolate
+
+from mtal.frames.window import WHOLE, Window
+from mtal.tasks.on_frame import above_zero_at, inside, likeliest_at
+
+
+def smooth(*shape, seed=0):
+    coarse = torch.randn(1, shape[0], 3, 4, generator=torch.Generator().manual_seed(seed))
+    return interpolate(coarse, shape[1:], mode="bilinear")[0]
+
+
+@pytest.mark.parametrize("size", [(8, 9), (33, 47), (5, 4), (1, 1)])
+@pytest.mark.parametrize("cells", [(8, 9), (1, 6), (4, 1)])
+def test_agrees_with_dense_interpolation(size, cells):
+    logits = smooth(5, *cells)
+    dense = interpolate(logits[None].double(), size, mode="bilinear")[0]
+    np.testing.assert_array_equal(likeliest_at(logits, size), dense.argmax(dim=0).numpy())
+    np.testing.assert_array_equal(above_zero_at(logits, size), (dense > 0).numpy())
+
+
+def test_the_lowest_number_wins_among_equals():
+    assert (likeliest_at(torch.zeros(3, 2, 2), (5, 5)) == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("window", "rows", "columns"),
+    [
+        (Window(0.25, 0.5, 0.5, 0.25), slice(10, 30), slice(40, 60)),  # a part of the frame
+        (Window(-0.5, 0.0, 2.0, 1.0), slice(-20, 60), slice(0, 80)),  # all of it between two bars
+    ],
+)
+def test_a_window_lies_where_it_was_cut(window, rows, columns):
+    height, width = 40, 80
+    logits = smooth(4, 10, 10, seed=1)
+    of_window = likeliest_at(logits, (rows.stop - rows.start, columns.stop - columns.start))
+    of_frame = likeliest_at(logits, (height, width), window)
+    there = inside((height, width), window)
+    top, left = max(rows.start, 0), max(columns.start, 0)
+    bottom, right = min(rows.stop, height), min(columns.stop, width)
+    assert there.sum() == (bottom - top) * (right - left)
+    cut = of_window[top - rows.start : bottom - rows.start, left - columns.start : right - columns.start]
+    np.testing.assert_array_equal(of_frame[there].reshape(cut.shape), cut)
+
+
+def test_outside_of_the_window_the_outermost_cells_go_on():
+    logits = torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]])
+    assert likeliest_at(logits, (1, 8), Window(0.0, 0.25, 1.0, 0.5)).tolist() == [[0] * 4 + [1] * 4]
+    assert inside((2, 4), Window(0.0, 0.25, 1.0, 0.5)).tolist() == [[False, True, True, False]] * 2
+    assert inside((2, 3), WHOLE).all()
