@@ -5,7 +5,7 @@ python scripts/benchmark.py loop         a six-round experiment with a frozen en
 python scripts/benchmark.py acquisition  every method against the published libraries (requirements-peers.txt)
 python scripts/benchmark.py surgery      labelled frames per second that the synthetic surgery is drawn at, on one core
 python scripts/benchmark.py decoding     sampling a video and reading it from the cache against a bare decode by PyAV
-python scripts/benchmark.py growth       BADGE and k-centre from 10,000 to 1,000,000 frames: time and memory
+python scripts/benchmark.py growth       methods on 10,000 to 1,000,000 frames: time and memory
 python scripts/benchmark.py evaluation   scoring masks at the labels' resolution against that of the model's input
 python scripts/benchmark.py logging      what logging to W&B adds to a round of the demo
 """
@@ -102,6 +102,7 @@ def main() -> None:
     four = choices.add_parser("growth")
     four.add_argument("--frames", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     four.add_argument("--budget", type=int, default=500)
+    four.add_argument("--method", default="", help="only methods whose name contains this")
     four.set_defaults(run=growth)
     five = choices.add_parser("surgery")
     five.add_argument("--size", type=int, default=256)

@@ -10,6 +10,7 @@ import torch
 from mtal.acquisition.ranks import average_rank
 
 _FEW = 100_000
+_MANY_HEADS = 6  # of independent scores among which most frames are in a few vast fronts
 
 
 def leading_fronts(scores: npt.NDArray[np.float64], depth: int, sort_whole_up_to: int = _FEW) -> npt.NDArray[np.int64]:
@@ -21,12 +22,15 @@ def leading_fronts(scores: npt.NDArray[np.float64], depth: int, sort_whole_up_to
 
     They are found without sorting the rest: there is a rank that ``depth`` frames reach with every head. A frame that
     reaches it with no head is dominated by all of these, so it stands behind them and is left out. What is kept holds
-    every frame that dominates one of the kept, so its fronts are those of the whole pool.
+    every frame that dominates one of the kept, so its fronts are those of the whole pool. With six heads or more,
+    among which nearly no frame dominates another, the 100,000 of the kept that stand highest on average are placed: a
+    frame stands higher than those it dominates, so these fronts are exact as well, but are not given whole.
 
     Args:
         scores: ``[N, T]``, higher = better.
         depth: number of frames to place, 1 or more.
-        sort_whole_up_to: kept frames of four heads or more that are sorted at once instead of front by front.
+        sort_whole_up_to: kept frames of four heads or more that are sorted at once instead of front by front, and most
+            kept frames of six heads or more.
 
     >>> leading_fronts(np.array([[0.9, 0.1], [0.5, 0.5], [0.4, 0.5], [0.1, 0.1]]), depth=3).tolist()
     [0, 0, 1, -1]
@@ -37,6 +41,9 @@ def leading_fronts(scores: npt.NDArray[np.float64], depth: int, sort_whole_up_to
         ranks = average_rank(torch.from_numpy(scores), descending=True).numpy()  # [N, T]
         level = np.partition(ranks.max(axis=1), depth - 1)[depth - 1]
         kept = np.flatnonzero(ranks.min(axis=1) <= level)
+        if scores.shape[1] >= _MANY_HEADS and len(kept) > sort_whole_up_to:
+            mean = ranks[kept].mean(axis=1)  # [kept]
+            kept = kept[mean <= np.partition(mean, sort_whole_up_to - 1)[sort_whole_up_to - 1]]
     if scores.shape[1] <= 3 or len(kept) <= sort_whole_up_to:
         found = moocore.pareto_rank(scores[kept], maximise=True)  # [kept]
         enough = np.searchsorted(np.bincount(found).cumsum(), depth)

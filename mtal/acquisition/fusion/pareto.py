@@ -24,8 +24,9 @@ class Pareto(Fusion):
 
     Weights other than 0 make no difference: dominance knows none.
 
-    Fronts are exact for the first ``depth`` frames and those of the same front. The frames behind, too deep for a batch
-    to reach, follow by their mean rank over the heads, which never puts a frame before one that dominates it.
+    Fronts are exact for the first ``depth`` frames and those of the same front; with six heads or more, of pools beyond
+    100,000 frames, for as many of these as are among the 100,000 of best mean rank. The other frames follow by their
+    mean rank over the heads, which never puts a frame before one that dominates it.
     Cost: T N log N to leave out what is too deep, then n log n for each of the fronts.
 
     Args:

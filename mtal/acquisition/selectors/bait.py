@@ -65,15 +65,7 @@ class Bait(Selector):
         heads = _heads(candidates.fisher, candidates.labelled_fisher or {}, self.regularization)
         hashes = candidates.tie_break
         batch = self._forward(heads, math.ceil(self.oversample * budget), deepcopy(constraint), hashes)
-        while len(batch) > budget:
-            loss = sum(
-                (head.loss(np.array(batch)) for head in heads), start=np.zeros(len(batch))
-            )  # frames of the batch
-            place = largest(-loss, np.ones(len(batch), dtype=bool), hashes[batch], _ROUNDING)
-            for head in heads:
-                head.remove(batch[place])
-            del batch[place]
-        yield from batch
+        yield from _thinned(heads, batch, budget, hashes)
         for head in heads:
             head.refresh()
         while True:
@@ -92,6 +84,19 @@ class Bait(Selector):
             for head in heads:
                 head.add(batch[-1])
         return batch
+
+
+def _thinned(heads: list[_Head], batch: list[int], budget: int, hashes: npt.NDArray[np.uint64]) -> list[int]:
+    """The batch without those whose removal costs the least, one after the other."""
+    parts = [_Batch(head, batch) for head in heads]
+    kept = np.arange(len(batch))  # places in the batch
+    while len(kept) > budget:
+        loss = sum((part.loss(kept) for part in parts), start=np.zeros(len(kept)))  # [kept]
+        out = largest(-loss, np.ones(len(kept), dtype=bool), hashes[batch][kept], _ROUNDING)
+        for part in parts:
+            part.remove(int(kept[out]))
+        kept = np.delete(kept, out)
+    return [batch[place] for place in kept.tolist()]
 
 
 class _Head:
@@ -113,42 +118,60 @@ class _Head:
 
     def refresh(self) -> None:
         """Compute VAVᵀ and VBVᵀ of all frames anew."""
-        self.known, self.open = self._products(self.factors)  # [N, R, R] each
+        self.known, self.open = self.products(self.factors)  # [N, R, R] each
 
     def gain(self) -> Floats:
         """What each frame would take off, ``[N]``."""
         return _trace_of_quotient(np.eye(self.factors.shape[1]) + self.known, self.open)
 
-    def loss(self, batch: npt.NDArray[np.intp]) -> Floats:
-        """What the removal of each frame of the batch would add, ``[batch]``."""
-        known, opened = self._products(self.factors[batch])
-        return _trace_of_quotient(np.eye(self.factors.shape[1]) - known, opened)
-
     def add(self, i: int) -> None:
-        """Take frame ``i`` into the batch; with A' = A − UUᵀ everything else follows."""
-        root = self._root(i, 1.0)  # U [P, R]
-        forward = self.factors @ root  # VU [N, R, R]
-        towards = self.factors @ (self.inverse @ (self.pool @ root))  # VAFU [N, R, R]
-        middle = root.T @ self.pool @ root  # UᵀFU [R, R]
-        back = forward.transpose(0, 2, 1)
-        self.known -= forward @ back
-        self.open += (forward @ middle - towards) @ back - forward @ towards.transpose(0, 2, 1)
+        """Take frame ``i`` into the batch."""
+        root = self.root(self.factors[i], 1.0)
+        self.update(self.factors, root, 1.0, self.known, self.open)
         self.inverse -= root @ root.T
 
-    def remove(self, i: int) -> None:
-        """Take frame ``i`` out of the batch; the products of the other frames wait for :meth:`refresh`."""
-        root = self._root(i, -1.0)  # [P, R]
-        self.inverse += root @ root.T
+    def update(self, factors: Floats, root: Floats, sign: float, known: Floats, opened: Floats) -> None:
+        """VAVᵀ and VBVᵀ in place, ``[n, R, R]`` each for factors ``[n, R, P]``, for A' = A ∓ UUᵀ."""
+        R = root.shape[1]
+        rotated = self.pool @ root  # FU [P, R]
+        both = factors @ np.concatenate([root, self.inverse @ rotated], axis=1)  # VU and VAFU in one pass
+        forward, towards = both[..., :R], both[..., R:]  # [n, R, R]
+        middle = root.T @ rotated  # UᵀFU [R, R]
+        back = forward.transpose(0, 2, 1)
+        known -= sign * (forward @ back)
+        opened += (forward @ middle - sign * towards) @ back - sign * (forward @ towards.transpose(0, 2, 1))
 
-    def _root(self, i: int, sign: float) -> Floats:
+    def root(self, factor: Floats, sign: float) -> Floats:
         """U with (M ± VᵀV)⁻¹ = A ∓ UUᵀ, ``[P, R]``."""
-        seen = self.factors[i] @ self.inverse  # VA [R, P]
-        inner = np.eye(len(seen)) + sign * seen @ self.factors[i].T  # [R, R]
+        seen = factor @ self.inverse  # VA [R, P]
+        inner = np.eye(len(seen)) + sign * seen @ factor.T  # [R, R]
         return np.linalg.solve(np.linalg.cholesky(inner), seen).T
 
-    def _products(self, factors: Floats) -> tuple[Floats, Floats]:
-        seen = factors @ self.inverse  # VA [n, R, P]
-        return seen @ factors.transpose(0, 2, 1), seen @ self.pool @ seen.transpose(0, 2, 1)
+    def products(self, factors: Floats) -> tuple[Floats, Floats]:
+        """VAVᵀ and VBVᵀ, ``[n, R, R]`` each."""
+        n, R, P = factors.shape
+        seen = (factors.reshape(n * R, P) @ self.inverse).reshape(n, R, P)  # VA
+        opened = (seen.reshape(n * R, P) @ self.pool).reshape(n, R, P)
+        return seen @ factors.transpose(0, 2, 1), opened @ seen.transpose(0, 2, 1)
+
+
+class _Batch:
+    """The frames of a batch and what removing each would add to the trace of one head."""
+
+    def __init__(self, head: _Head, batch: list[int]) -> None:
+        self._head = head
+        self._factors = head.factors[batch]  # [batch, R, P]
+        self._known, self._open = head.products(self._factors)
+
+    def loss(self, places: npt.NDArray[np.intp]) -> Floats:
+        """What the removal of each frame at ``places``, none of them removed, would add, ``[places]``."""
+        return _trace_of_quotient(np.eye(self._known.shape[1]) - self._known[places], self._open[places])
+
+    def remove(self, place: int) -> None:
+        """Take one out; the products of the frames outside the batch wait for :meth:`_Head.refresh`."""
+        root = self._head.root(self._factors[place], -1.0)  # [P, R]
+        self._head.update(self._factors, root, -1.0, self._known, self._open)
+        self._head.inverse += root @ root.T
 
 
 def _trace_of_quotient(denominator: Floats, numerator: Floats) -> Floats:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mtal.acquisition.embedding import ROWS, FeatureEmbedding
+from mtal.acquisition.references import affordable
 from mtal.acquisition.selectors.base import Candidates, Selector
 from mtal.acquisition.selectors.boost import boost, checked_gamma
 from mtal.acquisition.selectors.constraints import Constraint
@@ -40,8 +41,8 @@ class FacilityLocation(Selector):
     Args:
         gamma: 0 gives each represented frame the same weight; above 0 utilities, mapped to [0, 1] over the frames that
             may be picked, are raised to this power: what matters is represented.
-        max_reference: how many frames are represented, those of the smallest hashes; ``None`` for all of them, at a
-            cost that is quadratic in the pool.
+        max_reference: how many frames are represented, those of the smallest hashes; of more than 2³¹ pairs, from
+            524,288 frames on, fewer, down to 1024. ``None`` for all of them, at a cost that is quadratic in the pool.
 
     >>> x = torch.tensor([[0.0], [1.0], [2.0], [9.0], [10.0]])
     >>> candidates = Candidates(np.arange(5, dtype=np.uint64), features=x)
@@ -62,7 +63,10 @@ class FacilityLocation(Selector):
         self, candidates: Candidates, budget: int, generator: np.random.Generator, constraint: Constraint
     ) -> Iterator[int]:
         """Yield the allowed frame of largest gain."""
-        gains = Gains(candidates, boost(candidates, self.gamma, constraint.free), self.max_reference)
+        most = self.max_reference
+        if most is not None:
+            most = affordable(len(candidates), most, "facility_location")
+        gains = Gains(candidates, boost(candidates, self.gamma, constraint.free), most)
         yield from largest_gains(gains, constraint)
 
 

@@ -11,6 +11,7 @@ import torch
 from scipy.sparse import csr_array
 
 from mtal.acquisition.embedding import ROWS, FeatureEmbedding
+from mtal.acquisition.references import affordable
 from mtal.acquisition.selectors.base import Candidates, Selector
 from mtal.acquisition.selectors.clusters import k_means
 from mtal.acquisition.selectors.constraints import Constraint
@@ -35,6 +36,7 @@ class ProbCover(Selector):
 
     Beyond 32,768 frames balls are counted on the 4,096 frames of the smallest hashes: the share s of the pool that a
     ball holds is then known with a standard error of √(s(1 − s)/4096), at most 0.8 %.
+    From 524,288 frames on they are as many as make 2³¹ pairs, down to 1024: at most 1.6 %.
 
     Cost: N²·D, then N·4,096·D; memory 8 bytes for each pair of frames within δ of each other: δ decides.
 
@@ -129,7 +131,11 @@ class _Balls:
     """
 
     def __init__(self, points: FeatureEmbedding, delta: float, labelled: FeatureEmbedding | None) -> None:
-        reference = points if len(points) <= _EXACT else points.take(slice(0, _REPRESENTED))
+        reference = (
+            points
+            if len(points) <= _EXACT
+            else points.take(slice(0, affordable(len(points), _REPRESENTED, "prob_cover")))
+        )
         inside = _pairs(points, reference, delta)  # [N, R]
         self._ball = inside
         self._holders = inside if reference is points else inside.T.tocsr()  # [R, N], whose balls hold each

@@ -11,6 +11,7 @@ from torch import Tensor
 from mtal.acquisition.draw import content_hash, draw
 from mtal.acquisition.embedding import sq_length
 from mtal.acquisition.neighbours import distances, nearest
+from mtal.acquisition.references import affordable
 from mtal.acquisition.signals.base import PoolSignal
 from mtal.acquisition.signals.pool_view import PoolView
 
@@ -24,7 +25,8 @@ class Typicality(PoolSignal):
 
     Exact, and quadratic in the pool, up to ``max_reference`` frames; beyond it neighbours are sought among that many
     frames, drawn by :func:`~mtal.acquisition.draw.draw` (content and seed), so the order of the frames does not matter
-    and time is N·max_reference·D. One copy of a frame is never its own neighbour.
+    and time is N·max_reference·D. Of more than 2³¹ pairs, from 262,144 frames on, fewer are drawn, down to 1024. One
+    copy of a frame is never its own neighbour.
 
     Cost: O(N·R·D) for R reference frames.
 
@@ -58,7 +60,8 @@ class Typicality(PoolSignal):
         x = view.features.detach().cpu()  # [N, D]
         if len(x) < 2:
             return torch.zeros(len(x), dtype=torch.float64)
-        chosen = draw(x, self.max_reference, view.seed)  # [R]
+        size = max(affordable(len(x), self.max_reference, self.name), self.k + 1)
+        chosen = draw(x, size, view.seed)  # [R]
         itself = chosen if len(chosen) == len(x) else _copy_among(x, chosen, view.seed)  # [N]
         index = nearest(x, x[chosen], self.k, exclude=itself)  # [N, k]
         mean = distances(x, x[chosen], index).mean(dim=1)  # [N]

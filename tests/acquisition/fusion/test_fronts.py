@@ -37,6 +37,16 @@ def test_agrees_with_brute_force(heads, depth, scores, sort_whole_up_to):
     assert np.array_equal(found, expected)
 
 
+def test_of_many_heads_those_that_stand_highest_on_average_are_placed_and_exactly():
+    scores = random_scores(200, heads=6)
+    expected, found = peeled(scores), leading_fronts(scores.numpy(), 150, sort_whole_up_to=60)
+    placed = found >= 0
+    assert 60 <= placed.sum() <= 62  # and equals of the last
+    assert np.array_equal(found[placed], expected[placed])
+    mean = scores.numpy().argsort(axis=0).argsort(axis=0).mean(axis=1)  # no ties: higher is better
+    assert mean[placed].min() >= mean[~placed].max()
+
+
 def test_agrees_with_moocore_where_most_frames_are_left_out():
     common = random_scores(5000, heads=1)
     scores = (0.8 * common + 0.2 * random_scores(5000, seed=1)).numpy()

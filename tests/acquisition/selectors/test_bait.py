@@ -84,7 +84,7 @@ def test_agrees_with_brute_force(seed, regularization, oversample):
 
 
 def test_trace_of_the_updates_is_that_of_whole_inverses():
-    from mtal.acquisition.selectors.bait import _heads
+    from mtal.acquisition.selectors.bait import _Batch, _heads
 
     fisher, labelled = information()
     heads = _heads(fisher, labelled, 0.3)
@@ -101,15 +101,23 @@ def test_trace_of_the_updates_is_that_of_whole_inverses():
         error = abs(traces - objective(fisher, labelled, 0.3, batch))
         record("BAIT", "trace from whole inverses", error)
         assert error < 1e-12
+    parts = [_Batch(head, batch) for head in heads]
+    left = list(range(len(batch)))
+    for out in (1, 3):  # 8 and 20
+        for part in parts:
+            part.remove(out)
+        left.remove(out)
+        loss = sum(part.loss(np.array(left)) for part in parts)
+        kept = [batch[place] for place in left]
+        now = objective(fisher, labelled, 0.3, kept)
+        without = [objective(fisher, labelled, 0.3, [j for j in kept if j != i]) - now for i in kept]
+        np.testing.assert_allclose(loss, without, rtol=1e-9)
     for head in heads:
-        head.remove(8)
         head.refresh()
-    batch.remove(8)
-    left = [3, 1, 20, 14]
-    loss = sum(head.loss(np.array(left)) for head in heads)
-    now = objective(fisher, labelled, 0.3, batch)
-    without = [objective(fisher, labelled, 0.3, [j for j in left if j != i]) - now for i in left]
-    np.testing.assert_allclose(loss, without, rtol=1e-9)
+        known, opened = head.products(head.factors)
+        np.testing.assert_allclose(known, head.factors @ head.inverse @ head.factors.transpose(0, 2, 1), atol=1e-12)
+        turned = head.inverse @ head.pool @ head.inverse
+        np.testing.assert_allclose(opened, head.factors @ turned @ head.factors.transpose(0, 2, 1), atol=1e-12)
 
 
 def test_one_step_by_hand():

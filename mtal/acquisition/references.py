@@ -1,0 +1,30 @@
+"""With how many frames of the pool all others can be compared."""
+
+from __future__ import annotations
+
+import warnings
+
+from mtal.acquisition.round_warning import RoundWarning
+
+_PAIRS = 1 << 31
+_LEAST = 1024
+
+
+def affordable(frames: int, most: int, method: str) -> int:
+    """``most``, or fewer where that would be more than 2³¹ pairs with all ``frames``, but not below 1024.
+
+    Warns:
+        RoundWarning: it is fewer.
+
+    >>> affordable(100_000, 4096, "density")
+    4096
+    """
+    fewer = max(_PAIRS // max(1, frames), _LEAST)
+    if fewer >= min(most, frames):
+        return most
+    warnings.warn(
+        f"{method} compares the {frames:,} frames with {fewer:,} drawn from them instead of {most:,}",
+        RoundWarning,
+        stacklevel=3,
+    )
+    return fewer
