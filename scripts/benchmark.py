@@ -70,7 +70,8 @@ def loop(_: argparse.Namespace) -> None:
 
 def acquisition(arguments: argparse.Namespace) -> None:
     peers = import_module("benchmarks.peers")  # needs requirements-peers.txt, unlike all the rest
-    for table in peers.compare(side_by_side, arguments.method):
+    sizes = {"frames": arguments.frames, "width": arguments.width, "budget": arguments.budget, "seed": arguments.seed}
+    for table in peers.compare(side_by_side, arguments.method, peers.Arrays(**sizes)):
         CONSOLE.print(table)
 
 
@@ -98,6 +99,10 @@ def main() -> None:
     choices.add_parser("loop").set_defaults(run=loop)
     three = choices.add_parser("acquisition")
     three.add_argument("--method", default="", help="only methods whose name contains this")
+    three.add_argument("--frames", type=int, default=2000)
+    three.add_argument("--width", type=int, default=128, help="features of a frame")
+    three.add_argument("--budget", type=int, default=50)
+    three.add_argument("--seed", type=int, default=0)
     three.set_defaults(run=acquisition)
     four = choices.add_parser("growth")
     four.add_argument("--frames", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])

@@ -21,9 +21,13 @@ from mtal.acquisition import (
     TopK,
     gradient_block,
 )
+from mtal.acquisition.fusion.fronts import leading_fronts
 from mtal.acquisition.fusion.hypervolume_greedy import HypervolumeGreedy
+from mtal.acquisition.fusion.reciprocal_rank import ReciprocalRank
 from mtal.acquisition.selectors.batch_bald import BatchBald
+from mtal.acquisition.selectors.clusters import k_means
 from mtal.acquisition.selectors.facility_location import FacilityLocation
+from mtal.acquisition.selectors.k_determinantal import KDeterminantal
 from mtal.acquisition.selectors.prob_cover import ProbCover
 from mtal.acquisition.selectors.typiclust import TypiClust
 from mtal.acquisition.signals import (
@@ -37,6 +41,7 @@ from mtal.acquisition.signals import (
     VariationRatio,
 )
 
+RIDGE = 1e-3  # of the k-DPP: float32 of the peer cannot tell less
 if TYPE_CHECKING:
     from benchmarks.peers import Arrays
 
@@ -130,6 +135,46 @@ def hypervolume_order(arrays: Arrays) -> np.ndarray:
     """The first frames by greedy hypervolume."""
     utility = HypervolumeGreedy(depth=arrays.budget, reference=0.0)(torch.from_numpy(arrays.scores))
     return utility.argsort(descending=True)[: arrays.budget].numpy()
+
+
+def k_center_of_the_pool(arrays: Arrays) -> Tensor:
+    """With nothing labelled, on float32."""
+    candidates = Candidates(arrays.hashes, features=torch.from_numpy(arrays.single))
+    return KCenterGreedy()(candidates, arrays.budget, np.random.default_rng(arrays.seed))
+
+
+def k_center_single(arrays: Arrays) -> Tensor:
+    labelled = torch.from_numpy(arrays.labelled).float()
+    candidates = Candidates(arrays.hashes, features=torch.from_numpy(arrays.single), labelled_features=labelled)
+    return KCenterGreedy()(candidates, arrays.budget, np.random.default_rng(arrays.seed))
+
+
+def facility_location_single(arrays: Arrays) -> Tensor:
+    """With nothing labelled and every frame represented, on float32."""
+    candidates = Candidates(arrays.hashes, features=torch.from_numpy(arrays.single))
+    selector = FacilityLocation(max_reference=None)
+    return selector(candidates, arrays.budget, np.random.default_rng(arrays.seed))
+
+
+def map_picks(arrays: Arrays) -> Tensor:
+    """k-DPP without utilities."""
+    candidates = Candidates(arrays.hashes, features=torch.from_numpy(arrays.single))
+    selector = KDeterminantal(gamma=0.0, ridge=RIDGE)
+    return selector(candidates, arrays.budget, np.random.default_rng(arrays.seed))
+
+
+def clusters(arrays: Arrays) -> np.ndarray:
+    return k_means(torch.from_numpy(arrays.single), arrays.budget, arrays.seed)
+
+
+def reciprocal_rank_picks(arrays: Arrays) -> Tensor:
+    candidates = Candidates(arrays.hashes, utility=ReciprocalRank()(torch.from_numpy(arrays.scores)))
+    return TopK()(candidates, arrays.budget, np.random.default_rng(arrays.seed))
+
+
+def fronts(arrays: Arrays) -> np.ndarray:
+    """All of them."""
+    return leading_fronts(arrays.scores, arrays.frames)
 
 
 def features(arrays: Arrays) -> dict[str, Tensor]:

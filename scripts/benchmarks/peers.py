@@ -29,7 +29,19 @@ from mtal.tasks.posterior import HeadOutput
 Floats = npt.NDArray[np.float64]
 SideBySide = Callable[[dict[str, Callable[[], object]], int], dict[str, float]]
 
-MODULES = ("scikit_learn", "scikit_activeml", "small_text", "baal", "batchbald_redux", "moocore")
+MODULES = (
+    "numpy",
+    "scikit_learn",
+    "scikit_activeml",
+    "small_text",
+    "baal",
+    "batchbald_redux",
+    "moocore",
+    "fpsample",
+    "submodlib",
+    "pymoo",
+    "faiss",
+)
 """Peers, each with its comparisons in ``benchmarks.against_<peer>``."""
 
 
@@ -83,6 +95,11 @@ class Arrays:
     def hashes(self) -> npt.NDArray[np.uint64]:
         """Tie-breaking numbers, ``[N]``; they rise with the row because the peers draw and break ties by row."""
         return np.arange(self.frames, dtype=np.uint64)
+
+    @cached_property
+    def single(self) -> npt.NDArray[np.float32]:
+        """The pool in float32, ``[N, D]``."""
+        return self.features.astype(np.float32)
 
     @cached_property
     def everything(self) -> Floats:
@@ -205,7 +222,7 @@ class Fault:
     shows: Callable[[], bool]
 
 
-def compare(side_by_side: SideBySide, methods: str = "") -> tuple[Table, Table]:
+def compare(side_by_side: SideBySide, methods: str, arrays: Arrays) -> tuple[Table, Table]:
     """Every comparison whose method's name contains ``methods``, and the faults.
 
     Raises:
@@ -220,7 +237,6 @@ def compare(side_by_side: SideBySide, methods: str = "") -> tuple[Table, Table]:
             raise SystemExit(f"{error}: python -m pip install -r requirements-peers.txt") from error
         comparisons += [c for c in module.COMPARISONS if methods in c.method]
         faults += [f for f in module.FAULTS if methods in f.method]
-    arrays = Arrays()
     pool = f"{arrays.frames} x {arrays.width}, {arrays.classes} classes, {arrays.member_count} members"
     title = f"One thread; pool {pool}, {arrays.labelled_frames} labelled, budget {arrays.budget}"
     columns = ("method", "peer", "function", "peer, ms", "mtal, ms", "ratio", "compared", "largest error")

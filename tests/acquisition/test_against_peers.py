@@ -20,6 +20,11 @@ PACKAGES = {
     "baal": "baal",
     "batchbald_redux": "batchbald_redux",
     "moocore": "moocore",
+    "numpy": "numpy",
+    "fpsample": "fpsample",
+    "submodlib": "submodlib",
+    "pymoo": "pymoo",
+    "faiss": "faiss",
 }
 
 

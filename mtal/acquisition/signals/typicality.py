@@ -28,6 +28,10 @@ class Typicality(PoolSignal):
     and time is N·max_reference·D. Of more than 2³¹ pairs, from 262,144 frames on, fewer are drawn, down to 1024. One
     copy of a frame is never its own neighbour.
 
+    Among R of N frames the k nearest reach as far as k·N/R do among all, so it is the density at a larger scale. With
+    2,147 of 10,000 the rank correlation with the exact value is 0.98 on independent Gaussian features, and 0.17 on
+    videos whose neighbouring frames are each other's neighbours.
+
     Cost: O(N·R·D) for R reference frames.
 
     Args:

@@ -1,0 +1,66 @@
+"""Methods that are published as loops over NumPy arrays: TorchAL's core-set, fast-map-dpp, ranks by two sorts."""
+
+from __future__ import annotations
+
+import numpy as np
+from benchmarks import ours
+from benchmarks.peers import Arrays, Comparison, Fault, differing_picks
+
+PEER = "numpy"
+
+
+def their_k_center(arrays: Arrays) -> list[int]:
+    """Distances to the labelled frames at once, then to one pick after the other."""
+    x, labelled = arrays.single, arrays.labelled.astype(np.float32)
+    sq = (x * x).sum(axis=1)  # [N]
+    nearest = (sq[:, None] - 2 * x @ labelled.T + (labelled * labelled).sum(axis=1)).min(axis=1)  # [N]
+    picks = []
+    for _ in range(arrays.budget):
+        picks.append(int(nearest.argmax()))
+        nearest = np.minimum(nearest, sq - 2 * x @ x[picks[-1]] + sq[picks[-1]])
+    return picks
+
+
+def their_map(arrays: Arrays) -> list[int]:
+    """Chen, Zhang and Zhou, NeurIPS 2018: the whole kernel, then a row of its Cholesky factor for each pick."""
+    x = arrays.single / np.linalg.norm(arrays.single, axis=1, keepdims=True)
+    kernel = x @ x.T + ours.RIDGE * np.eye(len(x), dtype=np.float32)  # [N, N]
+    left = kernel.diagonal().copy()  # [N]
+    rows = np.zeros((arrays.budget, len(x)), dtype=np.float32)
+    picks = [0]
+    for k in range(arrays.budget - 1):
+        i = picks[-1]
+        rows[k] = (kernel[i] - rows[:k, i] @ rows[:k]) / np.sqrt(left[i])
+        left -= np.square(rows[k])
+        left[i] = -np.inf
+        picks.append(int(left.argmax()))
+    return picks
+
+
+def their_reciprocal_rank(arrays: Arrays) -> np.ndarray:
+    ranks = (-arrays.scores).argsort(axis=0).argsort(axis=0) + 1  # [N, T]
+    return np.argsort(-(1 / (60 + ranks)).sum(axis=1), kind="stable")[: arrays.budget]
+
+
+COMPARISONS = (
+    Comparison(
+        "k-centre, labelled, float32",
+        PEER,
+        "TorchAL's loop",
+        their_k_center,
+        ours.k_center_single,
+        "picks",
+        differing_picks,
+    ),
+    Comparison("k-DPP, MAP, float32", PEER, "fast-map-dpp's loop", their_map, ours.map_picks, "picks", differing_picks),
+    Comparison(
+        "reciprocal rank and top-k",
+        PEER,
+        "argsort of argsort",
+        their_reciprocal_rank,
+        ours.reciprocal_rank_picks,
+        "picks",
+        differing_picks,
+    ),
+)
+FAULTS: tuple[Fault, ...] = ()

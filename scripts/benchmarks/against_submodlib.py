@@ -1,0 +1,42 @@
+"""submodlib: facility location in C++."""
+
+from __future__ import annotations
+
+import numpy as np
+from benchmarks import ours
+from benchmarks.peers import Arrays, Comparison, Fault
+from sklearn.metrics import euclidean_distances
+from submodlib import FacilityLocationFunction
+
+PEER = "submodlib-py"
+
+
+def their_facility_location(arrays: Arrays) -> list[int]:
+    distances = euclidean_distances(arrays.single)
+    similarity = distances.max() - distances  # [N, N]
+    function = FacilityLocationFunction(n=arrays.frames, mode="dense", sijs=similarity, separate_rep=False)
+    picks = function.maximize(budget=arrays.budget, optimizer="LazyGreedy", show_progress=False)
+    return [pick for pick, _ in picks]
+
+
+def gain_lost(arrays: Arrays, ours: object, theirs: object) -> float:
+    """How much farther the frames are from our picks than from theirs, as a part; ties go either way."""
+    far = [euclidean_distances(arrays.features, arrays.features[np.asarray(picks)]) for picks in (ours, theirs)]
+    mine, others = (float(distances.min(axis=1).mean()) for distances in far)
+    return max(0.0, mine / others - 1)
+
+
+COMPARISONS = (
+    Comparison(
+        "facility location, float32",
+        PEER,
+        "FacilityLocationFunction(LazyGreedy)",
+        their_facility_location,
+        ours.facility_location_single,
+        "mean distance to the picks",
+        gain_lost,
+        tolerance=1e-3,
+        repeats=3,
+    ),
+)
+FAULTS: tuple[Fault, ...] = ()
