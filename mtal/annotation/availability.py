@@ -41,8 +41,6 @@ class Availability:
     >>> labels.mark(["a/000025"], State.NEVER, ["anatomy"])
     >>> labels.askable(["a/000000", "a/000025"]).tolist()
     [[False, False], [True, False]]
-    >>> labels.counts()
-    {'tools': {'labelled': 1, 'askable': 1}, 'anatomy': {'labelled': 1, 'never': 1}}
     """
 
     def __init__(
@@ -97,13 +95,6 @@ class Availability:
         rows = self._rows(frame_ids)
         for task, got in known.items():
             self._states[rows, self._column[task]] = np.where(got, State.LABELLED, State.NEVER)
-
-    def counts(self) -> dict[str, dict[str, int]]:
-        """How many frames are in each state, by head; states of no frame are left out."""
-        return {
-            task: {s.name.lower(): n for s in reversed(State) if (n := int((self._states[:, c] == s).sum()))}
-            for task, c in self._column.items()
-        }
 
     def _rows(self, frame_ids: Sequence[str]) -> npt.NDArray[np.int64]:
         unknown = [f for f in frame_ids if f not in self._row]

@@ -42,15 +42,6 @@ def test_an_answer_without_a_label_is_never_asked_for_again(labels):
     assert labels.candidates(FRAMES, TASKS) == ["a/000000"]  # its bleeding was not asked for
 
 
-def test_counts(labels):
-    labels.mark(["a/000000"], State.LABELLED, ["tools"])
-    assert labels.counts() == {
-        "tools": {"labelled": 1, "askable": 1, "never": 1},
-        "bleeding": {"askable": 1, "never": 2},
-        "anatomy": {"askable": 1, "never": 2},
-    }
-
-
 def test_refuses_unknown_frames(labels):
     with pytest.raises(KeyError, match="2 frames have no known availability of labels, the first is 'c/000000'"):
         labels.states(["a/000000", "c/000000", "c/000001"])

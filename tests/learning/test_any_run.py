@@ -1,9 +1,13 @@
 """Whatever is combined with whatever: the budget is kept, nothing impossible is picked, no label is read unasked."""
 
+from __future__ import annotations
+
+import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import composed
 import numpy as np
@@ -24,6 +28,7 @@ from mtal.learning.trainer_settings import TrainerSettings
 STRATEGIES = sorted(path.stem for path in (composed.CONFIGS / "strategy").glob("*.yaml"))
 INITIAL, ROUNDS = 5, 2
 DEAREST = 5 + 5 + 60 + 3 * 9  # seconds of a frame in which three tools are predicted
+MOST = len(surgery.LABEL_MAPS)  # answers of a frame that all heads can be asked for
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class AnyRun:
         strategy: a way to pick.
         batch: frames per round.
         seconds: annotator seconds per round in their place, or ``None``.
+        answers: to ask for per round in their place, or ``None``.
         frozen: whether features of a frozen encoder are trained on, or whole pictures.
         restart: of the training.
         gap_s: between picks.
@@ -45,12 +51,24 @@ class AnyRun:
     strategy: str
     batch: int
     seconds: float | None
+    answers: int | None
     frozen: bool
     restart: str
     gap_s: float
     per_video: int | None
     unlabelled: dict[str, float]
     seed: int
+
+    @classmethod
+    def of(cls, budget: tuple[str, float], **drawn: Any) -> AnyRun:
+        """With a budget of ``frames``, ``seconds`` or ``answers``, each in shares of the dearest frame."""
+        unit, frames = budget
+        return cls(
+            batch=int(frames),
+            seconds=DEAREST * frames if unit == "seconds" else None,
+            answers=int(MOST * frames) if unit == "answers" else None,
+            **drawn,
+        )
 
     def overrides(self) -> list[str]:
         """Of the command line."""
@@ -61,10 +79,9 @@ class AnyRun:
 
 
 RUNS = st.builds(
-    AnyRun,
+    AnyRun.of,
+    budget=st.tuples(st.sampled_from(["frames", "seconds", "answers"]), st.floats(1, 4)),
     strategy=st.sampled_from(STRATEGIES),
-    batch=st.integers(1, 4),
-    seconds=st.none() | st.floats(DEAREST, 4 * DEAREST),
     frozen=st.booleans(),
     restart=st.sampled_from(["cold", "warm"]),
     gap_s=st.sampled_from([0.0, 1.5]),
@@ -109,24 +126,33 @@ def test_any_run(drawn, acquisition, dataset, frames, features, tasks, start):
         make_model=partial(surgery.make_model, tasks, frozen=drawn.frozen),
         acquisition=acquisition(drawn),
         oracle=WatchedOracle(data),
-        loop=LoopSettings(INITIAL, drawn.batch, ROUNDS, drawn.seconds, folds=2, fold_steps=1),
+        loop=LoopSettings(INITIAL, drawn.batch, ROUNDS, drawn.seconds, drawn.answers, folds=2, fold_steps=1),
         trainer=TrainerSettings(steps=1, batch_size=4, accelerator="cpu", restart=drawn.restart),
         seed=drawn.seed,
     )
     with TemporaryDirectory() as folder:
         start(made, Path(folder))
         rounds = [pd.read_parquet(file) for file in sorted(Path(folder).glob("rounds/*/picks.parquet"))]
+        told = json.loads(Path(folder, "rounds", f"{ROUNDS:02d}", "metrics.json").read_text())
     assert len(rounds) == 1 + ROUNDS
     picked = [f for picks in rounds for f in picks["frame_id"]]
     assert len(set(picked)) == len(picked)
     assert data.labels.asked == set(picked)
     assert set(picked) <= set(pool) - set.intersection(*nobody.values())
     assert len(rounds[0]) == INITIAL
+    got = {task: [f for f in picked if f not in nobody[task]] for task in nobody}
+    assert told["answers"] == {task: len(some) for task, some in got.items()}
+    for task in ("tools", "bleeding"):
+        positives = dataset.labels.targets(task, got[task]).sum(axis=0, dtype=int)
+        assert [*told["class_counts"][task].values()] == positives.tolist()
     for picks in rounds[1:]:
-        if drawn.seconds is None:
-            assert len(picks) == drawn.batch
-        else:
+        asked = sum(f not in nobody[task] for f in picks["frame_id"] for task in nobody)
+        if drawn.seconds is not None:
             assert drawn.seconds - DEAREST < picks["cost_s"].sum() <= drawn.seconds * (1 + 1e-9)
+        elif drawn.answers is not None:
+            assert drawn.answers - MOST < asked <= drawn.answers
+        else:
+            assert len(picks) == drawn.batch
 
 
 def test_a_label_that_is_read_unasked_is_an_error(dataset):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -64,14 +65,14 @@ def column_runs(mask: np.ndarray) -> list[int]:
     return counts
 
 
-def coco(root: Path, frames: Frames = FRAMES) -> dict:
-    """Liver by polygons, fat by run lengths (compressed for ada), tools by boxes: written, and what was written."""
+def coco(root: Path, frames: Frames = FRAMES, categories: Sequence[str] = CATEGORIES) -> dict:
+    """Liver by polygons, fat by run lengths (compressed for ada), all else by boxes: written, and what was written."""
     images, annotations = [], []
     for k, (name, (squares, tools)) in enumerate(frames.items()):
         images.append({"id": 10 + k, "file_name": f"images/{name}.png", "height": H, "width": W})
 
         def add(category, image=10 + k, **more):
-            entry = {"id": len(annotations), "image_id": image, "category_id": 1 + CATEGORIES.index(category)}
+            entry = {"id": len(annotations), "image_id": image, "category_id": 1 + categories.index(category)}
             annotations.append({**entry, "iscrowd": 0, **more})
 
         if rings := square_rings(squares, 1):
@@ -84,15 +85,15 @@ def coco(root: Path, frames: Frames = FRAMES) -> dict:
             add("fat", segmentation={"counts": counts, "size": [H, W]}, bbox=[0, 0, 1, 1])
         for tool in tools:
             add(tool, bbox=[BOX[0], BOX[1], BOX[2] - BOX[0], BOX[3] - BOX[1]], segmentation=[])
-    categories = [{"id": 1 + k, "name": name} for k, name in enumerate(CATEGORIES)]
-    content = {"images": images, "annotations": annotations, "categories": categories}
+    named = [{"id": 1 + k, "name": name} for k, name in enumerate(categories)]
+    content = {"images": images, "annotations": annotations, "categories": named}
     (root / "coco.json").write_text(json.dumps(content))
     return content
 
 
-def cvat(root: Path, frames: Frames = FRAMES) -> str:
-    """Liver by polygons, fat by a mask, hook by a tag and clip by a box: written, and what was written."""
-    labels = "".join(f"<label><name>{c}</name></label>" for c in CATEGORIES)
+def cvat(root: Path, frames: Frames = FRAMES, categories: Sequence[str] = CATEGORIES) -> str:
+    """Liver by polygons, fat by a mask, clip by a box and all else by tags: written, and what was written."""
+    labels = "".join(f"<label><name>{c}</name></label>" for c in categories)
     parts = [f"<annotations><version>1.1</version><meta><task><labels>{labels}</labels></task></meta>"]
     for k, (name, (squares, tools)) in enumerate(frames.items()):
         parts.append(f'<image id="{k}" name="images/{name}.png" width="{W}" height="{H}">')
@@ -106,8 +107,7 @@ def cvat(root: Path, frames: Frames = FRAMES) -> str:
             rle = ", ".join(map(str, column_runs(window.T)))
             at = f'left="{columns[0]}" top="{rows[0]}" width="{window.shape[1]}" height="{window.shape[0]}"'
             parts.append(f'<mask label="fat" rle="{rle}" {at} z_order="0"/>')
-        if "hook" in tools:
-            parts.append('<tag label="hook"/>')
+        parts += [f'<tag label="{tool}"/>' for tool in tools if tool != "clip"]
         if "clip" in tools:
             parts.append('<box label="clip" xtl="1" ytl="2" xbr="5" ybr="7"/>')
         parts.append("</image>")
