@@ -26,6 +26,7 @@ N frames, T heads or columns, S sites of a frame (1, or the cells of a pixel hea
 members, M labelled frames, b frames of the batch. *Choice* is what stands behind the option on the command line, as in
 `acquisition/selector=badge`.
 """
+_DOT, _SEMICOLON = "\ue000", "\ue001"  # those that end no sentence
 SECTIONS: tuple[tuple[str, str, ModuleType, type, tuple[str, ...]], ...] = (
     (
         "Signals of one head",
@@ -80,7 +81,10 @@ SECTIONS: tuple[tuple[str, str, ModuleType, type, tuple[str, ...]], ...] = (
     ),
     (
         "Constraints",
-        "`acquisition.minimum_gap_s`, `max_per_video`, `max_per_patient`; `loop.batch_seconds`. They compose.",
+        (
+            "`acquisition.minimum_gap_s`, `max_per_video`, `max_per_patient`; `loop.batch_seconds`, "
+            "`loop.batch_answers`. They compose."
+        ),
         selectors,
         selectors.Rule,
         (),
@@ -121,10 +125,13 @@ def cost(method: type) -> str:
 def source(method: type) -> str:
     """The sentences of the docstring that cite a year."""
     text = " ".join(" ".join(_paragraphs(method)).split())
-    text = text.replace("et al.", "et al·").replace("J. ", "J· ").replace("Proc. ", "Proc· ")
+    text = re.sub(
+        r"\([^()]*\)", lambda within: within[0].replace(". ", f"{_DOT} ").replace("; ", f"{_SEMICOLON} "), text
+    )
+    text = re.sub(r"\b(et al|J|Proc)\. ", rf"\1{_DOT} ", text)
     sentences = re.split(r"(?<=[.;])\s+", text)
     cited = [s.rstrip(".;") for s in sentences if re.search(r"\b(19|20)\d\d\b", s)]
-    return "; ".join(s.removeprefix("- ") for s in cited).replace("·", ".")
+    return "; ".join(s.removeprefix("- ") for s in cited).replace(_DOT, ".").replace(_SEMICOLON, ";")
 
 
 def _row(method: type, choices: list[str]) -> list[str]:
@@ -140,7 +147,8 @@ def _row(method: type, choices: list[str]) -> list[str]:
         cost(method),
         source(method),
     ]
-    return [cell.replace("|", "\\|").replace("``", "`") for cell in cells]
+    plain = [re.sub(r":\w+:`~?(?:\w+\.)*(\w+)`", r"`\1`", cell) for cell in cells]
+    return [cell.replace("|", "\\|").replace("``", "`") for cell in plain]
 
 
 def _paragraphs(method: type) -> list[str]:

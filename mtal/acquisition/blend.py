@@ -78,7 +78,7 @@ class Blend:
 
         Args:
             table: scores of the whole pool.
-            say: task to its weight, from :class:`Say`; ``None`` for the same of all.
+            say: task to its weight, from :class:`~mtal.acquisition.say.Say`; ``None`` for the same of all.
             ranges: signal to its smallest and largest possible value, for normalisers that read them.
             videos: ``[N]`` code of each frame's video; needed with ``per_video``.
             reference: scores of an earlier round that the statistics are taken from; ``None`` for ``table``.

@@ -50,7 +50,7 @@ class Selection:
             candidates: the pool, with what the selector needs. A frame of NaN utility is not picked.
             budget: how many frames to pick, 1 or more.
             generator: the only source of randomness.
-            rules: what else holds of the picks, fresh for each call, see :class:`Limits`.
+            rules: what else holds of the picks, fresh for each call, see :class:`~mtal.acquisition.limits.Limits`.
             cold: pick the initial set.
 
         Raises:

@@ -17,7 +17,8 @@ class LoopSettings:
     """How many frames, how often.
 
     Args:
-        initial: frames in the initial set, picked at random, or ``"all"`` for the whole pool (an upper reference).
+        initial: frames in the initial set, picked by ``acquisition.cold_start``, or ``"all"`` for the whole pool (an
+            upper reference).
         batch: frames picked per round.
         rounds: rounds after the initial set.
         batch_seconds: annotator seconds to spend per round instead of a number of frames; needs ``acquisition.cost``.

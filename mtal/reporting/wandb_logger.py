@@ -18,6 +18,7 @@ from typing import Any, Literal, Protocol, Self
 
 import wandb
 
+from mtal.free_keys import is_free
 from mtal.reporting.config_summary import title
 from mtal.reporting.run_options import in_words, own_options, strategy
 from mtal.reporting.run_reader import Round, Run, go_on, plain, read_run
@@ -243,13 +244,14 @@ def _refuse_full_disk(folder: Path) -> None:
 def run_id(config: Mapping[str, Any], run_dir: Path) -> str:
     """The W&B id of a run: the same at every resume, another for another folder or configuration.
 
-    What may change while a run stays the same run does not count: where things lie, how they are logged, how many
-    rounds there are to be.
+    What may change while a run stays the same run does not count, see :mod:`mtal.free_keys`: where things lie, how they
+    are logged, how many rounds there are to be.
     """
-    content = {
-        key: value for key, value in config.items() if key not in ("logger", "cache", "cache_limit_gib", "run_root")
-    }
-    if isinstance(content.get("loop"), Mapping):
-        content["loop"] = {key: value for key, value in content["loop"].items() if key != "rounds"}
-    text = json.dumps([run_dir.name, content], sort_keys=True, default=str)
+    text = json.dumps([run_dir.name, _lasting(config)], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _lasting(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The options that may not change while a run stays the same run."""
+    kept = {key: value for key, value in config.items() if not is_free(f"{prefix}{key}")}
+    return {k: _lasting(v, f"{prefix}{k}.") if isinstance(v, Mapping) else v for k, v in kept.items()}

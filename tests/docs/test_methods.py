@@ -22,13 +22,21 @@ def test_says_formula_and_cost(title, method):
     assert page.cost(method), f"the docstring of {method.__name__} has no «Cost: …»"
 
 
+def test_names_sources_in_whole_sentences():
+    rows = page.page().splitlines()
+    assert not [row for row in rows if ":class:" in row]
+    for _, method in METHODS:
+        assert page.source(method).count("(") == page.source(method).count(")"), method.__name__
+
+
 def test_reads_a_docstring():
     class Example:
         """Σ p: the sum.
 
-        Author et al., VENUE 2020. More words. Cost: O(N). Last words.
+        Author et al., VENUE 2020. More. Turns a·b (Other, J. Names 2002; Third, 1999), so to say. Cost: O(N). End.
         """
 
     assert page.formula(Example) == "Σ p: the sum"
-    assert page.source(Example) == "Author et al., VENUE 2020"
+    two = "Turns a·b (Other, J. Names 2002; Third, 1999), so to say"
+    assert page.source(Example) == f"Author et al., VENUE 2020; {two}"
     assert page.cost(Example) == "O(N)"

@@ -2,14 +2,16 @@ import warnings
 
 import pytest
 
-from mtal.acquisition import Acquisition, Badge, PercentileRank, Random, TopK, WeightedMean
+from mtal.acquisition import Acquisition, Badge, PercentileRank, Random, TopK, UniformInTime, WeightedMean
 from mtal.launch.unread import warn_of_unread
 
 FUSED = [
     "acquisition/fusion=max",
     "+acquisition.signal_weights.entropy=2",
     "acquisition/fusion@acquisition.signal_fusion=max",
+    "acquisition.per_video=true",
 ]
+SCORED = ["acquisition/signals=margin", "~acquisition.signals.entropy", "acquisition.calibrate=true"]
 
 
 def acquisition(selector):
@@ -23,10 +25,25 @@ def test_choice_that_nothing_reads(option, selector):
         warn_of_unread(["seed=1", option], acquisition(selector))
 
 
+@pytest.mark.parametrize("option", SCORED)
+@pytest.mark.parametrize("selector", [Random(), UniformInTime()])
+def test_scores_that_nothing_reads(option, selector):
+    with pytest.warns(UserWarning, match=f"has no effect, because {type(selector).__name__} looks at nothing that"):
+        warn_of_unread(["seed=1", option], acquisition(selector))
+
+
+def test_several_choices_are_told_at_once():
+    with pytest.warns(UserWarning, match="acquisition/signals=margin, .*, acquisition.calibrate=true have no effect"):
+        warn_of_unread(SCORED, acquisition(Random()))
+
+
 @pytest.mark.parametrize(
     ("options", "selector"),
     [
         (FUSED, TopK()),
+        (SCORED, TopK()),
+        (SCORED, Badge()),
+        (["acquisition.minimum_gap_s=2", "acquisition/selector=random"], Random()),
         (FUSED, Badge(gamma=1.0)),
         (
             ["seed=1", "acquisition/signals=margin", "acquisition.gradient=shared", "acquisition/weights=headroom"],

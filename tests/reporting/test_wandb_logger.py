@@ -393,6 +393,10 @@ def test_run_id_is_that_of_the_run_and_not_of_how_it_is_logged(tmp_path):
     assert run_id(CONFIG | {"logger": {"mode": "online"}}, tmp_path / "elsewhere" / "a") == one
     assert run_id(CONFIG | {"loop": {"rounds": 9, "batch": 4}}, tmp_path / "a") == one
     assert run_id(CONFIG | {"cache": "x", "run_root": "y"}, tmp_path / "a") == one
+    there, moved = ({"data": {"root": root, "split": "patient"}} for root in ("there", "moved"))
+    assert run_id(CONFIG | there, tmp_path / "a") == run_id(CONFIG | moved, tmp_path / "a")
+    stopping = {"loop": CONFIG["loop"] | {"stop": {"val_flat_rounds": 3}}}
+    assert run_id(CONFIG | stopping, tmp_path / "a") == one
     assert run_id(CONFIG | {"seed": 8}, tmp_path / "a") != one
     assert run_id(CONFIG | {"loop": {"rounds": 2, "batch": 5}}, tmp_path / "a") != one
     assert run_id(CONFIG, tmp_path / "b") != one
