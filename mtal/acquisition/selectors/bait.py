@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
+from mtal.acquisition.embedding import all_finite
+from mtal.acquisition.round_warning import RoundWarning
 from mtal.acquisition.selectors.base import Candidates, Selector, require
 from mtal.acquisition.selectors.constraints import Constraint
 from mtal.acquisition.selectors.tie_break import largest
 
 Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.intp]
 
+_POOL = 20_000  # most frames to choose among
+_NUMBERS = 1 << 22  # float64 numbers held at once: 32 MiB
 _ROUNDING = 1e-9  # of gains, which come out of updates; equal frames must stay equal
 
 
@@ -31,8 +38,12 @@ class Bait(Selector):
     Frames are picked in the order of the forward pass, less those taken out. The forward pass goes beyond the budget
     only as far as soft rules of the constraint need not give way.
 
-    Cost: N·R²·(P + R) per step for factors of R × P, by low-rank updates (Woodbury) of what every frame would take off.
-    Memory is that of the factors in float64.
+    Beyond 20,000 frames 20,000 of them, those of the smallest hashes, are chosen among, and a warning says so; F_pool
+    is of all. Chosen from 2,000 of 10,000 frames of videos 100 picks leave a trace 1.1 % larger than chosen from all,
+    from 2,000 of as many independent Gaussian frames 0.2 %.
+
+    Cost: N·R·P² once, and n·R²·(P + R) per step for factors of R × P and n ≤ 20,000 frames to choose among, by low-rank
+    updates (Woodbury) of what each would take off. Memory is that of n factors in float64.
 
     Args:
         regularization: λ, in units of what an average frame brings to an average direction, above 0.
@@ -64,26 +75,45 @@ class Bait(Selector):
             raise ValueError("the candidates bring no fisher")
         heads = _heads(candidates.fisher, candidates.labelled_fisher or {}, self.regularization)
         hashes = candidates.tie_break
-        batch = self._forward(heads, math.ceil(self.oversample * budget), deepcopy(constraint), hashes)
-        yield from _thinned(heads, batch, budget, hashes)
+        near = _drawn(constraint.free, hashes)  # [n] positions
+        for head in heads:
+            head.hold(near)
+        batch = self._forward(heads, math.ceil(self.oversample * budget), deepcopy(constraint), near, hashes[near])
+        yield from near[_thinned(heads, batch, budget, hashes[near])].tolist()
         for head in heads:
             head.refresh()
         while True:
-            pick = largest(_gain(heads, len(candidates)), constraint.allowed(), hashes, _ROUNDING)
+            allowed = constraint.allowed()
+            if not allowed[near].any():
+                yield largest(np.zeros(len(allowed)), allowed, hashes)
+                continue
+            place = largest(_gain(heads, len(near)), allowed[near], hashes[near], _ROUNDING)
             for head in heads:
-                head.add(pick)
-            yield pick
+                head.add(place)
+            yield int(near[place])
 
     @staticmethod
-    def _forward(heads: list[_Head], size: int, constraint: Constraint, hashes: npt.NDArray[np.uint64]) -> list[int]:
-        """Greedy picks, fewer than ``size`` where the constraint would have to give way."""
+    def _forward(
+        heads: list[_Head], size: int, constraint: Constraint, near: Places, hashes: npt.NDArray[np.uint64]
+    ) -> list[int]:
+        """Places in ``near`` of greedy picks, fewer than ``size`` where the constraint would have to give way."""
         batch: list[int] = []
-        while len(batch) < size and (allowed := constraint.allowed(relax=False)).any():
-            batch.append(largest(_gain(heads, len(hashes)), allowed, hashes, _ROUNDING))
-            constraint.pick(batch[-1])
+        while len(batch) < size and (allowed := constraint.allowed(relax=False)[near]).any():
+            batch.append(largest(_gain(heads, len(near)), allowed, hashes, _ROUNDING))
+            constraint.pick(int(near[batch[-1]]))
             for head in heads:
                 head.add(batch[-1])
         return batch
+
+
+def _drawn(free: npt.NDArray[np.bool_], hashes: npt.NDArray[np.uint64]) -> Places:
+    """Positions of the ``_POOL`` free frames of the smallest hashes; all positions where there are no more."""
+    number = int(np.count_nonzero(free))
+    if number <= _POOL:
+        return np.arange(len(free))
+    warnings.warn(f"bait chooses among {_POOL:,} frames drawn from {number:,}", RoundWarning, stacklevel=2)
+    order = np.argsort(hashes, kind="stable")
+    return np.sort(order[free[order]][:_POOL])
 
 
 def _thinned(heads: list[_Head], batch: list[int], budget: int, hashes: npt.NDArray[np.uint64]) -> list[int]:
@@ -106,14 +136,28 @@ class _Head:
     tr((I − VAVᵀ)⁻¹ VBVᵀ). Both products are kept for all frames, ``[N, R, R]``, and updated by each pick.
     """
 
-    def __init__(self, factors: Floats, labelled: Floats, regularization: float) -> None:
-        P = factors.shape[2]
-        scale = P / np.square(factors).sum(axis=(1, 2)).mean()
-        self.factors = factors * scale**0.5  # [N, R, P]
-        rows = self.factors.reshape(-1, P)  # [N · R, P]
-        self.inverse = np.linalg.inv(regularization * np.eye(P) + scale * labelled)  # A
-        pool = rows.T @ rows  # [P, P]
+    def __init__(self, factors: Tensor, labelled: Floats, regularization: float) -> None:
+        N, R, P = factors.shape
+        self._raw = factors
+        self._rows = max(1, _NUMBERS // (R * P))
+        pool, total = np.zeros((P, P)), 0.0
+        for part in self._parts():
+            rows = part.reshape(-1, P)
+            pool += rows.T @ rows
+            total += float(np.square(rows).sum())
+        self._scale = P * N / total
+        self.inverse = np.linalg.inv(regularization * np.eye(P) + self._scale * labelled)  # A
+        pool *= self._scale  # [P, P]
         self.pool = pool / np.sum(self.inverse * pool)  # F, the trace is 1 before the batch
+
+    def _parts(self) -> Iterator[Floats]:
+        """The factors as they came, some frames at a time, ``[n, R, P]``."""
+        for part in self._raw.split(self._rows):
+            yield part.double().numpy()
+
+    def hold(self, positions: Places) -> None:
+        """Keep the frames at ``positions``, which all else is about, ``[N, R, P]``."""
+        self.factors = self._raw[torch.from_numpy(positions)].double().numpy() * self._scale**0.5
         self.refresh()
 
     def refresh(self) -> None:
@@ -185,14 +229,14 @@ def _heads(fisher: Mapping[str, Tensor], labelled: Mapping[str, Tensor], regular
     """The heads that have information, in the order of their names."""
     heads = []
     for task in sorted(fisher):
-        factors = require(fisher[task], f"fisher.{task}")  # [N, R, P]
+        factors = fisher[task].detach().cpu()  # [N, R, P]
         if factors.ndim != 3:
             raise ValueError(f"fisher.{task} must be [N, R, P], not {list(factors.shape)}")
         P = factors.shape[2]
         known = require(labelled[task], task) if task in labelled else np.zeros((P, P))
         if known.shape != (P, P):
             raise ValueError(f"labelled_fisher.{task} must be [{P}, {P}], not {list(known.shape)}")
-        if not (np.isfinite(factors).all() and np.isfinite(known).all()):
+        if not (all_finite(factors) and np.isfinite(known).all()):
             raise ValueError(f"the Fisher information of {task} is not finite")
         if factors.any():
             heads.append(_Head(factors, known, regularization))

@@ -88,6 +88,8 @@ def test_trace_of_the_updates_is_that_of_whole_inverses():
 
     fisher, labelled = information()
     heads = _heads(fisher, labelled, 0.3)
+    for head in heads:
+        head.hold(np.arange(25))
     batch = []
     for i in (3, 8, 1, 20, 14):
         before = objective(fisher, labelled, 0.3, batch)
@@ -186,3 +188,20 @@ def test_impossible_parameters_are_refused(arguments, message):
 def test_impossible_information_is_refused(fisher, labelled, message):
     with pytest.raises(ValueError, match=message):
         select(candidates({"a": fisher}, labelled), 2)
+
+
+def test_large_pools_are_drawn_from(monkeypatch):
+    from mtal.acquisition.selectors import bait
+
+    fisher, labelled = information(frames=40)
+    order = np.argsort(candidates(fisher).tie_break)
+    outside = np.isin(np.arange(40), order[25:])
+    expected = select(candidates(fisher, labelled), 6, Constraint(40, outside))
+    monkeypatch.setattr(bait, "_POOL", 25)
+    monkeypatch.setattr(bait, "_NUMBERS", 50)  # a few frames at a time
+    with pytest.warns(UserWarning, match="bait chooses among 25 frames drawn from 40"):
+        assert select(candidates(fisher, labelled), 6) == expected
+    with pytest.warns(UserWarning, match="drawn from 40"):
+        picks = select(candidates(fisher, labelled), 30)
+    assert set(picks[:25]) == set(order[:25])
+    assert picks[25:] == order[25:30].tolist()  # then by hash
