@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ ANATOMY = LabelMap(
     values={0: IGNORE, 1: 0, 2: 1, 3: 2},
 )
 LABEL_MAPS = (TOOLS, BLEEDING, ANATOMY)
+_MODELS: dict[str, MultiTaskModel] = {}
 
 
 def write(root: Path, label_maps: tuple[LabelMap, ...] = LABEL_MAPS) -> SurgicalDataset:
@@ -96,18 +98,21 @@ def make_model(
     dropout: float = 0.1,
     loss_prediction: bool = False,
 ) -> MultiTaskModel:
-    """The same weights at each call."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(5)
-        return MultiTaskModel(
-            build_encoder(encoder),
-            tasks,
-            channels=32,
-            hidden=16,
-            dropout=dropout,
-            frozen=frozen,
-            loss_prediction=loss_prediction,
-        )
+    """The same weights at each call: a copy of a model that is built once, which takes longer."""
+    built = repr((tasks, frozen, encoder, dropout, loss_prediction))
+    if built not in _MODELS:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(5)
+            _MODELS[built] = MultiTaskModel(
+                build_encoder(encoder),
+                tasks,
+                channels=32,
+                hidden=16,
+                dropout=dropout,
+                frozen=frozen,
+                loss_prediction=loss_prediction,
+            )
+    return deepcopy(_MODELS[built])
 
 
 def make_acquisition(**changes: Any) -> Acquisition:
