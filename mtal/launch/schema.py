@@ -67,6 +67,10 @@ class EncoderSchema:
     name: str = MISSING
     pretrained: bool = False
     weights: str | None = None
+    match: str = "name"
+    mean: list[float] | None = None
+    std: list[float] | None = None
+    channels: str = "rgb"
     frozen: bool = False
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,7 @@ def build_experiment(
     config: DictConfig,
     listeners: Sequence[RoundListener] = (),
     check: Callable[[SurgicalDataset, Sequence[Task]], object] | None = None,
+    check_encoder: Callable[[Mapping[str, Any]], object] | None = None,
 ) -> Experiment:
     """Everything that ``config`` names, put together. Cheap checks come first, decoding and encoding last.
 
@@ -40,6 +41,7 @@ def build_experiment(
         config: the composed configuration.
         listeners: told of every round that completes.
         check: looks at frames and heads before anything is decoded.
+        check_encoder: looks at what the encoder is before anything is encoded.
     """
     loop = LoopSettings.of(_plain(config.loop))
     evaluation = EvaluationSettings(**_plain(config.evaluation))
@@ -56,6 +58,8 @@ def build_experiment(
     relate(acquisition, tasks)
     check_acquisition(config, acquisition, tasks)
     model = new_model(config, tasks)
+    if check_encoder is not None:
+        check_encoder(model.encoder.description)
     bound = BoundedFolder(config.cache, _bytes(config.cache_limit_gib))
     frames = FrameCache(Path(config.cache) / "frames", bound).get(dataset.index.table, tuple(config.frames.image_size))
     inputs: Inputs = FrameInputs(frames)
@@ -75,6 +79,7 @@ def build_experiment(
         evaluation=evaluation,
         seed=config.seed,
         listeners=listeners,
+        encoder=model.encoder.description,
     )
 
 
@@ -103,7 +108,10 @@ def run_experiment(
     with folder.lock(), deterministic(config.trainer.get("deterministic") is True):
         folder.refuse_other(_plain(config))  # what is cheap to compare is compared before anything is decoded
         experiment = build_experiment(
-            config, listeners, lambda data, tasks: folder.refuse_others(describe_tasks(tasks), data.index)
+            config,
+            listeners,
+            lambda data, tasks: folder.refuse_others(describe_tasks(tasks), data.index),
+            folder.refuse_other_encoder,
         )
         complete = folder.open(_plain(config), describe_tasks(experiment.tasks), experiment.dataset.index, experiment)
         if on_start is not None:
@@ -135,12 +143,8 @@ def new_model(config: DictConfig, tasks: Sequence[Task]) -> MultiTaskModel:
     """The model of ``config`` with the same initial weights at each call, so that a cold restart is one."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(integer_seed(config.seed, 0, "weights"))
-        encoder = build_encoder(
-            config.encoder.name,
-            pretrained=config.encoder.pretrained,
-            weights=config.encoder.weights,
-            image_size=tuple(config.frames.image_size),
-        )
+        options = {key: value for key, value in _plain(config.encoder).items() if key != "frozen"}
+        encoder = build_encoder(**options, image_size=tuple(config.frames.image_size))
         return MultiTaskModel(encoder, tasks, frozen=config.encoder.frozen, **_plain(config.model))
 
 

@@ -98,9 +98,10 @@ class FeatureInputs:
     ) -> FeatureInputs:
         """Run the encoder of ``model`` once over all frames, or find that it was done before.
 
-        The folder's name is a hash of the encoder's weights, of the levels that the decoder reads and of the frames'
-        cache keys, so runs of a sweep share it and no stale feature can be read. It appears under its final name only
-        when whole. Of processes that want the same features at once, one encodes and the others wait for it.
+        The folder's name is a hash of the encoder's weights and normalisation, of the levels that the decoder reads and
+        of the frames' cache keys, so runs of a sweep share it and no stale feature can be read. It appears under its
+        final name only when whole. Of processes that want the same features at once, one encodes and the others wait
+        for it.
 
         Args:
             model: its encoder is left in evaluation mode on ``device``.
@@ -174,6 +175,7 @@ def _key(model: MultiTaskModel, frames: FrameArray) -> str:
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     digest.update(os.fsencode(model.encoder.name))
+    digest.update(repr(model.encoder.normalisation).encode())
     return digest.hexdigest()[:20]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -66,6 +66,7 @@ class Experiment:
         evaluation: how held-out frames are scored.
         seed: of the whole run.
         listeners: told of every complete round.
+        encoder: what the model's encoder is, see :attr:`~mtal.models.Encoder.description`.
     """
 
     dataset: SurgicalDataset
@@ -81,6 +82,7 @@ class Experiment:
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     seed: int = 0
     listeners: Sequence[RoundListener] = ()
+    encoder: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         table = self.dataset.index.table

@@ -16,6 +16,7 @@ import yaml
 from mtal.frames.index import FrameIndex
 from mtal.learning.same_run import (
     refuse_config,
+    refuse_encoder,
     refuse_frames,
     refuse_labels,
     refuse_looks,
@@ -26,15 +27,21 @@ from mtal.learning.same_run import (
 LABELS = "labels.parquet"
 """Digests of labels: of the held-out frames in the run folder, of its picks in each round."""
 
+ENCODER = "encoder.json"
+
 
 class Fingerprints(Protocol):
-    """What labels and pictures are now."""
+    """What labels, pictures and the encoder are now."""
 
     def held_out(self) -> pd.DataFrame:
         """``frame_id``, a digest of its label for each task, and ``look``, which is ``None`` for most, by frame."""
 
     def digests(self, frame_ids: Sequence[str]) -> pd.DataFrame:
         """``frame_id`` and a digest of its label for each task, of frames that the oracle has labelled."""
+
+    @property
+    def encoder(self) -> Mapping[str, Any]:
+        """What the encoder is, see :attr:`~mtal.models.Encoder.description`."""
 
 
 class RunFolder:
@@ -94,12 +101,17 @@ class RunFolder:
         """
         self.refuse_other(config)
         moved = self.refuse_others(tasks, index)
-        held_out = self._refuse_other_content(prints) if prints is not None else None
+        held_out = None
+        if prints is not None:
+            self.refuse_other_encoder(prints.encoder)
+            held_out = self._refuse_other_content(prints)
         if moved:
             tell_moved(self.path, pd.read_parquet(self.path / "frames.parquet"), index.table)
         self.rounds.mkdir(parents=True, exist_ok=True)
         write_whole(self.path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
         write_whole(self.path / "tasks.json", json.dumps(tasks, indent=1))
+        if prints is not None:
+            write_whole(self.path / ENCODER, json.dumps(prints.encoder, indent=1))
         begun = self.complete_rounds() > 0
         if moved or not begun or not (self.path / "frames.parquet").exists():
             _write_table(self.path / "frames.parquet", index.table)
@@ -134,6 +146,19 @@ class RunFolder:
         if tasks_file.exists():
             refuse_tasks(tasks_file, json.loads(tasks_file.read_text()), tasks)
         return frames_file.exists() and refuse_frames(frames_file, pd.read_parquet(frames_file), index.table)
+
+    def refuse_other_encoder(self, encoder: Mapping[str, Any]) -> None:
+        """Make sure that the folder has no complete round, or rounds of this encoder.
+
+        Args:
+            encoder: see :attr:`~mtal.models.Encoder.description`.
+
+        Raises:
+            ValueError: its weights or its normalisation are others.
+        """
+        file = self.path / ENCODER
+        if self.complete_rounds() and file.exists():  # earlier versions kept none
+            refuse_encoder(file, json.loads(file.read_text()), encoder)
 
     def _refuse_other_content(self, prints: Fingerprints) -> pd.DataFrame:
         held_out = prints.held_out()

@@ -14,6 +14,7 @@ from mtal.free_keys import is_free
 from mtal.learning.fingerprints import look_alike
 
 _WAY_OUT = "Restore the data, or start a new run with name=…"
+_WAY_OUT_OF_ENCODER = "Restore its file of weights, or start a new run with name=…"
 
 
 class OtherRunError(ValueError):
@@ -62,6 +63,22 @@ def refuse_tasks(file: Path, before: Mapping[str, Any], now: Mapping[str, Any]) 
             told.append(f"{task} was {was} and is {is_}")
     if told:
         raise ValueError(f"{file}: the heads of this run mean something else now: {_first(told)}. {_WAY_OUT}")
+
+
+def refuse_encoder(file: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Compare two descriptions of an encoder, see :attr:`~mtal.models.Encoder.description`.
+
+    Args:
+        file: ``encoder.json``, for the message.
+        before: its content.
+        now: what it would be now.
+
+    Raises:
+        ValueError: weights, mean, standard deviation or the order of the channels are others.
+    """
+    changed = differences(before, now)
+    if changed:
+        raise ValueError(f"{file}: the encoder of this run is another one now: {changed}. {_WAY_OUT_OF_ENCODER}")
 
 
 def refuse_frames(file: Path, before: pd.DataFrame, now: pd.DataFrame) -> bool:

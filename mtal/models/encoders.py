@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any, get_args
 
 import timm
 import torch
 from segmentation_models_pytorch.encoders.timm_universal import TimmUniversalEncoder
 from segmentation_models_pytorch.encoders.timm_vit import TimmViTEncoder
+from timm.models.metaformer import StarReLU
 from torch import Tensor, nn
 
-from mtal.models.picture_size import fitted
-from mtal.models.weights import hub_guard, load_backbone_weights, packaged_weights
+from mtal.models.normalisation import Channels, Normalisation, normalisation
+from mtal.models.picture_size import Size, fitted
+from mtal.models.published_weights import Match, fill
+from mtal.models.weights import hub_guard, packaged_weights
 
 TIMM_NAMES = {
     "resnet18": "resnet18",
@@ -20,8 +27,12 @@ TIMM_NAMES = {
     "vit_tiny": "vit_tiny_patch16_224",
     "vit_small": "vit_small_patch16_224",
     "efficientnet_lite0": "tf_efficientnet_lite0",
+    "caformer_s18_relu": "caformer_s18",
 }
-"""Short names; any other name goes to timm as it is."""
+"""Short names; any other name goes to timm as it is. SurgeNet's CAFormer has ReLU where timm's has StarReLU."""
+
+_WITH_RELU = ("caformer_s18_relu",)
+_log = logging.getLogger(__name__)
 
 _VIT_MODULES = {"timm.models.vision_transformer", "timm.models.deit", "timm.models.eva"}  # take any image size
 
@@ -40,12 +51,22 @@ class Encoder(nn.Module):
         deep: places of the three deepest maps among the levels, shallowest first; a CNN's count from the end, so that
             they are the same where shallow maps that nobody reads are left out.
         peaks_dim: length of the vector of :meth:`peaks`.
+        normalisation: of its pictures.
+        weights: SHA-256 of the file that its weights are from, 16 digits of it; ``None`` where they are from none.
     """
 
-    def __init__(self, backbone: TimmUniversalEncoder | TimmViTEncoder, name: str) -> None:
+    def __init__(
+        self,
+        backbone: TimmUniversalEncoder | TimmViTEncoder,
+        name: str,
+        of_pictures: Normalisation,
+        weights: str | None = None,
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.name = name
+        self.normalisation = of_pictures
+        self.weights = weights
         self.is_vit = isinstance(backbone, TimmViTEncoder)
         if self.is_vit:
             self.out_channels = [int(c) for c in backbone.out_channels]
@@ -58,13 +79,10 @@ class Encoder(nn.Module):
         self.dim = self.out_channels[-1]
         self.deep = range(1, 4) if self.is_vit else range(-3, 0)
         self.peaks_dim = sum(self.out_channels[i] for i in self.deep)
-        statistics = timm.get_pretrained_cfg(name)
-        mean = statistics.mean if statistics is not None else (0.485, 0.456, 0.406)
-        std = statistics.std if statistics is not None else (0.229, 0.224, 0.225)
         self.mean: Tensor
         self.std: Tensor
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(of_pictures.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(of_pictures.std).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Feature levels of uint8 RGB ``images [N, 3, H, W]``; H and W must be multiples of the largest stride."""
@@ -75,11 +93,24 @@ class Encoder(nn.Module):
                 f"{self.name} needs a height and width divisible by {stride}, not {height}x{width}; "
                 "set frames.image_size"
             )
+        images = images.flip(1) if self.normalisation.channels == "bgr" else images
         x = (images.to(self.mean.dtype) / 255 - self.mean) / self.std
         if not self.is_vit:
             return list(self.backbone(x)[1:])
         maps, tokens = self.backbone(x)
         return [*maps, *(t for t in tokens if t is not None)]
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """``name``, ``mean``, ``std``, ``channels`` and ``weights``, as JSON holds them: what makes its features."""
+        mean, std, channels = self.normalisation
+        return {
+            "name": self.name,
+            "mean": list(mean),
+            "std": list(std),
+            "channels": channels,
+            "weights": self.weights,
+        }
 
     def peaks(self, levels: list[Tensor]) -> Tensor:
         """Strongest response of every channel of the three deepest maps, ``[N, peaks_dim]``: it finds what is small."""
@@ -95,20 +126,31 @@ def build_encoder(
     *,
     pretrained: bool = False,
     weights: str | Path | None = None,
+    match: Match = "name",
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    channels: Channels = "rgb",
     image_size: tuple[int, int] | None = None,
 ) -> Encoder:
     """An encoder by short name (see ``TIMM_NAMES``) or by any timm name.
 
     Args:
-        name: ``resnet18``, ``resnet50``, ``vit_tiny``, ``vit_small``, ``efficientnet_lite0`` or a timm model name.
+        name: a short name or a timm model name.
         pretrained: start from ImageNet weights. ``efficientnet_lite0`` has them in a package and needs no network;
             every other encoder takes them from the model hub.
-        weights: a file of weights (``.safetensors``, ``.pth``) with timm's parameter names, used instead of the hub.
-        image_size: (H, W) of the pictures, for encoders that look at one size alone; ``None`` makes it as timm does.
+        weights: a file of weights (``.safetensors``, ``.pth``) as its authors publish it, used instead of the hub; see
+            :func:`~mtal.models.published_weights.fill`.
+        match: how the tensors of ``weights`` are told apart: by ``name``, or by ``shape`` in timm's order.
+        mean: of the pictures that the weights were trained with, three numbers from 0 to 1, in the order ``channels``;
+            ``None`` for timm's of ``name``.
+        std: likewise.
+        channels: order of the channels that the weights were trained with, ``rgb`` or ``bgr``.
+        image_size: (H, W) of the pictures, for encoders that look at one size alone, and for tables of positions;
+            ``None`` makes it as timm does.
 
     Raises:
         ValueError: timm knows no such model or no such tag of it, it has no feature pyramid or not of pictures of this
-            size, or ``weights`` do not fit.
+            size, ``weights`` do not fit, or an option is out of range.
         PretrainedWeightsUnavailableError: the hub can't be reached and nothing is cached, or nobody has trained any.
         FileNotFoundError: ``weights`` does not exist.
     """
@@ -120,14 +162,57 @@ def build_encoder(
             f"unknown encoder {name!r}: not one of {', '.join(TIMM_NAMES)} and not a timm model"
             + (f"; timm has {', '.join(close)}, …" if close else "")
         )
-    local = Path(weights) if weights is not None else packaged_weights(name) if pretrained else None
+    if match not in get_args(Match):
+        raise ValueError(f"encoder.match must be {' or '.join(get_args(Match))}, not {match!r}")
+    packaged = packaged_weights(name) if pretrained and weights is None else None
+    local = Path(weights) if weights is not None else packaged
     from_hub = pretrained and local is None
     _check_tag(timm_name)
-    with hub_guard(timm_name, enabled=from_hub):
-        backbone = _backbone(timm_name, from_hub, None if name in TIMM_NAMES else image_size)
+    of_pictures = normalisation(timm_name, mean, std, channels)
+    variant = name if name in _WITH_RELU else timm_name
+    with hub_guard(variant, enabled=from_hub):
+        backbone, options = _backbone(timm_name, from_hub, image_size, may_be_fixed=name not in TIMM_NAMES)
+    if name in _WITH_RELU:
+        _use_relu(backbone)
     if local is not None:
-        load_backbone_weights(backbone.model, timm_name, local)
-    return Encoder(backbone, timm_name)
+
+        def make_whole(other: str) -> nn.Module:
+            return _whole(other, options if other == variant else _size_options(other, image_size))
+
+        told = fill(backbone.model, make_whole, variant, local, "shape" if packaged is not None else match)
+        if packaged is None:
+            _log.info("encoder.weights: %s; pictures of %s%s", told, of_pictures, _whose(timm_name, mean, std))
+    return Encoder(backbone, variant, of_pictures, _digest(local))
+
+
+def _whose(timm_name: str, mean: Sequence[float] | None, std: Sequence[float] | None) -> str:
+    unset = [f"encoder.{name}" for name, given in (("mean", mean), ("std", std)) if given is None]
+    if not unset:
+        return ""
+    return f", timm's for {timm_name}: set {' and '.join(unset)} where the weights were trained with others"
+
+
+def _digest(file: Path | None) -> str | None:
+    if file is None:
+        return None
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()[:16]
+
+
+def _use_relu(model: nn.Module) -> None:
+    for parent in list(model.modules()):
+        for name, module in parent.named_children():
+            if isinstance(module, StarReLU):
+                setattr(parent, name, nn.ReLU())
+
+
+def _whole(name: str, options: Mapping[str, Any]) -> nn.Module:
+    """What timm makes of ``name``, without memory for its weights."""
+    with torch.device("meta"):
+        model: nn.Module = timm.create_model(TIMM_NAMES.get(name, name).partition(".")[0], **options)
+    if name in _WITH_RELU:
+        _use_relu(model)
+    return model
 
 
 def _check_tag(timm_name: str) -> None:
@@ -137,12 +222,26 @@ def _check_tag(timm_name: str) -> None:
         raise ValueError(f"encoder={timm_name}: {error} Leave the tag out to get timm's default") from error
 
 
+def _is_vit(timm_name: str) -> bool:
+    """Whether it is a plain one, that takes pictures of any size."""
+    return timm.model_entrypoint(timm_name.partition(".")[0]).__module__ in _VIT_MODULES
+
+
+def _size_options(name: str, image_size: Size | None) -> dict[str, Any]:
+    """What tells timm the size of the pictures, for the models that look at any."""
+    if not _is_vit(TIMM_NAMES.get(name, name)):
+        return {}
+    return {"dynamic_img_size": True} | ({} if image_size is None else {"img_size": image_size})
+
+
 def _backbone(
-    timm_name: str, pretrained: bool, image_size: tuple[int, int] | None
-) -> TimmUniversalEncoder | TimmViTEncoder:
+    timm_name: str, pretrained: bool, image_size: Size | None, *, may_be_fixed: bool
+) -> tuple[TimmUniversalEncoder | TimmViTEncoder, dict[str, Any]]:
+    """The encoder and what timm was told of the size of the pictures."""
+    options = _size_options(timm_name, image_size)
     try:
-        if timm.model_entrypoint(timm_name.partition(".")[0]).__module__ in _VIT_MODULES:
-            return TimmViTEncoder(timm_name, pretrained=pretrained, dynamic_img_size=True)
+        if _is_vit(timm_name):
+            return TimmViTEncoder(timm_name, pretrained=pretrained, **options), options
         make = partial(TimmUniversalEncoder, timm_name, pretrained=pretrained)
         made: TimmUniversalEncoder = make()
     except OSError:  # weights that could not be fetched; some of these errors are ValueErrors as well
@@ -152,4 +251,6 @@ def _backbone(
             f"{timm_name} has no pyramid of feature maps for a decoder to stand on ({error}); take one of "
             f"{', '.join(TIMM_NAMES)} or another CNN or plain ViT of timm"
         ) from error
-    return made if image_size is None else fitted(made, make, timm_name, image_size)
+    if image_size is None or not may_be_fixed:
+        return made, {}
+    return fitted(made, make, timm_name, image_size)

@@ -20,7 +20,7 @@ def fitted(
     timm_name: str,
     image_size: Size,
     largest_stride: int = 32,
-) -> TimmUniversalEncoder:
+) -> tuple[TimmUniversalEncoder, dict[str, Size]]:
     """``encoder`` as timm makes it, or made for ``image_size`` (H, W) where it looks at no other size than its own.
 
     Windows and tables of positions of Swin, MaxViT, Hiera and their like are laid out for one size; timm lays them out
@@ -33,23 +33,27 @@ def fitted(
         image_size: of the pictures.
         largest_stride: of its maps; other sizes are refused elsewhere.
 
+    Returns:
+        The encoder, and the arguments with the size that timm was given.
+
     Raises:
         ValueError: it can look at no pictures of this size, or its maps do not halve the picture step by step.
     """
     subsample_first(encoder)
     if image_size[0] % largest_stride or image_size[1] % largest_stride:
-        return encoder
+        return encoder, {}
     fault = _fault(encoder, image_size)
     if fault is None:
-        return encoder
+        return encoder, {}
+    size = {"img_size": image_size}
     try:
-        encoder = make(img_size=image_size)
+        encoder = make(**size)
     except _FAULTS:
         _refuse(timm_name, image_size, fault)
     subsample_first(encoder)
     if (fault := _fault(encoder, image_size)) is not None:
         _refuse(timm_name, image_size, fault)
-    return encoder
+    return encoder, size
 
 
 def _fault(encoder: TimmUniversalEncoder, image_size: Size) -> str | None:

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from mtal.learning.experiment import new_model
 from mtal.learning.run_folder import RunFolder
-from mtal.learning.weights_file import WEIGHTS, read_weights
+from mtal.learning.weights_file import WEIGHTS, read_encoder, read_weights
 from mtal.models import MultiTaskModel
 from mtal.reporting.run_reader import read_config, read_mask
 from mtal.tasks.task import Task
@@ -92,12 +92,22 @@ class Checkpoint:
         """The trained model.
 
         Raises:
-            ValueError: the weights do not fit the model that the run's config names, or have learnt other classes.
+            ValueError: the weights do not fit the model that the run's config names, have learnt other classes, or were
+                trained on an encoder with other weights.
         """
         config = self.config.copy()
+        encoder = read_encoder(self.weights)
+        if encoder is not None:  # whatever timm holds for right by now
+            config.encoder = OmegaConf.merge(config.encoder, {key: encoder[key] for key in ("mean", "std", "channels")})
         if not config.encoder.frozen:  # the checkpoint holds the whole encoder: what it began from is of no account
             config.encoder.pretrained, config.encoder.weights = False, None
         model = new_model(config, tasks)
+        if config.encoder.frozen and encoder is not None and encoder["weights"] != model.encoder.weights:
+            raise ValueError(
+                f"{self.weights} was trained on the features of an encoder with other weights than it has now "
+                f"(SHA-256 {encoder['weights']} then, {model.encoder.weights} now); restore "
+                f"{config.encoder.weights or 'the package that they come with'}"
+            )
         state, wanted = read_weights(self.weights, tasks), model.trained_state()
         other = sorted(k for k in state.keys() | wanted.keys() if k not in state or k not in wanted)
         other = other or [k for k in wanted if state[k].shape != wanted[k].shape]

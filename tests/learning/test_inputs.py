@@ -150,8 +150,13 @@ class TestFeatureInputs:
         pixels = frames[:]
         other = FrameArray([pixels], np.zeros(48, dtype=np.int64), np.arange(48), (64, 64), key="other frames")
         names.append(folder(other))
-        assert len(set(names)) == 4
-        assert sum(calls) == 4 * 48
+        for changed in ({"mean": (0.1, 0.2, 0.3)}, {"std": (0.1, 0.2, 0.3)}, {"channels": "bgr"}):
+            patch = pytest.MonkeyPatch()
+            patch.setattr(encoder, "normalisation", encoder.normalisation._replace(**changed))
+            names.append(folder())
+            patch.undo()
+        assert len(set(names)) == 7
+        assert sum(calls) == 7 * 48
 
     def test_key_changes_with_the_layout_on_disk(self, model, frames, features, tmp_path, monkeypatch):
         """Levels that lie there with their channels elsewhere would be read as other numbers without an error."""

@@ -198,7 +198,8 @@ class TestHeads:
 class Prints:
     """Of two held-out frames and of whatever was picked."""
 
-    def __init__(self, tools="aa", look=0, learnt="bb"):
+    def __init__(self, tools="aa", look=0, learnt="bb", **encoder):
+        self.encoder = {"name": "resnet18", "mean": [0.5, 0.5, 0.5], "channels": "rgb", "weights": "0a"} | encoder
         marks = [np.full(48, look, dtype=np.uint8), None]
         self._held_out = pd.DataFrame({"frame_id": ["t/0", "t/1"], "tools": [tools, ""], "look": marks})
         self.learnt = learnt
@@ -228,6 +229,14 @@ class TestContent:
             (Prints(tools="cc"), r"labels that the run is tested on .*: tools in 1 of 2 frames \(first 't/0'\)\."),
             (Prints(tools=""), "labels that the run is tested on have changed since: tools in 1 of 2 frames"),
             (Prints(learnt="dd"), r"that the run has learnt from .*: tools in 2 of 2 frames \(first 'v/0'\).*name=…"),
+            (
+                Prints(weights="0b"),
+                r"encoder\.json: the encoder .* now: weights: '0a' then, '0b' now\. Restore its file",
+            ),
+            (
+                Prints(channels="bgr", mean=[0.5, 0.5, 0.4]),
+                "channels: 'rgb' then, 'bgr' now; mean: .*0.4] now. Restore",
+            ),
             (Prints(look=9), r"the pictures are others .*: 1 of 1 compared \(first 't/0'\)"),
         ],
     )
@@ -240,8 +249,14 @@ class TestContent:
     def test_a_run_of_an_earlier_version_goes_on(self, begun, index):
         (begun.path / "labels.parquet").unlink()
         (begun.round_path(0) / "labels.parquet").unlink()
-        assert begun.open(CONFIG, TASKS, index, Prints(tools="new", learnt="new")) == 1
-        refused(begun, index, "labels that the run is tested on", TASKS, Prints())
+        (begun.path / "encoder.json").unlink()
+        assert begun.open(CONFIG, TASKS, index, Prints(tools="new", learnt="new", weights="new")) == 1
+        refused(begun, index, "labels that the run is tested on", TASKS, Prints(weights="new"))
+
+    def test_other_encoder_is_refused_before_anything_is_encoded(self, begun):
+        with pytest.raises(ValueError, match=r"weights: '0a' then, '0c' now"):
+            begun.refuse_other_encoder(Prints(weights="0c").encoder)
+        begun.refuse_other_encoder(Prints().encoder)
 
     def test_moved_data_go_on_and_are_told(self, begun, index):
         elsewhere = FrameIndex(index.table.assign(source=[f"/new{s}" for s in index.table["source"]]))

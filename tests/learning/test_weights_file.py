@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import pytest
@@ -5,7 +6,7 @@ import torch
 from miniature import surgery
 from safetensors.torch import load_file, save_file
 
-from mtal.learning.weights_file import read_weights, write_weights
+from mtal.learning.weights_file import read_encoder, read_weights, write_weights
 from mtal.tasks.task import Task
 
 
@@ -38,3 +39,15 @@ def test_classes_in_another_order_are_refused(file, tasks):
 def test_file_of_an_earlier_version(file, tasks):
     save_file(load_file(file), file)
     assert read_weights(file, tasks)
+    assert read_encoder(file) is None
+
+
+def test_classes_told_by_an_earlier_version(file, tasks):
+    save_file(load_file(file), file, metadata={"tasks": json.dumps({tasks[0].name: ["others"]})})
+    with pytest.raises(ValueError, match="its head 'tools' learnt others"):
+        read_weights(file, tasks)
+    assert read_encoder(file) is None
+
+
+def test_what_the_encoder_was(file, tasks):
+    assert read_encoder(file) == surgery.make_model(tasks).encoder.description

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from mtal.models import build_encoder
+from mtal.models.normalisation import normalisation
 
 
 @pytest.mark.parametrize(
@@ -86,6 +87,36 @@ class TestNormalisation:
             encoder(images)
         for c in range(3):
             torch.testing.assert_close(seen[0][:, c], (images[:, c] / 255 - mean[c]) / std[c])
+
+    @pytest.mark.parametrize("channels", ["rgb", "bgr"])
+    def test_of_the_weights_own_pictures(self, images, channels):
+        """In the order in which the encoder takes the channels."""
+        mean, std = (0.3, 0.2, 0.1), (0.5, 0.4, 0.25)
+        encoder = build_encoder("test_resnet", mean=mean, std=std, channels=channels).eval()
+        seen = []
+        encoder.backbone.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+        with torch.no_grad():
+            encoder(images)
+        for c in range(3):
+            of = c if channels == "rgb" else 2 - c
+            torch.testing.assert_close(seen[0][:, c], (images[:, of] / 255 - mean[c]) / std[c])
+        told = {"name": "test_resnet", "mean": [0.3, 0.2, 0.1], "std": [0.5, 0.4, 0.25], "channels": channels}
+        assert encoder.description == told | {"weights": None}
+
+    def test_timm_s_turn_with_the_channels(self):
+        """They are the same statistics of the same channels, wherever these stand."""
+        assert normalisation("resnet18", channels="bgr").std == (0.225, 0.224, 0.229)
+
+    def test_all_faults_at_once(self):
+        with pytest.raises(
+            ValueError, match=r"encoder\.mean must be three numbers .*; divide by 255; encoder\.std"
+        ) as e:
+            build_encoder("test_resnet", mean=(123.7, 116.3, 103.5), std=(0.2, 0.0), channels="grb")
+        assert str(e.value) == (
+            "encoder.mean must be three numbers from 0 to 1, of pictures scaled to 0 … 1, not [123.7, 116.3, 103.5]; "
+            "divide by 255; encoder.std must be three numbers above 0 to 1, of pictures scaled to 0 … 1, not "
+            "[0.2, 0.0]; encoder.channels must be rgb or bgr, not 'grb'"
+        )
 
     def test_statistics_are_not_part_of_the_weights(self):
         assert not {"mean", "std"} & build_encoder("test_resnet").state_dict().keys()

@@ -1,8 +1,10 @@
+import json
 import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from mtal.datasets import vocalfolds
@@ -72,6 +74,34 @@ class TestModel:
         save_file(state | {name: state[name][:1]}, file)  # of fewer classes
         with pytest.raises(ValueError, match=r"does not fit the model of .*config\.yaml: heads\.anatomy\S+ differs"):
             Checkpoint.read(tmp_path / "run").model(tasks)
+
+
+class TestEncoder:
+    @pytest.fixture
+    def changed(self, run, tmp_path):
+        """``changed(**of)`` is a checkpoint whose file says something else of its encoder."""
+        shutil.copytree(run, tmp_path / "run")
+        file = tmp_path / "run" / "rounds" / "01" / "model.safetensors"
+
+        def change(**of):
+            with safe_open(file, "pt") as content:
+                about = json.loads(content.metadata()["about"])
+            about["encoder"] |= of
+            save_file(load_file(file), file, metadata={"about": json.dumps(about)})
+            return Checkpoint.read(tmp_path / "run")
+
+        return change
+
+    def test_normalisation_is_that_of_the_training(self, run, tasks, changed):
+        other = changed(mean=[0.1, 0.2, 0.3], channels="bgr").model(tasks).encoder.normalisation
+        own = Checkpoint.read(run).model(tasks).encoder.normalisation
+        assert other == own._replace(mean=(0.1, 0.2, 0.3), channels="bgr")
+
+    def test_other_weights_are_refused(self, tasks, changed):
+        """They give other features than those that the heads were trained on."""
+        told = r"model\.safetensors was trained on .* with other weights than .*\(SHA-256 0a then, \w+ now\)"
+        with pytest.raises(ValueError, match=told):
+            changed(weights="0a").model(tasks)
 
 
 class TestLabelled:
