@@ -1,6 +1,7 @@
 """Measure what the project promises, side by side in one run: ratios, not promises about a machine.
 
 python scripts/benchmark.py scoring      signals, shared gradients and members against the bare forward pass
+python scripts/benchmark.py training    a training step: cached views and Lightning against the bare loop
 python scripts/benchmark.py loop         a six-round experiment with a frozen encoder on 750 + 375 frames
 python scripts/benchmark.py acquisition  every method against the published libraries (requirements-peers.txt)
 python scripts/benchmark.py surgery      labelled frames per second that the synthetic surgery is drawn at, on one core
@@ -26,6 +27,7 @@ from benchmarks import dashboards
 from benchmarks import decoding as decoding_passes
 from benchmarks import evaluation as evaluation_pass
 from benchmarks import scoring as scoring_pass
+from benchmarks import training as training_step
 from benchmarks.growth import growth
 from benchmarks.surgery import surgery
 from rich.console import Console
@@ -50,6 +52,11 @@ def side_by_side(measured: dict[str, Callable[[], object]], repeats: int) -> dic
 def scoring(arguments: argparse.Namespace) -> None:
     sizes = (arguments.frames, arguments.size, arguments.repeats)
     CONSOLE.print(scoring_pass.compare(side_by_side, arguments.encoders, *sizes))
+
+
+def training(arguments: argparse.Namespace) -> None:
+    sizes = (arguments.frames, arguments.size, arguments.steps, arguments.repeats)
+    CONSOLE.print(training_step.compare(side_by_side, *sizes))
 
 
 def loop(_: argparse.Namespace) -> None:
@@ -126,6 +133,12 @@ def main() -> None:
     eight.add_argument("--frames", type=int, default=64)
     eight.add_argument("--repeats", type=int, default=5)
     eight.set_defaults(run=evaluation)
+    nine = choices.add_parser("training")
+    nine.add_argument("--frames", type=int, default=64)
+    nine.add_argument("--size", type=int, default=128)
+    nine.add_argument("--steps", type=int, default=40)
+    nine.add_argument("--repeats", type=int, default=5)
+    nine.set_defaults(run=training)
     arguments = parser.parse_args()
     arguments.run(arguments)
 

@@ -14,7 +14,20 @@ from omegaconf import DictConfig, OmegaConf, read_write
 _WHOLE = 120  # signs of a name that is not shortened
 _SHORT = 100
 _VALUE = 24  # signs of a value in a shortened name
-_ORDER = ("strategy", "acquisition", "seed", "tasks", "loop", "trainer", "encoder", "model", "frames", "oracle", "data")
+_ORDER = (
+    "strategy",
+    "acquisition",
+    "seed",
+    "tasks",
+    "loop",
+    "trainer",
+    "augment",
+    "encoder",
+    "model",
+    "frames",
+    "oracle",
+    "data",
+)
 """Which options tell most, where nothing says which of them differ between runs."""
 
 

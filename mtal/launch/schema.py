@@ -101,6 +101,7 @@ class RunSchema:
     acquisition: Any = MISSING
     oracle: Any = MISSING
     trainer: Any = MISSING
+    augment: Any = MISSING
     logger: Any = MISSING
 
 

@@ -15,7 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 from mtal.acquisition import Acquisition, CrossTaskInconsistency
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.frames.bounded_folder import BoundedFolder
-from mtal.frames.cache import FrameCache
+from mtal.frames.cache import FrameArray, FrameCache
+from mtal.learning.augmentation import Augmentation
 from mtal.learning.checks import check_acquisition
 from mtal.learning.determinism import deterministic
 from mtal.learning.evaluation import EvaluationSettings
@@ -25,6 +26,7 @@ from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.run_folder import RunFolder
 from mtal.learning.seeds import integer_seed
 from mtal.learning.trainer_settings import TrainerSettings
+from mtal.learning.views import AugmentedInputs, CachedViews
 from mtal.models import MultiTaskModel, build_encoder
 from mtal.tasks.task import Task, build_tasks
 
@@ -65,6 +67,7 @@ def build_experiment(
     inputs: Inputs = FrameInputs(frames)
     if config.encoder.frozen:
         inputs = FeatureInputs.compute(model, frames, Path(config.cache) / "features", trainer.device(), bound=bound)
+    inputs = augmented(config, inputs, model, frames, bound)
     return Experiment(
         dataset=dataset,
         frames=frames,
@@ -81,6 +84,20 @@ def build_experiment(
         listeners=listeners,
         encoder=model.encoder.description,
     )
+
+
+def augmented(
+    config: DictConfig, inputs: Inputs, model: MultiTaskModel, frames: FrameArray, bound: BoundedFolder
+) -> Inputs:
+    """``inputs``, of which training sees the views that ``config`` wants."""
+    augmentation: Augmentation = instantiate(config.augment)
+    if augmentation.is_none:
+        return inputs
+    cache = None
+    if isinstance(inputs, FeatureInputs):
+        root = Path(config.cache) / "features"
+        cache = CachedViews(inputs, model, frames, augmentation, config.seed, root, bound)
+    return AugmentedInputs(inputs, augmentation, config.seed, cache)
 
 
 def run_experiment(

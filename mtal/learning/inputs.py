@@ -81,6 +81,15 @@ class FeatureInputs:
     def __len__(self) -> int:
         return len(self._levels[0])
 
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Of each level of a frame, as it lies on disk."""
+        return [level.shape[1:] for level in self._levels]
+
+    def row(self, position: int) -> np.ndarray:
+        """All levels of a frame one after the other, float16."""
+        return np.concatenate([level[position].reshape(-1) for level in self._levels])
+
     def batch(self, positions: np.ndarray) -> list[Tensor]:
         """See :class:`Inputs`."""
         levels = [torch.from_numpy(level[positions]).float() for level in self._levels]
@@ -114,7 +123,7 @@ class FeatureInputs:
         Raises:
             OSError: they do not fit on the disk; told before any is written, where it can be known.
         """
-        folder = root / f"{model.encoder.name}-{_key(model, frames)}"
+        folder = root / f"{model.encoder.name}-{encoder_key(model, frames)}"
         root.mkdir(parents=True, exist_ok=True)
         if bound is not None:
             bound.use([folder])
@@ -169,7 +178,8 @@ def _alone(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _key(model: MultiTaskModel, frames: FrameArray) -> str:
+def encoder_key(model: MultiTaskModel, frames: FrameArray) -> str:
+    """A hash of all that levels of ``frames`` depend on."""
     digest = hashlib.sha256(f"{_FORMAT} {frames.key} {model.decoder.reads}".encode())
     for name, tensor in sorted(model.encoder.state_dict().items()):
         digest.update(name.encode())

@@ -7,9 +7,10 @@ import io
 import math
 import os
 import shutil
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -51,7 +52,8 @@ def write_levels(batches: Iterable[Levels], frames: int, folder: Path, bound: Bo
             opened: list[io.FileIO] = []
             for levels in batches:
                 if not opened:
-                    _make_room(levels, frames, folder, bound)
+                    needed = frames * sum(x.itemsize * math.prod(x.shape[1:]) for x in levels)
+                    make_room(needed, str(frames), folder, bound)
                     names = [unfinished / f"level{i:02d}.npy" for i in range(len(levels))]
                     opened = [files.enter_context(name.open("wb", buffering=0)) for name in names]
                     for file, level in zip(opened, levels, strict=True):
@@ -69,16 +71,41 @@ def write_levels(batches: Iterable[Levels], frames: int, folder: Path, bound: Bo
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _make_room(levels: Levels, frames: int, folder: Path, bound: BoundedFolder | None) -> None:
-    """Hours of encoding should not end at a full disk."""
-    needed = frames * sum(x.itemsize * math.prod(x.shape[1:]) for x in levels)
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write, which gets its name when the block ends without an error.
+
+    Raises:
+        OSError: it cannot be written; the message says why and what to do.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with unfinished.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.rename(path)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise OSError(error.errno, f"{path}: the disk is full; {_WAYS_OUT}") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def make_room(needed: int, of: str, folder: Path, bound: BoundedFolder | None = None) -> None:
+    """Look for room for ``needed`` bytes of ``of`` frames: hours of encoding should not end at a full disk.
+
+    Raises:
+        OSError: there is none.
+    """
     if bound is not None:
         bound.make_room(needed)
     free = shutil.disk_usage(folder.parent).free
     if needed > free:
         raise OSError(
             errno.ENOSPC,
-            f"{folder}: the encoder's features of {frames} frames need {needed / 2**30:.2f} GiB and "
+            f"{folder}: the encoder's features of {of} frames need {needed / 2**30:.2f} GiB and "
             f"{free / 2**30:.2f} GiB are free; {_WAYS_OUT}",
         )
 

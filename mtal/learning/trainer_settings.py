@@ -46,7 +46,6 @@ class TrainerSettings:
         class_balance: ``none``, ``sqrt`` or ``inverse``; see :func:`mtal.tasks.class_balance.class_weights`.
         mask_stride: learn from every n-th row and column of the masks, from a random one on at each step, each pixel
             with the logit at that pixel; the decoder's map has a stride of 2 or 4 anyway. Evaluation uses whole masks.
-        flip: mirror each frame left to right (labels too) with probability ½.
         restart: ``cold`` trains from the initial weights each round, ``warm`` goes on from the round before.
         accelerator, devices, strategy: as Lightning's Trainer takes them. Several devices train by ``ddp_spawn``, since
             the loop around the training must stay one process.
@@ -78,7 +77,6 @@ class TrainerSettings:
     pixel_loss: PixelLoss = "cross_entropy"
     class_balance: Scheme = "sqrt"
     mask_stride: int = 2
-    flip: bool = True
     restart: Literal["cold", "warm"] = "cold"
     accelerator: str = "auto"
     devices: int = 1
@@ -169,7 +167,7 @@ _NUMBERS: dict[str, tuple[str, Callable[[float], bool]]] = {
     "clip": ("above 0, or null", lambda x: x > 0),
     "ema": ("above 0 and below 1, or null", lambda x: 0 < x < 1),
 }
-_SWITCHES = ("flip", "deterministic")
+_SWITCHES = ("deterministic",)
 _CHOICES: dict[str, tuple[str, ...]] = {
     "until": ("steps", "epochs", "plateau"),
     "class_balance": ("none", "sqrt", "inverse"),

@@ -18,14 +18,16 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
 from mtal.datasets.masks import SomeLabels
+from mtal.learning.augmentation import Augmentation
 from mtal.learning.determinism import deterministic
-from mtal.learning.inputs import Inputs, ModelInput
-from mtal.learning.labelled_frames import LabelledFrames
+from mtal.learning.inputs import Inputs
+from mtal.learning.labelled_frames import Batch, LabelledFrames
 from mtal.learning.multi_task_loss import MultiTaskLoss, Weighting
 from mtal.learning.optimiser import parameter_groups, schedule
 from mtal.learning.plateau import Measure, UntilPlateau
 from mtal.learning.trainer_settings import TrainerSettings
 from mtal.learning.training_progress import TrainingProgress
+from mtal.learning.views import AugmentedInputs
 from mtal.learning.weight_average import WeightAverage
 from mtal.models import MultiTaskModel
 from mtal.tasks.class_balance import class_weights
@@ -65,8 +67,16 @@ class Training:
 class MultiTaskModule(lightning.LightningModule):
     """Lightning's view of the model: one step, one optimiser, one schedule."""
 
-    def __init__(self, model: MultiTaskModel, loss: MultiTaskLoss, settings: TrainerSettings, steps: int) -> None:
+    def __init__(
+        self,
+        model: MultiTaskModel,
+        loss: MultiTaskLoss,
+        settings: TrainerSettings,
+        steps: int,
+        augmentation: Augmentation | None = None,
+    ) -> None:
         super().__init__()
+        self.augmentation = augmentation
         self.model = model
         self.loss = loss
         self.settings = settings
@@ -90,11 +100,15 @@ class MultiTaskModule(lightning.LightningModule):
             module=r"lightning\.pytorch\.utilities\._pytree",
         )
 
-    def training_step(self, batch: tuple[ModelInput, dict[str, Tensor]], batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch."""
-        inputs, targets = batch
-        if self.settings.flip:
-            inputs, targets = mirror_half(inputs, targets)
+        inputs, targets, draw = batch
+        if draw is not None:
+            assert self.augmentation is not None
+            masks = {t.name for t in self.loss.tasks if t.support == "pixel"}
+            targets = {t: self.augmentation.masks(y, draw) if t in masks else y for t, y in targets.items()}
+            if isinstance(inputs, Tensor):  # levels are of views already
+                inputs = self.augmentation.images(inputs, draw)
         output = self.model(inputs)
         grid = PixelGrid.drawn(self.settings.mask_stride)
         total, losses = self.loss({name: head.logits for name, head in output.heads.items()}, targets, grid)
@@ -140,18 +154,6 @@ class MultiTaskModule(lightning.LightningModule):
             scheduler.step_update(self.global_step)
 
 
-def mirror_half(inputs: ModelInput, targets: Mapping[str, Tensor]) -> tuple[ModelInput, dict[str, Tensor]]:
-    """Mirror a random half of the batch left to right: images or feature maps, and masks with them."""
-    first = inputs if isinstance(inputs, Tensor) else inputs[0]
-    chosen = torch.rand(len(first), device=first.device) < 0.5  # [N]
-
-    def mirror(x: Tensor, spatial: bool) -> Tensor:
-        return torch.where(chosen.view(-1, *[1] * (x.ndim - 1)), x.flip(-1), x) if spatial else x
-
-    flipped = mirror(inputs, True) if isinstance(inputs, Tensor) else [mirror(x, x.ndim == 4) for x in inputs]
-    return flipped, {name: mirror(y, y.ndim >= 3) for name, y in targets.items()}
-
-
 def fit(
     model: MultiTaskModel,
     tasks: Sequence[Task],
@@ -171,7 +173,7 @@ def fit(
     Args:
         model: left in evaluation mode on the CPU or on its device.
         tasks: heads to train.
-        inputs: model inputs of all frames.
+        inputs: model inputs of all frames; :class:`~mtal.learning.views.AugmentedInputs` for views of them.
         positions: ``[n]`` labelled frames.
         targets: by task, uint8 ``[n, ...]``, 255 = not annotated.
         settings: length, rates, devices.
@@ -196,7 +198,11 @@ def fit(
     weights = {t.name: class_weights(t, targets[t.name], settings.class_balance) for t in tasks}
     steps = settings.length(len(positions))
     loss = MultiTaskLoss(tasks, weights, weighting, settings.frame_loss, settings.pixel_loss)
-    module = MultiTaskModule(model, loss, settings, steps)
+    augmentation = None
+    if isinstance(inputs, AugmentedInputs):
+        augmentation = inputs.augmentation
+        inputs.prepare(model, positions, settings.device())
+    module = MultiTaskModule(model, loss, settings, steps, augmentation)
     per_step = settings.frames_per_step
     data = LabelledFrames(inputs, positions, targets, steps * per_step, seed)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # hardware banners would break the round table

@@ -21,7 +21,7 @@ from mtal.datasets.dataset import SurgicalDataset
 from mtal.frames.bounded_folder import BoundedFolder
 from mtal.frames.cache import FrameCache
 from mtal.learning.checks import check_acquisition
-from mtal.learning.experiment import new_model, relate
+from mtal.learning.experiment import augmented, new_model, relate
 from mtal.learning.inputs import FeatureInputs, FrameInputs, Inputs
 from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.out_of_fold import out_of_fold
@@ -140,9 +140,10 @@ def _inputs(config: DictConfig, model: MultiTaskModel, recordings: Recordings, d
     bound = BoundedFolder(Path(config.cache), limit)
     cache = FrameCache(Path(config.cache) / "frames", bound)
     frames = cache.get(recordings.dataset.index.table, tuple(config.frames.image_size))
-    if not config.encoder.frozen:
-        return FrameInputs(frames)
-    return FeatureInputs.compute(model, frames, Path(config.cache) / "features", device, bound=bound)
+    inputs: Inputs = FrameInputs(frames)
+    if config.encoder.frozen:
+        inputs = FeatureInputs.compute(model, frames, Path(config.cache) / "features", device, bound=bound)
+    return augmented(config, inputs, model, frames, bound)
 
 
 def _standing(

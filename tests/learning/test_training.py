@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from miniature import surgery
-from torch import Tensor
 from torch.nn import functional
 
 from mtal.datasets.label_map import IGNORE
@@ -14,7 +13,7 @@ from mtal.learning.inputs import FrameInputs
 from mtal.learning.labelled_frames import LabelledFrames
 from mtal.learning.multi_task_loss import MultiTaskLoss
 from mtal.learning.trainer_settings import TrainerSettings
-from mtal.learning.training import MultiTaskModule, Training, fit, mirror_half
+from mtal.learning.training import MultiTaskModule, Training, fit
 from mtal.models import ranking_loss
 from mtal.tasks.pixel_grid import PixelGrid
 
@@ -63,7 +62,7 @@ class TestFit:
         assert any(name.endswith("running_mean") for name in moved)
 
     def test_loss_falls(self, tasks, features, targets):
-        settings = TrainerSettings(steps=40, batch_size=6, accelerator="cpu", flip=False, class_balance="none")
+        settings = TrainerSettings(steps=40, batch_size=6, accelerator="cpu", class_balance="none")
         model, fresh = trained(tasks, features, targets, settings), surgery.make_model(tasks).eval()
         y = {name: torch.from_numpy(v) for name, v in labels_at(targets).items()}
         for task in tasks:
@@ -146,7 +145,7 @@ class TestLossPrediction:
         assert {"loss_prediction.last.weight", "loss_prediction.bodies.0.1.weight"} <= changed(fresh, model)
 
     def test_learns_which_frame_has_the_larger_loss(self, tasks, features, targets):
-        model = self.fitted(tasks, features, targets, steps=100, flip=False, class_balance="none")
+        model = self.fitted(tasks, features, targets, steps=100, class_balance="none")
         output = model(features.batch(AT))
         y = {name: torch.from_numpy(v) for name, v in labels_at(targets).items()}
         right = total = 0
@@ -237,56 +236,8 @@ class TestRestart:
             seen.clear()
 
 
-class TestMirror:
-    images = torch.arange(64 * 4 * 6, dtype=torch.float32).reshape(64, 1, 4, 6)
-
-    def chosen(self, before: Tensor, after: Tensor) -> Tensor:
-        """Which rows were mirrored; each must be mirrored whole or left as it is."""
-        kept = (before == after).flatten(1).all(dim=1)
-        mirrored = (before.flip(-1) == after).flatten(1).all(dim=1)
-        assert (kept ^ mirrored).all()
-        return mirrored
-
-    def test_masks_follow_their_images(self):
-        torch.manual_seed(0)
-        y = {"anatomy": self.images[:, 0].long(), "structures": self.images, "tools": torch.rand(64, 6)}
-        images, targets = mirror_half(self.images, y)
-        rows = self.chosen(self.images, images)
-        assert 16 < rows.sum() < 48  # 64 coins
-        assert torch.equal(targets["anatomy"], images[:, 0].long())
-        assert torch.equal(targets["structures"], images)
-        assert torch.equal(targets["tools"], y["tools"])
-
-    def test_feature_maps_follow_and_tokens_stay(self):
-        torch.manual_seed(0)
-        tokens = torch.rand(64, 2, 6)
-        levels, targets = mirror_half(
-            [self.images, self.images[..., ::2], tokens], {"anatomy": self.images[:, 0].long()}
-        )
-        rows = self.chosen(self.images, levels[0])
-        assert rows.any()
-        assert torch.equal(self.chosen(self.images[..., ::2], levels[1]), rows)
-        assert torch.equal(levels[2], tokens)
-        assert torch.equal(targets["anatomy"], levels[0][:, 0].long())
-
-    def test_inputs_are_not_changed_in_place(self):
-        before = self.images.clone()
-        mirror_half(self.images, {})
-        assert torch.equal(self.images, before)
-
-    @pytest.mark.parametrize("flip", [True, False])
-    def test_only_where_wanted(self, tasks, features, targets, flip, monkeypatch):
-        asked = []
-        monkeypatch.setattr(
-            "mtal.learning.training.mirror_half", lambda inputs, y: (asked.append(len(asked)), (inputs, y))[1]
-        )
-        trained(tasks, features, targets, TrainerSettings(steps=2, batch_size=4, accelerator="cpu", flip=flip))
-        assert len(asked) == (2 if flip else 0)
-
-
 class TestMaskStride:
-    def test_masks_are_mirrored_whole(self, tasks, features, targets, monkeypatch):
-        """Every second column of a mask, mirrored, lies a pixel beside that of the mirrored mask."""
+    def test_masks_are_whole_and_strides_drawn(self, tasks, features, targets, monkeypatch):
         seen = []
         forward = MultiTaskLoss.forward
 
@@ -328,7 +279,8 @@ class TestLabelledFrames:
 
     def test_labels_stay_with_their_frames(self, features, targets):
         data = self.order(features, targets)
-        inputs, y = data.__getitems__([0, 7, 13])
+        inputs, y, draw = data.__getitems__([0, 7, 13])
+        assert draw is None
         rows = AT[data.order[[0, 7, 13]]]
         for level, expected in zip(inputs, features.batch(rows), strict=True):
             assert torch.equal(level, expected)
@@ -383,7 +335,6 @@ class TestSettings:
             ({"learning_rate": math.nan}, "trainer.learning_rate must be a number above 0, not nan"),
             ({"learning_rate": "fast"}, "trainer.learning_rate .* not 'fast'"),
             ({"weight_decay": -0.1}, "trainer.weight_decay must be a number of at least 0, not -0.1"),
-            ({"flip": "no"}, "trainer.flip must be true or false, not 'no'"),
             ({"deterministic": 1}, "trainer.deterministic must be true or false, not 1"),
             ({"class_balance": "invers"}, "none, sqrt or inverse, not 'invers', did you mean 'inverse'"),
             ({"restart": "hot"}, "trainer.restart must be cold or warm, not 'hot'"),
