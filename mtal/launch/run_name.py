@@ -15,18 +15,8 @@ _WHOLE = 120  # signs of a name that is not shortened
 _SHORT = 100
 _VALUE = 24  # signs of a value in a shortened name
 _ORDER = (
-    "strategy",
-    "acquisition",
-    "seed",
-    "tasks",
-    "loop",
-    "trainer",
-    "augment",
-    "encoder",
-    "model",
-    "frames",
-    "oracle",
-    "data",
+    *("strategy", "acquisition", "seed", "tasks", "loop", "trainer", "augment", "encoder", "model", "frames"),
+    *("oracle", "data"),
 )
 """Which options tell most, where nothing says which of them differ between runs."""
 
