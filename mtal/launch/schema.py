@@ -27,6 +27,9 @@ class ModelSchema:
     hidden: int = 128
     dropout: float = 0.1
     loss_prediction: bool = False
+    temporal: str = "none"
+    window: int = 4
+    causal: bool = False
 
 
 @dataclass

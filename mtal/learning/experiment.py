@@ -23,6 +23,7 @@ from mtal.learning.evaluation import EvaluationSettings
 from mtal.learning.inputs import FeatureInputs, FrameInputs, Inputs
 from mtal.learning.loop import Experiment, RoundListener
 from mtal.learning.loop_settings import LoopSettings
+from mtal.learning.neighbours import with_neighbours
 from mtal.learning.run_folder import RunFolder
 from mtal.learning.seeds import integer_seed
 from mtal.learning.trainer_settings import TrainerSettings
@@ -68,6 +69,7 @@ def build_experiment(
     if config.encoder.frozen:
         inputs = FeatureInputs.compute(model, frames, Path(config.cache) / "features", trainer.device(), bound=bound)
     inputs = augmented(config, inputs, model, frames, bound)
+    inputs = with_neighbours(model, inputs, dataset.index.table, trainer.device())
     return Experiment(
         dataset=dataset,
         frames=frames,
@@ -158,6 +160,7 @@ def relate(acquisition: Acquisition, tasks: Sequence[Task]) -> None:
 
 def new_model(config: DictConfig, tasks: Sequence[Task]) -> MultiTaskModel:
     """The model of ``config`` with the same initial weights at each call, so that a cold restart is one."""
+    _refuse_neighbours_of_views(config)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(integer_seed(config.seed, 0, "weights"))
         options = {key: value for key, value in _plain(config.encoder).items() if key != "frozen"}
@@ -182,3 +185,12 @@ def _bytes(gib: float | None) -> int | None:
 
 def _plain(node: Any) -> Any:
     return OmegaConf.to_container(node, resolve=True)
+
+
+def _refuse_neighbours_of_views(config: DictConfig) -> None:
+    temporal = config.model.get("temporal", "none")
+    if temporal != "none" and not instantiate(config.augment).is_none:
+        raise ValueError(
+            f"model.temporal={temporal} reads the features of neighbouring frames as they are, and augment would "
+            "change the frame alone; set augment=none, or model.temporal=none"
+        )

@@ -48,8 +48,8 @@ class Encoder(nn.Module):
         out_channels: channels of each feature map.
         strides: stride of each feature map.
         dim: length of the pooled frame vector.
-        deep: places of the three deepest maps among the levels, shallowest first; a CNN's count from the end, so that
-            they are the same where shallow maps that nobody reads are left out.
+        deep: places of the three deepest maps among the levels, shallowest first, counted from the end: they are the
+            same where shallow maps that nobody reads are left out, or where something stands before the levels.
         peaks_dim: length of the vector of :meth:`peaks`.
         normalisation: of its pictures.
         weights: SHA-256 of the file that its weights are from, 16 digits of it; ``None`` where they are from none.
@@ -77,8 +77,9 @@ class Encoder(nn.Module):
             self.strides = [2 ** (i + 1) for i in range(len(self.out_channels))]
             self.has_prefix = False
         self.dim = self.out_channels[-1]
-        self.deep = range(1, 4) if self.is_vit else range(-3, 0)
-        self.peaks_dim = sum(self.out_channels[i] for i in self.deep)
+        behind = len(self.out_channels) if self.has_prefix else 0  # prefix tokens
+        self.deep = range(-3 - behind, -behind)
+        self.peaks_dim = sum(self.out_channels[-3:])
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(of_pictures.mean).view(1, 3, 1, 1), persistent=False)

@@ -14,6 +14,7 @@ from mtal.models.encoders import Encoder
 from mtal.models.heads import FrameHead, PixelHead
 from mtal.models.loss_prediction import LossPrediction
 from mtal.models.members import dropout_masks
+from mtal.models.temporal import Temporal, TemporalName
 from mtal.tasks.task import Task
 
 
@@ -41,16 +42,19 @@ class ModelOutput(NamedTuple):
 class Represented(NamedTuple):
     """What the heads read: ``shared [N, dim]`` and ``peaks [N, peaks_dim]`` of the encoder, the decoder's map.
 
-    ``decoded [N, channels, h, w]``.
+    ``decoded [N, channels, h, w]``. ``temporal [N, width]`` is of the frame among its neighbours, where the model looks
+    at them.
     """
 
     shared: Tensor
     peaks: Tensor
     decoded: Tensor
+    temporal: Tensor | None = None
 
     def vectors(self) -> list[Tensor]:
-        """What frame heads see, side by side: ``[N, dim]``, ``[N, peaks_dim]`` and twice ``[N, channels]``."""
-        return [self.shared, self.peaks, self.decoded.mean(dim=(2, 3)), self.decoded.amax(dim=(2, 3))]
+        """What frame heads see: ``[N, dim]``, ``[N, peaks_dim]``, twice ``[N, channels]`` and perhaps ``temporal``."""
+        found = [self.shared, self.peaks, self.decoded.mean(dim=(2, 3)), self.decoded.amax(dim=(2, 3))]
+        return found if self.temporal is None else [*found, self.temporal]
 
 
 class MultiTaskModel(nn.Module):
@@ -68,6 +72,13 @@ class MultiTaskModel(nn.Module):
         dropout: in decoder and heads; the encoder has none, so it runs once for any number of Monte-Carlo passes.
         frozen: keep the encoder as it is (weights and BatchNorm statistics).
         loss_prediction: also predict each head's loss on a frame; see :class:`~mtal.models.LossPrediction`.
+        temporal: ``tcn`` or ``attention``: frame heads also see the pooled vectors of neighbouring frames, which need
+            no label; see :class:`~mtal.models.temporal.Temporal`. ``none``: each frame is seen by itself.
+        window: neighbours on each side.
+        causal: on the side of the past alone.
+
+    Raises:
+        ValueError: neighbours are to be looked at, but the encoder is not frozen or no head is one of frames.
     """
 
     def __init__(
@@ -81,28 +92,48 @@ class MultiTaskModel(nn.Module):
         *,
         frozen: bool = False,
         loss_prediction: bool = False,
+        temporal: TemporalName = "none",
+        window: int = 4,
+        causal: bool = False,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = Decoder(encoder, decoder, channels, dropout)
         self.dropout = dropout
         self.frozen = frozen
+        self.temporal: Temporal | None = None
+        parts = [encoder.dim, encoder.peaks_dim, channels, channels]
+        if temporal != "none":
+            self.temporal = Temporal(temporal, encoder.dim, window, causal, hidden)
+            parts.append(self.temporal.width)
+            self._check_temporal(temporal, tasks)
         heads: dict[str, nn.Module] = {}
         for task in tasks:
             classes = len(task.classes)
             if task.support == "frame":
-                heads[task.name] = FrameHead(encoder.dim + encoder.peaks_dim + 2 * channels, hidden, classes, dropout)
+                heads[task.name] = FrameHead(sum(parts), hidden, classes, dropout)
             else:
                 heads[task.name] = PixelHead(channels, classes, dropout)
         self.heads = nn.ModuleDict(heads)
         self.loss_prediction: LossPrediction | None = None
         if loss_prediction:  # made last, so that the other weights are the same with it and without
-            parts = (encoder.dim, encoder.peaks_dim, channels, channels)
             self.loss_prediction = LossPrediction(parts, [t.name for t in tasks])
         self.to(memory_format=torch.channels_last)  # frames and cached features come that way
         if frozen:
             self.encoder.requires_grad_(requires_grad=False)
             self.encoder.eval()  # a module is born in training mode
+
+    def _check_temporal(self, temporal: str, tasks: Sequence[Task]) -> None:
+        if not self.frozen:
+            raise ValueError(
+                f"model.temporal={temporal} reads the features of neighbouring frames, which are there where a frozen "
+                "encoder has computed those of all frames; set encoder.frozen=true, or model.temporal=none"
+            )
+        if not any(task.support == "frame" for task in tasks):
+            raise ValueError(
+                f"model.temporal={temporal} is read by heads of whole frames, and tasks has none; set "
+                "model.temporal=none"
+            )
 
     def train(self, mode: bool = True) -> MultiTaskModel:
         """As usual, except that a frozen encoder stays in evaluation mode: its BatchNorm statistics must not move."""
@@ -116,17 +147,30 @@ class MultiTaskModel(nn.Module):
         return self.answer(self.represent(inputs))
 
     def encode(self, inputs: Tensor | list[Tensor]) -> list[Tensor]:
-        """Encoder levels of images, or levels computed before; those that the decoder reads in either case."""
+        """Encoder levels of images, or levels computed before; those that the decoder reads in either case.
+
+        Levels may have the vectors of neighbouring frames before them, ``[N, W, dim + 1]``, which stay there.
+        """
         levels = inputs
         if isinstance(inputs, Tensor):
             with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
                 levels = self.encoder(inputs)
-        return list(levels[-self.decoder.reads :])
+        neighbours, levels = self.parted(list(levels))
+        read = levels[-self.decoder.reads :]
+        return read if neighbours is None else [neighbours, *read]
+
+    def parted(self, levels: list[Tensor]) -> tuple[Tensor | None, list[Tensor]]:
+        """The vectors of neighbouring frames that the model reads and that stand before the levels, and the levels."""
+        if self.temporal is None or levels[0].ndim == 4:
+            return None, levels
+        return levels[0], levels[1:]
 
     def represent(self, inputs: Tensor | list[Tensor]) -> Represented:
         """All that comes before the heads."""
-        levels = self.encode(inputs)
-        return Represented(self.encoder.pool(levels), self.encoder.peaks(levels), self.decoder(levels))
+        neighbours, levels = self.parted(self.encode(inputs))
+        shared = self.encoder.pool(levels)
+        temporal = None if self.temporal is None else self.temporal(shared, neighbours)
+        return Represented(shared, self.encoder.peaks(levels), self.decoder(levels), temporal)
 
     def answer(self, represented: Represented, vectors: Sequence[Tensor] | None = None) -> ModelOutput:
         """The heads.
@@ -136,7 +180,7 @@ class MultiTaskModel(nn.Module):
             vectors: the frame heads' part of it, where :meth:`Represented.vectors` were taken before.
         """
         vectors = represented.vectors() if vectors is None else vectors
-        frame = torch.cat(list(vectors), dim=1)  # [N, dim + peaks_dim + 2 channels]
+        frame = torch.cat(list(vectors), dim=1)  # [N, dim + peaks_dim + 2 channels + width]
         heads = {
             name: HeadLogits(*head(frame if isinstance(head, FrameHead) else represented.decoded))
             for name, head in self.heads.items()
@@ -170,9 +214,10 @@ class MultiTaskModel(nn.Module):
         with evaluation(self):
             x = inputs if isinstance(inputs, Represented) else self.represent(inputs)
             masks = dropout_masks(self.dropout, K, self.decoder.channels, seed, "decoder").to(x.decoded)
-            shared, peaks, mean, peak = x.vectors()  # a mask multiplies a channel's mean and, as it is ≥ 0, its peak
-            whole = [part.expand(K, *part.shape) for part in (shared, peaks)]
-            frame = torch.cat([*whole, *(part * masks.unsqueeze(1) for part in (mean, peak))], dim=2)  # [K, N, D]
+            parts = [part.expand(K, *part.shape) for part in x.vectors()]  # [K, N, ...]
+            for i in (2, 3):  # a mask multiplies a channel's mean and, as it is ≥ 0, its peak
+                parts[i] = parts[i] * masks.unsqueeze(1)
+            frame = torch.cat(parts, dim=2)  # [K, N, D]
             logits = {}
             for name, head in self.heads.items():
                 assert isinstance(head, FrameHead | PixelHead)

@@ -40,11 +40,11 @@ def shared_gradients(
 ) -> SharedGradients:
     """g_t = ∂L_t/∂z of each head under its own answer, ``[N, dims]``, for a batch at once.
 
-    z is all that decoder and heads read of the encoder: every level it gives, side by side, prefix tokens of a ViT
-    included. L_t is the frame's own loss, the mean over the sites of the decoder's map, by how much each counts, and
-    the sum over classes, as in BADGE. Frames do not meet in evaluation mode, so the backward pass of the loss summed
-    over a batch gives each frame's own gradient. The encoder runs once and gets no backward pass; each head costs one
-    through itself and the decoder.
+    z is all that decoder and heads read of the encoder on the frame: every level it gives, side by side, prefix tokens
+    of a ViT included; what a model sees of neighbouring frames belongs to those. L_t is the frame's own loss, the mean
+    over the sites of the decoder's map, by how much each counts, and the sum over classes, as in BADGE. Frames do not
+    meet in evaluation mode, so the backward pass of the loss summed over a batch gives each frame's own gradient. The
+    encoder runs once and gets no backward pass; each head costs one through itself and the decoder.
 
     D is large, so gradients are sketched: each number of z is added to one of ``dims`` sums with a random sign
     (Charikar, Chen and Farach-Colton, ICALP 2002), the same for every frame and head. Inner products between frames are
@@ -68,17 +68,17 @@ def shared_gradients(
         raise ValueError(f"a sketch of {dims} numbers can't keep the angles between {len(tasks)} heads")
     with torch.inference_mode(mode=False), evaluation(model):
         with torch.no_grad():
-            levels = model.encode(inputs)
+            neighbours, levels = model.parted(model.encode(inputs))
         with torch.enable_grad():
             leaves = [level.clone() if level.is_inference() else level.detach() for level in levels]
             for leaf in leaves:
                 leaf.requires_grad_()
-            represented = model.represent(leaves)
+            represented = model.represent(leaves if neighbours is None else [neighbours, *leaves])
             # what heads read is cut off here, so that the costly part of the way back is nothing but the decoder's
             vectors = [vector.detach().requires_grad_() for vector in represented.vectors()]
             decoded = represented.decoded.detach().requires_grad_()
             output = model.answer(represented._replace(decoded=decoded), vectors)
-        way_back = _WayBack(model, levels, represented.decoded, leaves)
+        way_back = _WayBack(model, levels, represented, leaves)
         at_levels = []
         for task in tasks:
             logits = output.heads[task.name].logits
@@ -93,7 +93,8 @@ def shared_gradients(
                 at_levels.append(way_back.from_vectors(torch.autograd.grad(logits, vectors, at_logits)))
     gradients = _sketched(at_levels, dims, seed)  # [N, T, B]
     named = {task.name: gradients[:, t] for t, task in enumerate(tasks)}
-    return SharedGradients(named, _detached(output), Represented(*(part.detach() for part in represented)))
+    parts = (None if part is None else part.detach() for part in represented)
+    return SharedGradients(named, _detached(output), Represented(*parts))  # type: ignore[arg-type]
 
 
 def _shares(counts: Tensor | None, like: Tensor) -> Tensor | float:
@@ -112,10 +113,11 @@ class _WayBack:
     """
 
     def __init__(
-        self, model: MultiTaskModel, levels: Sequence[Tensor], decoded: Tensor, leaves: Sequence[Tensor]
+        self, model: MultiTaskModel, levels: Sequence[Tensor], represented: Represented, leaves: Sequence[Tensor]
     ) -> None:
         self.deep = model.encoder.deep
-        self.decoded = decoded
+        self.decoded = decoded = represented.decoded
+        self.temporal = represented.temporal
         self.leaves = leaves
         self.at_peak = {i: _share_of_peak(levels[i]) for i in self.deep}
         self.at_peak_of_decoded = _share_of_peak(decoded.detach())
@@ -128,7 +130,7 @@ class _WayBack:
 
     def from_vectors(self, gradients: Sequence[Tensor]) -> list[Tensor | None]:
         """From the gradients at :meth:`Represented.vectors`."""
-        shared, peaks, mean, peak = gradients
+        shared, peaks, mean, peak, *temporal = gradients
         found = self.from_decoded(_spread(mean, peak, self.at_peak_of_decoded))
         parts = peaks.split([share.shape[1] for share in self.at_peak.values()], dim=1)
         for i, part in zip(self.deep, parts, strict=True):
@@ -136,6 +138,11 @@ class _WayBack:
             direct = _spread(at_mean, part, self.at_peak[i])
             known = found[i]
             found[i] = direct if known is None else known + direct
+        if temporal and self.temporal is not None:
+            at = self.deep[-1]
+            (own,) = torch.autograd.grad(self.temporal, [self.leaves[at]], temporal, retain_graph=True)
+            known = found[at]
+            found[at] = own if known is None else known + own
         return found
 
 

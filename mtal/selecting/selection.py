@@ -24,6 +24,7 @@ from mtal.learning.checks import check_acquisition
 from mtal.learning.experiment import augmented, new_model, relate
 from mtal.learning.inputs import FeatureInputs, FrameInputs, Inputs
 from mtal.learning.loop_settings import LoopSettings
+from mtal.learning.neighbours import with_neighbours
 from mtal.learning.out_of_fold import out_of_fold
 from mtal.learning.picking import Picker
 from mtal.learning.picks import Picks, annotated, picks_table, predict_masks
@@ -143,7 +144,8 @@ def _inputs(config: DictConfig, model: MultiTaskModel, recordings: Recordings, d
     inputs: Inputs = FrameInputs(frames)
     if config.encoder.frozen:
         inputs = FeatureInputs.compute(model, frames, Path(config.cache) / "features", device, bound=bound)
-    return augmented(config, inputs, model, frames, bound)
+    inputs = augmented(config, inputs, model, frames, bound)
+    return with_neighbours(model, inputs, recordings.dataset.index.table, device)
 
 
 def _standing(

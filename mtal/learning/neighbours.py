@@ -1,0 +1,81 @@
+"""Features of the frames before and after a frame, beside its own.
+
+Letters: N frames, W neighbours of each, D numbers of a pooled vector.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from torch import Tensor
+
+from mtal.learning.inputs import Inputs
+from mtal.learning.scoring import shared_features
+from mtal.models import MultiTaskModel
+
+NOBODY = -1
+
+
+class WithNeighbours:
+    """Levels of frames, and in front of them the pooled vectors of their neighbours, ``[n, W, D + 1]``.
+
+    See :class:`~mtal.models.temporal.Temporal`.
+
+    Args:
+        inputs: levels of a frozen encoder.
+        pooled: of every frame, ``[N, D]`` float32.
+        places: rows of the neighbours of every frame, ``[N, W]``; see :func:`neighbours`.
+    """
+
+    def __init__(self, inputs: Inputs, pooled: npt.NDArray[np.float32], places: npt.NDArray[np.int64]) -> None:
+        self.inputs = inputs
+        self.places = places
+        there = np.ones((len(pooled) + 1, 1), dtype=np.float32)
+        self._pooled = np.hstack([np.vstack([pooled, np.zeros_like(pooled[:1])]), there])  # the last row is nobody's
+        self._pooled[NOBODY] = 0
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def batch(self, positions: np.ndarray) -> list[Tensor]:
+        """See :class:`~mtal.learning.inputs.Inputs`."""
+        levels = self.inputs.batch(positions)
+        assert not isinstance(levels, Tensor)
+        return [torch.from_numpy(self._pooled[self.places[positions]]), *levels]
+
+
+def neighbours(table: pd.DataFrame, before: int, after: int) -> npt.NDArray[np.int64]:
+    """Rows of the frames before and after each frame in its recording, by time: ``[N, before + after]``.
+
+    From the earliest to the last, :data:`NOBODY` beyond the ends of the recording.
+
+    Args:
+        table: rows of a frame index: ``video``, ``time_s``, ``frame``.
+        before: how many.
+        after: how many.
+    """
+    videos = pd.factorize(table["video"])[0]
+    order = np.lexsort((table["frame"].to_numpy(), table["time_s"].to_numpy(), videos))
+    found = np.full((len(table), before + after), NOBODY, dtype=np.int64)
+    for column, step in enumerate([*range(-before, 0), *range(1, after + 1)]):
+        here, there = (order[-step:], order[:step]) if step < 0 else (order[:-step], order[step:])
+        same = videos[here] == videos[there]
+        found[here[same], column] = there[same]
+    return found
+
+
+def with_neighbours(model: MultiTaskModel, inputs: Inputs, table: pd.DataFrame, device: torch.device) -> Inputs:
+    """``inputs`` with what the model reads of neighbouring frames, if it reads any.
+
+    Args:
+        model: its encoder is frozen where it does.
+        inputs: the encoder's levels of the frames in ``table``.
+        table: rows of a frame index.
+        device: where vectors are pooled.
+    """
+    if model.temporal is None:
+        return inputs
+    pooled = shared_features(model, inputs, np.arange(len(inputs)), device)
+    return WithNeighbours(inputs, pooled, neighbours(table, model.temporal.before, model.temporal.after))
