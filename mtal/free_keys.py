@@ -1,9 +1,22 @@
 """Options that change nothing of what a run has done so far, so that it may go on with others."""
 
-PLACES = ("run_root", "cache", "data.root", "data.path", "data.cholec80", "data.images", "data.index")
+PLACES = (
+    *("run_root", "cache", "data.root", "data.path", "data.cholec80", "data.images", "data.index"),
+    *("oracle.root", "oracle.store"),
+)
 """Where things lie. Whether they are the same things is seen from the frames, their labels and their looks."""
 
-FREE_KEYS = (*PLACES, "cache_limit_gib", "data.workers", "data.limit_s", "logger", "loop.rounds", "loop.stop")
+FREE_KEYS = (
+    *PLACES,
+    "cache_limit_gib",
+    "data.workers",
+    "data.limit_s",
+    "oracle.wait",
+    "oracle.poll_s",
+    "logger",
+    "loop.rounds",
+    "loop.stop",
+)
 
 
 def is_free(key: str) -> bool:

@@ -3,7 +3,9 @@
 from mtal.annotation.agreement import agreement, disputed
 from mtal.annotation.answers import Answer, Said
 from mtal.annotation.availability import Availability, State
-from mtal.annotation.oracle import LabelsPendingError, Oracle
+from mtal.annotation.folder import FolderOracle
+from mtal.annotation.oracle import LabelsPendingError, Oracle, settle
+from mtal.annotation.request import Request, Status
 from mtal.annotation.simulated import SimulatedOracle
 from mtal.annotation.store import LabelStore
 from mtal.annotation.view import LabelView
@@ -11,13 +13,17 @@ from mtal.annotation.view import LabelView
 __all__ = [
     "Answer",
     "Availability",
+    "FolderOracle",
     "LabelStore",
     "LabelView",
     "LabelsPendingError",
     "Oracle",
+    "Request",
     "Said",
     "SimulatedOracle",
     "State",
+    "Status",
     "agreement",
     "disputed",
+    "settle",
 ]

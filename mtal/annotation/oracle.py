@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 
 from mtal.annotation.availability import Availability
+from mtal.annotation.request import Request, Status
+from mtal.datasets.label_table import LabelTable
 
 
 class LabelsPendingError(Exception):
@@ -20,12 +23,48 @@ class LabelsPendingError(Exception):
 class Oracle(Protocol):
     """Labels frames for every task together."""
 
+    @property
+    def asks_people(self) -> bool:
+        """The answers come in time, may be corrected, and may be for held-out frames."""
+        ...
+
+    @property
+    def answers(self) -> LabelTable | None:
+        """What people have answered, as it was collected; ``None`` where the data set has all that is known."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """Of all labels as they were collected; ``""`` where the data set has them."""
+        ...
+
+    @property
+    def poll_s(self) -> float | None:
+        """Seconds between looks at answers that are waited for; ``None`` to end and be called again."""
+        ...
+
     def availability(self, frame_ids: Sequence[str], tasks: Sequence[str]) -> Availability:
         """What can be asked of ``frame_ids`` and what nobody can answer, head by head; nothing is asked yet."""
         ...
 
+    def ask(self, request: Request) -> None:
+        """Ask for labels; a request that was asked is not asked again."""
+        ...
+
+    def collect(self) -> None:
+        """Take in all answers that are there.
+
+        Raises:
+            ValueError: answers are wrong; all that are not have been taken in.
+        """
+        ...
+
+    def status(self, request: Request) -> Status:
+        """How far the annotators are, by what has been collected."""
+        ...
+
     def label(self, frame_ids: Sequence[str], size: tuple[int, int]) -> Mapping[str, np.ndarray]:
-        """Labels by task for ``frame_ids`` in the order asked; the same answer each time.
+        """Labels by task for ``frame_ids`` in the order asked, as they were collected.
 
         Args:
             frame_ids: frames to label, N of them.
@@ -38,3 +77,21 @@ class Oracle(Protocol):
             LabelsPendingError: some labels are not there yet.
         """
         ...
+
+
+def settle(oracle: Oracle, request: Request) -> None:
+    """Ask, and come back once all is answered.
+
+    Raises:
+        LabelsPendingError: it is not, and nobody is to wait.
+        ValueError: answers are wrong.
+    """
+    oracle.ask(request)
+    while True:
+        oracle.collect()
+        status = oracle.status(request)
+        if not any(status.owed.values()):
+            return
+        if oracle.poll_s is None:
+            raise LabelsPendingError(status.told(request.title))
+        time.sleep(oracle.poll_s)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mtal.annotation.availability import Availability, State
+from mtal.annotation.request import Request, Status
 from mtal.datasets.dataset import SurgicalDataset
 
 
@@ -17,6 +18,11 @@ class SimulatedOracle:
         dataset: the data set that holds them.
     """
 
+    asks_people = False
+    answers = None
+    digest = ""
+    poll_s: float | None = None
+
     def __init__(self, dataset: SurgicalDataset) -> None:
         self._dataset = dataset
 
@@ -25,6 +31,16 @@ class SimulatedOracle:
         known = [self._dataset.labels.labelled(task, frame_ids) for task in tasks]  # T of [N]
         states = np.where(np.array(known).T, State.ASKABLE, State.NEVER)  # [N, T]
         return Availability(frame_ids, tasks, states)
+
+    def ask(self, request: Request) -> None:
+        """Nothing has to be told to a data set."""
+
+    def collect(self) -> None:
+        """All answers are there."""
+
+    def status(self, request: Request) -> Status:
+        """See :class:`~mtal.annotation.oracle.Oracle`; nothing is ever owed."""
+        return Status(len(request.frames), len(request.frames), where="the data set")
 
     def label(self, frame_ids: Sequence[str], size: tuple[int, int]) -> dict[str, np.ndarray]:
         """See :class:`~mtal.annotation.oracle.Oracle`; never pending."""

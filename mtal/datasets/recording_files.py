@@ -1,11 +1,15 @@
-"""Which files of a folder are videos, and what becomes of the others."""
+"""Which files of a folder are videos, which folders are recordings as pictures, and what becomes of the others."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from mtal.frames.image_folder import SUFFIXES as PICTURES
+from mtal.frames.image_folder import FolderSource, folder_source
 
 _ENDINGS = """
 .264 .265 .3g2 .3gp .amv .asf .avc .avi .divx .dv .f4v .flv .gxf .h264 .h265 .hevc .ivf .m1v .m2p .m2t .m2ts .m2v .m4v
@@ -23,18 +27,42 @@ class RecordingFiles:
 
     Args:
         videos: name → file, in the order of their paths.
+        pictures: name → folder that holds pictures and no video, in the order of their paths.
         others: files whose names are not those of videos.
         dangling: links that lead nowhere.
         again: links to a file or folder that is below the folder anyway.
     """
 
     videos: dict[str, Path]
+    pictures: dict[str, Path] = field(default_factory=dict)
     others: tuple[Path, ...] = ()
     dangling: tuple[Path, ...] = ()
     again: tuple[Path, ...] = ()
 
-    def left_out(self) -> Iterator[str]:
-        """A sentence for each kind of what is left out."""
+    def sources(self, rate_hz: float | None) -> dict[str, Path | str]:
+        """Name → video, or ``folder_source`` of a folder of pictures where ``rate_hz`` says how fast they follow.
+
+        Pictures count by the numbers in their names, or by their order where these do not tell them apart.
+
+        Raises:
+            ValueError: a folder has the name of a video.
+        """
+        if rate_hz is None:
+            return dict(self.videos)
+        twice = sorted(self.videos.keys() & self.pictures.keys())
+        if twice:
+            raise ValueError(
+                f"{self.pictures[twice[0]]} and {self.videos[twice[0]]} are both called {twice[0]!r}; rename one"
+            )
+        return {**self.videos, **{name: _folder_source(folder, rate_hz) for name, folder in self.pictures.items()}}
+
+    def left_out(self, rate_hz: float | None = None) -> Iterator[str]:
+        """A sentence for each kind of what is left out, folders of pictures among them without ``rate_hz``."""
+        if self.pictures and rate_hz is None:
+            yield (
+                f"{_named(tuple(self.pictures.values()), 'folder')} of pictures left out; data.rate_hz=1 takes them as "
+                "recordings with a picture per second"
+            )
         if self.others:
             yield f"{_named(self.others, 'file')} left out, being no video by name; rename what is one"
         if self.dangling:
@@ -46,20 +74,29 @@ class RecordingFiles:
 def recording_files(root: Path) -> RecordingFiles:
     """Look through a folder and those inside, linked ones too.
 
-    A video is named after its path below ``root`` without the suffix, or with it where that is the name of another.
+    A video is named after its path below ``root`` without the suffix, or with it where that is the name of another. A
+    folder that holds pictures and no video is a recording as well, named after its path, or after itself where it is
+    ``root``.
 
     Raises:
         OSError: a folder cannot be read.
     """
     walk = _Walk(root)
     videos = sorted(p for p in walk.files if p.suffix.lower() in SUFFIXES)
-    others = sorted(p for p in walk.files if p.suffix.lower() not in SUFFIXES)
+    with_video = {p.parent for p in videos}
+    shown = {p.parent for p in walk.files if p.suffix.lower() in PICTURES} - with_video
+    others = sorted(
+        p
+        for p in walk.files
+        if p.suffix.lower() not in SUFFIXES and not (p.parent in shown and p.suffix.lower() in PICTURES)
+    )
     paths = [p.relative_to(root) for p in videos]
     stems = Counter(p.with_suffix("") for p in paths)
     # without a suffix one must be neither the name of a.mp4 beside a.avi nor that of a.mp4 where there is a.mp4.avi
     names = [p if stems[p.with_suffix("")] > 1 or p.with_suffix("") in paths else p.with_suffix("") for p in paths]
     found = {name.as_posix(): path for name, path in zip(names, videos, strict=True)}
-    return RecordingFiles(found, tuple(others), tuple(sorted(walk.dangling)), tuple(sorted(walk.again)))
+    pictures = {(p.relative_to(root).as_posix() if p != root else root.name): p for p in sorted(shown)}
+    return RecordingFiles(found, pictures, tuple(others), tuple(sorted(walk.dangling)), tuple(sorted(walk.again)))
 
 
 class _Walk:
@@ -102,6 +139,12 @@ class _Walk:
         new = identity not in self._seen
         self._seen.add(identity)
         return new
+
+
+def _folder_source(folder: Path, rate_hz: float) -> str:
+    numbers = [re.findall(r"[0-9]+", image.stem)[-1:] for image in FolderSource(folder).images()]
+    told_apart = all(numbers) and len({int(n[0]) for n in numbers}) == len(numbers)
+    return folder_source(folder, 0 if told_apart else None, rate_hz)
 
 
 def _named(paths: Sequence[Path], what: str) -> str:

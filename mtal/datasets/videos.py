@@ -6,22 +6,25 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pandas as pd
 
+from mtal.datasets.annotations.heads import Head
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.datasets.label_table import LabelTable
 from mtal.datasets.recording_files import SUFFIXES, RecordingFiles, recording_files
 from mtal.datasets.refusals import Refusals
+from mtal.datasets.splits import assign_splits
 from mtal.datasets.surgery.names import LABEL_MAPS
 from mtal.frames.hygiene import Hygiene
 from mtal.frames.index import FrameIndex
 from mtal.frames.index_videos import first_reasons, index_videos
 from mtal.frames.sampler import Sampler
+from mtal.frames.scan import source_files
 from mtal.frames.timeline import Truncated
 
 _log = logging.getLogger(__name__)
@@ -37,8 +40,11 @@ def load(
     workers: int | None = None,
     limit_s: float = 60.0,
     on_truncated: Truncated = "raise",
+    test_patients: Sequence[str] = (),
+    heads: Mapping[str, Any] | None = None,
+    rate_hz: float | None = None,
 ) -> SurgicalDataset:
-    """All videos below a folder, none of them labelled: every frame is in the split ``pool``, every label ``IGNORE``.
+    """All videos below a folder, none of them labelled: every label is ``IGNORE``.
 
     A video is named after its path below the root without the suffix. What was dropped, and which files could not be
     read, is told in a folder of its own under ``index``: ``dropped.parquet``, ``dropped.png``, ``quarantined.csv``.
@@ -56,6 +62,11 @@ def load(
         limit_s: seconds without a new frame after which a decoder counts as hung and its video is set aside.
         on_truncated: what becomes of a video with fewer frames than its header promises: ``"raise"`` sets it aside,
             ``"keep"`` takes those that decode.
+        test_patients: held out for the test; all other frames are in the split ``pool``.
+        heads: what is to be labelled, where no ``tasks`` say it: name → ``kind``, ``support``, ``classes`` and ``rest``
+            as :class:`mtal.datasets.annotations.heads.Head` has them.
+        rate_hz: pictures per second of the folders of pictures below the root, each of which then is a recording;
+            ``None`` leaves them out.
 
     Raises:
         FileNotFoundError: the root is missing or holds no video, or the run folder is none.
@@ -64,19 +75,24 @@ def load(
     """
     if on_truncated not in get_args(Truncated):
         raise ValueError(f"data.on_truncated must be one of {', '.join(get_args(Truncated))}, not {on_truncated!r}")
-    root, label_maps = Path(root).resolve(), _label_maps(tasks)
-    files = _recordings(root)
-    videos = files.videos
-    for sentence in files.left_out():
+    if tasks is not None and heads is not None:
+        raise ValueError("data.tasks and data.heads both say what is to be labelled; give one of them")
+    label_maps = _label_maps(tasks) if heads is None else _heads(heads)
+    root = Path(root).resolve()
+    files = _recordings(root, rate_hz)
+    videos = files.sources(rate_hz)
+    for sentence in files.left_out(rate_hz):
         _log.warning("%s", sentence)
     patients = _patients(videos, patient_pattern)
+    splits = assign_splits("videos", patients.values(), test_patients, who="patients")
     folder = found_folder(root, index)
     found = index_videos(videos, sampler, hygiene, folder, workers, limit_s, on_truncated)
     if len(found.quarantined) == len(videos):
         raise ValueError(f"{root}: no video can be read; {first_reasons(found.quarantined)}")
     if not len(found.frames):
         raise ValueError(f"{root}: all {len(found.dropped)} frames are dropped; see {folder / 'dropped.png'}")
-    frames = found.frames.assign(patient=found.frames["video"].map(patients), split="pool")
+    patient = found.frames["video"].map(patients)
+    frames = found.frames.assign(patient=patient, split=patient.map(splits))
     unlabelled = pd.DataFrame({"frame_id": frames["frame_id"]} | {m.task: None for m in label_maps})
     return SurgicalDataset("videos", FrameIndex(frames), label_maps, LabelTable(unlabelled, label_maps))
 
@@ -87,21 +103,22 @@ def found_folder(root: Path | str, index: Path | str) -> Path:
     return Path(index) / f"{root.name}-{hashlib.sha256(str(root).encode()).hexdigest()[:8]}"
 
 
-def find_videos(root: Path) -> dict[str, Path]:
-    """Name → file of every video below ``root``, in the order of names.
+def find_recordings(root: Path, rate_hz: float | None = None) -> dict[str, int]:
+    """Name → bytes of every recording below ``root``, in the order of names.
 
     Raises:
         FileNotFoundError: there is no such folder, or no video in it.
     """
-    return _recordings(root).videos
+    sources = _recordings(root, rate_hz).sources(rate_hz)
+    return {name: sum(file.stat().st_size for file in source_files(source)) for name, source in sources.items()}
 
 
-def _recordings(root: Path) -> RecordingFiles:
+def _recordings(root: Path, rate_hz: float | None) -> RecordingFiles:
     if not root.is_dir():
         raise FileNotFoundError(f"{root}: no such folder; data.root is the folder that holds the videos")
     found = recording_files(root)
-    if not found.videos:
-        told = "".join(f"; {sentence}" for sentence in found.left_out())
+    if not found.sources(rate_hz):
+        told = "".join(f"; {sentence}" for sentence in found.left_out(rate_hz))
         raise FileNotFoundError(f"{root}: no videos here ({', '.join(SUFFIXES)}){told}")
     return found
 
@@ -123,6 +140,19 @@ def _patients(videos: Iterable[str], pattern: str) -> dict[str, str]:
             patients[name] = match[min(1, match.re.groups)]
     refusals.tell()
     return patients
+
+
+def _heads(heads: Mapping[str, Any]) -> tuple[LabelMap, ...]:
+    """Label maps of heads that are yet to be labelled."""
+    refusals, found = Refusals(), []
+    for task, entry in heads.items():
+        with refusals:
+            head = Head.parse(task, entry)
+            if head.classes is None:
+                raise ValueError(f"data.heads.{task} has no classes; name them")
+            found.append(head.label_map())
+    refusals.tell()
+    return tuple(found)
 
 
 def _label_maps(tasks: Path | str | Sequence[LabelMap] | None) -> tuple[LabelMap, ...]:

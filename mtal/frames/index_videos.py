@@ -47,7 +47,7 @@ class VideoIndex:
 
 
 def index_videos(
-    videos: Mapping[str, Path],
+    videos: Mapping[str, Path | str],
     sampler: Sampler,
     hygiene: Hygiene,
     folder: Path,
@@ -63,7 +63,7 @@ def index_videos(
     ``quarantined.csv``.
 
     Args:
-        videos: name → file.
+        videos: name → file, or ``folder_source`` of a folder of pictures.
         sampler: which frames are looked at.
         hygiene: which of them are dropped.
         folder: where scans are kept; made when needed.

@@ -17,6 +17,7 @@ from PIL import Image
 from mtal.frames.decoder import versions
 from mtal.frames.heartbeat import listen
 from mtal.frames.hygiene import Hygiene
+from mtal.frames.image_folder import ImageFolder, parse_folder_source
 from mtal.frames.pyav_reader import PyAVReader
 from mtal.frames.sampler import Sampler
 from mtal.frames.timeline import Truncated
@@ -26,18 +27,20 @@ _FORMAT = 2  # raised whenever a scan would come out differently
 _THUMBNAIL = 96  # pixels along the short edge
 
 
-def scan(source: Path, sampler: Sampler, hygiene: Hygiene, on_truncated: Truncated = "raise") -> pd.DataFrame:
-    """Sampled frames of a video: ``frame, time_s, reason, value, threshold, thumbnail``.
+def scan(source: Path | str, sampler: Sampler, hygiene: Hygiene, on_truncated: Truncated = "raise") -> pd.DataFrame:
+    """Sampled frames of a recording: ``frame, time_s, reason, value, threshold, thumbnail``.
 
-    The last four are of dropped frames only: the first reason that holds, what was measured, the threshold it passed
-    and a small JPEG.
+    It is a video, or the ``folder_source`` of a folder of pictures. The last four are of dropped frames only: the first
+    reason that holds, what was measured, the threshold it passed and a small JPEG.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file cannot be read.
     """
     rows = []
-    with PyAVReader(source, on_truncated) as reader:
+    pictures = parse_folder_source(str(source))
+    opened = ImageFolder(*pictures) if pictures.folder.is_dir() else PyAVReader(Path(source), on_truncated)
+    with opened as reader:
         inspect = hygiene.inspector()
         for position, picture in sampler.sample(reader):
             fault = inspect(picture)
@@ -55,6 +58,12 @@ def scan(source: Path, sampler: Sampler, hygiene: Hygiene, on_truncated: Truncat
     return pd.DataFrame(rows, columns=["frame", "time_s", "reason", "value", "threshold", "thumbnail"]).astype(types)
 
 
+def source_files(source: Path | str) -> list[Path]:
+    """The file of a video, or those of a folder of pictures."""
+    pictures = parse_folder_source(str(source))
+    return pictures.images() if pictures.folder.is_dir() else [Path(source)]
+
+
 class StoredScan:
     """What came of :func:`scan`, on disk under a name that depends on the file and the settings.
 
@@ -63,12 +72,12 @@ class StoredScan:
     """
 
     def __init__(
-        self, folder: Path, source: Path, sampler: Sampler, hygiene: Hygiene, on_truncated: Truncated = "raise"
+        self, folder: Path, source: Path | str, sampler: Sampler, hygiene: Hygiene, on_truncated: Truncated = "raise"
     ) -> None:
         self.source, self.sampler, self.hygiene, self.on_truncated = source, sampler, hygiene, on_truncated
-        stat = source.stat()
+        stats = [part for stat in map(Path.stat, source_files(source)) for part in (stat.st_size, stat.st_mtime_ns)]
         made_by = [_FORMAT, versions(), repr(sampler), repr(hygiene), on_truncated]
-        content = json.dumps([*made_by, str(source), stat.st_size, stat.st_mtime_ns])
+        content = json.dumps([*made_by, str(source), *stats])
         key = hashlib.sha256(content.encode()).hexdigest()[:32]
         self._frames, self._fault = folder / f"{key}.parquet", folder / f"{key}.json"
 

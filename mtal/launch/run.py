@@ -13,6 +13,7 @@ from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
+from rich.markup import escape
 
 from mtal.annotation import LabelsPendingError
 from mtal.launch.faults import FAULTS_OF_INPUT, tell
@@ -52,7 +53,8 @@ def launch(config: DictConfig) -> float | None:
         with stoppable(), plain_warnings(Console(stderr=True)):
             return _run(config, path, console, sweeping)
     except LabelsPendingError as pending:
-        console.print(f"[yellow]waiting for labels:[/yellow] {pending}")
+        told = f"[yellow]waiting for labels:[/yellow] {escape(str(pending))}"
+        console.print(told, highlight=False, soft_wrap=True)  # a path that is broken in two can't be copied
         return None
     except Exception as error:
         if sweeping:

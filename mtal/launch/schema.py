@@ -53,6 +53,7 @@ class LoopSchema:
     folds: int = 3
     fold_steps: int | None = None
     stop: StopSchema = field(default_factory=StopSchema)
+    test_frames: int | None = None
 
 
 @dataclass

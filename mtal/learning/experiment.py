@@ -132,7 +132,13 @@ def run_experiment(
             lambda data, tasks: folder.refuse_others(describe_tasks(tasks), data.index),
             folder.refuse_other_encoder,
         )
-        complete = folder.open(_plain(config), describe_tasks(experiment.tasks), experiment.dataset.index, experiment)
+        complete = folder.open(
+            _plain(config),
+            describe_tasks(experiment.tasks),
+            experiment.dataset.index,
+            experiment,
+            corrected=experiment.oracle.asks_people,
+        )
         if on_start is not None:
             on_start(experiment, complete)
         return experiment.run(folder)

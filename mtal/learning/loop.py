@@ -15,18 +15,27 @@ import pandas as pd
 import torch
 
 from mtal.acquisition import Acquisition
-from mtal.annotation import Oracle
+from mtal.annotation import Oracle, Request, settle
 from mtal.datasets.dataset import SurgicalDataset
-from mtal.datasets.masks import HeldOut, Masks, OwnSizeMasks, ReadMasks, SomeLabels, joined
+from mtal.datasets.masks import HeldOut, Masks, SomeLabels, joined, take
 from mtal.frames.cache import FrameArray
 from mtal.learning.evaluation import EvaluationSettings, measure, record
 from mtal.learning.fingerprints import label_digests, looks, spread
+from mtal.learning.held_out import drawn, held_out_targets, request_unlabelled
 from mtal.learning.inputs import Inputs
 from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.multi_task_loss import Weighting
 from mtal.learning.out_of_fold import out_of_fold
-from mtal.learning.picking import Picker, timed
-from mtal.learning.picks import Picks, class_counts, labelled_frames, picks_table, predict_masks, write_images
+from mtal.learning.picking import TIMINGS, Picker, timed, write_timings
+from mtal.learning.picks import (
+    Picks,
+    class_counts,
+    labelled_frames,
+    picks_table,
+    predict_masks,
+    with_labels,
+    write_images,
+)
 from mtal.learning.reference import first_scores
 from mtal.learning.round import Round
 from mtal.learning.run_folder import LABELS, RunFolder
@@ -42,6 +51,7 @@ from mtal.models import MultiTaskModel
 from mtal.tasks.metrics import PoolMetrics
 from mtal.tasks.task import Task
 
+PICKS, STORE = "picks.parquet", "store.json"
 _FRAMES = 256  # asked of the oracle at a time
 
 RoundListener = Callable[[Path, int], None]
@@ -93,11 +103,13 @@ class Experiment:
             raise ValueError(
                 f"data set {self.dataset.name!r} needs frames in the splits pool and test; see its split option"
             )
+        self._held_out["test"] = drawn(self._held_out["test"], self.loop.test_frames, self.seed)
         if self.weighting not in get_args(Weighting):
             raise ValueError(f"tasks.weighting must be {' or '.join(get_args(Weighting))}, not {self.weighting!r}")
         self._size: tuple[int, int] = self.frames.size
         self._availability = self.oracle.availability(self._pool, [t.name for t in self.tasks])
-        self._first = self.loop.first(len(self._pool), len(self._candidates()))
+        people = self.oracle.asks_people  # who find frames unusable on the way
+        self._first = self.loop.first(len(self._pool), None if people else len(self._candidates()))
         self._device = self.trainer.device()
         self._picker = Picker(self.dataset, self.inputs, self.tasks, self.acquisition, self._device, self.seed)
 
@@ -107,6 +119,8 @@ class Experiment:
         Raises:
             LabelsPendingError: the annotators are not done; call again later.
         """
+        if self.oracle.asks_people:
+            self._settle_held_out(folder)
         for number in range(folder.complete_rounds(), self.loop.rounds + 1):
             if why := reason(folder, self.loop.stop):
                 note(folder, why)
@@ -123,24 +137,35 @@ class Experiment:
         last: dict[str, float] = folder.metrics(folder.complete_rounds() - 1)["metrics"]
         return last
 
+    def _settle_held_out(self, folder: RunFolder) -> None:
+        """Ask for what the data set does not know of the held-out frames."""
+        frame_ids = [f for some in self._held_out.values() for f in some]
+        request = request_unlabelled(self.dataset, self.tasks, frame_ids)
+        if not len(request.frames):
+            return
+        folder.ask_held_out(frame_ids)
+        settle(self.oracle, request)
+        self.__dict__.pop("_held_out_targets", None)  # read before they were answered
+        self.__dict__.pop("val_labelled", None)
+        if not folder.complete_rounds():
+            folder.keep_held_out(self.held_out())
+
     def _round(self, folder: RunFolder, number: int) -> None:
-        timings: dict[str, float] = {}
+        """Pick, ask, learn: each is done once, whenever the run is ended in between."""
+        labelled, known = self._known(folder)
+        waiting = folder.picked_path(number)
+        if not waiting.is_dir():
+            self._pick_round(folder, number, labelled, known)
+        table = pd.read_parquet(waiting / PICKS)
+        settle(self.oracle, self._request(folder, number, table))
+        picked = table["frame_id"].tolist()
+        timings: dict[str, float] = json.loads((waiting / TIMINGS).read_text())
         with folder.round(number) as path:
-            labelled = folder.labelled()
-            known = self._label(labelled) if labelled else {}
-            self._availability.answered(labelled, labelled_frames(self.tasks, known))
-            if not self._candidates():
-                raise PoolIsDoneError("every frame of the pool that can be labelled is")
-            model = self.make_model()
-            if number > 0:
-                before = read_weights(folder.round_path(number - 1) / WEIGHTS, self.tasks)
-                model.load_state_dict(before, strict=False)
-            picks = self._pick(model, Round(number, self._first, folder, path, labelled, timings=timings, labels=known))
-            picked = picks.frame_ids
             with timed(timings, "label"):
                 answers = self._label(picked)
                 labels = {t: joined(known[t], y) if labelled else y for t, y in answers.items()}
-            self._keep_picks(path, model, picks, answers)
+            self._keep_answers(path, table, answers)
+            model = self._model_before(folder, number)
             with timed(timings, "train"):
                 if self.trainer.restart == "cold":
                     model = self.make_model()
@@ -164,7 +189,50 @@ class Experiment:
                 "training": training.record(),
             }
             (path / "metrics.json").write_text(json.dumps(summary, indent=1))
-            (path / "timings.json").write_text(json.dumps({k: round(v, 3) for k, v in timings.items()}))
+            if self.oracle.asks_people:
+                (path / STORE).write_text(json.dumps({"digest": self.oracle.digest}))
+            write_timings(path, timings)
+
+    def _known(self, folder: RunFolder) -> tuple[list[str], dict[str, SomeLabels]]:
+        """The frames picked so far of which there is any label, with their labels."""
+        frame_ids = folder.labelled()
+        if not frame_ids:
+            return [], {}
+        known = self._label(frame_ids)
+        got = labelled_frames(self.tasks, known)
+        self._availability.answered(frame_ids, got)
+        rows = np.flatnonzero(np.any(list(got.values()), axis=0))  # the others turned out to be unusable
+        return [frame_ids[i] for i in rows.tolist()], {task: take(some, rows) for task, some in known.items()}
+
+    def _pick_round(self, folder: RunFolder, number: int, labelled: list[str], known: Mapping[str, SomeLabels]) -> None:
+        timings: dict[str, float] = {}
+        with folder.picking(number) as path:
+            if not self._candidates():
+                raise PoolIsDoneError("every frame of the pool that can be labelled is")
+            model = self._model_before(folder, number)
+            picks = self._pick(model, Round(number, self._first, folder, path, labelled, timings=timings, labels=known))
+            self._keep_picks(path, model, picks)
+            write_timings(path, timings)
+
+    def _model_before(self, folder: RunFolder, number: int) -> MultiTaskModel:
+        """As the round before has left it."""
+        model = self.make_model()
+        if number > 0:
+            before = read_weights(folder.round_path(number - 1) / WEIGHTS, self.tasks)
+            model.load_state_dict(before, strict=False)
+        return model
+
+    def _request(self, folder: RunFolder, number: int, table: pd.DataFrame) -> Request:
+        """What was picked, as annotators are asked for it."""
+        frame_ids, tasks = table["frame_id"].tolist(), self._availability.tasks
+        sources = self.dataset.index.select(frame_ids)["source"].to_numpy()
+        asked = np.stack([table[f"asked/{task}"].to_numpy(dtype=bool) for task in tasks], axis=1)  # [N, T]
+
+        def guess(row: int, size: tuple[int, int]) -> dict[str, np.ndarray]:
+            at, model = self.positions(frame_ids[row : row + 1]), self._model_before(folder, number)
+            return {t: m[0] for t, m in predict_masks(model, self.tasks, self.inputs, at, size, self._device).items()}
+
+        return Request(f"{number:02d}", table.assign(source=sources), tasks, asked, guess=guess if number else None)
 
     def _train(
         self, model: MultiTaskModel, frame_ids: Sequence[str], labels: Mapping[str, SomeLabels], number: int
@@ -246,22 +314,9 @@ class Experiment:
         return np.array([self._position[f] for f in frame_ids], dtype=np.int64)
 
     def dataset_targets(self, frame_ids: Sequence[str]) -> dict[str, HeldOut]:
-        """Known labels of held-out frames, read as they are asked for; those of the pool come from the oracle."""
-        labels = self.dataset.labels
-
-        def read(task: Task) -> HeldOut:
-            if task.support == "frame":
-                return labels.targets(task.name, frame_ids)
-            if self.evaluation.resolution == "labels":
-                return OwnSizeMasks(lambda row: labels.mask(task.name, frame_ids[row]), len(frame_ids))
-            layers = () if task.family == "categorical" else (len(task.classes),)
-            return ReadMasks(
-                lambda rows: labels.targets(task.name, [frame_ids[i] for i in rows.tolist()], self._size),
-                len(frame_ids),
-                (*layers, *self._size),
-            )
-
-        return {t.name: read(t) for t in self.tasks}
+        """Labels of held-out frames, read as they are asked for: the data set's or, where it has none, people's."""
+        size = None if self.evaluation.resolution == "labels" else self._size
+        return held_out_targets(self.dataset, self.oracle.answers, self.tasks, frame_ids, size)
 
     def _label(self, frame_ids: Sequence[str]) -> dict[str, SomeLabels]:
         """The oracle's answers; masks one by one, asked for a few frames at a time."""
@@ -348,16 +403,21 @@ class Experiment:
                 )
         return standing(self.acquisition, self.tasks, asked.labels, validated, past_rounds(asked.folder))
 
-    def _keep_picks(self, path: Path, model: MultiTaskModel, picks: Picks, labels: Mapping[str, SomeLabels]) -> None:
+    def _keep_picks(self, path: Path, model: MultiTaskModel, picks: Picks) -> None:
         at = self.positions(picks.frame_ids)
-        picks_table(self.dataset.index.select(picks.frame_ids), labels, self.tasks, picks).to_parquet(
-            path / "picks.parquet", index=False
-        )
-        label_digests(picks.frame_ids, labels).to_parquet(path / LABELS, index=False)
+        table = picks_table(self.dataset.index.select(picks.frame_ids), {}, [], picks)
+        asked = self._availability.askable(picks.frame_ids)  # [n, T]
+        table = table.assign(**{f"asked/{task}": asked[:, i] for i, task in enumerate(self._availability.tasks)})
+        table.to_parquet(path / PICKS, index=False)
         predictions = {}
         if picks.table is not None:
             predictions = predict_masks(model, self.tasks, self.inputs, at, self._size, self._device)
-        write_images(path / "images", self.frames, at, labels, predictions)
+        write_images(path / "images", self.frames, at, {}, predictions)
+
+    def _keep_answers(self, path: Path, table: pd.DataFrame, labels: Mapping[str, SomeLabels]) -> None:
+        with_labels(table, labels, self.tasks).to_parquet(path / PICKS, index=False)
+        label_digests(table["frame_id"].tolist(), labels).to_parquet(path / LABELS, index=False)
+        write_images(path / "images", self.frames, np.empty(0, dtype=np.int64), labels, {})
 
 
 def _without_nan(metrics: Mapping[str, float]) -> dict[str, float | None]:

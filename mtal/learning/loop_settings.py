@@ -29,6 +29,7 @@ class LoopSettings:
         fold_steps: optimiser steps per fold; ``None`` for as many as a round trains, or the last one did where ``val``
             decides.
         stop: when to end before the last round.
+        test_frames: how many of the held-out frames to test on, drawn at random; all where ``None``.
 
     Raises:
         ValueError: a number is out of range.
@@ -42,6 +43,7 @@ class LoopSettings:
     folds: int = 3
     fold_steps: int | None = None
     stop: StopRule = field(default_factory=StopRule)
+    test_frames: int | None = None
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> LoopSettings:
@@ -58,6 +60,8 @@ class LoopSettings:
             raise ValueError(f"loop.batch_seconds must be above 0, or null to count frames, not {self.batch_seconds}")
         if self.batch_answers is not None and self.batch_answers < 1:
             raise ValueError(f"loop.batch_answers must be 1 or more, or null to count frames, not {self.batch_answers}")
+        if self.test_frames is not None and self.test_frames < 1:
+            raise ValueError(f"loop.test_frames must be 1 or more, or null for all, not {self.test_frames}")
         if self.folds < 2 or (self.fold_steps is not None and self.fold_steps < 1):
             raise ValueError(
                 f"loop.folds must be ≥ 2 and loop.fold_steps ≥ 1 or null, not {self.folds} and {self.fold_steps}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +30,8 @@ from mtal.learning.standing import write_standing
 from mtal.models import MultiTaskModel
 from mtal.models.annotatability import Annotatability
 from mtal.tasks.task import Task
+
+TIMINGS = "timings.json"
 
 
 class Picker:
@@ -293,3 +296,8 @@ def timed(timings: dict[str, float], stage: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
     timings[stage] = timings.get(stage, 0.0) + time.perf_counter() - start
+
+
+def write_timings(path: Path, timings: Mapping[str, float]) -> None:
+    """Write the seconds of the stages into the folder of a round."""
+    (path / TIMINGS).write_text(json.dumps({k: round(v, 3) for k, v in timings.items()}))

@@ -79,10 +79,17 @@ def picks_table(
             columns[f"score/{name}/{signal}"] = values[:, c]
             columns[f"percentile/{name}/{signal}"] = percentiles[:, c]
         table = pd.concat([table, pd.DataFrame(columns)], axis=1)  # at once: one by one is slow from 100 on
-    for task in tasks:
-        if task.support == "frame":
-            table[f"label/{task.name}"] = [np.atleast_1d(y).astype(int).tolist() for y in labels[task.name]]
-    return table
+    return with_labels(table, labels, tasks)
+
+
+def with_labels(table: pd.DataFrame, labels: Mapping[str, SomeLabels], tasks: Sequence[Task]) -> pd.DataFrame:
+    """A table of picks with the columns ``label/<task>`` of frame tasks at its end."""
+    columns = {
+        f"label/{task.name}": [np.atleast_1d(y).astype(int).tolist() for y in labels[task.name]]
+        for task in tasks
+        if task.support == "frame"
+    }
+    return table.assign(**columns)
 
 
 def _reasons(picks: Picks) -> pd.DataFrame:

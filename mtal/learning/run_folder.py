@@ -21,6 +21,7 @@ from mtal.learning.same_run import (
     refuse_labels,
     refuse_looks,
     refuse_tasks,
+    tell_corrected,
     tell_moved,
 )
 
@@ -28,6 +29,8 @@ LABELS = "labels.parquet"
 """Digests of labels: of the held-out frames in the run folder, of its picks in each round."""
 
 ENCODER = "encoder.json"
+HELD_OUT = "held_out.parquet"
+"""The frames that people were asked to label for the test."""
 
 
 class Fingerprints(Protocol):
@@ -47,8 +50,10 @@ class Fingerprints(Protocol):
 class RunFolder:
     """Reads and writes ``<run>/`` so that whatever is there is complete.
 
-    A round is written under a temporary name and renamed when whole; small files likewise. A killed run therefore
-    leaves complete rounds and at most one temporary folder, which the next start removes.
+    A round is picked, then asked for, then learnt from. What it picked is written under a temporary name and renamed
+    to ``picked/<number>`` when whole; what it learnt likewise to ``rounds/<number>``, which takes over what was picked.
+    A killed run therefore leaves complete rounds, at most one that was picked, and temporary folders, which the next
+    start removes.
 
     Args:
         path: the folder; made when it is not there.
@@ -57,6 +62,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rounds = path / "rounds"
+        self._picked = path / "picked"
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -81,6 +87,8 @@ class RunFolder:
         tasks: Mapping[str, Any],
         index: FrameIndex,
         prints: Fingerprints | None = None,
+        *,
+        corrected: bool = False,
     ) -> int:
         """Start the run, or find where it stands. All is compared before anything is written.
 
@@ -89,6 +97,7 @@ class RunFolder:
             tasks: what the heads mean.
             index: the frames, which may lie elsewhere than before.
             prints: of labels and pictures; ``None`` to compare none.
+            corrected: labels may be others than they were, because people correct them.
 
         Returns:
             The number of complete rounds.
@@ -97,14 +106,14 @@ class RunFolder:
             ValueError: the folder holds a run of another config, of other heads, frames, labels or pictures.
 
         Warns:
-            UserWarning: the frames lie elsewhere.
+            UserWarning: the frames lie elsewhere, or labels were corrected.
         """
         self.refuse_other(config)
         moved = self.refuse_others(tasks, index)
         held_out = None
         if prints is not None:
             self.refuse_other_encoder(prints.encoder)
-            held_out = self._refuse_other_content(prints)
+            held_out = self._refuse_other_content(prints, corrected)
         if moved:
             tell_moved(self.path, pd.read_parquet(self.path / "frames.parquet"), index.table)
         self.rounds.mkdir(parents=True, exist_ok=True)
@@ -112,14 +121,25 @@ class RunFolder:
         write_whole(self.path / "tasks.json", json.dumps(tasks, indent=1))
         if prints is not None:
             write_whole(self.path / ENCODER, json.dumps(prints.encoder, indent=1))
-        begun = self.complete_rounds() > 0
+        begun = self._begun()
         if moved or not begun or not (self.path / "frames.parquet").exists():
             _write_table(self.path / "frames.parquet", index.table)
         if held_out is not None and not (begun and (self.path / LABELS).exists()):
-            _write_table(self.path / LABELS, held_out)
-        for leftover in self.rounds.glob(".*/"):
+            self.keep_held_out(held_out)
+        for leftover in (*self.rounds.glob(".*/"), *self._picked.glob(".*/")):
             shutil.rmtree(leftover)
+        for number in range(self.complete_rounds()):
+            self._let_go(number)
         return self.complete_rounds()
+
+    def keep_held_out(self, held_out: pd.DataFrame) -> None:
+        """Keep :meth:`Fingerprints.held_out` for later starts to compare with."""
+        _write_table(self.path / LABELS, held_out)
+
+    def ask_held_out(self, frame_ids: Sequence[str]) -> None:
+        """Note that people are asked for these frames, so that no other data may take the place of these."""
+        if not (self.path / HELD_OUT).exists():
+            _write_table(self.path / HELD_OUT, pd.DataFrame({"frame_id": list(frame_ids)}))
 
     def refuse_other(self, config: Mapping[str, Any]) -> None:
         """Make sure that the folder holds a run of ``config``, or none.
@@ -132,7 +152,7 @@ class RunFolder:
             refuse_config(self.path, yaml.safe_load(config_file.read_text()), dict(config))
 
     def refuse_others(self, tasks: Mapping[str, Any], index: FrameIndex) -> bool:
-        """Make sure that the folder has no complete round, or rounds of these heads and frames.
+        """Make sure that the folder has picked nothing so far, or from these frames for these heads.
 
         Returns:
             Whether the frames lie elsewhere than they did.
@@ -140,7 +160,7 @@ class RunFolder:
         Raises:
             ValueError: it holds a run of others.
         """
-        if not self.complete_rounds():
+        if not self._begun():
             return False
         tasks_file, frames_file = self.path / "tasks.json", self.path / "frames.parquet"
         if tasks_file.exists():
@@ -160,18 +180,19 @@ class RunFolder:
         if self.complete_rounds() and file.exists():  # earlier versions kept none
             refuse_encoder(file, json.loads(file.read_text()), encoder)
 
-    def _refuse_other_content(self, prints: Fingerprints) -> pd.DataFrame:
+    def _refuse_other_content(self, prints: Fingerprints, corrected: bool) -> pd.DataFrame:
         held_out = prints.held_out()
+        compare = tell_corrected if corrected else refuse_labels
         if self.complete_rounds() and (self.path / LABELS).exists():  # earlier versions kept none
             before = pd.read_parquet(self.path / LABELS)
             now = held_out.set_index("frame_id", drop=False).reindex(before["frame_id"]).reset_index(drop=True)
-            refuse_labels(self.path, before.drop(columns="look"), now, "the run is tested on")
+            compare(self.path, before.drop(columns="look"), now, "the run is tested on")
             seen = before["look"].notna()
             refuse_looks(self.path, before[seen], now[seen])
         kept = [self.round_path(number) / LABELS for number in range(self.complete_rounds())]
         if kept := [file for file in kept if file.exists()]:
             learnt = pd.concat(map(pd.read_parquet, kept), ignore_index=True)
-            refuse_labels(self.path, learnt, prints.digests(learnt["frame_id"].tolist()), "the run has learnt from")
+            compare(self.path, learnt, prints.digests(learnt["frame_id"].tolist()), "the run has learnt from")
         return held_out
 
     def complete_rounds(self) -> int:
@@ -185,18 +206,43 @@ class RunFolder:
         """Final name of a round's folder."""
         return self.rounds / f"{number:02d}"
 
+    def picked_path(self, number: int) -> Path:
+        """Where a round that has picked, and has not learnt yet, keeps what it found; not there otherwise."""
+        return self._picked / f"{number:02d}"
+
+    @contextmanager
+    def picking(self, number: int) -> Iterator[Path]:
+        """A folder to write what round ``number`` picks into; :meth:`picked_path` when the block ends without error."""
+        self._picked.mkdir(exist_ok=True)
+        try:
+            with _whole_folder(self.picked_path(number)) as temporary:
+                yield temporary
+        finally:
+            self._tidy()
+
     @contextmanager
     def round(self, number: int) -> Iterator[Path]:
-        """A folder to write round ``number`` into; it gets its final name when the block ends without an error."""
-        temporary = self.rounds / f".{number:02d}"
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir()
-        try:
+        """A folder to write round ``number`` into; it gets its final name when the block ends without an error.
+
+        What the round picked becomes part of it, but for files that are written anew.
+        """
+        with _whole_folder(self.round_path(number)) as temporary:
             yield temporary
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
-        temporary.rename(self.round_path(number))
+            _take_over(self.picked_path(number), temporary)
+        self._let_go(number)
+
+    def _let_go(self, number: int) -> None:
+        """Remove what a round picked that has become part of it."""
+        shutil.rmtree(self.picked_path(number), ignore_errors=True)
+        self._tidy()
+
+    def _tidy(self) -> None:
+        if self._picked.is_dir() and not any(self._picked.iterdir()):
+            self._picked.rmdir()
+
+    def _begun(self) -> bool:
+        """Whether frames were picked or asked for."""
+        return self.complete_rounds() > 0 or self.picked_path(0).is_dir() or (self.path / HELD_OUT).exists()
 
     def labelled(self) -> list[str]:
         """Frames picked so far, in order of choice."""
@@ -210,6 +256,33 @@ class RunFolder:
         """``metrics.json`` of a complete round."""
         content: dict[str, Any] = json.loads((self.round_path(number) / "metrics.json").read_text())
         return content
+
+
+@contextmanager
+def _whole_folder(path: Path) -> Iterator[Path]:
+    """A folder under a temporary name beside ``path``, which it gets at the end, or is removed where an error comes."""
+    temporary = path.with_name(f".{path.name}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        yield temporary
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    temporary.rename(path)
+
+
+def _take_over(folder: Path, into: Path) -> None:
+    """Give the files of a folder a second name in another, where there is none of that name."""
+    for file in sorted(p for p in folder.rglob("*") if p.is_file()):
+        target = into / file.relative_to(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            continue
+        try:
+            target.hardlink_to(file)
+        except OSError:  # a file system without links
+            shutil.copyfile(file, target)
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -108,13 +108,31 @@ def refuse_labels(path: Path, before: pd.DataFrame, now: pd.DataFrame, whose: st
     Raises:
         ValueError: labels are others; the tasks are named, with how many frames and the first of them.
     """
+    if told := _changed(before, now):
+        raise ValueError(f"{path}: labels that {whose} have changed since: {told}. {_WAY_OUT}")
+
+
+def tell_corrected(path: Path, before: pd.DataFrame, now: pd.DataFrame, whose: str) -> None:
+    """Say that people have corrected labels, which what is learnt from now on goes by.
+
+    See :func:`refuse_labels`.
+    """
+    if told := _changed(before, now):
+        warnings.warn(
+            f"{path}: labels that {whose} were corrected: {told}. Complete rounds stay as they are; the next goes by "
+            "the corrected ones",
+            stacklevel=2,
+        )
+
+
+def _changed(before: pd.DataFrame, now: pd.DataFrame) -> str:
+    """Tasks whose digests differ, with how many frames and the first of them."""
     told = []
     for task in before.columns.drop("frame_id"):
         changed = before["frame_id"][before[task].to_numpy() != now[task].to_numpy()].tolist()
         if changed:
             told.append(f"{task} in {len(changed)} of {len(before)} frames (first {changed[0]!r})")
-    if told:
-        raise ValueError(f"{path}: labels that {whose} have changed since: {_first(told)}. {_WAY_OUT}")
+    return _first(told)
 
 
 def refuse_looks(path: Path, before: pd.DataFrame, now: pd.DataFrame) -> None:

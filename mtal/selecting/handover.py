@@ -13,7 +13,7 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
-from mtal.datasets.videos import find_videos, found_folder
+from mtal.datasets.videos import find_recordings, found_folder
 from mtal.frames.hygiene import REASONS
 from mtal.frames.reader import open_reader, read_pictures
 from mtal.learning.determinism import deterministic
@@ -64,10 +64,15 @@ def select_frames(config: DictConfig, checkpoint: Checkpoint, budget: int, folde
 def _asked(config: DictConfig, checkpoint: Checkpoint, budget: int) -> dict[str, Any]:
     """All that the picks depend on."""
     plain: Any = OmegaConf.to_container(config, resolve=True)
-    data = {k: v for k, v in plain["data"].items() if k not in ("root", "tasks", "index", "workers", "limit_s")}
-    videos = find_videos(Path(config.data.root).resolve())
+    data = {
+        k: v for k, v in plain["data"].items() if k not in ("root", "tasks", "index", "workers", "limit_s", "heads")
+    }
+    if not data["test_patients"]:
+        del data["test_patients"]  # as selections have it that were made before there was a choice
+    if data["rate_hz"] is None:
+        del data["rate_hz"]
     asked = {
-        "videos": {name: file.stat().st_size for name, file in videos.items()},
+        "videos": find_recordings(Path(config.data.root).resolve(), config.data.rate_hz),
         "checkpoint": {"run": checkpoint.folder.path.name, "round": checkpoint.number, "model": checkpoint.digest},
         "budget": budget,
         "data": data,

@@ -103,5 +103,5 @@ def _videos(table: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def relative_file(source: str, root: Path | str) -> str:
-    """The file of a video as somebody who has the folder of recordings finds it."""
-    return os.path.relpath(source, Path(root).resolve())
+    """The file of a video, or the folder of pictures, as somebody who has the folder of recordings finds it."""
+    return os.path.relpath(parse_folder_source(source).folder, Path(root).resolve())

@@ -9,9 +9,11 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from miniature.faulty_pictures import dark, tissue
+from PIL import Image
 
 from mtal.datasets import videos
 from mtal.datasets.label_map import IGNORE
+from mtal.datasets.recording_files import recording_files
 from mtal.datasets.surgery.names import LABEL_MAPS
 from mtal.datasets.vocalfolds import ANATOMY, BLEEDING
 from mtal.frames.cache import FrameCache
@@ -58,6 +60,81 @@ def index(tmp_path_factory):
 @pytest.fixture
 def load(root, index):
     return lambda **options: videos.load(root, UniformSampler(1.0), Hygiene(), index, **options)
+
+
+class TestFoldersOfPictures:
+    @pytest.fixture
+    def index(self, tmp_path):
+        return tmp_path / "index"
+
+    @pytest.fixture
+    def root(self, tmp_path):
+        """A video with a cover beside it, and two folders of pictures, one of them with names without numbers."""
+        tmp_path = tmp_path / "root"
+        record(tmp_path / "film" / "anna.mp4", [tissue(0), tissue(1)])
+        Image.fromarray(tissue(9)).save(tmp_path / "film" / "cover.png")
+        for name, files in (("bo", ("f_10.png", "f_11.png", "f_13.png")), ("ward/carl", ("a.png", "b.png"))):
+            (tmp_path / name).mkdir(parents=True)
+            for seed, file in enumerate(files, start=20):
+                Image.fromarray(tissue(seed)).save(tmp_path / name / file)
+        return tmp_path
+
+    def test_are_recordings_where_it_is_known_how_fast_they_follow(self, root, index):
+        def load():
+            return videos.load(root, UniformSampler(2.0), Hygiene(), index, workers=1, rate_hz=2.0).index.table
+
+        table = load()
+        ids = ["bo/000010", "bo/000011", "bo/000013", "film/anna/000000", "film/anna/000001"]
+        assert table["frame_id"].tolist() == [*ids, "ward/carl/000000", "ward/carl/000001"]
+        assert table["time_s"].tolist() == [5, 5.5, 6.5, 0, 1, 0, 0.5]
+        frames = FrameCache(index / "cache").get(table, tissue(21).shape[:2], progress=False)
+        np.testing.assert_array_equal(frames[[1, 6]], [tissue(21), tissue(21)])
+        Image.fromarray(tissue(30)).save(root / "bo" / "f_14.png")
+        assert load()["frame_id"].tolist()[3] == "bo/000014"  # looked through anew
+
+    def test_are_left_out_and_told_otherwise(self, root, index, caplog):
+        with caplog.at_level(logging.WARNING, logger="mtal"):
+            table = videos.load(root, UniformSampler(1.0), Hygiene(), index, workers=1).index.table
+        assert set(table["video"]) == {"film/anna"}
+        assert "2 folders of pictures left out" in caplog.text.replace(f"({root / 'bo'}, {root / 'ward/carl'}) ", "")
+        assert "data.rate_hz=1 takes them as recordings with a picture per second" in caplog.text
+
+    def test_that_are_called_as_a_video(self, root, index):
+        (root / "bo").rename(root / "film" / "anna")
+        told = rf"{root}/film/anna and {root}/film/anna.mp4 are both called 'film/anna'; rename one"
+        with pytest.raises(ValueError, match=told):
+            videos.load(root, UniformSampler(1.0), Hygiene(), index, workers=1, rate_hz=1.0)
+
+
+class TestHeldOut:
+    def test_by_patient(self, load):
+        table = load(test_patients=["ward"]).index.table
+        assert set(zip(table["patient"], table["split"], strict=True)) == {("anna_1", "pool"), ("ward", "test")}
+
+    def test_who_is_not_there(self, load):
+        with pytest.raises(
+            ValueError, match=r"videos: data\.test_patients names 'anna', which is not there, did you mean"
+        ):
+            load(test_patients=["anna"])
+
+
+class TestHeads:
+    def test_are_declared(self, load):
+        heads = {
+            "tools": {"classes": ["hook"]},
+            "organs": {"support": "pixel", "classes": ["liver", "fat"], "rest": "x"},
+        }
+        maps = {m.task: m for m in load(heads=heads).label_maps}
+        assert (maps["tools"].support, maps["tools"].exclusive, maps["tools"].classes) == ("frame", False, ("hook",))
+        assert maps["organs"].classes == ("x", "liver", "fat")
+
+    def test_need_classes(self, load):
+        with pytest.raises(ValueError, match=r"data\.heads\.tools has no classes; name them"):
+            load(heads={"tools": {}})
+
+    def test_are_those_of_the_model_or_declared(self, load, tmp_path):
+        with pytest.raises(ValueError, match=r"data\.tasks and data\.heads both say what is to be labelled"):
+            load(heads={"tools": {"classes": ["hook"]}}, tasks=tmp_path)
 
 
 class TestLoad:
@@ -108,7 +185,7 @@ class TestLoad:
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="the cases are not there")
 def test_the_case_of_other_suffixes():
-    found = videos.find_videos(CASES / "other_suffixes")
+    found = recording_files(CASES / "other_suffixes").videos
     suffixes = sorted(path.suffix for path in found.values())
     assert suffixes == [".3gp", ".asf", ".flv", ".m2ts", ".mp4", ".vob", ".wmv"]
 

@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from mtal.acquisition import Random
-from mtal.annotation import LabelsPendingError, SimulatedOracle
+from mtal.annotation import LabelsPendingError, SimulatedOracle, Status
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.label_map import IGNORE
 from mtal.datasets.label_table import LabelTable
@@ -160,7 +160,7 @@ class TestFolder:
         names = [f"{what}/{t.name}/entropy" for t in tasks for what in ("score", "percentile")]
         plain = ["order", "frame_id", "patient", "video", "frame", "time_s", "utility"]
         reason = ["reason_task", "reason_signal", "reason_percentile", "reason_because"]
-        labels = ["label/tools", "label/bleeding"]
+        labels = ["asked/tools", "asked/bleeding", "asked/anatomy", "label/tools", "label/bleeding"]
         first, second = (pd.read_parquet(finished[0] / f"rounds/0{r}/picks.parquet") for r in (0, 1))
         assert list(first) == [*plain, *reason, *labels]
         assert list(second) == [*plain, *reason, *names, *labels]
@@ -288,6 +288,77 @@ class TestPendingLabels:
         assert complete == [[], [], ["00"], ["00"], ["00", "01"], ["00", "01"]]
         assert picks(tmp_path) == picks(finished[0])
         assert metrics == finished[3]
+
+
+class TestPickedAskedAnswered:
+    """Each is done once, wherever the run is ended in between."""
+
+    def test_picks_stand_before_anybody_is_asked_and_are_not_picked_again(
+        self, finished, experiment, start, dataset, tmp_path, monkeypatch
+    ):
+        class Killed(SimulatedOracle):
+            def ask(self, request):
+                on_disk = pd.read_parquet(tmp_path / "picked" / request.name / "picks.parquet")
+                assert on_disk["frame_id"].tolist() == request.frame_ids
+                raise InterruptedError(request.id)
+
+        ids = []
+        for number in range(3):
+            for _ in range(2):
+                with pytest.raises(InterruptedError) as end:
+                    start(experiment(oracle=Killed(dataset), loop=LoopSettings(6, 4, number)), tmp_path)
+                ids.append(str(end.value))
+                monkeypatch.setattr("mtal.learning.picking.Picker.pick", lambda *_: pytest.fail("picked again"))
+            assert ids[-1] == ids[-2]
+            metrics = start(experiment(loop=LoopSettings(6, 4, number)), tmp_path)
+            monkeypatch.undo()
+        assert len(set(ids)) == 3
+        assert picks(tmp_path) == picks(finished[0])
+        assert metrics == finished[3]
+        assert not (tmp_path / "picked").exists()
+
+    def test_what_is_owed_ends_the_run_or_is_waited_for(self, finished, experiment, start, dataset, tmp_path):
+        class Person(SimulatedOracle):
+            asked, looks = None, 0
+
+            def ask(self, request):
+                self.asked = request
+
+            def collect(self):
+                self.looks += 1
+
+            def status(self, request):
+                owed = request.frame_ids if self.looks < 3 else []
+                return Status(len(request.frame_ids), 6 - len(owed), {"tools": owed}, "the folder x", seconds=90.0)
+
+        oracle, loop = Person(dataset), LoopSettings(6, 4, 0)
+        first = picks(finished[0])[0]
+        told = (
+            r"round 0: 0 of 6 frames are done. Owed, about 2 min of work: "
+            rf"tools of 6 \(first {', '.join(first[:3])}, …\). "
+            "Answer in the folder x, then give the same command again"
+        )
+        with pytest.raises(LabelsPendingError, match=told):
+            start(experiment(oracle=oracle, loop=loop), tmp_path)
+        assert oracle.asked.frame_ids == first
+        assert oracle.asked.asked.all()
+        assert oracle.asked.guess is None  # nothing is learnt so far
+        oracle.poll_s = 0.001
+        start(experiment(oracle=oracle, loop=loop), tmp_path)
+        assert oracle.looks == 3
+
+    def test_annotators_are_shown_what_the_model_of_the_round_before_believes(
+        self, experiment, start, dataset, tmp_path
+    ):
+        class Shown(SimulatedOracle):
+            def ask(self, request):
+                if request.guess:
+                    guesses.append(request.guess(1, (64, 64))["anatomy"])
+
+        guesses = []
+        start(experiment(oracle=Shown(dataset), loop=LoopSettings(6, 4, 1)), tmp_path)
+        believed = np.asarray(Image.open(tmp_path / "rounds/01/images/0001.anatomy.pred.png"))
+        assert (guesses[0] == believed).mean() > 0.99  # sums in another order
 
 
 class TestOracle:

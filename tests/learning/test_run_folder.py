@@ -57,6 +57,33 @@ class TestRound:
         with folder.round(0) as path:
             assert not list(path.iterdir())
 
+    def test_takes_over_what_was_picked(self, folder, index):
+        with folder.picking(0) as path:
+            (path / "images").mkdir()
+            (path / "images" / "0000.jpg").write_text("a picture")
+            (path / "picks.parquet").write_text("picks")
+        picked = folder.picked_path(0)
+        with pytest.raises(InterruptedError), folder.round(0):
+            raise InterruptedError
+        assert (picked / "images" / "0000.jpg").exists()  # for the next try
+        with folder.round(0) as path:
+            (path / "picks.parquet").write_text("picks with labels")
+        at = folder.round_path(0)
+        assert {str(f.relative_to(at)): f.read_text() for f in at.rglob("*") if f.is_file()} == {
+            "images/0000.jpg": "a picture",
+            "picks.parquet": "picks with labels",
+        }
+        assert not picked.parent.exists()
+
+    def test_killed_before_what_was_picked_could_be_let_go(self, folder, index):
+        add_round(folder, 0, ["v/0"])
+        for number in (0, 1):
+            with folder.picking(number) as path:
+                (path / "picks.parquet").write_text("picks")
+        (folder.picked_path(1).parent / ".02").mkdir()
+        folder.open(CONFIG, TASKS, index)
+        assert [p.name for p in folder.picked_path(1).parent.iterdir()] == ["01"]
+
     def test_labelled_in_order_of_choice(self, folder):
         assert folder.labelled() == []
         add_round(folder, 0, ["v/3", "v/1"])

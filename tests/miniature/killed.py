@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,13 +28,13 @@ from mtal.learning.experiment import run_experiment
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 
-def child(config: DictConfig, run: Path) -> int:
-    """Fork, run, and leave by the shortest way."""
+def child(work: Callable[[], object]) -> int:
+    """Fork, do it, and leave by the shortest way."""
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
-            run_experiment(config, run)
+            work()
             code = 0
         except BaseException:  # noqa: BLE001  nothing may return into the parent's code
             traceback.print_exc()
@@ -61,7 +62,7 @@ def ended(pid: int, within_s: float) -> int | None:
 
 def attempt(config: DictConfig, run: Path, complete: int, then_s: float) -> bool:
     """Whether the run was killed, ``then_s`` after it had so many rounds, before it came to its end."""
-    pid = child(config, run)
+    pid = child(lambda: run_experiment(config, run))
     status = None
     while status is None and rounds(run) < complete:
         status = ended(pid, 0.002)

@@ -1,0 +1,119 @@
+"""The form in which frames are handed to annotators and given back: which file and which cell says what."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mtal.annotation.answers import Said
+from mtal.datasets.label_map import IGNORE, LabelMap
+from mtal.suggest import nearest
+
+REQUEST, TABLE = "request.json", "frames.csv"
+NONE, UNKNOWN, DONE, NOT_ASKED = "none", "?", "done", "-"
+"""Cells: nothing of it is there, it cannot be told, the mask is right now, nobody asks."""
+UNUSABLE, SECONDS = "unusable", "seconds"
+"""Columns for the whole frame."""
+SEPARATOR = ";"
+THERE = 255
+"""Gray of a class in a mask of its own, where classes overlap."""
+_NO_NAME = re.compile(r"[^\w.-]")  # signs that a file name should not have
+
+
+def column(task: str) -> str:
+    """Of ``frames.csv``, in which a head is answered."""
+    return f"label/{task}"
+
+
+def mask_folders(label_map: LabelMap) -> list[str]:
+    """Folders of a pixel head's masks: one, or one for each class where classes overlap."""
+    if label_map.exclusive:
+        return [f"masks/{label_map.task}"]
+    names = [plain(name) for name in label_map.classes]
+    if len({name.casefold() for name in names}) < len(names):
+        names = [f"{number}_{name}" for number, name in enumerate(names)]
+    return [f"masks/{label_map.task}/{name}" for name in names]
+
+
+def grays(label_map: LabelMap) -> dict[int, str]:
+    """What the gray values in the masks of a pixel head mean."""
+    if not label_map.exclusive:
+        return {0: "not there", THERE: "there"}
+    return {**dict(enumerate(label_map.classes)), IGNORE: "not annotated"}
+
+
+def plain(name: str) -> str:
+    """A name as that of a file."""
+    return _NO_NAME.sub("_", name)
+
+
+def asks(label_map: LabelMap) -> str:
+    """What to write into a head's column, in words."""
+    if label_map.support == "pixel":
+        where = " and ".join(mask_folders(label_map))
+        return f"correct the mask in {where}, then write {DONE}; {UNKNOWN} if it cannot be told"
+    names = ", ".join(label_map.classes)
+    if label_map.exclusive:
+        return f"write which one it is, {UNKNOWN} if it cannot be told: {names}"
+    return (
+        f"write all that are there with {SEPARATOR} between them, {NONE} if none is, {UNKNOWN} if it cannot be told: "
+        f"{names}"
+    )
+
+
+def tags(cell: str, label_map: LabelMap) -> tuple[Said, npt.NDArray[np.uint8] | None]:
+    """What the cell of a head with one answer per frame says.
+
+    Raises:
+        ValueError: it names no class, or what cannot be together.
+
+    >>> tools = LabelMap("tools", "frame", False, ("grasper", "hook"), ((0, 0, 1), (0, 0, 2)))
+    >>> tags("hook", tools)[1].tolist(), tags("none", tools)[1].tolist(), tags("?", tools)[0].value
+    ([0, 1], [0, 0], 'not_annotated')
+    """
+    names = [part for part in map(str.strip, cell.split(SEPARATOR)) if part]
+    if names == [UNKNOWN]:
+        return Said.NOT_ANNOTATED, None
+    nothing = not label_map.exclusive and [n.lower() for n in names] == [NONE]
+    numbers = {n: label_map.classes.index(n) for n in names if n in label_map.classes}
+    wrong = [] if nothing else [n for n in names if n not in numbers]
+    if wrong:
+        also = "" if label_map.exclusive else f", {NONE}"
+        raise ValueError(
+            f"{wrong[0]!r} is no class of {label_map.task}{nearest(wrong[0], label_map.classes)}; write "
+            f"{', '.join(label_map.classes)}{also} or {UNKNOWN}"
+        )
+    if label_map.exclusive:
+        if len(numbers) > 1:
+            raise ValueError(f"{' and '.join(map(repr, numbers))} exclude each other; keep one")
+        return Said.LABELLED, np.array(next(iter(numbers.values())), dtype=np.uint8)
+    label = np.zeros(len(label_map.classes), dtype=np.uint8)
+    label[list(numbers.values())] = 1
+    return Said.LABELLED, label
+
+
+def is_unusable(cell: str) -> bool:
+    """Whether the cell says that a frame is good for nothing.
+
+    Raises:
+        ValueError: it says neither.
+    """
+    if cell.lower() in ("", "0", "no", "false"):
+        return False
+    if cell.lower() in ("1", "x", "yes", "true", UNUSABLE):
+        return True
+    raise ValueError(f"{cell!r} says neither that the frame is unusable (x) nor that it is usable (leave it empty)")
+
+
+def described(label_map: LabelMap) -> Mapping[str, Any]:
+    """A head as ``request.json`` has it."""
+    return {
+        "support": label_map.support,
+        "exclusive": label_map.exclusive,
+        "classes": list(label_map.classes),
+        "colors": [list(c) for c in label_map.colors],
+    }

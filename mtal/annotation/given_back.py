@@ -1,0 +1,183 @@
+"""A filled-in folder read back: what is new in it, and all that is wrong with it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mtal.annotation import form
+from mtal.annotation.answers import Answer, Said
+from mtal.datasets.label_map import IGNORE, LabelMap
+from mtal.datasets.mask import class_numbers, held_values
+from mtal.datasets.refusals import Refusals
+from mtal.datasets.table_cells import Cells
+from mtal.suggest import nearest
+
+Known = Mapping[tuple[str, str, str], str]
+"""(frame, task, annotator) → mark of what the newest answer was read from."""
+
+
+@dataclass(frozen=True)
+class GivenBack:
+    """One folder of a request, as one annotator has filled it in.
+
+    Args:
+        folder: the folder.
+        annotator: who did.
+        label_maps: of the heads, with the values of the store.
+
+    Raises:
+        ValueError: the request is of heads with other classes.
+    """
+
+    folder: Path
+    annotator: str
+    label_maps: Mapping[str, LabelMap]
+
+    def answers(self, known: Known, refusals: Refusals) -> Iterator[Answer]:
+        """The answers that are not ``known``; what is wrong goes to ``refusals``, and the rest is given all the same.
+
+        Args:
+            known: what was read before.
+            refusals: gathers what is wrong.
+        """
+        about: dict[str, Any] = json.loads((self.folder / form.REQUEST).read_text(encoding="utf-8"))
+        cells: Cells | None = None
+        with refusals:
+            self._check_heads(about)
+            cells = self._cells(about)
+        if cells is None:
+            return
+        frames = {Path(frame["image"]).name: frame for frame in about["frames"]}
+        seen: set[str] = set()
+        for row in range(len(cells)):
+            frame: dict[str, Any] | None = None
+            with refusals:
+                frame = self._frame(cells, row, frames, seen)
+            if frame is not None:
+                yield from self._row(cells, row, frame, about["id"], known, refusals)
+
+    def _check_heads(self, about: Mapping[str, Any]) -> None:
+        for task, then in about["tasks"].items():
+            now = form.described(self.label_maps[task]) if task in self.label_maps else None
+            if now is None or any(now[key] != then[key] for key in ("support", "exclusive", "classes")):
+                raise ValueError(
+                    f"{self.folder / form.REQUEST}: {task} was asked for as {', '.join(then['classes'])}, and "
+                    f"{'there is no such head' if now is None else 'is ' + ', '.join(now['classes'])} now; give the "
+                    "run the heads it had, or oracle.root another folder"
+                )
+
+    def _cells(self, about: Mapping[str, Any]) -> Cells:
+        path = self.folder / form.TABLE
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: the table with the answers is gone; put it back")
+        cells = Cells.read(path)
+        refusals = Refusals()
+        for name in ("image", *(form.column(task) for task in about["tasks"])):
+            with refusals:
+                if name not in cells.columns:
+                    raise ValueError(f"{path}: there is no column {name!r}{nearest(name, cells.columns)}; put it back")
+        refusals.tell()
+        return cells
+
+    def _frame(self, cells: Cells, row: int, frames: Mapping[str, Any], seen: set[str]) -> Any:
+        """What was asked of the frame of a row."""
+        name = Path(cells.column("image")[row].replace("\\", "/")).name
+        if name not in frames:
+            raise ValueError(
+                f"{cells.where(row, 'image')}: nobody asked for {name!r}{nearest(name, frames)}; take the row out"
+            )
+        if name in seen:
+            raise ValueError(f"{cells.where(row, 'image')}: {name!r} has a row already; keep one")
+        seen.add(name)
+        return frames[name]
+
+    def _row(
+        self, cells: Cells, row: int, frame: Mapping[str, Any], request: str, known: Known, refusals: Refusals
+    ) -> Iterator[Answer]:
+        found: list[Answer] = []
+        unusable, seconds = False, math.nan
+        with refusals:
+            unusable = _told(form.is_unusable, cells, row, form.UNUSABLE)
+        with refusals:
+            told = cells.number(row, form.SECONDS)
+            seconds = math.nan if told is None else told
+        for task in frame["asked"]:
+            cell = cells.column(form.column(task))[row]
+            if cell == form.NOT_ASKED or not (cell or unusable):
+                continue
+            key, mark = (frame["frame_id"], task, self.annotator), ""
+            with refusals:
+                mark = form.UNUSABLE if unusable else self._mark(cells, row, frame, task)
+                if known.get(key) != mark:
+                    said, label = (Said.UNUSABLE, None) if unusable else self._read(cells, row, frame, task)
+                    found.append(
+                        Answer(frame["frame_id"], task, said, label, self.annotator, math.nan, "folder", request, mark)
+                    )
+        yield from (replace(answer, seconds=seconds / len(found)) for answer in found)
+
+    def _mark(self, cells: Cells, row: int, frame: Mapping[str, Any], task: str) -> str:
+        """By which an answer is known again without being understood."""
+        cell = cells.column(form.column(task))[row]
+        label_map = self.label_maps[task]
+        if label_map.support == "frame" or cell == form.UNKNOWN:
+            return cell
+        if cell.lower() != form.DONE:
+            raise ValueError(
+                f"{cells.where(row, form.column(task))}: {cell!r} is neither {form.DONE} nor {form.UNKNOWN}; the mask "
+                f"itself is in {form.mask_folders(label_map)[0]}"
+            )
+        digest = hashlib.blake2b(digest_size=16)
+        for file in self._masks(frame, label_map):
+            if not file.is_file():
+                raise FileNotFoundError(
+                    f"{file}: {cells.where(row, form.column(task))} says {form.DONE}, and the mask is gone; put it "
+                    f"back, or write {form.UNKNOWN}"
+                )
+            digest.update(file.read_bytes())
+        return digest.hexdigest()
+
+    def _read(
+        self, cells: Cells, row: int, frame: Mapping[str, Any], task: str
+    ) -> tuple[Said, npt.NDArray[np.uint8] | None]:
+        label_map = self.label_maps[task]
+        if label_map.support == "frame":
+            return _told(lambda cell: form.tags(cell, label_map), cells, row, form.column(task))
+        if cells.column(form.column(task))[row] == form.UNKNOWN:
+            return Said.NOT_ANNOTATED, None
+        refusals, layers = Refusals(), []
+        for file in self._masks(frame, label_map):
+            with refusals:
+                layers.append(_class_numbers(file, label_map, tuple(frame["size"])))
+        refusals.tell()
+        label = layers[0] if label_map.exclusive else np.stack(layers)
+        return (Said.NOT_ANNOTATED, None) if (label == IGNORE).all() else (Said.LABELLED, label)
+
+    def _masks(self, frame: Mapping[str, Any], label_map: LabelMap) -> list[Path]:
+        return [self.folder / to / Path(frame["image"]).name for to in form.mask_folders(label_map)]
+
+
+def _told(say: Any, cells: Cells, row: int, name: str) -> Any:
+    """What a cell says, or an error that says where it is."""
+    try:
+        return say(cells.column(name)[row])
+    except ValueError as error:
+        raise ValueError(f"{cells.where(row, name)}: {error}") from None
+
+
+def _class_numbers(file: Path, label_map: LabelMap, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """``[H, W]`` class numbers from grays or our colours; 0 and 1 of a mask of one class."""
+    values: dict[Any, int] = {n: n for n in (*range(len(label_map.classes)), IGNORE)}
+    if not label_map.exclusive:
+        values = {0: 0, form.THERE: 1}
+    elif held_values(file).colored:
+        values = {color: n for n, color in enumerate(label_map.colors)}
+    return class_numbers(file, replace(label_map, values=values), size)

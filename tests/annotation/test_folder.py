@@ -1,0 +1,291 @@
+import json
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from mtal.annotation import FolderOracle, LabelsPendingError, Request, State, settle
+from mtal.datasets.dataset import SurgicalDataset
+from mtal.datasets.label_map import IGNORE, LabelMap
+from mtal.frames.image_folder import folder_source
+
+TOOLS = LabelMap("tools", "frame", False, ("grasper", "hook"), ((0, 0, 1), (0, 0, 2)))
+PHASE = LabelMap("phase", "frame", True, ("prepare", "dissect"), ((0, 1, 0), (0, 2, 0)))
+ANATOMY = LabelMap("anatomy", "pixel", True, ("wall", "liver"), ((150, 0, 0), (200, 0, 0)), {7: 0, 9: 1})
+VESSELS = LabelMap("vessels", "pixel", False, ("artery", "bile duct"), ((1, 1, 0), (2, 1, 0)))
+MAPS = (TOOLS, PHASE, ANATOMY, VESSELS)
+SIZE = (20, 30)
+A, B, C = "v/000000", "v/000001", "v/000002"
+FILES = [f"00{k + 1}_v_00000{k}.png" for k in range(3)]
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory) -> SurgicalDataset:
+    root = tmp_path_factory.mktemp("pictures")
+    rows = []
+    for frame in range(3):
+        Image.fromarray(np.full((*SIZE, 3), 90 + frame, np.uint8)).save(root / f"{frame:02d}.png")
+        place = {"patient": "p", "video": "v", "frame": frame, "time_s": float(frame), "split": "pool"}
+        rows.append({**place, "source": folder_source(root, 0, 1.0), **{m.task: None for m in MAPS}})
+    return SurgicalDataset.from_rows("three", rows, MAPS)
+
+
+@pytest.fixture
+def request_of(dataset):
+    """All heads of all three frames, but for the last, which is asked for its tools alone."""
+    asked = np.ones((3, 4), dtype=bool)
+    asked[2, 1:] = False
+
+    def make(**more) -> Request:
+        return Request("00", dataset.index.select([A, B, C]), [m.task for m in MAPS], asked, **more)
+
+    return make
+
+
+@pytest.fixture
+def oracle(dataset, tmp_path) -> FolderOracle:
+    return FolderOracle(dataset, tmp_path / "desk")
+
+
+@pytest.fixture
+def asked(oracle, request_of) -> Path:
+    """The folder of a request."""
+    oracle.ask(request_of())
+    return oracle.root / request_of().id
+
+
+def fill(folder: Path, cells: dict[tuple[int, str], str]) -> None:
+    table = pd.read_csv(folder / "frames.csv", dtype=str, keep_default_na=False)
+    for (row, name), cell in cells.items():
+        table.loc[row, name] = cell
+    table.to_csv(folder / "frames.csv", index=False)
+
+
+def write(path: Path, content) -> None:
+    Image.fromarray(np.asarray(content, dtype=np.uint8)).save(path)
+
+
+class TestHandOut:
+    def test_is_all_that_an_annotator_needs(self, asked):
+        table = pd.read_csv(asked / "frames.csv", dtype=str, keep_default_na=False)
+        assert table.columns[:7].tolist() == [
+            *("image", "label/tools", "label/phase", "label/anatomy", "label/vessels", "unusable", "seconds")
+        ]
+        assert table["image"].tolist() == [f"images/{f}" for f in FILES]
+        assert table["label/tools"].tolist() == ["", "", ""]
+        assert table["label/anatomy"].tolist() == ["", "", "-"]
+        assert np.asarray(Image.open(asked / "images" / FILES[1])).tolist() == np.full((*SIZE, 3), 91).tolist()
+        masks = sorted(str(p.relative_to(asked / "masks")) for p in (asked / "masks").rglob("*.png"))
+        assert masks == [f"{to}/{f}" for to in ("anatomy", "vessels/artery", "vessels/bile_duct") for f in FILES[:2]]
+        assert (np.asarray(Image.open(asked / "masks/anatomy" / FILES[0])) == IGNORE).all()
+        text = (asked / "README.txt").read_text()
+        assert "- label/tools: write all that are there with ; between them, none if none is, ? if it cannot be" in text
+        assert "anatomy: 0 = wall, 1 = liver, 255 = not annotated" in text
+        assert "anatomy: 150/0/0 = wall, 200/0/0 = liver" in text
+
+    def test_shows_what_the_model_believes_and_why_it_was_picked(self, oracle, request_of, dataset):
+        frames = request_of().frames.assign(
+            reason_task="tools", reason_signal="mean_entropy", reason_percentile=97.3, reason_because="", utility=0.5
+        )
+        believed = {"anatomy": np.ones(SIZE, np.uint8), "vessels": np.stack([np.ones(SIZE, np.uint8)] * 2)}
+        request = Request("01", frames, [m.task for m in MAPS], request_of().asked, guess=lambda row, size: believed)
+        oracle.ask(request)
+        folder = oracle.root / request.id
+        table = pd.read_csv(folder / "frames.csv")
+        assert table["reason"][0] == "tools: mean entropy higher than in 97 % of the frames"
+        assert table["utility"][0] == 0.5
+        assert (np.asarray(Image.open(folder / "masks/anatomy" / FILES[0])) == 1).all()
+        assert (np.asarray(Image.open(folder / "masks/vessels/artery" / FILES[0])) == 255).all()
+
+    def test_says_that_frames_are_held_out(self, oracle, request_of):
+        request = request_of(held_out=True)
+        oracle.ask(request)
+        assert "to test on and never to learn from" in (oracle.root / request.id / "README.txt").read_text()
+
+    def test_asked_again_changes_nothing(self, oracle, request_of, asked):
+        fill(asked, {(0, "label/tools"): "hook"})
+        rows = len(oracle.store.rows())
+        oracle.ask(request_of())
+        assert pd.read_csv(asked / "frames.csv")["label/tools"][0] == "hook"
+        assert len(oracle.store.rows()) == rows == 9
+        assert set(oracle.store.view().states["state"]) == {"asked"}
+
+    def test_what_another_run_has_asked_for_is_not_asked_for_again(self, oracle, asked, dataset, request_of):
+        fill(asked, {(0, "label/tools"): "hook", (0, "label/phase"): "prepare", (2, "label/tools"): "none"})
+        oracle.collect()
+        other = FolderOracle(dataset, oracle.root.with_name("other desk"), oracle.store.root)
+        frames = dataset.index.select([C, B, A])
+        tags = Request("00", frames, ["tools", "phase"], np.array([[1, 0], [0, 0], [1, 1]], dtype=bool))
+        other.ask(tags)
+        assert not (other.root / tags.id).exists()
+        assert not any(other.status(tags).owed.values())
+        masks = Request("01", frames, ["tools", "anatomy"], np.ones((3, 2), bool), guess=lambda row, size: shown(row))
+        shown = lambda row: {"anatomy": np.full(SIZE, row % 2, np.uint8)}  # noqa: E731
+        other.ask(masks)
+        table = pd.read_csv(other.root / masks.id / "frames.csv", dtype=str, keep_default_na=False)
+        assert table["image"].tolist() == [
+            "images/001_v_000002.png",
+            "images/002_v_000001.png",
+            "images/003_v_000000.png",
+        ]
+        assert table["label/tools"].tolist() == ["-", "", "-"]
+        guess = np.asarray(Image.open(other.root / masks.id / "masks/anatomy/002_v_000001.png"))
+        assert (guess == 1).all()
+        fill(other.root / masks.id, {(row, "label/anatomy"): "done" for row in range(3)} | {(1, "label/tools"): "?"})
+        settle(other, masks)
+
+
+class TestGivenBack:
+    def test_every_state_comes_back(self, oracle, asked, request_of):
+        generator = np.random.default_rng(0)
+        anatomy = generator.choice(np.array([0, 1, IGNORE], np.uint8), SIZE)
+        colored = np.array(ANATOMY.colors, np.uint8)[generator.integers(0, 2, SIZE)]
+        duct = generator.choice(np.array([0, 255], np.uint8), SIZE)
+        write(asked / "masks/anatomy" / FILES[0], anatomy)
+        write(asked / "masks/anatomy" / FILES[1], colored)
+        write(asked / "masks/vessels/bile_duct" / FILES[0], duct)
+        done = {(0, "label/tools"): "hook;grasper", (0, "label/phase"): "dissect", (0, "seconds"): "40,5"}
+        masks = {(row, f"label/{task}"): "done" for row, task in ((0, "anatomy"), (0, "vessels"), (1, "anatomy"))}
+        fill(asked, {**done, **masks, (1, "label/tools"): "none", (1, "label/phase"): "?", (2, "unusable"): "x"})
+        oracle.collect()
+        labels = oracle.label([A, B, C], SIZE)
+        assert labels["tools"].tolist() == [[1, 1], [0, 0], [IGNORE, IGNORE]]
+        assert labels["phase"].tolist() == [1, IGNORE, IGNORE]
+        np.testing.assert_array_equal(labels["anatomy"][0], anatomy)
+        np.testing.assert_array_equal(np.array(ANATOMY.colors)[labels["anatomy"][1]], colored)
+        np.testing.assert_array_equal(labels["vessels"][0], np.stack([np.zeros(SIZE), duct == 255]))
+        status = oracle.status(request_of())
+        assert (status.frames, status.done, dict(status.owed)["vessels"]) == (3, 2, [B])
+        assert [task for task, some in status.owed.items() if some] == ["vessels"]
+        assert status.seconds == pytest.approx(40.5 / 4)
+        with pytest.raises(
+            LabelsPendingError, match=rf"round 0: 2 of 3 .* vessels of 1 \(first {B}\). Answer in .*desk"
+        ):
+            settle(oracle, request_of())
+        states = oracle.availability([A, B, C], [m.task for m in MAPS]).states([A, B, C])
+        assert states.tolist() == [[State.ASKABLE] * 4, [1, State.NEVER, 1, 1], [State.NEVER] * 4]
+
+    def test_only_what_is_new_is_taken_in_and_corrections_are(self, oracle, asked, dataset):
+        mask = asked / "masks/anatomy" / FILES[0]
+        write(mask, np.zeros(SIZE))
+        fill(asked, {(0, "label/tools"): "hook", (0, "label/anatomy"): "done"})
+        oracle.collect()
+        once = len(oracle.store.rows())
+        again = FolderOracle(dataset, oracle.root)
+        again.collect()
+        assert len(again.store.rows()) == once == 9 + 2
+        write(mask, np.ones(SIZE))
+        fill(asked, {(0, "label/tools"): "none"})
+        again.collect()
+        assert again.label([A], SIZE)["tools"].tolist() == [[0, 0]]
+        assert (again.label([A], SIZE)["anatomy"] == 1).all()
+        fill(asked, {(0, "label/tools"): ""})  # a cell that is emptied takes nothing back
+        again.collect()
+        assert len(again.store.rows()) == once + 2
+
+    def test_copies_are_other_annotators(self, oracle, asked, request_of):
+        for name, cell in (("anna", "hook"), ("ben", "hook"), ("cleo", "grasper")):
+            copy = asked.with_name(f"{asked.name}.{name}")
+            shutil.copytree(asked, copy)
+            fill(copy, {(2, "label/tools"): cell})
+        oracle.collect()
+        assert oracle.label([C], SIZE)["tools"].tolist() == [[0, 1]]
+        assert oracle.status(request_of()).by == {"anna": 1, "ben": 1, "cleo": 1}
+
+    def test_all_faults_are_told_at_once_and_the_rest_is_taken_in(self, oracle, asked):
+        write(asked / "masks/anatomy" / FILES[0], np.zeros((5, 5)))
+        write(asked / "masks/anatomy" / FILES[1], np.full((*SIZE, 3), (9, 9, 8)))
+        (asked / "masks/vessels/artery" / FILES[0]).unlink()
+        cells = {(row, f"label/{t}"): "done" for row, t in ((0, "anatomy"), (1, "anatomy"), (0, "vessels"))}
+        bad = {(1, "label/vessels"): "yes", (0, "label/tools"): "huk", (0, "label/phase"): "prepare; dissect"}
+        more = {(1, "label/tools"): "hook", (1, "unusable"): "maybe", (1, "seconds"): "long"}
+        fill(asked, {**cells, **bad, **more})
+        table = pd.read_csv(asked / "frames.csv", dtype=str, keep_default_na=False)
+        rows = [table, table.iloc[[1]], table.iloc[[0]].assign(image="images/001_w_000000.png")]
+        pd.concat(rows).to_csv(asked / "frames.csv", index=False)
+        with pytest.raises(ValueError, match=r"^10 faults") as error:
+            oracle.collect()
+        told = "\n".join(map(str, error.value.refused))
+        for part in (
+            f"{asked}/masks/anatomy/{FILES[0]}: the mask is 5x5 but its frame is 20x30 (height x width)",
+            f"{asked}/masks/anatomy/{FILES[1]}: colour 9/9/8 stands for no class of task 'anatomy'",
+            f"artery/{FILES[0]}: {asked}/frames.csv, line 2, column 'label/vessels' says done",
+            "line 3, column 'label/vessels': 'yes' is neither done nor ?; the mask itself is in masks/vessels/artery",
+            "line 2, column 'label/tools': 'huk' is no class of tools, did you mean 'hook'?; write",
+            "line 2, column 'label/phase': 'prepare' and 'dissect' exclude each other; keep one",
+            "line 3, column 'unusable': 'maybe' says neither that the frame is unusable (x)",
+            "line 3, column 'seconds': 'long' is no number from 0 on",
+            f"line 5, column 'image': '{FILES[1]}' has a row already; keep one",
+            "line 6, column 'image': nobody asked for '001_w_000000.png'",
+        ):
+            assert part in told
+        assert oracle.label([B], SIZE)["tools"].tolist() == [[0, 1]]
+
+    def test_a_table_without_its_columns_or_gone(self, oracle, asked):
+        table = pd.read_csv(asked / "frames.csv", dtype=str, keep_default_na=False)
+        table.rename(columns={"label/tools": "label/tool", "image": "file"}).to_csv(asked / "frames.csv", index=False)
+        with pytest.raises(
+            ValueError, match=r"(?s)no column 'image'.*no column 'label/tools', did you mean 'label/tool'"
+        ):
+            oracle.collect()
+        (asked / "frames.csv").unlink()
+        with pytest.raises(FileNotFoundError, match=r"frames\.csv: the table with the answers is gone; put it back"):
+            oracle.collect()
+
+    def test_heads_that_were_others_when_asked(self, oracle, asked):
+        about = json.loads((asked / "request.json").read_text())
+        about["tasks"]["tools"]["classes"] = ["grasper", "clipper"]
+        (asked / "request.json").write_text(json.dumps(about))
+        told = "tools was asked for as grasper, clipper, and is grasper, hook now; give the run the heads it had"
+        with pytest.raises(ValueError, match=told):
+            oracle.collect()
+
+    def test_a_mask_in_which_nothing_is_annotated_is_no_label(self, oracle, asked):
+        fill(asked, {(0, "label/anatomy"): "done"})
+        oracle.collect()
+        assert oracle.view.states.set_index(["frame_id", "task"])["state"][A, "anatomy"] == "not_annotated"
+
+
+def test_refuses_a_poll_that_never_waits(dataset, tmp_path):
+    with pytest.raises(ValueError, match=r"oracle\.poll_s must be seconds above 0, not 0"):
+        FolderOracle(dataset, tmp_path, poll_s=0)
+
+
+@pytest.mark.slow
+def test_a_hundred_answers_to_ten_thousand_frames_are_collected_in_two_seconds(dataset, tmp_path, monkeypatch):
+    """Tags and masks at 854 x 480; the pictures are not written, which are what asking takes."""
+    oracle = FolderOracle(dataset, tmp_path)
+    count, maps = 10_000, [TOOLS, ANATOMY]
+    folder = tmp_path / "00_abc"
+    (folder / "masks/anatomy").mkdir(parents=True)
+    files = [f"{k:05d}.png" for k in range(count)]
+    frames = [
+        {"image": f"images/{f}", "frame_id": f"v/{k:06d}", "size": [480, 854], "asked": ["tools", "anatomy"]}
+        for k, f in enumerate(files)
+    ]
+    from mtal.annotation.form import described
+
+    about = {"id": "00_abc", "held_out": False, "tasks": {m.task: described(m) for m in maps}, "frames": frames}
+    (folder / "request.json").write_text(json.dumps(about))
+    mask = np.zeros((480, 854), np.uint8)
+    mask[100:300, 200:700] = 1
+    write(folder / "masks/anatomy" / files[0], mask)
+    content = (folder / "masks/anatomy" / files[0]).read_bytes()
+    for file in files[1:]:
+        (folder / "masks/anatomy" / file).write_bytes(content)
+    table = pd.DataFrame({"image": files, "label/tools": "hook", "label/anatomy": "done"})
+    table.loc[9_900:, ["label/tools", "label/anatomy"]] = ""
+    table.to_csv(folder / "frames.csv", index=False)
+    monkeypatch.setattr(oracle.store, "_write_mask", lambda answer, *_: f"masks/{answer.frame_id}.png")
+    oracle.collect()
+    monkeypatch.undo()
+    table.loc[9_900:, ["label/tools", "label/anatomy"]] = ["none", "done"]
+    table.to_csv(folder / "frames.csv", index=False)
+    start = time.process_time()  # of ours
+    oracle.collect()
+    assert time.process_time() - start < 2
+    assert len(oracle.view.answers) == 20_000

@@ -1,0 +1,68 @@
+"""People in the loop: the simulated experiment and the real project are the same program with another oracle."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from miniature.runs import content
+
+from mtal.annotation import LabelStore
+from mtal.datasets.label_map import LabelMap
+
+TESTS = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """Four rounds with people, killed at every step, and the same experiment simulated."""
+    root = tmp_path_factory.mktemp("project")
+    done = subprocess.run(
+        [sys.executable, str(TESTS / "miniature" / "killed_people.py"), str(root)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)]), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=500,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (root / "told.json").write_text(done.stdout.splitlines()[-1])
+    return root
+
+
+@pytest.mark.slow
+def test_picks_labels_and_models_are_those_of_the_simulation_to_the_bit(project):
+    """Weights, scores, metrics and label masks as well; only the digest of the store has no counterpart."""
+    simulated, people = content(project / "simulated"), content(project / "people")
+    assert {name for name in people if name not in simulated} == {f"0{r}/store.json" for r in range(4)}
+    assert simulated.keys() <= people.keys()
+    assert [name for name in simulated if simulated[name] != people[name]] == []
+    assert len([name for name in simulated if name.endswith("model.safetensors")]) == 4
+    digests = {json.loads(people[f"0{r}/store.json"])["digest"] for r in range(4)}
+    assert len(digests) == 4  # there were more labels each time
+
+
+@pytest.mark.slow
+def test_killed_at_every_step_nothing_is_asked_twice_and_nothing_lost(project):
+    told = json.loads((project / "told.json").read_text())
+    assert {moment for moment, times in told["kills"].items() if times} == {
+        *("picking", "picked", "writing pictures", "handed out", "asked"),
+        *("collecting", "collected", "training", "trained", "named"),
+    }
+    requests = [name.rpartition("_")[0] for name in told["requests"]]
+    assert requests == ["00", "01", "02", "03", "held_out"]
+    tools = LabelMap("tools", "frame", False, ("grasper", "hook"), ((0, 0, 1), (0, 0, 2)))
+    rows = LabelStore(project / "desk" / "labels", [tools]).rows()
+    rows = rows[rows["task"] == "tools"]
+    asked, answers = rows[rows["state"] == "asked"], rows[rows["state"] == "labelled"]
+    assert len(asked) == len(answers) == 5 + 4 + 3 * 3
+    for some in (asked, answers):
+        assert not some["frame_id"].duplicated().any()
+    held_out = pd.read_parquet(project / "people" / "held_out.parquet")["frame_id"]
+    assert set(held_out) == set(asked.loc[asked["request"].str.startswith("held_out"), "frame_id"])
+    assert held_out.str.startswith("carl/").all()
+    learnt = pd.concat(pd.read_parquet(f) for f in project.glob("people/rounds/*/picks.parquet"))["frame_id"]
+    assert not learnt.str.startswith("carl/").any()
