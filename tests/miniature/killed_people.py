@@ -90,7 +90,7 @@ def main(root: Path) -> None:
         raise SystemExit("the simulated run did not come to its end")
     kills: Counter[str] = Counter()
     answered: set[Path] = set()
-    moments, lives = list(MOMENTS), 2 * len(MOMENTS)
+    moments, lives = list(MOMENTS), len(MOMENTS)
     while True:
         how = ended(people, root / "people", moments[lives % len(moments)] if lives > 0 else "")
         kills[moments[lives % len(moments)]] += how == "killed"
