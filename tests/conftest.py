@@ -19,6 +19,14 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def composed_once() -> None:
+    """See ``tests/remembered.py``."""
+    from remembered import remember_choices  # takes Hydra along
+
+    remember_choices()
+
+
 @pytest.fixture
 def second_device() -> Iterator[torch.device]:
     """A device beside the CPU; see ``tests/second_device.py``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
@@ -37,10 +37,10 @@ def check_overrides(configs: Path, arguments: Sequence[str]) -> None:
 
 
 def refuse_unknown(configs: Path, overrides: Sequence[str]) -> None:
-    """Raise for the first override whose group, choice or key does not exist.
+    """Raise for the overrides whose group, choice or key does not exist.
 
     Raises:
-        UnknownOptionError: with the nearest right name, or the list of choices.
+        UnknownOptionError: how many there are, and of the first three the nearest right name or the list of choices.
         hydra.errors.HydraException: an override can't be parsed.
     """
     with initialize_config_dir(config_dir=str(configs.resolve()), version_base="1.3", job_name="check"):
@@ -48,21 +48,51 @@ def refuse_unknown(configs: Path, overrides: Sequence[str]) -> None:
         parsed = [o for o in (_parsed(parser, text) for text in overrides) if not _is_hydras(o)]
         groups = {p.relative_to(configs).as_posix() for p in configs.rglob("*") if p.is_dir()}
         chosen: list[str] = []
+        told: list[str] = []
+        open_ = _Open()
         for override in parsed:
             key = override.key_or_group
             if key not in groups:
                 continue
             values = _values(override)
-            for choice in values:
-                _refuse_choice(key, choice)
-            if override.is_delete():
+            if wrong := [fault for choice in values for fault in _faults_of_choice(key, choice)]:
+                told += wrong
+                open_.note(override)
+            elif override.is_delete():
                 chosen.append(str(override.input_line))
             elif values:
                 chosen.append(f"{override.get_key_element()}={values[0]}")
         config = compose("config", overrides=chosen)
         for override in parsed:
             if override.key_or_group not in groups and not override.is_add() and not override.is_force_add():
-                _refuse_key(override, config, groups)
+                told += [] if open_.has(override) else _faults_of_key(override, config, groups)
+    if told:
+        raise UnknownOptionError(_in_short(told))
+
+
+def _in_short(told: Sequence[str]) -> str:
+    """One fault as it is, several with their number and the first three."""
+    if len(told) == 1:
+        return told[0]
+    more = [f"and {len(told) - 3} more"] if len(told) > 3 else []
+    return "\n".join([f"{len(told)} options are wrong: {told[0]}", *told[1:3], *more])
+
+
+class _Open:
+    """Places of which nobody can say what belongs there, since it is not known what was to be chosen for them."""
+
+    def __init__(self) -> None:
+        self.places: list[str] = []
+
+    def note(self, wrong: Override) -> None:
+        """A choice that does not exist."""
+        group = wrong.key_or_group
+        # an experiment and a strategy choose for other places
+        self.places.append("" if group in ("experiment", "strategy") else wrong.package or group.replace("/", "."))
+
+    def has(self, override: Override) -> bool:
+        """Whether the option is of such a place."""
+        return any(not place or override.key_or_group.startswith(f"{place}.") for place in self.places)
 
 
 def _parsed(parser: OverridesParser, text: str) -> Override:
@@ -86,29 +116,29 @@ def _values(override: Override) -> list[str]:
     return [override.get_value_element_as_str()]
 
 
-def _refuse_choice(group: str, choice: str) -> None:
+def _faults_of_choice(group: str, choice: str) -> Iterator[str]:
     options = GlobalHydra.instance().config_loader().get_group_options(group)
     for one in (part.strip(" '\"") for part in choice.strip("[]").split(",")):
         if one == "null":
-            raise UnknownOptionError(f"{group}=null: a group is left out by ~{group}")
-        if one and one not in options:
-            raise UnknownOptionError(
-                f"{group}={one}: no such choice{nearest(one, options)} (choices: {', '.join(options)})"
-            )
+            yield f"{group}=null: a group is left out by ~{group}"
+        elif one and one not in options:
+            yield f"{group}={one}: no such choice{nearest(one, options)} (choices: {', '.join(options)})"
 
 
-def _refuse_key(override: Override, config: DictConfig, groups: set[str]) -> None:
+def _faults_of_key(override: Override, config: DictConfig, groups: set[str]) -> Iterator[str]:
     key = override.key_or_group
     if "/" in key:
-        raise UnknownOptionError(f"unknown option {key!r}{nearest(key, groups) or '; groups are ' + ', '.join(groups)}")
+        yield f"unknown option {key!r}{nearest(key, groups) or '; groups are ' + ', '.join(groups)}"
+        return
     parent, _, leaf = key.rpartition(".")
     node = OmegaConf.select(config, parent, throw_on_missing=False) if parent else config
     if isinstance(node, DictConfig) and leaf in list(node):  # "in" alone does not see a value that is still missing
         return
     if isinstance(node, DictConfig) and parent and len(node) == 0:
-        raise UnknownOptionError(f"{parent} is empty; to add to it write +{key}={override.value()}")
+        yield f"{parent} is empty; to add to it write +{key}={override.value()}"
+        return
     known = [*_keys(config), *groups]
-    raise UnknownOptionError(f"unknown option {key!r}{nearest(key, known)}")
+    yield f"unknown option {key!r}{nearest(key, known)}"
 
 
 def _keys(node: DictConfig, prefix: str = "") -> list[str]:

@@ -80,6 +80,32 @@ def test_wrong_options(wrong, message):
     assert message in str(error.value)
 
 
+class TestSeveral:
+    def told(self, wrong):
+        with pytest.raises(UnknownOptionError) as error:
+            refuse_unknown(CONFIGS, wrong.split())
+        return str(error.value).splitlines()
+
+    def test_at_once(self):
+        first, second, third = self.told("sed=3 acquisition/fusion=mena loop.round=1")
+        assert first.startswith("3 options are wrong: acquisition/fusion=mena: no such choice, did you mean 'mean'?")
+        assert second == "unknown option 'sed', did you mean 'seed'?"
+        assert third == "unknown option 'loop.round', did you mean 'loop.rounds'?"
+
+    def test_the_first_three(self):
+        told = self.told("sed=3 acquisition/fusion=mena,maxx loop.round=1 ~loger")
+        assert told[0].startswith("5 options are wrong: ")
+        assert told[2:] == ["unknown option 'sed', did you mean 'seed'?", "and 2 more"]
+
+    def test_what_depends_on_a_wrong_choice_is_not_judged(self):
+        """Whether there is such an option shows when it is known of what."""
+        two = "data=vocalfold data.split=patient acquisition/selector=badg acquisition.selector.gamma=1"
+        assert len(self.told(two)) == 2
+        assert len(self.told("experiment=tyni data.split=patient")) == 1
+        assert len(self.told("acquisition/selector@acquisition.cold_start=bad acquisition.cold_start.x=1")) == 1
+        assert len(self.told("data=vocalfold acquisition.selector.q=1")) == 2
+
+
 def test_what_cannot_be_parsed():
     with pytest.raises(HydraException, match=r"data\.root: .*\smissing EQUAL"):
         refuse_unknown(CONFIGS, ["data.root"])

@@ -1,16 +1,21 @@
 import math
 import re
 import warnings
+from functools import partial
+from pathlib import Path
 
+import lightning
 import numpy as np
 import pytest
 import torch
 from miniature import surgery
+from safetensors.torch import load_file
 from torch.nn import functional
 
 from mtal.datasets.label_map import IGNORE
 from mtal.learning.inputs import FrameInputs
 from mtal.learning.labelled_frames import LabelledFrames
+from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.multi_task_loss import MultiTaskLoss
 from mtal.learning.trainer_settings import TrainerSettings
 from mtal.learning.training import MultiTaskModule, Training, fit
@@ -193,17 +198,40 @@ class TestLossPrediction:
 
 @pytest.mark.slow
 class TestSeveralDevices:
-    """Processes are spawned, and the weights that they trained come back to this one."""
+    """The weights that other processes trained come back to this one."""
 
-    def test_main_process_gets_trained_weights(self, tasks, frames, targets, tmp_path, monkeypatch):
-        """A free ViT is the hard case: its last norm gets no gradient, which DDP refuses unless told."""
-        monkeypatch.chdir(tmp_path)
-        settings = TrainerSettings(steps=2, batch_size=2, accelerator="cpu", devices=2)
-        model = trained(tasks, FrameInputs(frames), targets, settings, encoder="test_vit", frozen=False)
-        moved = changed(surgery.make_model(tasks, encoder="test_vit", frozen=False), model)
+    settings = TrainerSettings(steps=2, batch_size=2, accelerator="cpu", devices=2)
+
+    def assert_trained(self, moved, tasks):
         assert all(any(name.startswith(f"heads.{t.name}.last") for name in moved) for t in tasks)
         assert any(name.startswith("encoder.") for name in moved)
-        assert not list(tmp_path.iterdir())  # the file that carried the weights is gone
+        assert not list(Path().iterdir())  # the file that carried the weights is gone
+
+    def test_run_with_a_free_encoder(self, tasks, frames, experiment, start, tmp_path, monkeypatch):
+        """Processes are spawned, so all that they need is pickled, the pictures of the cache too."""
+        (tmp_path / "here").mkdir()
+        monkeypatch.chdir(tmp_path / "here")
+        make = partial(surgery.make_model, tasks, frozen=False)
+        made = experiment(
+            inputs=FrameInputs(frames), make_model=make, trainer=self.settings, loop=LoopSettings(6, 4, 0)
+        )
+        start(made, tmp_path / "run")
+        trained = load_file(tmp_path / "run/rounds/00/model.safetensors")
+        before = make().state_dict()
+        assert trained.keys() <= before.keys()
+        self.assert_trained({n for n, t in trained.items() if not torch.equal(t, before[n])}, tasks)
+
+    def test_free_vit(self, tasks, frames, targets, tmp_path, monkeypatch):
+        """Its last norm gets no gradient, which DDP refuses unless told. Forked, to import nothing anew."""
+        monkeypatch.chdir(tmp_path)
+        trainer = lightning.Trainer
+        monkeypatch.setattr(
+            "mtal.learning.training.lightning.Trainer",
+            lambda *, strategy, **options: trainer(strategy=strategy.replace("spawn", "fork"), **options),
+        )
+        model = trained(tasks, FrameInputs(frames), targets, self.settings, encoder="test_vit", frozen=False)
+        before = surgery.make_model(tasks, encoder="test_vit", frozen=False)
+        self.assert_trained(changed(before, model), tasks)
 
 
 class TestRestart:

@@ -16,13 +16,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from hydra import compose, initialize_config_dir
 from miniature import vocalfolds
 from miniature.killed import ended
+from remembered import remember_choices
 
-from mtal.launch import launch  # noqa: F401  imported before the first fork, so that attempts need not
+from mtal.launch import register  # takes along, before the first fork, what attempts would import each
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "run.py"
-SWEEP = ("acquisition/fusion=mean,pareto", "seed=0,1,2")
+FUSIONS = ("mean", "pareto")
+SWEEP = (f"acquisition/fusion={','.join(FUSIONS)}", "seed=0,1,2")
 RUNS = 6
 
 
@@ -63,6 +66,11 @@ def ended_or_far(pid: int, within_s: float, sweep: Path, most: int) -> int | Non
 def main(root: Path, kills: int) -> None:
     """See the head of this file."""
     torch.set_num_threads(1)
+    remember_choices()
+    register()
+    with initialize_config_dir(str(SCRIPT.parents[1] / "configs"), version_base="1.3"):
+        for fusion in FUSIONS:
+            compose("config", overrides=[*vocalfolds.OPTIONS, f"acquisition/fusion={fusion}"])
     data = vocalfolds.write(root / "data")
     options = ["-m", *vocalfolds.OPTIONS, *SWEEP, f"data.root={data}", "name=sweep"]
     started = time.time()
