@@ -120,7 +120,10 @@ class Augmentation:
         x = masks.view(len(masks), -1, H, W)
         # what is sampled outside is 0, and stands for IGNORE
         x = functional.grid_sample(IGNORE - x.float(), self._grid(u, H, W), mode="nearest", align_corners=False)
-        x = torch.where(self._seen(u, H, W), IGNORE - x, IGNORE).to(torch.uint8).view(masks.shape)
+        x = (IGNORE - x).to(torch.uint8)
+        if self.circle:
+            x = torch.where(self._seen(u, H, W), x, IGNORE)
+        x = x.view(masks.shape)
         return torch.where(_is_view(draw, masks.ndim), x, masks)
 
     def _grid(self, u: dict[str, Tensor], H: int, W: int) -> Tensor:  # [n, H, W, 2]
