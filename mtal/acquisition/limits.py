@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,8 @@ from mtal.acquisition.selectors.constraints import Rule
 from mtal.acquisition.selectors.cost_budget import CostBudget
 from mtal.acquisition.selectors.minimum_gap import MinimumGap
 
+Most = int | Literal["even"] | None
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -21,8 +24,9 @@ class Limits:
 
     Args:
         minimum_gap_s: seconds between picks of one video, and between them and labelled frames; 0 for none.
-        max_per_video: most picks of one video in a batch; ``None`` for any number.
-        max_per_patient: most picks of one patient in a batch; ``None`` for any number.
+        max_per_video: most picks of one video in a batch; ``"even"`` for a second one only when every video with
+            frames left has one, and so on; ``None`` for any number.
+        max_per_patient: the same of a patient.
         cost: annotator seconds that a frame takes; needed for a budget in seconds.
 
     Raises:
@@ -34,16 +38,16 @@ class Limits:
     """
 
     minimum_gap_s: float = 0.0
-    max_per_video: int | None = None
-    max_per_patient: int | None = None
+    max_per_video: Most = None
+    max_per_patient: Most = None
     cost: AnnotationCost | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.minimum_gap_s < float("inf"):
             raise ValueError(f"minimum_gap_s must be 0 seconds or more, not {self.minimum_gap_s}")
         for name, limit in (("max_per_video", self.max_per_video), ("max_per_patient", self.max_per_patient)):
-            if limit is not None and limit < 1:
-                raise ValueError(f"{name} must be 1 frame or more, or null for any number, not {limit}")
+            if not (limit is None or limit == "even" or (isinstance(limit, int) and limit >= 1)):
+                raise ValueError(f"{name} must be 1 frame or more, even, or null for any number, not {limit}")
 
     def __call__(
         self,
@@ -79,12 +83,16 @@ class Limits:
         if self.max_per_video is not None:
             if moments is None:
                 raise ValueError("max_per_video: give the moments of the candidates, or set it to null")
-            rules.append(Cap(self.max_per_video, moments.video, name="video"))
+            rules.append(_cap(self.max_per_video, moments.video, "video"))
         if self.max_per_patient is not None:
             if patients is None:
                 raise ValueError("max_per_patient: give the patients of the candidates, or set it to null")
-            rules.append(Cap(self.max_per_patient, patients, name="patient"))
+            rules.append(_cap(self.max_per_patient, patients, "patient"))
         return [*rules, *_budgets(cost_s, budget_s, answers, budget_answers)]
+
+
+def _cap(limit: int | str, groups: npt.NDArray[np.int64], name: str) -> Cap:
+    return Cap(1, groups, name=name, told=False) if isinstance(limit, str) else Cap(limit, groups, name=name)
 
 
 def _budgets(

@@ -281,6 +281,14 @@ class TestSelect:
         with pytest.raises(ValueError, match="max_per_patient: give the patients"):
             chooser.select(self.candidates, 2, np.random.default_rng(0))
 
+    def test_even_shares(self):
+        """A second one only when every patient has one, and nothing is warned of."""
+        chooser, patients = acquisition(max_per_patient="even"), np.array([0, 0, 1, 0])
+        picks = chooser.select(self.candidates, 4, np.random.default_rng(0), patients=patients)
+        assert picks.tolist() == [0, 2, 1, 3]
+        with pytest.raises(ValueError, match=r"max_per_video must be 1 frame or more, even, or null .* not odd"):
+            acquisition(max_per_video="odd")
+
     def test_budget_in_seconds(self):
         # 40 s buy the best frame (30 s); 10 s are left, and only the last one costs no more
         cost = np.array([30.0, 20.0, 15.0, 10.0])
@@ -420,7 +428,7 @@ def test_signals_of_three_kinds_have_columns_of_three_kinds():
         ({"level": "frames"}, "unknown level 'frames'; choices are heads, columns"),
         ({"gradient": "first"}, "unknown gradient 'first'; choices are last_layer, shared"),
         ({"class_weights": "rare"}, "unknown class_weights 'rare'; choices are equal, inverse_frequency, headroom"),
-        ({"max_per_video": 0}, "max_per_video must be 1 frame or more, or null for any number, not 0"),
+        ({"max_per_video": 0}, "max_per_video must be 1 frame or more, even, or null for any number, not 0"),
         ({"members": 1}, "members must be 2 or more, not 1"),
         ({"nan_policy": "ignore"}, "'ignore'; choices are raise, drop_frame, neutral"),
     ],

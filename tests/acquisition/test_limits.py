@@ -23,7 +23,7 @@ def test_no_limits_are_no_rules():
     [
         ({"minimum_gap_s": -1.0}, "minimum_gap_s must be 0 seconds or more"),
         ({"minimum_gap_s": float("inf")}, "minimum_gap_s must be 0 seconds or more"),
-        ({"max_per_patient": 0}, "max_per_patient must be 1 frame or more, or null for any number, not 0"),
+        ({"max_per_patient": 0}, "max_per_patient must be 1 frame or more, even, or null for any number, not 0"),
     ],
 )
 def test_impossible_limits_are_refused(options, match):

@@ -25,6 +25,7 @@ class Cap(Rule):
         groups: ``[N]`` integer code of each candidate's group.
         already: group to the number of its labelled frames, where those count too; ``None`` to count from 0.
         name: of a group, for the warning.
+        told: whether raising the limit is warned of; not where it is meant to rise, for picks spread evenly.
 
     Attributes:
         limit: the cap that holds now.
@@ -46,6 +47,7 @@ class Cap(Rule):
         groups: npt.NDArray[np.integer],
         already: Mapping[int, int] | None = None,
         name: str = "video",
+        told: bool = True,
     ) -> None:
         groups = np.asarray(groups)
         if limit < 1:
@@ -55,6 +57,7 @@ class Cap(Rule):
         self.limit = int(limit)
         self._asked = int(limit)
         self._name = name
+        self._told = told
         codes, self._group = np.unique(groups, return_inverse=True)  # [groups], [N]
         self._count = np.array([(already or {}).get(int(code), 0) for code in codes], dtype=np.int64)  # [groups]
         if (self._count < 0).any():
@@ -77,7 +80,7 @@ class Cap(Rule):
 
     def relax(self, left: Bools) -> None:
         """Raise the limit to one more than the emptiest group among ``left`` has."""
-        if self.limit == self._asked:
+        if self._told and self.limit == self._asked:
             warnings.warn(
                 f"every {self._name} with frames left has its {self._asked} frames, {int(left.sum())} remain: the cap "
                 f"is raised by one as often as needed; set a larger cap per {self._name} or a smaller budget",
