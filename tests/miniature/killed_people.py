@@ -90,13 +90,15 @@ def main(root: Path) -> None:
         raise SystemExit("the simulated run did not come to its end")
     kills: Counter[str] = Counter()
     answered: set[Path] = set()
-    moments, lives = list(MOMENTS), len(MOMENTS)
+    ahead = [moment for moment in MOMENTS if moment not in ("collecting", "collected")]  # those come with the answers
     while True:
-        how = ended(people, root / "people", moments[lives % len(moments)] if lives > 0 else "")
-        kills[moments[lives % len(moments)]] += how == "killed"
-        lives -= 1
+        how = ended(people, root / "people", ahead[0] if ahead else "")
         if how == "done":
             break
+        if how == "killed":
+            kills[ahead.pop(0)] += 1
+        elif ahead:  # this start did not come to that
+            ahead.append(ahead.pop(0))
         for request in sorted((root / "desk").glob("[!.]*/request.json")) if how == "pending" else ():
             if request.parent not in answered:  # tags today, masks tomorrow
                 recordings.fill_in(request.parent, tasks=("tools",))
