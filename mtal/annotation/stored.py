@@ -54,7 +54,7 @@ class StoredAnswers:
     @property
     def answers(self) -> LabelTable:
         """See :class:`~mtal.annotation.oracle.Oracle`."""
-        return self.view.labels
+        return self.view.labels.seen_through(self.dataset.labels.windows)
 
     @property
     def digest(self) -> str:
@@ -73,7 +73,7 @@ class StoredAnswers:
 
     def label(self, frame_ids: Sequence[str], size: tuple[int, int]) -> dict[str, np.ndarray]:
         """See :class:`~mtal.annotation.oracle.Oracle`; what is not answered is not annotated."""
-        labels = self.view.labels
+        labels = self.answers
         there = set(labels.frame_ids)
         known = [i for i, f in enumerate(frame_ids) if f in there]
         found: dict[str, np.ndarray] = {}

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
 
 from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.datasets.mask import Size, class_numbers
 from mtal.datasets.pixel_labels import MaskFile
 from mtal.datasets.refusals import Refusals
 from mtal.datasets.threads import in_threads
+from mtal.frames.fit import fitted_mask
+from mtal.frames.window import WHOLE, Window
 
 
 class DrawnMask(Protocol):
@@ -68,6 +70,7 @@ class LabelTable:
         ids = table["frame_id"].astype("str")
         if ids.duplicated().any():
             raise ValueError(f"frame {ids[ids.duplicated()].iloc[0]!r} is listed twice in the label table")
+        self.windows: Mapping[str, Window] = {}
         self._row = {frame_id: i for i, frame_id in enumerate(ids)}
         self._tags: dict[str, NDArray[np.uint8]] = {}  # frame task → [rows, C] or [rows]
         self._masks: dict[str, list[Mask | None]] = {}  # pixel task → one mask per row
@@ -84,6 +87,12 @@ class LabelTable:
         """Frames that have a row, in the order of the rows."""
         return list(self._row)
 
+    def seen_through(self, windows: Mapping[str, Window]) -> Self:
+        """The same table, of which :meth:`targets` gives what ``windows`` show of masks, by frame_id."""
+        table = copy(self)
+        table.windows = windows
+        return table
+
     def frame_size(self, frame_id: str) -> Size | Path | None:
         """(H, W) of a frame, or the picture that has it, where either is known."""
         return self.frame_sizes.get(frame_id, self.frame_sizes.get(frame_id.rpartition("/")[0]))
@@ -94,7 +103,7 @@ class LabelTable:
         """Labels of N frames in the order asked: ``[N, C]`` tags, ``[N]`` class numbers or ``[N, H, W]`` masks.
 
         Masks of classes that overlap are ``[N, C, H, W]`` of 0 and 1. Masks are mapped from gray to class numbers first
-        and then resized to ``size`` (H, W) by nearest neighbour.
+        and then resized to ``size`` (H, W) by nearest neighbour; ``IGNORE`` where a window reaches beyond the frame.
 
         Raises:
             KeyError: the task or a frame is not in the table.
@@ -114,7 +123,8 @@ class LabelTable:
             mask = self._masks[task][row]
             if mask is not None:
                 with refusals:
-                    masks[i] = _resized(self._drawn(mask, frame_id, label_map), size)
+                    drawn = self._drawn(mask, frame_id, label_map)
+                    masks[i] = fitted_mask(drawn, size, self.windows.get(frame_id, WHOLE), beyond=IGNORE)
         refusals.tell()
         return masks
 
@@ -174,16 +184,6 @@ class LabelTable:
         if isinstance(mask, MaskFile):
             return class_numbers(mask.path, replace(label_map, values=mask.values), size)
         return mask.read(label_map, size)
-
-
-def _resized(classes: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
-    """``[H, W]`` or ``[C, H, W]`` at another size by nearest neighbour."""
-    if classes.shape[-2:] == size:
-        return classes
-    if classes.ndim == 3:
-        return np.stack([_resized(layer, size) for layer in classes])
-    height, width = size
-    return np.asarray(Image.fromarray(classes).resize((width, height), Image.Resampling.NEAREST))
 
 
 def _absent(value: Any) -> bool:

@@ -19,19 +19,23 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image
 
 from mtal.frames.bounded_folder import BoundedFolder
 from mtal.frames.decoder import versions
 from mtal.frames.faults import together
+from mtal.frames.fit import ALL, Box, Fit, check_fit, content_of, fitted, window_for
 from mtal.frames.frames_file import FramesFile
 from mtal.frames.image_folder import parse_folder_source
+from mtal.frames.protocol import Reader
 from mtal.frames.reader import open_reader, read_pictures
 from mtal.frames.request import positions
+from mtal.frames.whole_file import whole_or_not
+from mtal.frames.window import Window, Windows
 from mtal.progress import track
 
 _FORMAT = 4  # raised whenever cached pixels would come out differently
 _CHUNK = 32  # frames decoded at once
+_LOOKED_AT = 16  # frames of a recording that tell where the endoscope's picture is
 _OF_A_SOURCE = (ValueError, IndexError, FileNotFoundError, TimeoutError)  # the others may be right
 
 _log = logging.getLogger(__name__)
@@ -48,6 +52,8 @@ class FrameArray:
         place: ``[N]``, where it stands there.
         size: (H, W).
         key: digest of everything the pixels depend on; what is computed from them can be kept under it.
+        windows: ``[N, 4]``, what each picture shows of its frame, see :class:`~mtal.frames.window.Window`; ``None`` for
+            all of it.
         protection: kept alive as long as the array, where it keeps the files of ``videos`` from being deleted.
     """
 
@@ -58,14 +64,16 @@ class FrameArray:
         place: NDArray[np.int64],
         size: tuple[int, int],
         key: str = "",
+        windows: Windows | None = None,
         protection: BoundedFolder | None = None,
     ) -> None:
         self._videos, self._video, self._place, self._size = list(videos), video, place, size
         self.key = key
+        self.windows = windows
         self._protection = protection
 
     def __reduce__(self) -> tuple[type[FrameArray], tuple[object, ...]]:
-        return FrameArray, (self._videos, self._video, self._place, self._size, self.key)
+        return FrameArray, (self._videos, self._video, self._place, self._size, self.key, self.windows)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -120,35 +128,45 @@ class FrameCache:
         self.bound = bound
         self.workers = workers or min(4, os.cpu_count() or 1)
 
-    def get(self, rows: pd.DataFrame, size: tuple[int, int], progress: bool = True) -> FrameArray:
+    def get(self, rows: pd.DataFrame, size: tuple[int, int], progress: bool = True, fit: Fit = "stretch") -> FrameArray:
         """Frames of ``rows`` (columns ``source`` and ``frame``) resized to ``size`` (H, W), in the order of the rows.
 
-        Resizing averages over the pixels that fall together (bilinear with antialiasing), without regard to the aspect
-        ratio.
+        Resizing averages over the pixels that fall together (bilinear with antialiasing). What of a frame is shown, and
+        whether it keeps its aspect, says ``fit``. With ``content`` some frames of each recording are looked at first,
+        and all of it is cut alike; a recording is what has one ``video`` in ``rows``, else one source.
 
         Raises:
             FileNotFoundError: a source is missing.
             IndexError: a source has no such frame.
-            ValueError: a source cannot be decoded; the message names it.
+            ValueError: a source cannot be decoded; the message names it. There is no such fit.
         """
+        check_fit(fit)
         self.root.mkdir(parents=True, exist_ok=True)
         sources, video = np.unique(rows["source"].to_numpy(dtype=str), return_inverse=True)  # [V], [N]
         frames = rows["frame"].to_numpy(dtype=np.int64)  # [N]
         place = np.empty(len(rows), dtype=np.int64)  # [N]
+        recording = pd.factorize(rows["video"])[0] if "video" in rows else video  # [N]
         files: list[_CachedVideo] = []
         digest = hashlib.sha256(frames.tobytes() + video.astype(np.int64).tobytes())
         for v, source in enumerate(sources.tolist()):
             here = video == v
-            wanted, place[here] = np.unique(frames[here], return_inverse=True)  # [M]
-            key = _key(source, wanted, size)
+            wanted, first, place[here] = np.unique(frames[here], return_index=True, return_inverse=True)  # [M]
+            of_which = pd.factorize(recording[here][first])[0] if fit == "content" else np.zeros_like(wanted)  # [M]
+            key = _key(source, wanted, size, fit, of_which)
             file = FramesFile(self.root / f"{key}.npy", (len(wanted), *size, 3))
-            files.append(_CachedVideo(file, source, wanted))
+            files.append(_CachedVideo(file, source, wanted, fit, of_which))
             digest.update(key.encode())
         if self.bound is not None:
-            self.bound.use(f.file.path for f in files)
+            self.bound.use(path for f in files for path in f.paths())
         self._decode([f for f in files if not f.is_there()], progress)
+        windows = None
+        if fit != "stretch":
+            windows = np.empty((len(rows), 4))
+            for v, file_of_video in enumerate(files):
+                here = video == v
+                windows[here] = file_of_video.windows()[place[here]]
         videos = [f.file for f in files]
-        return FrameArray(videos, video.astype(np.int64), place, size, digest.hexdigest(), self.bound)
+        return FrameArray(videos, video.astype(np.int64), place, size, digest.hexdigest(), windows, self.bound)
 
     def _decode(self, missing: list[_CachedVideo], progress: bool) -> None:
         if not missing:
@@ -192,15 +210,41 @@ class _CachedVideo:
 
     Attributes:
         frames: ``[M]``, ascending.
+        fit: how frames become pictures.
+        recording: ``[M]``, which of the source's recordings each frame is of.
     """
 
     file: FramesFile
     source: str
     frames: NDArray[np.int64]
+    fit: Fit
+    recording: NDArray[np.int64]
+
+    def paths(self) -> list[Path]:
+        """What is on disk when it is there: the pictures and, unless they are stretched, what they show."""
+        return [self.file.path] if self.fit == "stretch" else [self.file.path, self._windows]
+
+    @property
+    def _windows(self) -> Path:
+        return self.file.path.with_suffix(".windows.npy")
+
+    def windows(self) -> NDArray[np.float64]:
+        """``[M, 4]``, see :class:`~mtal.frames.window.Window`."""
+        return np.asarray(np.load(self._windows, allow_pickle=False), dtype=np.float64)
+
+    def _is_whole(self) -> bool:
+        if not self.file.is_whole():
+            return False
+        if self.fit == "stretch":
+            return True
+        try:
+            return self.windows().shape == (len(self.frames), 4)
+        except (OSError, ValueError, EOFError):
+            return False
 
     def is_there(self) -> bool:
         """Whether the frames need not be decoded."""
-        whole = self.file.is_whole()
+        whole = self._is_whole()
         if not whole and self.file.path.exists():
             _log.warning("%s: the cached frames of %s are damaged; decoding them again", self.file.path, self.source)
         return whole
@@ -212,45 +256,64 @@ class _CachedVideo:
         lock = FileLock(locks / f"{self.file.path.stem}.lock")
         while not stop.is_set():
             with suppress(Timeout), lock.acquire(timeout=1):
-                if not self.file.is_whole():
+                if not self._is_whole():
                     with closing(self._pictures(stop)) as pictures:  # the reader too, where the disk is full
                         self.file.write(pictures)
                     self._check()
                 return
 
     def _check(self) -> None:
-        if not self.file.is_whole():
+        if not self._is_whole():
             raise ValueError(
                 f"{self.file.path}: the cached frames of {self.source} do not read back as written; check the disk, or "
                 "set cache to a folder elsewhere"
             )
 
     def _pictures(self, stop: threading.Event) -> Generator[NDArray[np.uint8], None, None]:
-        for pictures in _resized(self.source, self.frames, self.file.shape[1:3]):
+        for pictures in self._resized(self.file.shape[1:3]):
             if stop.is_set():
                 raise CancelledError(f"{self.source}: another source could not be decoded")
             yield pictures
 
+    def _resized(self, size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
+        """Batches ``[<= 32, H, W, 3]`` of the frames asked; then what they show is on disk as well."""
+        windows: list[Window] = []
+        with open_reader(self.source, on_truncated="keep") as reader:  # whoever listed the frames has decided
+            positions(self.source, reader.frames, self.frames)
+            content = self._content(reader)
+            for start in range(0, len(self.frames), _CHUNK):
+                pictures = read_pictures(reader, self.frames[start : start + _CHUNK].tolist())
+                shown = [
+                    window_for(self.fit, (p.shape[0], p.shape[1]), size, content[r])
+                    for p, r in zip(pictures, self.recording[start : start + _CHUNK].tolist(), strict=True)
+                ]
+                windows += shown
+                yield np.stack([fitted(p, size, w) for p, w in zip(pictures, shown, strict=True)])  # [n, H, W, 3]
+        if self.fit != "stretch":
+            self._keep(np.array(windows, dtype=np.float64))
 
-def _resized(source: str, frames: NDArray[np.int64], size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
-    """Batches ``[<= 32, H, W, 3]`` of the frames asked."""
-    with open_reader(source, on_truncated="keep") as reader:  # whoever listed the frames has decided
-        positions(source, reader.frames, frames)
-        for start in range(0, len(frames), _CHUNK):
-            pictures = read_pictures(reader, frames[start : start + _CHUNK].tolist())
-            yield np.stack([_at(size, p) for p in pictures])  # [n, H, W, 3]
+    def _content(self, reader: Reader) -> list[Box]:
+        """Where the endoscope's picture is in each recording, ``[R]``."""
+        found = []
+        for number in range(int(self.recording.max(initial=0)) + 1):
+            if self.fit != "content":
+                found.append(ALL)
+                continue
+            frames = self.frames[self.recording == number]
+            some = frames[np.unique(np.linspace(0, len(frames) - 1, _LOOKED_AT).round().astype(np.int64))]
+            found.append(content_of(read_pictures(reader, some.tolist())))
+        return found
+
+    def _keep(self, windows: NDArray[np.float64]) -> None:
+        with whole_or_not(self._windows) as unfinished:
+            np.save(unfinished, windows)
 
 
-def _at(size: tuple[int, int], picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    if picture.shape[:2] == size:
-        return picture
-    return np.asarray(Image.fromarray(picture).resize((size[1], size[0]), Image.Resampling.BILINEAR))
-
-
-def _key(source: str, frames: NDArray[np.int64], size: tuple[int, int]) -> str:
+def _key(source: str, frames: NDArray[np.int64], size: tuple[int, int], fit: Fit, recording: NDArray[np.int64]) -> str:
     images = parse_folder_source(source)
     path = images.folder
     files = images.images() if path.is_dir() else [path] if path.exists() else []
     stats = [(f.name, f.stat().st_mtime_ns, f.stat().st_size) for f in files]
-    content = json.dumps([_FORMAT, versions(), source, stats, frames.tolist(), list(size)])
+    fitted_by = [] if fit == "stretch" else [fit, recording.tolist()]  # stretched frames keep the keys they had
+    content = json.dumps([_FORMAT, versions(), source, stats, frames.tolist(), list(size), *fitted_by])
     return hashlib.sha256(content.encode()).hexdigest()[:32]

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Windows = NDArray[np.float64]
+"""``[N, 4]``, a :class:`Window` of each of N frames."""
 
 
 class Window(NamedTuple):
@@ -22,6 +29,11 @@ class Window(NamedTuple):
     def span(self, side: int, axis: int) -> tuple[float, float]:
         """Where it begins and how long it is, in pixels of a frame with so many along ``axis`` (0 down, 1 right)."""
         return self[axis] * side, self[axis + 2] * side
+
+
+def of_rows(windows: Windows | None, rows: Iterable[int]) -> list[Window]:
+    """The windows of some frames; none where all are shown whole."""
+    return [] if windows is None else [Window(*windows[row].tolist()) for row in rows]
 
 
 WHOLE = Window(0.0, 0.0, 1.0, 1.0)

@@ -13,9 +13,10 @@ from mtal.launch.run_name import run_folder_name
 
 @dataclass
 class FramesSchema:
-    """How frames reach the model: ``image_size`` is (height, width)."""
+    """How frames reach the model: ``image_size`` is (height, width), ``fit`` one of :data:`mtal.frames.fit.Fit`."""
 
     image_size: list[int] = field(default_factory=lambda: [128, 128])
+    fit: str = "stretch"
 
 
 @dataclass

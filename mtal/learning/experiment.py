@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from mtal.acquisition import Acquisition, CrossTaskInconsistency
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.frames.bounded_folder import BoundedFolder
 from mtal.frames.cache import FrameArray, FrameCache
+from mtal.frames.fit import check_fit
+from mtal.frames.window import Windows, of_rows
 from mtal.learning.augmentation import Augmentation
 from mtal.learning.checks import check_acquisition
 from mtal.learning.determinism import deterministic
@@ -47,6 +50,7 @@ def build_experiment(
         check_encoder: looks at what the encoder is before anything is encoded.
     """
     loop = LoopSettings.of(_plain(config.loop))
+    check_fit(config.frames.fit)
     evaluation = EvaluationSettings(**_plain(config.evaluation))
     trainer: TrainerSettings = instantiate(config.trainer)
     _refuse_rates_of_a_frozen_encoder(config, trainer)
@@ -64,7 +68,9 @@ def build_experiment(
     if check_encoder is not None:
         check_encoder(model.encoder.description)
     bound = BoundedFolder(config.cache, _bytes(config.cache_limit_gib))
-    frames = FrameCache(Path(config.cache) / "frames", bound).get(dataset.index.table, tuple(config.frames.image_size))
+    cache = FrameCache(Path(config.cache) / "frames", bound)
+    frames = cache.get(dataset.index.table, tuple(config.frames.image_size), fit=config.frames.fit)
+    dataset = seen_through(dataset, frames.windows)
     inputs: Inputs = FrameInputs(frames)
     if config.encoder.frozen:
         inputs = FeatureInputs.compute(model, frames, Path(config.cache) / "features", trainer.device(), bound=bound)
@@ -155,6 +161,14 @@ def describe_tasks(tasks: Sequence[Task]) -> dict[str, Any]:
         }
         for t in tasks
     }
+
+
+def seen_through(dataset: SurgicalDataset, windows: Windows | None) -> SurgicalDataset:
+    """The data set with masks at the model's size cut as its pictures are, ``[N, 4]`` in the order of its index."""
+    if windows is None:
+        return dataset
+    by_frame = dict(zip(dataset.index.frame_ids, of_rows(windows, range(len(windows))), strict=True))
+    return replace(dataset, labels=dataset.labels.seen_through(by_frame))
 
 
 def relate(acquisition: Acquisition, tasks: Sequence[Task]) -> None:

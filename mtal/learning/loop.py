@@ -19,6 +19,7 @@ from mtal.annotation import Oracle, Request, settle
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.masks import HeldOut, Masks, SomeLabels, joined, take
 from mtal.frames.cache import FrameArray
+from mtal.frames.window import of_rows
 from mtal.learning.evaluation import EvaluationSettings, measure, record
 from mtal.learning.fingerprints import label_digests, looks, spread
 from mtal.learning.held_out import drawn, held_out_targets, request_unlabelled
@@ -31,6 +32,7 @@ from mtal.learning.picks import (
     Picks,
     class_counts,
     labelled_frames,
+    masks_on_frame,
     picks_table,
     predict_masks,
     with_labels,
@@ -111,7 +113,9 @@ class Experiment:
         people = self.oracle.asks_people  # who find frames unusable on the way
         self._first = self.loop.first(len(self._pool), None if people else len(self._candidates()))
         self._device = self.trainer.device()
-        self._picker = Picker(self.dataset, self.inputs, self.tasks, self.acquisition, self._device, self.seed)
+        self._picker = Picker(
+            self.dataset, self.inputs, self.tasks, self.acquisition, self._device, self.seed, self.frames.windows
+        )
 
     def run(self, folder: RunFolder) -> dict[str, float]:
         """Go on from whatever rounds ``folder`` holds; returns the metrics of the last one.
@@ -229,8 +233,8 @@ class Experiment:
         asked = np.stack([table[f"asked/{task}"].to_numpy(dtype=bool) for task in tasks], axis=1)  # [N, T]
 
         def guess(row: int, size: tuple[int, int]) -> dict[str, np.ndarray]:
-            at, model = self.positions(frame_ids[row : row + 1]), self._model_before(folder, number)
-            return {t: m[0] for t, m in predict_masks(model, self.tasks, self.inputs, at, size, self._device).items()}
+            at, model = self._position[frame_ids[row]], self._model_before(folder, number)
+            return masks_on_frame(model, self.tasks, self.inputs, at, size, self._device, self.frames.windows)
 
         return Request(f"{number:02d}", table.assign(source=sources), tasks, asked, guess=guess if number else None)
 
@@ -262,6 +266,7 @@ class Experiment:
             self._held_out_targets[split],
             device,
             patients=self._rows(split)["patient"].tolist(),
+            windows=of_rows(self.frames.windows, self.positions(self._held_out[split])),
             surface_pixels=self.evaluation.surface_pixels,
         )
 
@@ -411,7 +416,8 @@ class Experiment:
         table.to_parquet(path / PICKS, index=False)
         predictions = {}
         if picks.table is not None:
-            predictions = predict_masks(model, self.tasks, self.inputs, at, self._size, self._device)
+            windows = of_rows(self.frames.windows, at)
+            predictions = predict_masks(model, self.tasks, self.inputs, at, self._size, self._device, windows)
         write_images(path / "images", self.frames, at, {}, predictions)
 
     def _keep_answers(self, path: Path, table: pd.DataFrame, labels: Mapping[str, SomeLabels]) -> None:

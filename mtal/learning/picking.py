@@ -18,6 +18,7 @@ from torch import Tensor
 
 from mtal.acquisition import Acquisition, Candidates, Moments, PoolView, ScoreTable, tie_break
 from mtal.datasets.dataset import SurgicalDataset
+from mtal.frames.window import Windows
 from mtal.learning.inputs import Inputs
 from mtal.learning.picks import Picks
 from mtal.learning.previous_posteriors import read_previous, write_posteriors
@@ -44,6 +45,7 @@ class Picker:
         acquisition: how frames are picked.
         device: where the model runs.
         seed: of the whole run.
+        windows: what the model is shown of each frame; all of it where ``None``.
     """
 
     def __init__(
@@ -54,8 +56,10 @@ class Picker:
         acquisition: Acquisition,
         device: torch.device,
         seed: int,
+        windows: Windows | None = None,
     ) -> None:
         self.inputs = inputs
+        self.windows = windows
         self.tasks = list(tasks)
         self.acquisition = acquisition
         self.device = device
@@ -144,7 +148,7 @@ class Picker:
         if asked.budget_s is not None and self.acquisition.limits.cost is not None:
             with timed(asked.timings, "score"):
                 rows, doing = self._rows(frame_ids), "Estimating the cost"
-                sites = AskedSites({}, self.askable(asked))
+                sites = AskedSites({}, self.askable(asked), self._shown(rows))
                 looks = look_at(model, self.tasks, self.inputs, rows, self.device, site_weights=sites, doing=doing)
                 cost_s = torch.cat([self.acquisition.limits.cost(look.heads) for look in looks]).numpy()  # [N]
         with timed(asked.timings, "select"):
@@ -167,7 +171,7 @@ class Picker:
             class_weights=asked.known.class_weights,
             temperatures=asked.known.temperatures,
             silent=asked.known.silent,
-            site_weights=AskedSites(self._annotatable(asked), self.askable(asked)),
+            site_weights=AskedSites(self._annotatable(asked), self.askable(asked), self._shown(self._rows(frame_ids))),
             seed=integer_seed(self.seed, asked.number, "members"),
         )
 
@@ -273,6 +277,9 @@ class Picker:
 
     def _rows(self, frame_ids: Sequence[str]) -> npt.NDArray[np.int64]:
         return self._row[list(frame_ids)].to_numpy(dtype=np.int64)
+
+    def _shown(self, rows: npt.NDArray[np.int64]) -> Windows | None:
+        return None if self.windows is None else self.windows[rows]
 
     def _moments(self, frame_ids: Sequence[str]) -> Moments:
         rows = self._rows(frame_ids)

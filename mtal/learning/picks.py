@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +11,17 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 from PIL import Image
-from torch.nn import functional
+from torch import Tensor
 
 from mtal.acquisition import ScoreTable
+from mtal.datasets.label_map import IGNORE
 from mtal.datasets.masks import HeldOut, SomeLabels, in_parts, labelled_rows
 from mtal.frames.cache import FrameArray
+from mtal.frames.fit import padding
+from mtal.frames.window import WHOLE, Window, Windows, of_rows
 from mtal.learning.inputs import Inputs, batched, ready, to_device
 from mtal.models import MultiTaskModel
+from mtal.tasks.on_frame import inside, said_at
 from mtal.tasks.task import Task
 
 
@@ -138,25 +142,71 @@ def predict_masks(
     positions: np.ndarray,
     size: tuple[int, int],
     device: torch.device,
-    batch_size: int = _AT_ONCE,
+    windows: Sequence[Window] = (),
 ) -> dict[str, np.ndarray]:
-    """What each pixel head says of every pixel, uint8.
+    """What each pixel head says of every pixel of the pictures that the model is shown.
 
-    The most probable class, ``[n, H, W]``; where classes overlap 1 for each that is more probable than not, else 0,
-    ``[n, C, H, W]``.
+    Args:
+        model: predicts in evaluation mode.
+        tasks: the heads.
+        inputs: model inputs of all frames.
+        positions: ``[n]``.
+        size: (H, W) of the masks.
+        device: where the model runs.
+        windows: what each picture shows of its frame; all of it where not given.
+
+    Returns:
+        uint8, 255 beyond the frame. The most probable class, ``[n, H, W]``; where classes overlap 1 for each that is
+        more probable than not, else 0, ``[n, C, H, W]``.
     """
     heads = [t for t in tasks if t.support == "pixel"]
     layers = {t.name: () if t.family == "categorical" else (len(t.classes),) for t in heads}
     masks = {t.name: np.empty((len(positions), *layers[t.name], *size), dtype=np.uint8) for t in heads}
+    for row, logits in enumerate(_pixel_logits(model, heads, inputs, positions, device)):
+        beyond = padding(size, windows[row]) if windows else np.zeros(size, dtype=bool)
+        for task in heads:
+            masks[task.name][row] = np.where(beyond, IGNORE, said_at(task, logits[task.name], size))
+    return masks
+
+
+def masks_on_frame(
+    model: MultiTaskModel,
+    tasks: Sequence[Task],
+    inputs: Inputs,
+    position: int,
+    size: tuple[int, int],
+    device: torch.device,
+    windows: Windows | None = None,
+) -> dict[str, np.ndarray]:
+    """What pixel heads say of every pixel of one frame, ``[H, W]`` or ``[C, H, W]``; 255 where it was not shown.
+
+    Args:
+        model: predicts in evaluation mode.
+        tasks: the heads.
+        inputs: model inputs of all frames.
+        position: of the frame among them.
+        size: (H, W) of the frame.
+        device: where the model runs.
+        windows: what the model is shown of each frame; all of it where ``None``.
+    """
+    heads = [t for t in tasks if t.support == "pixel"]
+    (logits,) = _pixel_logits(model, heads, inputs, np.array([position]), device)
+    (window,) = of_rows(windows, [position]) or [WHOLE]
+    shown = inside(size, window)
+    return {t.name: np.where(shown, said_at(t, logits[t.name], size, window), np.uint8(IGNORE)) for t in heads}
+
+
+def _pixel_logits(
+    model: MultiTaskModel, heads: Sequence[Task], inputs: Inputs, positions: np.ndarray, device: torch.device
+) -> Iterator[dict[str, Tensor]]:
+    """Maps ``[C, h, w]`` of pixel heads, frame by frame."""
     model = ready(model, device)
-    for rows in batched(np.arange(len(positions)), batch_size):
+    for rows in batched(np.arange(len(positions)), _AT_ONCE):
         with torch.inference_mode():
             output = model(to_device(inputs.batch(positions[rows]), device))
-            for name, mask in masks.items():
-                logits = functional.interpolate(output.heads[name].logits, size, mode="bilinear")  # [n, C, H, W]
-                said = logits > 0 if layers[name] else logits.argmax(dim=1)
-                mask[rows] = said.to(torch.uint8).cpu().numpy()
-    return masks
+            maps = {t.name: output.heads[t.name].logits.cpu() for t in heads}
+        for k in range(len(rows)):
+            yield {name: x[k] for name, x in maps.items()}
 
 
 def class_counts(tasks: Sequence[Task], labels: Mapping[str, SomeLabels]) -> dict[str, dict[str, int]]:

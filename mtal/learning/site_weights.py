@@ -15,6 +15,8 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from mtal.datasets.label_map import IGNORE
 from mtal.datasets.masks import SomeLabels, in_parts, labelled_rows, take
+from mtal.frames.fit import shares_inside
+from mtal.frames.window import Windows, of_rows
 from mtal.learning.inputs import Inputs, batched, ready, to_device
 from mtal.models import MultiTaskModel
 from mtal.models.annotatability import Annotatability, learn_annotatability
@@ -39,15 +41,24 @@ class AskedSites:
         annotatable: pixel head to what its labelled masks tell; a head that is not named counts all sites.
         askable: head to whether it can be asked for in each of the N frames that are looked at, ``[N]``; a head that
             is not named always can.
+        windows: what the model is shown of each of these frames; what lies beyond a frame nobody labels. All of it and
+            nothing else where ``None``.
     """
 
     annotatable: Mapping[str, Annotatability] = field(default_factory=dict)
     askable: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+    windows: Windows | None = None
 
     def __call__(self, task: Task, rows: npt.NDArray[np.int64], levels: Sequence[Tensor], grid: Grid) -> Tensor | None:
         """See :data:`SiteWeights`."""
         known = self.annotatable.get(task.name)
         weights = None if known is None else known(levels, grid)  # [n, S]
+        if self.windows is not None and task.support == "pixel":
+            inside = np.stack(
+                [shares_inside(grid, window).ravel() for window in of_rows(self.windows, rows.tolist())]
+            )  # [n, S]
+            on_frame = torch.from_numpy(inside).to(levels[0].device)
+            weights = on_frame if weights is None else weights * on_frame
         if task.name not in self.askable or self.askable[task.name].all():
             return weights
         asked = torch.from_numpy(self.askable[task.name][rows]).unsqueeze(1).to(levels[0].device)  # [n, 1]

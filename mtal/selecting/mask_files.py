@@ -40,9 +40,10 @@ def write_masks(folder: Path, file: str, task: Task, mask: NDArray[np.uint8]) ->
         folder: of the selection.
         file: name of the picture.
         task: the head.
-        mask: ``[H, W]`` class numbers, or ``[C, H, W]`` of 0 and 1 where classes overlap.
+        mask: ``[H, W]`` class numbers, or ``[C, H, W]`` of 0 and 1 where classes overlap; 255 where it says
+            nothing, which a mask of a class of its own cannot tell from its absence.
     """
-    layers = [mask] if task.family == "categorical" else mask * np.uint8(THERE)
+    layers = [mask] if task.family == "categorical" else (mask == 1) * np.uint8(THERE)
     for to, layer in zip(mask_folders(task).values(), layers, strict=True):
         (folder / to).mkdir(parents=True, exist_ok=True)
         Image.fromarray(layer).save(folder / to / file)

@@ -19,7 +19,8 @@ from omegaconf import DictConfig, OmegaConf
 from mtal.acquisition import Acquisition, Evidence
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.frames.bounded_folder import BoundedFolder
-from mtal.frames.cache import FrameCache
+from mtal.frames.cache import FrameArray, FrameCache
+from mtal.frames.window import Windows
 from mtal.learning.checks import check_acquisition
 from mtal.learning.experiment import augmented, new_model, relate
 from mtal.learning.inputs import FeatureInputs, FrameInputs, Inputs
@@ -27,7 +28,7 @@ from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.neighbours import with_neighbours
 from mtal.learning.out_of_fold import out_of_fold
 from mtal.learning.picking import Picker
-from mtal.learning.picks import Picks, annotated, picks_table, predict_masks
+from mtal.learning.picks import Picks, annotated, masks_on_frame, picks_table
 from mtal.learning.reference import Reference, first_scores
 from mtal.learning.round import Round
 from mtal.learning.scoring import look_at
@@ -57,6 +58,7 @@ class Selection:
     _inputs: Inputs
     _positions: np.ndarray
     _device: torch.device
+    _windows: Windows | None
 
     @property
     def pixel_tasks(self) -> list[Task]:
@@ -64,10 +66,12 @@ class Selection:
         return [t for t in self.tasks if t.support == "pixel"]
 
     def masks(self, order: int, size: tuple[int, int]) -> dict[str, np.ndarray]:
-        """What the pixel heads say of one pick at ``size`` (H, W), see :func:`~mtal.learning.picks.predict_masks`."""
-        at = self._positions[[order]]
-        found = predict_masks(self._model, self.tasks, self._inputs, at, size, self._device)
-        return {task: mask[0] for task, mask in found.items()}
+        """What the pixel heads say of one pick, whose frame is of ``size`` (H, W).
+
+        See :func:`~mtal.learning.picks.masks_on_frame`.
+        """
+        at = int(self._positions[order])
+        return masks_on_frame(self._model, self.tasks, self._inputs, at, size, self._device, self._windows)
 
 
 def select(config: DictConfig, checkpoint: Checkpoint, budget: int) -> Selection:
@@ -97,8 +101,10 @@ def select(config: DictConfig, checkpoint: Checkpoint, budget: int) -> Selection
             "frames of each video, as with data.sampler.rate_hz=2"
         )
     model = checkpoint.model(tasks)
-    inputs = _inputs(config, model, recordings, device)
-    picker = Picker(recordings.dataset, inputs, tasks, acquisition, device, config.seed)
+    bound = _bound(config)
+    frames = _frames(config, recordings, bound)
+    inputs = _inputs(config, model, recordings, frames, device, bound)
+    picker = Picker(recordings.dataset, inputs, tasks, acquisition, device, config.seed, frames.windows)
     number = checkpoint.number + 1
     labels = checkpoint.labels(tasks)
     known = Standing(Evidence({}), silent=tuple(task for task, some in annotated(tasks, labels).items() if not some))
@@ -121,7 +127,7 @@ def select(config: DictConfig, checkpoint: Checkpoint, budget: int) -> Selection
     said = pd.DataFrame([words for look in looks for words in _in_words(tasks, look.heads)])
     for task in known.silent:
         said[f"predicted/{task}"] = "not learnt: no label so far"
-    return Selection(pd.concat([table, said], axis=1), tasks, model, inputs, positions, device)
+    return Selection(pd.concat([table, said], axis=1), tasks, model, inputs, positions, device, frames.windows)
 
 
 def _refuse_unserved(config: DictConfig, acquisition: Acquisition) -> None:
@@ -136,11 +142,26 @@ def _refuse_unserved(config: DictConfig, acquisition: Acquisition) -> None:
             raise ValueError(f"acquisition: {why}; choose other signals or another selector, such as {NEEDS_NONE}")
 
 
-def _inputs(config: DictConfig, model: MultiTaskModel, recordings: Recordings, device: torch.device) -> Inputs:
+def _bound(config: DictConfig) -> BoundedFolder:
     limit = None if config.cache_limit_gib is None else round(config.cache_limit_gib * 2**30)
-    bound = BoundedFolder(Path(config.cache), limit)
+    return BoundedFolder(Path(config.cache), limit)
+
+
+def _frames(config: DictConfig, recordings: Recordings, bound: BoundedFolder) -> FrameArray:
+    """Fitted as those that the run has learnt from; runs before there was a choice stretched them."""
     cache = FrameCache(Path(config.cache) / "frames", bound)
-    frames = cache.get(recordings.dataset.index.table, tuple(config.frames.image_size))
+    fit = config.frames.get("fit", "stretch")
+    return cache.get(recordings.dataset.index.table, tuple(config.frames.image_size), fit=fit)
+
+
+def _inputs(
+    config: DictConfig,
+    model: MultiTaskModel,
+    recordings: Recordings,
+    frames: FrameArray,
+    device: torch.device,
+    bound: BoundedFolder,
+) -> Inputs:
     inputs: Inputs = FrameInputs(frames)
     if config.encoder.frozen:
         inputs = FeatureInputs.compute(model, frames, Path(config.cache) / "features", device, bound=bound)

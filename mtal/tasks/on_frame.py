@@ -8,16 +8,21 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from mtal.frames.window import WHOLE, Window
-from mtal.tasks.posterior import likeliest_class
+from mtal.tasks.task import Task
 
 Size = tuple[int, int]
 """(H, W)."""
 _SEVERAL = 255  # stands for a square of four cells that do not agree; no class has this number
+
+
+def said_at(task: Task, logits: Tensor, size: Size, window: Window = WHOLE) -> NDArray[np.uint8]:
+    """What a pixel head says by ``logits [C, h, w]``: ``[H, W]`` class numbers, or ``[C, H, W]`` of 0 and 1."""
+    at = likeliest_at if task.family == "categorical" else above_zero_at
+    return at(logits, size, window)
 
 
 def likeliest_at(logits: Tensor, size: Size, window: Window = WHOLE) -> NDArray[np.uint8]:
@@ -37,16 +42,22 @@ def likeliest_at(logits: Tensor, size: Size, window: Window = WHOLE) -> NDArray[
     """
     h, w = logits.shape[1:]
     rows, columns = (_between(n, size[a], window.span(size[a], a)) for a, n in enumerate((h, w)))
-    cells = logits.detach().permute(1, 2, 0).contiguous().float().cpu()  # [h, w, C]
-    likeliest = likeliest_class(cells).to(torch.uint8).numpy()  # [h, w]
+    cells = logits.detach().float().permute(1, 2, 0).contiguous().cpu().numpy()  # [h, w, C]
     below, right = np.minimum(np.arange(h) + 1, h - 1), np.minimum(np.arange(w) + 1, w - 1)
+    likeliest = cells.argmax(axis=2).astype(np.uint8)  # [h, w]
     agree = likeliest == likeliest[below]
     agree &= agree[:, right] & (likeliest == likeliest[:, right])
     squares = np.where(agree, likeliest, _SEVERAL)  # [h, w]: of a cell, the one below, the one beside and theirs
-    said: NDArray[np.uint8] = squares[rows.first].take(columns.first, axis=1)  # [H, W]
-    row, column = np.divmod(np.flatnonzero(said == _SEVERAL), size[1])  # [M]
-    if len(row):
-        said[row, column] = _interpolated(cells, rows, row, columns, column)
+    said: NDArray[np.uint8] = squares[:, columns.first][rows.first]  # [H, W]
+    at = np.flatnonzero(said == _SEVERAL)  # [M]
+    if len(at):
+        lower = cells[below]
+        corners = np.stack([cells, cells[:, right], lower, lower[:, right]], axis=2)  # [h, w, 4, C]
+        row, column = np.divmod(at, size[1])
+        number = np.cumsum(~agree) - 1  # [h w], of the S squares that do not agree
+        square = number.take(rows.first.take(row) * w + columns.first.take(column))  # [M]
+        decided = _decided(corners[~agree], square, rows.share.take(row), columns.share.take(column))
+        said.ravel()[at] = decided
     return said
 
 
@@ -89,19 +100,48 @@ def _between(cells: int, side: int, span: tuple[float, float]) -> _Between:
     return _Between(first, np.minimum(first + 1, cells - 1), (place - first).astype(np.float32))
 
 
-def _interpolated(
-    cells: Tensor,
-    rows: _Between,
-    row: NDArray[np.int64],
-    columns: _Between,
-    column: NDArray[np.int64],
+def _decided(
+    corners: NDArray[np.float32],
+    square: NDArray[np.int64],
+    down: NDArray[np.float32],
+    along: NDArray[np.float32],
 ) -> NDArray[np.uint8]:
-    """Likeliest class of M pixels at (row, column), ``[M]``, by ``cells [h, w, C]``."""
-    w = cells.shape[1]
-    share = torch.from_numpy(rows.share).view(-1, 1, 1)
-    upper, lower = (cells[torch.from_numpy(at)] for at in (rows.first, rows.second))
-    lines = torch.lerp(upper, lower, share.to(cells)).flatten(0, 1)  # [H w, C]
-    left, right = (lines[torch.from_numpy(row * w + at[column])] for at in (columns.first, columns.second))  # [M, C]
-    share = torch.from_numpy(columns.share[column]).unsqueeze(1)
-    found: NDArray[np.uint8] = torch.lerp(left, right, share.to(cells)).argmax(dim=1).to(torch.uint8).numpy()
-    return found
+    """Likeliest class of M pixels, ``[M]``.
+
+    A class that another one exceeds in all four cells of a square is likeliest nowhere in it: two or three are left.
+
+    Args:
+        corners: ``[S, 4, C]`` logits of the cells around each of S squares.
+        square: ``[M]``, in which one each pixel lies.
+        down: ``[M]``, how near it is to the lower cells.
+        along: ``[M]``, how near it is to the right ones.
+    """
+    C = corners.shape[2]
+    beaten = np.zeros((len(corners), C), dtype=bool)  # [S, C]
+    for other in range(C):
+        beaten |= (corners[:, :, other : other + 1] > corners).all(axis=1)
+    left = np.argsort(beaten, axis=1, kind="stable")  # [S, C], those not beaten first, by number
+    count = C - beaten.sum(axis=1)  # [S], 2 at least
+    ranked = np.take_along_axis(corners, left[:, None], axis=2)  # [S, 4, C]
+    names = left.astype(np.uint8)
+    behind = _inside_square(ranked[:, :, 1] - ranked[:, :, 0], square, down, along) > 0  # [M]
+    said = np.where(behind, names[:, 1].take(square), names[:, 0].take(square))
+    several = np.flatnonzero(count.take(square) > 2)  # [m]
+    square, down, along = square.take(several), down.take(several), along.take(several)
+    values = [_inside_square(ranked[:, :, k], square, down, along) for k in range(int(count.max()))]  # [m] each
+    for k in range(2, len(values)):
+        values[k][k >= count.take(square)] = -np.inf
+    best = np.argmax(values, axis=0)  # [m]
+    said[several] = names[square, best]
+    return said
+
+
+def _inside_square(
+    corners: NDArray[np.float32], square: NDArray[np.int64], down: NDArray[np.float32], along: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """``corners [S, 4]`` interpolated to M places, ``[M]``."""
+    upper_left, upper_right, lower_left, lower_right = (corners[:, k].take(square) for k in range(4))
+    upper_left += (upper_right - upper_left) * along
+    lower_left += (lower_right - lower_left) * along
+    upper_left += (lower_left - upper_left) * down
+    return upper_left

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mtal.datasets.label_map import IGNORE
 from mtal.frames.window import WHOLE, Window
-from mtal.tasks.on_frame import above_zero_at, likeliest_at
+from mtal.tasks.on_frame import said_at
 from mtal.tasks.surface import surface_dice
 from mtal.tasks.task import Task
 
@@ -40,12 +40,9 @@ class PixelCounts:
             window: part of the mask that the map of logits covers.
         """
         size = (mask.shape[-2], mask.shape[-1])
-        if self.task.family == "categorical":
-            said = likeliest_at(logits, size, window)
-            found = _overlap(said, mask, len(self.task.classes))
-        else:
-            said = above_zero_at(logits, size, window)
-            found = _overlap_of_each(said, mask)
+        said = said_at(self.task, logits, size, window)
+        exclusive = self.task.family == "categorical"
+        found = _overlap(said, mask, len(self.task.classes)) if exclusive else _overlap_of_each(said, mask)
         self._of[group] = self._of[group] + found if group in self._of else found
         if self.tolerance is not None:
             self._surface.append(self._surface_dice(said, mask, found, self.tolerance))
