@@ -17,9 +17,9 @@ from mtal.launch import register
 from mtal.learning.determinism import deterministic
 from mtal.learning.inputs import FrameInputs
 from mtal.learning.loop_settings import LoopSettings
+from mtal.learning.picking import Picker
 from mtal.learning.run_folder import RunFolder
 from mtal.learning.trainer_settings import TrainerSettings
-from mtal.learning.training import fit
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 STRATEGIES = sorted(path.stem for path in (CONFIGS / "strategy").glob("*.yaml"))
@@ -52,17 +52,19 @@ def run(experiment, start, tmp_path):
 
 @pytest.fixture
 def there(second_device, monkeypatch):
-    """Scoring and evaluation run on the second device; gives the devices that models lay on when they were trained."""
-    trained_from = []
+    """Scoring and evaluation run on the second device; gives the devices that models lay on after picks were made."""
+    picked_on = []
 
-    def spy(model, *args, **options):
+    def spy(picker, model, asked):
+        picks = pick(picker, model, asked)
         assert not any(p.is_inference() for p in model.parameters())
-        trained_from.append({p.device for p in model.parameters()})
-        return fit(model, *args, **options)
+        picked_on.append({p.device for p in model.parameters()})
+        return picks
 
+    pick = Picker.pick
     monkeypatch.setattr(TrainerSettings, "device", lambda self: second_device)
-    monkeypatch.setattr("mtal.learning.validation.fit", spy)
-    return trained_from
+    monkeypatch.setattr(Picker, "pick", spy)
+    return picked_on
 
 
 @pytest.fixture(scope="module")
