@@ -17,9 +17,10 @@ from mtal.launch import register
 from mtal.learning.determinism import deterministic
 from mtal.learning.inputs import FrameInputs
 from mtal.learning.loop_settings import LoopSettings
-from mtal.learning.picking import Picker
 from mtal.learning.run_folder import RunFolder
+from mtal.learning.scoring import score_pool
 from mtal.learning.trainer_settings import TrainerSettings
+from mtal.learning.training import MultiTaskModule
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 STRATEGIES = sorted(path.stem for path in (CONFIGS / "strategy").glob("*.yaml"))
@@ -52,19 +53,24 @@ def run(experiment, start, tmp_path):
 
 @pytest.fixture
 def there(second_device, monkeypatch):
-    """Scoring and evaluation run on the second device; gives the devices that models lay on after picks were made."""
-    picked_on = []
+    """Scoring and evaluation run on the second device; gives where models lay that scored and were trained."""
+    lay: dict[str, list[set[torch.device]]] = {"scored": [], "trained": []}
 
-    def spy(picker, model, asked):
-        picks = pick(picker, model, asked)
-        assert not any(p.is_inference() for p in model.parameters())
-        picked_on.append({p.device for p in model.parameters()})
-        return picks
+    def score(model, *args, **options):
+        scores = score_pool(model, *args, **options)
+        lay["scored"].append({p.device for p in model.parameters()})
+        return scores
 
-    pick = Picker.pick
+    def train(module, *args):
+        assert not any(p.is_inference() for p in module.parameters())
+        lay["trained"].append({p.device for p in module.parameters()})
+        return step(module, *args)
+
+    step = MultiTaskModule.training_step
     monkeypatch.setattr(TrainerSettings, "device", lambda self: second_device)
-    monkeypatch.setattr(Picker, "pick", spy)
-    return picked_on
+    monkeypatch.setattr("mtal.learning.picking.score_pool", score)
+    monkeypatch.setattr(MultiTaskModule, "training_step", train)
+    return lay
 
 
 @pytest.fixture(scope="module")
@@ -79,14 +85,14 @@ def begun(dataset, frames, features, tmp_path_factory):
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_every_strategy_runs_two_rounds(name, strategy, begun, run, there, tmp_path):
-    """Warm, so that each round trains the model that scored for it."""
+    """Warm, so that each round goes on from the weights that scored for it."""
     if not name.startswith("typical_"):
         shutil.copytree(begun, tmp_path / "run")
     acquisition = strategy(name)
     picks = run(acquisition)
     assert [len(p) for p in picks] == [6, 4, 4]
     assert pd.concat(picks).is_unique
-    assert there[-1] == {DEVICE if acquisition.reads_the_pool else torch.device("cpu")}
+    assert there["scored"] == [{DEVICE}] * (2 if acquisition.reads_the_pool else 0)
 
 
 @pytest.mark.parametrize(("name", "frozen"), [("shared_badge", False), ("headroom_mean", True)])
@@ -99,7 +105,7 @@ def test_the_whole_run_picks_as_on_the_cpu(name, frozen, strategy, run, there, f
     }
     with deterministic():
         picks = run(strategy(name), trainer=replace(THERE, deterministic=True), **parts)
-    assert {DEVICE} in there
+    assert {DEVICE} in there["trained"]
     monkeypatch.undo()
     for a, b in zip(picks, run(strategy(name), name="cpu", **parts), strict=True):
         assert a.tolist() == b.tolist()
