@@ -1,6 +1,7 @@
 """What every test stands on."""
 
 import logging
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +9,10 @@ import agreement
 import outcomes
 import pytest
 import torch
+
+# A shell lets its background jobs ignore Ctrl-C, and these their children, some of which are to be stopped by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
