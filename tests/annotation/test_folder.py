@@ -1,6 +1,5 @@
 import json
 import shutil
-import time
 from pathlib import Path
 
 import numpy as np
@@ -253,39 +252,3 @@ class TestGivenBack:
 def test_refuses_a_poll_that_never_waits(dataset, tmp_path):
     with pytest.raises(ValueError, match=r"oracle\.poll_s must be seconds above 0, not 0"):
         FolderOracle(dataset, tmp_path, poll_s=0)
-
-
-@pytest.mark.slow
-def test_a_hundred_answers_to_ten_thousand_frames_are_collected_in_two_seconds(dataset, tmp_path, monkeypatch):
-    """Tags and masks at 854 x 480; the pictures are not written, which are what asking takes."""
-    oracle = FolderOracle(dataset, tmp_path)
-    count, maps = 10_000, [TOOLS, ANATOMY]
-    folder = tmp_path / "00_abc"
-    (folder / "masks/anatomy").mkdir(parents=True)
-    files = [f"{k:05d}.png" for k in range(count)]
-    frames = [
-        {"image": f"images/{f}", "frame_id": f"v/{k:06d}", "size": [480, 854], "asked": ["tools", "anatomy"]}
-        for k, f in enumerate(files)
-    ]
-    from mtal.annotation.form import described
-
-    about = {"id": "00_abc", "held_out": False, "tasks": {m.task: described(m) for m in maps}, "frames": frames}
-    (folder / "request.json").write_text(json.dumps(about))
-    mask = np.zeros((480, 854), np.uint8)
-    mask[100:300, 200:700] = 1
-    write(folder / "masks/anatomy" / files[0], mask)
-    content = (folder / "masks/anatomy" / files[0]).read_bytes()
-    for file in files[1:]:
-        (folder / "masks/anatomy" / file).write_bytes(content)
-    table = pd.DataFrame({"image": files, "label/tools": "hook", "label/anatomy": "done"})
-    table.loc[9_900:, ["label/tools", "label/anatomy"]] = ""
-    table.to_csv(folder / "frames.csv", index=False)
-    monkeypatch.setattr(oracle.store, "_write_mask", lambda answer, *_: f"masks/{answer.frame_id}.png")
-    oracle.collect()
-    monkeypatch.undo()
-    table.loc[9_900:, ["label/tools", "label/anatomy"]] = ["none", "done"]
-    table.to_csv(folder / "frames.csv", index=False)
-    start = time.process_time()  # of ours
-    oracle.collect()
-    assert time.process_time() - start < 2
-    assert len(oracle.view.answers) == 20_000

@@ -106,7 +106,7 @@ def missing(pool, drawn):
 
 
 @settings(
-    max_examples=12,
+    max_examples=8,
     derandomize=True,
     database=None,
     deadline=None,

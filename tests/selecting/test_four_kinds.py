@@ -179,9 +179,9 @@ def test_handed_out_frames_are_read_back_as_a_table(root, run, selected):
     found = {head: dataset.labels.targets(head, dataset.index.frame_ids, (48, 48)) for head in HEADS}
     assert set(found["phase"].tolist()) == {0}
     assert found["tools"][:, 0].sum() == 3
-    by_place = rows.assign(place="images_" + rows["video"]).sort_values(["place", "time_s"])
-    files = [Path(f).name for f in by_place["image"]]
-    for k, file in enumerate(files):
+    file_of = {("images_" + r.video, r.time_s): Path(r.image).name for r in rows.itertuples()}
+    for k, place in enumerate(zip(frames["video"], frames["time_s"], strict=True)):
+        file = file_of[place]
         assert np.array_equal(found["anatomy"][k], np.asarray(Image.open(selected / "masks/anatomy" / file)))
         for c, name in enumerate(("liver", "bile_duct")):
             mask = np.asarray(Image.open(selected / "masks/organs" / name / file))

@@ -42,7 +42,7 @@ class Herding(Selector):
     >>> x = torch.tensor([[1.0, 0.0], [1.0, 0.1], [1.0, 0.2], [0.0, 1.0], [-0.1, 1.0]])
     >>> candidates = Candidates(np.arange(5, dtype=np.uint64), features=x)
     >>> Herding(gamma=0.0)(candidates, 2, np.random.default_rng(0)).tolist()  # 3 and 4 gain the same
-    [1, 3]
+    [2, 3]
     """
 
     because: ClassVar[str] = "stands for uncertain frames like it"
