@@ -111,11 +111,10 @@ class TestSweep:
         assert code == 0, err
         assert sorted(run.name for run in all_runs(tmp_path / "runs")) == ["my 0", "my 1"]
 
-    @pytest.mark.parametrize("launcher", ["basic", pytest.param("joblib", marks=pytest.mark.slow)])
-    def test_over_what_names_no_single_run(self, start, options, data, tmp_path, launcher):
+    def test_over_what_names_no_single_run(self, start, options, data, tmp_path):
         """Two sets of data, of which one is not there, and two lengths."""
         swept = [o for o in options if not o.startswith(("data.root", "loop.rounds"))]
-        code, _, err = start("-m", *swept, f"hydra/launcher={launcher}", f"data.root={data},/gone", "loop.rounds=0,1")
+        code, _, err = start("-m", *swept, f"data.root={data},/gone", "loop.rounds=0,1")
         sweep = tmp_path / "runs" / "mini"
         assert code == 1
         assert f"2 runs in {sweep}, 2 failed\n" in err
