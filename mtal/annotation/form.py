@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mtal.annotation.answers import Said
-from mtal.datasets.label_map import IGNORE, LabelMap
+from mtal.annotation.mask_files import mask_folders
+from mtal.datasets.label_map import LabelMap
 from mtal.suggest import nearest
 
 REQUEST, TABLE = "request.json", "frames.csv"
@@ -19,9 +19,6 @@ NONE, UNKNOWN, DONE, NOT_ASKED = "none", "?", "done", "-"
 UNUSABLE, SECONDS = "unusable", "seconds"
 """Columns for the whole frame."""
 SEPARATOR = ";"
-THERE = 255
-"""Gray of a class in a mask of its own, where classes overlap."""
-_NO_NAME = re.compile(r"[^\w.-]")  # signs that a file name should not have
 
 
 def column(task: str) -> str:
@@ -29,32 +26,10 @@ def column(task: str) -> str:
     return f"label/{task}"
 
 
-def mask_folders(label_map: LabelMap) -> list[str]:
-    """Folders of a pixel head's masks: one, or one for each class where classes overlap."""
-    if label_map.exclusive:
-        return [f"masks/{label_map.task}"]
-    names = [plain(name) for name in label_map.classes]
-    if len({name.casefold() for name in names}) < len(names):
-        names = [f"{number}_{name}" for number, name in enumerate(names)]
-    return [f"masks/{label_map.task}/{name}" for name in names]
-
-
-def grays(label_map: LabelMap) -> dict[int, str]:
-    """What the gray values in the masks of a pixel head mean."""
-    if not label_map.exclusive:
-        return {0: "not there", THERE: "there"}
-    return {**dict(enumerate(label_map.classes)), IGNORE: "not annotated"}
-
-
-def plain(name: str) -> str:
-    """A name as that of a file."""
-    return _NO_NAME.sub("_", name)
-
-
 def asks(label_map: LabelMap) -> str:
     """What to write into a head's column, in words."""
     if label_map.support == "pixel":
-        where = " and ".join(mask_folders(label_map))
+        where = " and ".join(mask_folders(label_map).values())
         return f"correct the mask in {where}, then write {DONE}; {UNKNOWN} if it cannot be told"
     names = ", ".join(label_map.classes)
     if label_map.exclusive:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from mtal.annotation import form
 from mtal.annotation.answers import Answer, Said
+from mtal.annotation.mask_files import THERE, mask_folders
 from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.datasets.mask import class_numbers, held_values
 from mtal.datasets.refusals import Refusals
@@ -133,7 +134,7 @@ class GivenBack:
         if cell.lower() != form.DONE:
             raise ValueError(
                 f"{cells.where(row, form.column(task))}: {cell!r} is neither {form.DONE} nor {form.UNKNOWN}; the mask "
-                f"itself is in {form.mask_folders(label_map)[0]}"
+                f"itself is in {next(iter(mask_folders(label_map).values()))}"
             )
         digest = hashlib.blake2b(digest_size=16)
         for file in self._masks(frame, label_map):
@@ -162,7 +163,7 @@ class GivenBack:
         return (Said.NOT_ANNOTATED, None) if (label == IGNORE).all() else (Said.LABELLED, label)
 
     def _masks(self, frame: Mapping[str, Any], label_map: LabelMap) -> list[Path]:
-        return [self.folder / to / Path(frame["image"]).name for to in form.mask_folders(label_map)]
+        return [self.folder / to / Path(frame["image"]).name for to in mask_folders(label_map).values()]
 
 
 def _told(say: Any, cells: Cells, row: int, name: str) -> Any:
@@ -177,7 +178,7 @@ def _class_numbers(file: Path, label_map: LabelMap, size: tuple[int, int]) -> np
     """``[H, W]`` class numbers from grays or our colours; 0 and 1 of a mask of one class."""
     values: dict[Any, int] = {n: n for n in (*range(len(label_map.classes)), IGNORE)}
     if not label_map.exclusive:
-        values = {0: 0, form.THERE: 1}
+        values = {0: 0, THERE: 1}
     elif held_values(file).colored:
         values = {color: n for n, color in enumerate(label_map.colors)}
     return class_numbers(file, replace(label_map, values=values), size)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -15,12 +15,13 @@ import pandas as pd
 from PIL import Image
 
 from mtal.annotation import form
+from mtal.annotation.mask_files import grays, write_masks
+from mtal.annotation.pictures import picture_names, whole_pictures
+from mtal.annotation.reason import reason
 from mtal.annotation.request import Request
 from mtal.datasets.label_map import IGNORE, LabelMap
-from mtal.frames.reader import open_reader, read_pictures
 from mtal.progress import track
 
-_AT_ONCE = 8  # whole pictures in memory
 _WIDTH = 100
 _SHOWN = re.compile(r"(score|percentile)/|(utility|reason)$")  # what would tell annotators of a test what to see
 
@@ -39,28 +40,20 @@ def write_hand_out(folder: Path, name: str, request: Request, label_maps: Mappin
         ValueError: a frame cannot be read.
     """
     maps = [label_maps[task] for task in request.tasks]
-    files = names(request.frames)
+    files = picture_names(request.frames)
     sizes: dict[int, tuple[int, int]] = {}
     (folder / "images").mkdir()
-    for row, picture in track(_pictures(request.frames), "Writing images and masks", total=len(files)):
+    for row, picture in track(whole_pictures(request.frames), "Writing images and masks", total=len(files)):
         Image.fromarray(picture).save(folder / "images" / files[row])
         sizes[row] = picture.shape[:2]
         guess = request.guess(row, sizes[row]) if request.guess is not None else {}
         for label_map, asked in zip(maps, request.asked[row], strict=True):
             if asked and label_map.support == "pixel":
-                _write_mask(folder, files[row], label_map, guess.get(label_map.task), sizes[row])
-    grays = {m.task: {str(g): what for g, what in form.grays(m).items()} for m in maps if m.support == "pixel"}
-    _write_json(folder / "label_map.json", grays)
+                write_masks(folder, files[row], label_map, guess.get(label_map.task, _blank(label_map, sizes[row])))
+    _write_json(folder / "label_map.json", {m.task: grays(m) for m in maps if m.support == "pixel"})
     _write_json(folder / form.REQUEST, _about(name, request, maps, files, sizes))
     table(request, maps, files).to_csv(folder / form.TABLE, index=False)
     (folder / "README.txt").write_text(_readme(name, request, maps), encoding="utf-8")
-
-
-def names(frames: pd.DataFrame) -> list[str]:
-    """``001_<video>_<frame>.png`` in order of choice."""
-    digits = max(3, len(str(len(frames))))
-    places = zip(frames["video"], frames["frame"], strict=True)
-    return [f"{i:0{digits}d}_{form.plain(v)}_{f:06d}.png" for i, (v, f) in enumerate(places, start=1)]
 
 
 def table(request: Request, label_maps: list[LabelMap], files: list[str]) -> pd.DataFrame:
@@ -72,33 +65,15 @@ def table(request: Request, label_maps: list[LabelMap], files: list[str]) -> pd.
     columns |= {form.UNUSABLE: "", form.SECONDS: ""}
     columns |= {c: frames[c] for c in ("video", "patient", "frame")} | {"time_s": frames["time_s"].round(6)}
     if "reason_because" in frames:
-        columns["reason"] = [_reason(row) for row in frames.to_dict("records")]
+        columns["reason"] = [reason(row) for row in frames.to_dict("records")]
     shown = [str(c) for c in frames if _SHOWN.match(str(c)) and not request.held_out]
     return pd.DataFrame(columns).join(frames[shown])
 
 
-def _pictures(frames: pd.DataFrame) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
-    """Row and picture ``[H, W, 3]`` of each frame; every recording is opened once."""
-    rows = frames.reset_index(drop=True).sort_values("frame")
-    for source, some in rows.groupby("source"):
-        with open_reader(str(source), on_truncated="keep") as reader:
-            for start in range(0, len(some), _AT_ONCE):
-                part = some.iloc[start : start + _AT_ONCE]
-                yield from zip(part.index.tolist(), read_pictures(reader, part["frame"].tolist()), strict=True)
-
-
-def _write_mask(
-    folder: Path, file: str, label_map: LabelMap, guess: npt.NDArray[np.uint8] | None, size: tuple[int, int]
-) -> None:
-    """The model's guess, or nothing annotated, or nothing there where classes overlap."""
-    if label_map.exclusive:
-        layers = [np.full(size, IGNORE, dtype=np.uint8) if guess is None else guess]
-    else:
-        there = np.zeros((len(label_map.classes), *size), dtype=np.uint8) if guess is None else guess
-        layers = list((there == 1) * np.uint8(form.THERE))
-    for to, layer in zip(form.mask_folders(label_map), layers, strict=True):
-        (folder / to).mkdir(parents=True, exist_ok=True)
-        Image.fromarray(layer).save(folder / to / file)
+def _blank(label_map: LabelMap, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """A mask in which nothing is annotated."""
+    layers = () if label_map.exclusive else (len(label_map.classes),)
+    return np.full((*layers, *size), IGNORE, dtype=np.uint8)
 
 
 def _about(
@@ -115,15 +90,6 @@ def _about(
     ]
     tasks = {m.task: form.described(m) for m in label_maps}
     return {"id": name, "held_out": request.held_out, "tasks": tasks, "frames": frames}
-
-
-def _reason(row: Mapping[Any, Any]) -> str:
-    because: str = row["reason_because"]
-    if row["reason_task"] is None:
-        return because or "picked without scores"
-    signal, percentile = row["reason_signal"].replace("_", " "), int(row["reason_percentile"])
-    more = "in any other frame" if percentile == 100 else f"in {percentile} % of the frames"
-    return f"{row['reason_task']}: {signal} higher than {more}" + (f", and {because}" if because else "")
 
 
 def _readme(name: str, request: Request, label_maps: list[LabelMap]) -> str:
@@ -157,7 +123,7 @@ def _readme(name: str, request: Request, label_maps: list[LabelMap]) -> str:
     }
     if pixel:
         sections["GRAY VALUES IN THE MASKS"] = "\n".join(
-            fill(f"{m.task}: {', '.join(f'{g} = {what}' for g, what in form.grays(m).items())}", _WIDTH) for m in pixel
+            fill(f"{m.task}: {', '.join(f'{g} = {what}' for g, what in grays(m).items())}", _WIDTH) for m in pixel
         )
         if colored := [m for m in pixel if m.exclusive]:
             sections["OR, IN COLOURED MASKS"] = "\n".join(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -20,6 +19,7 @@ from PIL import Image
 
 from mtal.annotation.answers import Answer, Said, now
 from mtal.annotation.consensus import layer_files
+from mtal.annotation.mask_files import plain
 from mtal.annotation.view import LabelView
 from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.frames.whole_file import whole_or_not
@@ -29,7 +29,6 @@ COLUMNS = (*_TEXT, "seconds", "revision")
 """Of a part of the store. ``value`` is a label of the whole frame as JSON, or a digest of the mask in the file
 ``mask``; ``revision`` counts what one annotator said of one head of one frame, from 1."""
 _whole = partial(whole_or_not, elsewhere="give the oracle another store")
-_NO_NAME = re.compile(r"[^\w.-]")
 
 
 class LabelStore:
@@ -178,10 +177,10 @@ def _stored(label_map: LabelMap) -> LabelMap:
 
 def _file_name(text: str) -> str:
     """A name of a file, short enough and told apart from others where signs had to go."""
-    plain = _NO_NAME.sub("_", text)
-    if plain == text and len(text) <= 100:
+    name = plain(text)
+    if name == text and len(text) <= 100:
         return text
-    return f"{plain[-80:]}-{hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}"
+    return f"{name[-80:]}-{hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}"
 
 
 def _told(task: dict[str, Any]) -> str:

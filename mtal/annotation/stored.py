@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from mtal.datasets.label_map import IGNORE
 from mtal.datasets.label_table import LabelTable
 
 
-class StoredAnswers:
+class StoredAnswers(ABC):
     """Labels, availability and progress, by what a :class:`LabelStore` holds.
 
     Args:
@@ -122,9 +123,9 @@ class StoredAnswers:
         owed = [[f not in unusable and (f, t) not in answered for t in request.tasks] for f in request.frame_ids]
         return np.array(owed, dtype=bool).reshape(request.asked.shape) & request.asked
 
+    @abstractmethod
     def where(self, request: Request) -> str:
         """Where the answers to a request go, for people."""
-        raise NotImplementedError
 
     def note_asked(self, name: str, request: Request) -> None:
         """Put what is asked for under a name into the store, once."""

@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
+from mtal.annotation.mask_files import grays, mask_folders, write_masks
+from mtal.annotation.pictures import picture_names, whole_pictures
 from mtal.datasets.videos import find_recordings, found_folder
 from mtal.frames.hygiene import REASONS
-from mtal.frames.reader import open_reader, read_pictures
 from mtal.learning.determinism import deterministic
 from mtal.learning.experiment import describe_tasks
 from mtal.learning.same_run import differences
 from mtal.progress import track
 from mtal.reporting.overview import write_overview
 from mtal.selecting.checkpoint import Checkpoint
-from mtal.selecting.mask_files import NO_NAME, grays, mask_folders, write_masks
 from mtal.selecting.readme import readme
 from mtal.selecting.recordings import relative_file
 from mtal.selecting.selection import Selection, select
 
 _ABOUT = "selection.json"
-_AT_ONCE = 8  # whole pictures in memory
 
 
 def select_frames(config: DictConfig, checkpoint: Checkpoint, budget: int, folder: Path) -> bool:
@@ -121,15 +119,15 @@ def _found(config: DictConfig) -> dict[str, Any]:
 
 def _write(folder: Path, selection: Selection, config: DictConfig, about: dict[str, Any]) -> None:
     about["tasks"] = describe_tasks(selection.tasks)
-    files = _names(selection.table)
+    files = picture_names(selection.table)
     (folder / "images").mkdir()
-    pictures = _pictures(selection.table)
+    pictures = whole_pictures(selection.table)
     for order, picture in track(pictures, "Writing images and masks", total=len(files)):
         Image.fromarray(picture).save(folder / "images" / files[order])
         masks = selection.masks(order, picture.shape[:2])
         for task in selection.pixel_tasks:
-            write_masks(folder, files[order], task, masks[task.name])
-    meaning = {task.name: grays(task) for task in selection.pixel_tasks}
+            write_masks(folder, files[order], task.label_map, masks[task.name])
+    meaning = {task.name: grays(task.label_map) for task in selection.pixel_tasks}
     (folder / "label_map.json").write_text(json.dumps(meaning, indent=1, ensure_ascii=False), encoding="utf-8")
     _frames_csv(selection, files, config.data.root).to_csv(folder / "frames.csv", index=False)
     (folder / _ABOUT).write_text(json.dumps(about, indent=1, ensure_ascii=False), encoding="utf-8")
@@ -137,25 +135,9 @@ def _write(folder: Path, selection: Selection, config: DictConfig, about: dict[s
     write_overview(folder)
 
 
-def _names(table: pd.DataFrame) -> list[str]:
-    """``001_<video>_<frame>.png`` in order of choice."""
-    digits = max(3, len(str(len(table))))
-    places = zip(table["video"], table["frame"], strict=True)
-    return [f"{i:0{digits}d}_{NO_NAME.sub('_', v)}_{f:06d}.png" for i, (v, f) in enumerate(places, start=1)]
-
-
-def _pictures(table: pd.DataFrame) -> Iterator[tuple[int, np.ndarray]]:
-    """Place in the order of choice and picture ``[H, W, 3]`` of each pick; every video is opened once."""
-    for source, rows in table.sort_values("frame").groupby("source"):
-        with open_reader(str(source), on_truncated="keep") as reader:
-            for start in range(0, len(rows), _AT_ONCE):
-                some = rows.iloc[start : start + _AT_ONCE]
-                yield from zip(some["order"].tolist(), read_pictures(reader, some["frame"].tolist()), strict=True)
-
-
 def _frames_csv(selection: Selection, files: list[str], root: str) -> pd.DataFrame:
     table = selection.table
-    folders = {column: to for task in selection.pixel_tasks for column, to in mask_folders(task).items()}
+    folders = {column: to for task in selection.pixel_tasks for column, to in mask_folders(task.label_map).items()}
     columns = {
         "rank": table["order"] + 1,
         "image": [f"images/{file}" for file in files],

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from textwrap import fill
 from typing import Any
 
-from mtal.selecting.mask_files import grays, mask_folders
+from mtal.annotation.mask_files import grays, mask_folders
 from mtal.selecting.selection import Selection
 
 _WIDTH = 100
@@ -36,7 +36,7 @@ def readme(selection: Selection, about: Mapping[str, Any]) -> str:
     }
     if selection.pixel_tasks:
         sections["GRAY VALUES IN THE MASKS"] = "\n".join(
-            fill(f"{t.name}: {', '.join(f'{gray} = {what}' for gray, what in grays(t).items())}", _WIDTH)
+            fill(f"{t.name}: {', '.join(f'{gray} = {what}' for gray, what in grays(t.label_map).items())}", _WIDTH)
             for t in selection.pixel_tasks
         )
     if about["dropped"]:
@@ -51,7 +51,7 @@ def _files(selection: Selection) -> dict[str, str]:
     masks = {
         f"{folder}/": f"the model's guess at {' '.join(column.split('/')[1:])}, named as the images"
         for task in selection.pixel_tasks
-        for column, folder in mask_folders(task).items()
+        for column, folder in mask_folders(task.label_map).items()
     }
     return {
         "overview.html": "look at this first: each frame with its time, the guess, and why it was chosen",
@@ -69,9 +69,8 @@ def _steps(selection: Selection) -> list[str]:
         classes = ", ".join(task.classes)
         if task.support == "pixel":
             masks = "mask" if task.family == "categorical" else "masks"
-            what = (
-                f"correct the {masks} of the same name in {', '.join(f'{to}/' for to in mask_folders(task).values())}"
-            )
+            folders = ", ".join(f"{to}/" for to in mask_folders(task.label_map).values())
+            what = f"correct the {masks} of the same name in {folders}"
         elif task.family == "categorical":
             what = f"say which one of these it is: {classes}"
         else:

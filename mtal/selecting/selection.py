@@ -17,6 +17,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from mtal.acquisition import Acquisition, Evidence
+from mtal.annotation.reason import reason
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.frames.bounded_folder import BoundedFolder
 from mtal.frames.cache import FrameArray, FrameCache
@@ -224,18 +225,8 @@ def _table(dataset: SurgicalDataset, picks: Picks, known: Standing) -> pd.DataFr
         picks = replace(picks, table=picks.table.only([c for c in picks.table.columns if c[0] not in known.silent]))
     table = picks_table(rows, {}, [], picks)
     table["source"] = rows["source"]
-    table["reason"] = [_reason(row) for row in table.to_dict("records")]
+    table["reason"] = [reason(row) for row in table.to_dict("records")]
     return table.drop(columns=table.filter(like="reason_").columns)
-
-
-def _reason(row: dict[Any, Any]) -> str:
-    """What made the selector choose a frame, in words."""
-    because: str = row["reason_because"]
-    if row["reason_task"] is None:
-        return because or "picked without scores"
-    signal, percentile = row["reason_signal"].replace("_", " "), int(row["reason_percentile"])
-    more = "in any other frame" if percentile == 100 else f"in {percentile} % of the frames"
-    return f"{row['reason_task']}: {signal} higher than {more}" + (f", and {because}" if because else "")
 
 
 def _in_words(tasks: Sequence[Task], heads: Any) -> Iterator[dict[str, str]]:

@@ -44,7 +44,7 @@ def dying(call: Callable[..., Any], *, after: bool) -> Callable[..., Any]:
 MOMENTS: dict[str, tuple[Any, str, bool]] = {
     "picking": (loop.Picker, "pick", True),
     "picked": (loop, "settle", False),
-    "writing pictures": (hand_out, "_write_mask", True),
+    "writing pictures": (hand_out, "write_masks", True),
     "handed out": (folder.FolderOracle, "note_asked", False),
     "asked": (folder.FolderOracle, "note_asked", True),
     "collecting": (LabelStore, "_write_mask", True),

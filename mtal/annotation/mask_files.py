@@ -1,0 +1,59 @@
+"""The model's masks as files that annotators correct and that a table reads."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mtal.datasets.label_map import IGNORE, LabelMap
+
+_NO_NAME = re.compile(r"[^\w.-]")  # signs that a file name should not have
+THERE = 255
+"""Gray of a class in a mask of its own."""
+
+
+def plain(name: str) -> str:
+    """A name as that of a file."""
+    return _NO_NAME.sub("_", name)
+
+
+def mask_folders(label_map: LabelMap) -> dict[str, str]:
+    """Column of ``frames.csv`` → folder of a pixel head's masks: one, or one for each class where classes overlap.
+
+    >>> mask_folders(LabelMap("organs", "pixel", False, ("liver", "bile duct"), ((1, 0, 0), (2, 0, 0))))
+    {'mask/organs/liver': 'masks/organs/liver', 'mask/organs/bile duct': 'masks/organs/bile_duct'}
+    """
+    task = label_map.task
+    if label_map.exclusive:
+        return {f"mask/{task}": f"masks/{task}"}
+    names = [plain(name) for name in label_map.classes]
+    if len({name.casefold() for name in names}) < len(names):
+        names = [f"{number}_{name}" for number, name in enumerate(names)]
+    return {f"mask/{task}/{c}": f"masks/{task}/{name}" for c, name in zip(label_map.classes, names, strict=True)}
+
+
+def write_masks(folder: Path, file: str, label_map: LabelMap, mask: NDArray[np.uint8]) -> None:
+    """Write what is said of one picture by a pixel head, below ``folder`` and named ``file``.
+
+    Args:
+        folder: that is handed out.
+        file: name of the picture.
+        label_map: of the head.
+        mask: ``[H, W]`` class numbers, or ``[C, H, W]`` of 0 and 1 where classes overlap; 255 where it says
+            nothing, which a mask of a class of its own cannot tell from its absence.
+    """
+    layers = [mask] if label_map.exclusive else (mask == 1) * np.uint8(THERE)
+    for to, layer in zip(mask_folders(label_map).values(), layers, strict=True):
+        (folder / to).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(layer).save(folder / to / file)
+
+
+def grays(label_map: LabelMap) -> dict[str, str]:
+    """What the gray values in the masks of a pixel head mean."""
+    if not label_map.exclusive:
+        return {"0": "not there", str(THERE): "there"}
+    return {**{str(number): name for number, name in enumerate(label_map.classes)}, str(IGNORE): "not annotated"}
