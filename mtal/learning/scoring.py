@@ -9,43 +9,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtal.acquisition import Acquisition, GradientBlock, ScoreTable, gradient_block
+from mtal.acquisition import Acquisition
 from mtal.acquisition.coarse import coarse_posterior
 from mtal.acquisition.fisher import fisher_factor, fisher_sum
-from mtal.acquisition.gradients import shared_gradient_block
 from mtal.frames.prefetch import prefetch
 from mtal.learning.inputs import Inputs, ModelInput, batched, ready, to_device
+from mtal.learning.pool_scores import Collector, Kept, Look, PoolScores, of_all
 from mtal.learning.site_weights import SiteWeights
 from mtal.models import ModelOutput, MultiTaskModel
 from mtal.models.shared_gradient import shared_gradients
 from mtal.progress import track
 from mtal.tasks.posterior import HeadOutput
 from mtal.tasks.task import Task
-
-
-@dataclass
-class PoolScores:
-    """What one pass leaves behind; rows in the order of the candidates. What nobody needs is empty or ``None``.
-
-    Attributes:
-        table: scores, one column per (task, signal).
-        shared: ``[N, D]`` float32, the encoder's pooled output.
-        gradients: by task, of its last layer or of the shared representation.
-        posteriors: by task, coarse, ``probs [N, G, C]``.
-        members: by task, coarse, ``probs [K, N, G, C]`` float16.
-        fisher: by task, factors ``[N, R, P]`` float32.
-        gradient_length: by task, mean length of its shared-representation gradient.
-        cost_s: ``[N]`` annotator seconds.
-    """
-
-    table: ScoreTable
-    shared: np.ndarray
-    gradients: dict[str, GradientBlock] = field(default_factory=dict)
-    posteriors: dict[str, HeadOutput] = field(default_factory=dict)
-    members: dict[str, HeadOutput] = field(default_factory=dict)
-    fisher: dict[str, Tensor] = field(default_factory=dict)
-    gradient_length: dict[str, float] = field(default_factory=dict)
-    cost_s: np.ndarray | None = None
 
 
 @dataclass
@@ -61,41 +36,6 @@ class LabelledView:
     shared: np.ndarray
     posteriors: dict[str, HeadOutput] = field(default_factory=dict)
     fisher: dict[str, Tensor] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Look:
-    """What the model says of one batch.
-
-    Attributes:
-        shared: ``[n, D]`` pooled output of the encoder.
-        heads: head outputs by task, calibrated.
-        members: the same of Monte-Carlo dropout members, with a leading K; ``None`` where none were asked for.
-    """
-
-    shared: Tensor
-    heads: dict[str, HeadOutput]
-    members: dict[str, HeadOutput] | None = None
-
-
-@dataclass
-class _Collector:
-    """Arrays for the whole pool, allocated at the first batch and filled batch by batch."""
-
-    size: int
-    arrays: dict[str, np.ndarray] = field(default_factory=dict)
-    filled: dict[str, int] = field(default_factory=dict)
-
-    def add(self, name: str, rows: np.ndarray) -> None:
-        if name not in self.arrays:
-            self.arrays[name] = np.empty((self.size, *rows.shape[1:]), dtype=rows.dtype)
-            self.filled[name] = 0
-        start = self.filled[name]
-        self.arrays[name][start : start + len(rows)] = rows
-        self.filled[name] = start + len(rows)
-
-    def tensor(self, name: str) -> Tensor:
-        return torch.from_numpy(self.arrays[name])
 
 
 def score_pool(
@@ -133,7 +73,7 @@ def score_pool(
         site_weights: how much each site of a head counts; ``None`` counts all in full.
         seed: of the members' dropout masks.
     """
-    kept = _Kept(acquisition, len(positions), silent)
+    kept = Kept(acquisition, len(positions), silent)
     looks = look_at(
         model,
         tasks,
@@ -180,7 +120,7 @@ def look_at_labelled(
         temperatures: as for :func:`score_pool`.
         site_weights: as for :func:`score_pool`.
     """
-    collector = _Collector(len(positions))
+    collector = Collector(len(positions))
     coarse: dict[str, HeadOutput] = {}
     fisher: dict[str, Tensor] = {}
     collector.add("shared", np.empty((0, model.encoder.dim), dtype=np.float32))
@@ -202,7 +142,7 @@ def look_at_labelled(
     return LabelledView(
         shared=collector.arrays["shared"],
         posteriors={
-            task: _of_all(
+            task: of_all(
                 head, collector.tensor(task), None if head.valid is None else collector.tensor(f"{task}/valid")
             )
             for task, head in coarse.items()
@@ -342,108 +282,3 @@ def _calibrated(logits: Tensor, task: Task, temperatures: Mapping[str, float] | 
 def _weights(class_weights: Mapping[str, Tensor] | None, task: Task, like: Tensor) -> Tensor | None:
     weights = (class_weights or {}).get(task.name)
     return None if weights is None else weights.to(like)
-
-
-class _Kept:
-    """What is kept of each batch, for those who need it."""
-
-    def __init__(self, acquisition: Acquisition, size: int, silent: Collection[str]) -> None:
-        self.acquisition = acquisition
-        self.silent = silent
-        self.batch_needs = acquisition.batch_needs
-        self.pool_needs = acquisition.pool_needs
-        self.selector_needs = acquisition.selector_needs
-        self.collector = _Collector(size)
-        self.columns: tuple[tuple[str, str], ...] = ()
-        self.left_columns: dict[str, int | None] = {}
-        self.coarse: dict[str, HeadOutput] = {}
-        self.members: dict[str, HeadOutput] = {}
-        self.length: dict[str, float] = {}
-
-    def keep(self, look: Look) -> None:
-        """One more batch."""
-        self._add("shared", look.shared.float())
-        scores = self.acquisition.score({t: self._heard(t, head) for t, head in look.heads.items()}, look.members)
-        self.columns = tuple(scores)
-        none = torch.empty(len(look.shared), 0, dtype=torch.float64)  # all signals may be of the whole pool
-        self._add("scores", torch.stack(list(scores.values()), dim=1) if scores else none)
-        if self.acquisition.limits.cost is not None:
-            self._add("cost", self.acquisition.limits.cost(look.heads))
-        for task, head in look.heads.items():
-            self._keep_head(task, head)
-        for task, head in (look.members or {}).items():
-            if "members" in self.pool_needs or ("members" in self.selector_needs and head.probs.shape[2] == 1):
-                self.members[task] = coarse_posterior(head)
-                self._add(f"members/{task}", self.members[task].probs.half().transpose(0, 1))
-                self._add_valid(f"members/{task}", self.members[task])
-
-    def scores(self) -> PoolScores:
-        """Of all batches."""
-        arrays, tensor = self.collector.arrays, self.collector.tensor
-        size = self.collector.size
-        return PoolScores(
-            table=ScoreTable(self.columns, tensor("scores")),
-            shared=arrays["shared"],
-            gradients={
-                task: GradientBlock.from_array(arrays[f"gradient/{task}"], left)
-                for task, left in self.left_columns.items()
-            },
-            posteriors={
-                task: _of_all(head, tensor(f"posterior/{task}"), self._valid(f"posterior/{task}"))
-                for task, head in self.coarse.items()
-            },
-            members={
-                task: _of_all(head, tensor(f"members/{task}").transpose(0, 1), self._valid(f"members/{task}"))
-                for task, head in self.members.items()
-            },
-            fisher={name.removeprefix("fisher/"): tensor(name) for name in arrays if name.startswith("fisher/")},
-            gradient_length={task: total / size for task, total in self.length.items()},
-            cost_s=arrays.get("cost"),
-        )
-
-    def _heard(self, task: str, head: HeadOutput) -> HeadOutput:
-        """``head``; one that has learnt nothing pulls the encoder nowhere, whatever its random weights say."""
-        if task not in self.silent or head.shared_gradient is None:
-            return head
-        return replace(head, shared_gradient=torch.zeros_like(head.shared_gradient))
-
-    def _keep_head(self, task: str, head: HeadOutput) -> None:
-        if "gradient" in self.selector_needs:
-            block = (
-                gradient_block(head)
-                if self.acquisition.measurement.gradient == "last_layer"
-                else shared_gradient_block(head)
-            )
-            self.left_columns[task] = None if block.right is None else block.left.shape[1]
-            self.collector.add(f"gradient/{task}", block.to_array())
-        if "posterior" in self.pool_needs | self.selector_needs or "previous" in self.pool_needs:
-            self.coarse[task] = coarse_posterior(head)
-            self._add(f"posterior/{task}", self.coarse[task].probs)
-            self._add_valid(f"posterior/{task}", self.coarse[task])
-        if "fisher" in self.selector_needs:
-            self._add(f"fisher/{task}", fisher_factor(head).float())
-        if head.shared_gradient is not None:
-            length = torch.linalg.vector_norm(head.shared_gradient.double(), dim=1).sum()
-            self.length[task] = self.length.get(task, 0.0) + float(length)
-
-    def _add(self, name: str, rows: Tensor) -> None:
-        self.collector.add(name, rows.cpu().numpy())
-
-    def _add_valid(self, name: str, head: HeadOutput) -> None:
-        if head.valid is not None:
-            self._add(f"{name}/valid", head.valid)
-
-    def _valid(self, name: str) -> Tensor | None:
-        return self.collector.tensor(f"{name}/valid") if f"{name}/valid" in self.collector.arrays else None
-
-
-def _of_all(of_batch: HeadOutput, probs: Tensor, valid: Tensor | None) -> HeadOutput:
-    """The head output of all batches, given that of one."""
-    weights = of_batch.class_weights
-    return HeadOutput(
-        of_batch.family,
-        probs,
-        valid,
-        grid=of_batch.grid,
-        class_weights=None if weights is None else weights.cpu().clone(),
-    )

@@ -1,0 +1,183 @@
+"""What is kept of a pass of the model over the pool."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mtal.acquisition import Acquisition, GradientBlock, ScoreTable, gradient_block
+from mtal.acquisition.coarse import coarse_posterior
+from mtal.acquisition.fisher import fisher_factor
+from mtal.acquisition.gradients import shared_gradient_block
+from mtal.tasks.posterior import HeadOutput
+
+
+@dataclass
+class PoolScores:
+    """What one pass leaves behind; rows in the order of the candidates. What nobody needs is empty or ``None``.
+
+    Attributes:
+        table: scores, one column per (task, signal).
+        shared: ``[N, D]`` float32, the encoder's pooled output.
+        gradients: by task, of its last layer or of the shared representation.
+        posteriors: by task, coarse, ``probs [N, G, C]``.
+        members: by task, coarse, ``probs [K, N, G, C]`` float16.
+        fisher: by task, factors ``[N, R, P]`` float32.
+        gradient_length: by task, mean length of its shared-representation gradient.
+        cost_s: ``[N]`` annotator seconds.
+    """
+
+    table: ScoreTable
+    shared: np.ndarray
+    gradients: dict[str, GradientBlock] = field(default_factory=dict)
+    posteriors: dict[str, HeadOutput] = field(default_factory=dict)
+    members: dict[str, HeadOutput] = field(default_factory=dict)
+    fisher: dict[str, Tensor] = field(default_factory=dict)
+    gradient_length: dict[str, float] = field(default_factory=dict)
+    cost_s: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the model says of one batch.
+
+    Attributes:
+        shared: ``[n, D]`` pooled output of the encoder.
+        heads: head outputs by task, calibrated.
+        members: the same of Monte-Carlo dropout members, with a leading K; ``None`` where none were asked for.
+    """
+
+    shared: Tensor
+    heads: dict[str, HeadOutput]
+    members: dict[str, HeadOutput] | None = None
+
+
+@dataclass
+class Collector:
+    """Arrays for the whole pool, allocated at the first batch and filled batch by batch."""
+
+    size: int
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    filled: dict[str, int] = field(default_factory=dict)
+
+    def add(self, name: str, rows: np.ndarray) -> None:
+        """Put the rows of one more batch under a name."""
+        if name not in self.arrays:
+            self.arrays[name] = np.empty((self.size, *rows.shape[1:]), dtype=rows.dtype)
+            self.filled[name] = 0
+        start = self.filled[name]
+        self.arrays[name][start : start + len(rows)] = rows
+        self.filled[name] = start + len(rows)
+
+    def tensor(self, name: str) -> Tensor:
+        """All rows under a name."""
+        return torch.from_numpy(self.arrays[name])
+
+
+class Kept:
+    """What is kept of each batch, for those who need it."""
+
+    def __init__(self, acquisition: Acquisition, size: int, silent: Collection[str]) -> None:
+        self.acquisition = acquisition
+        self.silent = silent
+        self.batch_needs = acquisition.batch_needs
+        self.pool_needs = acquisition.pool_needs
+        self.selector_needs = acquisition.selector_needs
+        self.collector = Collector(size)
+        self.columns: tuple[tuple[str, str], ...] = ()
+        self.left_columns: dict[str, int | None] = {}
+        self.coarse: dict[str, HeadOutput] = {}
+        self.members: dict[str, HeadOutput] = {}
+        self.length: dict[str, float] = {}
+
+    def keep(self, look: Look) -> None:
+        """One more batch."""
+        self._add("shared", look.shared.float())
+        scores = self.acquisition.score({t: self._heard(t, head) for t, head in look.heads.items()}, look.members)
+        self.columns = tuple(scores)
+        none = torch.empty(len(look.shared), 0, dtype=torch.float64)  # all signals may be of the whole pool
+        self._add("scores", torch.stack(list(scores.values()), dim=1) if scores else none)
+        if self.acquisition.limits.cost is not None:
+            self._add("cost", self.acquisition.limits.cost(look.heads))
+        for task, head in look.heads.items():
+            self._keep_head(task, head)
+        for task, head in (look.members or {}).items():
+            if "members" in self.pool_needs or ("members" in self.selector_needs and head.probs.shape[2] == 1):
+                self.members[task] = coarse_posterior(head)
+                self._add(f"members/{task}", self.members[task].probs.half().transpose(0, 1))
+                self._add_valid(f"members/{task}", self.members[task])
+
+    def scores(self) -> PoolScores:
+        """Of all batches."""
+        arrays, tensor = self.collector.arrays, self.collector.tensor
+        size = self.collector.size
+        return PoolScores(
+            table=ScoreTable(self.columns, tensor("scores")),
+            shared=arrays["shared"],
+            gradients={
+                task: GradientBlock.from_array(arrays[f"gradient/{task}"], left)
+                for task, left in self.left_columns.items()
+            },
+            posteriors={
+                task: of_all(head, tensor(f"posterior/{task}"), self._valid(f"posterior/{task}"))
+                for task, head in self.coarse.items()
+            },
+            members={
+                task: of_all(head, tensor(f"members/{task}").transpose(0, 1), self._valid(f"members/{task}"))
+                for task, head in self.members.items()
+            },
+            fisher={name.removeprefix("fisher/"): tensor(name) for name in arrays if name.startswith("fisher/")},
+            gradient_length={task: total / size for task, total in self.length.items()},
+            cost_s=arrays.get("cost"),
+        )
+
+    def _heard(self, task: str, head: HeadOutput) -> HeadOutput:
+        """``head``; one that has learnt nothing pulls the encoder nowhere, whatever its random weights say."""
+        if task not in self.silent or head.shared_gradient is None:
+            return head
+        return replace(head, shared_gradient=torch.zeros_like(head.shared_gradient))
+
+    def _keep_head(self, task: str, head: HeadOutput) -> None:
+        if "gradient" in self.selector_needs:
+            block = (
+                gradient_block(head)
+                if self.acquisition.measurement.gradient == "last_layer"
+                else shared_gradient_block(head)
+            )
+            self.left_columns[task] = None if block.right is None else block.left.shape[1]
+            self.collector.add(f"gradient/{task}", block.to_array())
+        if "posterior" in self.pool_needs | self.selector_needs or "previous" in self.pool_needs:
+            self.coarse[task] = coarse_posterior(head)
+            self._add(f"posterior/{task}", self.coarse[task].probs)
+            self._add_valid(f"posterior/{task}", self.coarse[task])
+        if "fisher" in self.selector_needs:
+            self._add(f"fisher/{task}", fisher_factor(head).float())
+        if head.shared_gradient is not None:
+            length = torch.linalg.vector_norm(head.shared_gradient.double(), dim=1).sum()
+            self.length[task] = self.length.get(task, 0.0) + float(length)
+
+    def _add(self, name: str, rows: Tensor) -> None:
+        self.collector.add(name, rows.cpu().numpy())
+
+    def _add_valid(self, name: str, head: HeadOutput) -> None:
+        if head.valid is not None:
+            self._add(f"{name}/valid", head.valid)
+
+    def _valid(self, name: str) -> Tensor | None:
+        return self.collector.tensor(f"{name}/valid") if f"{name}/valid" in self.collector.arrays else None
+
+
+def of_all(of_batch: HeadOutput, probs: Tensor, valid: Tensor | None) -> HeadOutput:
+    """The head output of all batches, given that of one."""
+    weights = of_batch.class_weights
+    return HeadOutput(
+        of_batch.family,
+        probs,
+        valid,
+        grid=of_batch.grid,
+        class_weights=None if weights is None else weights.cpu().clone(),
+    )
