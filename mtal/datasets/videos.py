@@ -60,8 +60,8 @@ def load(
         tasks: the tasks of a model: its run folder, or label maps; ``None`` for those of the synthetic surgery.
         workers: videos looked through at once; as many as there are processors if ``None``.
         limit_s: seconds without a new frame after which a decoder counts as hung and its video is set aside.
-        on_truncated: what becomes of a video with fewer frames than its header promises: ``"raise"`` sets it aside,
-            ``"keep"`` takes those that decode.
+        on_truncated: what becomes of a video with fewer frames than its header promises, or with joined ones
+            unread: ``"raise"`` sets it aside, ``"keep"`` takes those that decode.
         test_patients: held out for the test; all other frames are in the split ``pool``.
         heads: what is to be labelled, where no ``tasks`` say it: name → ``kind``, ``support``, ``classes`` and ``rest``
             as :class:`mtal.datasets.annotations.heads.Head` has them.

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mtal.frames.bitstream import Picture, length_size, picture
 from mtal.frames.empty_chunks import empty_chunks
 from mtal.frames.heartbeat import beat
+from mtal.frames.joined import next_recording, refuse_foreign_headers
 from mtal.frames.turned import display_matrix, shown_size
 from mtal.frames.video_file import count_of_videos, decode, open_video, video_stream
 
@@ -54,6 +55,7 @@ class Demuxed:
         nothing_new: packets so small that no frame may come of them.
         discarded: some packet is decoded but not shown (an edit list cuts into it).
         corrupt: some packet is marked as damaged or cut short.
+        unread: byte where another recording begins of which no packet was read, as where files were joined.
     """
 
     source: Path
@@ -73,6 +75,7 @@ class Demuxed:
     nothing_new: int
     discarded: bool
     corrupt: bool
+    unread: int | None
 
     @property
     def clean(self) -> bool:
@@ -103,7 +106,7 @@ def demux(source: Path) -> Demuxed:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file holds no video.
+        ValueError: the file holds no video, or joined recordings that would be read by the header of the first.
     """
     frame_size, turned = first_frame(source)
     with open_video(source) as container:
@@ -122,9 +125,11 @@ def demux(source: Path) -> Demuxed:
             _log.warning("%s: the file holds %d videos; the first is read", source, count_of_videos(container))
         missing = stream.frames > len(packets.pts)
         joints = packets.joints(stream.time_base)
+        name, places = container.format.name, packets.places
+        refuse_foreign_headers(source, name, stream, [(places[j], places[j + 1]) for j in joints])
         return Demuxed(
             source=source,
-            container=container.format.name,
+            container=name,
             codec=stream.codec_context.name,
             promised=stream.frames,
             frame_size=frame_size,
@@ -132,7 +137,7 @@ def demux(source: Path) -> Demuxed:
             time_base=stream.time_base,
             rate=stream.guessed_rate or stream.average_rate or Fraction(0),
             pts=tuple(packets.pts),
-            reordered=container.format.name in _NO_PRESENTATION_TIMES and bool(stream.codec_context.has_b_frames),
+            reordered=name in _NO_PRESENTATION_TIMES and bool(stream.codec_context.has_b_frames),
             restarts=len(joints) > 0,
             keyframes=np.array(packets.keyframes),
             pictures=tuple(packets.pictures),
@@ -140,6 +145,7 @@ def demux(source: Path) -> Demuxed:
             nothing_new=packets.nothing_new,
             discarded=packets.discarded,
             corrupt=packets.broken_off or not packets.corrupt <= {j - i for j in joints for i in range(_PARSED)},
+            unread=next_recording(source, name, max(places) or 1),
         )
 
 
@@ -158,6 +164,7 @@ class _Packets:
         self._size = length_size(self.codec, self._extradata)
         self.pts: list[int | None] = []
         self.dts: list[int | None] = []
+        self.places: list[int] = []  # bytes at which they begin
         self.keyframes: list[bool] = []
         self.pictures: list[Picture] = []
         self.empty = self.nothing_new = 0
@@ -175,6 +182,7 @@ class _Packets:
             self.empty += packet.dts is not None  # PyAV ends with one that has no time, to flush the decoder
             return
         self.pts.append(packet.pts)
+        self.places.append(packet.pos or 0)
         self.keyframes.append(packet.is_keyframe)
         self.pictures.append(
             Picture.NONE if self._size is None else picture(memoryview(packet), self.codec, self._size, self._extradata)

@@ -69,8 +69,8 @@ def index_videos(
         folder: where scans are kept; made when needed.
         workers: processes at once; as many as there are processors if ``None``.
         limit_s: seconds without a new frame after which a decoder counts as hung and its video is quarantined.
-        on_truncated: whether a video with fewer frames than its header promises is quarantined (``"raise"``), or those
-            that decode are used (``"keep"``).
+        on_truncated: whether a video with fewer frames than its header promises, or with joined ones unread, is
+            quarantined (``"raise"``), or those that decode are used (``"keep"``).
         progress: show a bar.
 
     Raises:

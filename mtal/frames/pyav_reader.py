@@ -37,8 +37,8 @@ class PyAVReader:
 
     Args:
         source: the video file.
-        on_truncated: what to do with a file that holds fewer frames than its header promises: ``"raise"`` or ``"keep"``
-            those that decode.
+        on_truncated: what to do with a file that holds fewer frames than its header promises, or others joined to it
+            that are not read: ``"raise"`` or ``"keep"`` those that decode.
         demuxed: result of ``demux(source)``, where the caller has it already.
 
     Attributes:

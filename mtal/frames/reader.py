@@ -34,8 +34,8 @@ def open_reader(
         backend: for videos, ``"pyav"``; ``"decord"``, refused on files on which a decode of the whole file does not
             prove it right; or ``"auto"``: decord where that is proved and PyAV elsewhere, which is logged once per
             file. PyAV is exact on every file, seeks as well and opens far faster.
-        on_truncated: for videos with fewer frames than the header promises, ``"raise"`` or ``"keep"`` those that
-            decode.
+        on_truncated: for videos with fewer frames than the header promises, or with joined ones unread, ``"raise"`` or
+            ``"keep"`` those that decode.
         limit_s: seconds without a new frame after which the decoder counts as hung and is ended.
 
     Raises:

@@ -23,7 +23,7 @@ from mtal.frames.sampler import Sampler
 from mtal.frames.timeline import Truncated
 from mtal.frames.whole_file import whole_or_not
 
-_FORMAT = 2  # raised whenever a scan would come out differently
+_FORMAT = 3  # raised whenever a scan would come out differently
 _THUMBNAIL = 96  # pixels along the short edge
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mtal.frames.demux import Demuxed, jumps
 from mtal.frames.heartbeat import beat
+from mtal.frames.joined import WAY_OUT, next_recording
 from mtal.frames.video_file import decode, open_video
 
 Truncated = Literal["raise", "keep"]
@@ -42,8 +43,11 @@ def timeline(found: Demuxed, on_truncated: Truncated) -> Timeline:
     Packets stand for frames where :attr:`Demuxed.clean`. Otherwise the file is decoded once, which alone can tell.
 
     Raises:
-        ValueError: the file is truncated and ``on_truncated`` is ``"raise"``, or no frame decodes.
+        ValueError: the file is truncated, or recordings that were joined in it are not read, and ``on_truncated`` is
+            ``"raise"``; or no frame decodes.
     """
+    if found.unread is not None:
+        _cut_at_a_joint(found, found.unread, on_truncated)
     if found.clean:
         stamps = np.array(found.pts, dtype=np.int64)  # [P] as stored
         order = np.argsort(stamps)
@@ -71,12 +75,23 @@ def decode_stamps(source: Path) -> tuple[list[int | None], list[bool], bool]:
     return stamps, keyframes, False
 
 
+def _cut_at_a_joint(found: Demuxed, at: int, on_truncated: Truncated) -> None:
+    what = f"{found.source}: recordings were joined in it byte by byte, and that from byte {at} on is not read"
+    if on_truncated == "raise":
+        raise ValueError(f"{what}; {WAY_OUT}, or use the frames before it: data.on_truncated=keep")
+    _log.warning("%s; the frames before it are used", what)
+
+
 def _check_count(found: Demuxed, decoded: int, broken: bool, on_truncated: Truncated) -> None:
     promised = found.promised or len(found.pts)
     there = decoded + found.empty + min(found.nothing_new, max(0, len(found.pts) - decoded))
     # an edit list hides frames on purpose: then the header's count promises nothing
     short = broken or found.corrupt or (there < promised and not found.discarded and found.keyframes[0])
-    if not short:
+    if not short or found.unread is not None:  # told already
+        return
+    joint = next_recording(found.source, found.container, 1)
+    if joint is not None:
+        _cut_at_a_joint(found, joint, on_truncated)
         return
     what = f"{found.source}: the container promises {promised} frames, {decoded} decode"
     if there >= promised:
