@@ -66,6 +66,9 @@ from mtal.acquisition.gradients import (
 from mtal.acquisition.limits import (
     Limits,
 )
+from mtal.acquisition.measured_cost import (
+    MeasuredCost,
+)
 from mtal.acquisition.measurement import (
     Measurement,
 )
@@ -236,6 +239,7 @@ __all__ = [
     "MeanOverLabels",
     "MeanOverSites",
     "MeanStd",
+    "MeasuredCost",
     "Measurement",
     "Median",
     "MinMax",

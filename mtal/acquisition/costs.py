@@ -21,7 +21,7 @@ PLACEHOLDER_PIXEL_S = 60.0
 
 
 class AnnotationCost:
-    """Σₜ frame_sₜ + label_sₜ·labelsₜ + class_sₜ·classesₜ + boundary_sₜ·boundaryₜ seconds per frame, over the heads t.
+    """look_s + Σₜ frame_sₜ + label_sₜ·labelsₜ + class_sₜ·classesₜ + boundary_sₜ·boundaryₜ seconds per frame, heads t.
 
     Drawing a mask takes time by the outlines in it, which a plain number of frames does not count. Numbers of labels,
     classes and the boundary are those that the head predicts, so early rounds are rough. All seconds are for you to
@@ -35,6 +35,7 @@ class AnnotationCost:
         class_s: head with pixels to seconds per class that is predicted at any valid site; 0 where not named.
         boundary_s: head with pixels and a grid to seconds per side of the frame's length of predicted boundary; 0 where
             not named.
+        look_s: seconds for a frame of which anything is asked, however much.
 
     Raises:
         ValueError: a number is negative or not finite.
@@ -50,11 +51,15 @@ class AnnotationCost:
         label_s: Mapping[str, float] | None = None,
         class_s: Mapping[str, float] | None = None,
         boundary_s: Mapping[str, float] | None = None,
+        look_s: float = 0.0,
     ) -> None:
         self.frame_s = _checked(frame_s, "frame_s")
         self.label_s = _checked(label_s, "label_s")
         self.class_s = _checked(class_s, "class_s")
         self.boundary_s = _checked(boundary_s, "boundary_s")
+        if not 0 <= look_s < float("inf"):
+            raise ValueError(f"look_s must be 0 seconds or more, not {look_s}")
+        self.look_s = float(look_s)
 
     def __call__(self, outputs: Mapping[str, HeadOutput]) -> Tensor:
         """Seconds per frame of one batch, ``[N]`` float64 on the CPU.
@@ -65,14 +70,26 @@ class AnnotationCost:
         Raises:
             ValueError: a setting names a head that is not there or not of the kind it is for, or there is no head.
         """
+        each = self.by_head(outputs)  # [N, T]
+        asked = torch.stack([_counts(head) for head in outputs.values()]).any(dim=0)  # [N]
+        return each.T.contiguous().sum(dim=0) + self.look_s * asked  # [N]
+
+    def by_head(self, outputs: Mapping[str, HeadOutput]) -> Tensor:
+        """Seconds per frame and head, ``[N, T]`` float64 on the CPU, but for what any frame takes.
+
+        Args:
+            outputs: as for a call.
+
+        Raises:
+            ValueError: as for a call.
+        """
         if not outputs:
             raise ValueError("the cost of a frame needs the output of one head or more")
         self._check(outputs)
-        return torch.stack([self._seconds(task, head) for task, head in outputs.items()]).sum(dim=0)  # [N]
+        return torch.stack([self._seconds(task, head) for task, head in outputs.items()], dim=1)  # [N, T]
 
     def _seconds(self, task: str, head: HeadOutput) -> Tensor:
         pixels = head.probs.shape[-2] > 1
-        counts = (head.site_weights > 0).any(dim=1).cpu()  # [N]: nobody is asked for a head of which nothing counts
         placeholder = PLACEHOLDER_PIXEL_S if pixels else PLACEHOLDER_FRAME_S
         seconds = torch.full((head.probs.shape[-3],), self.frame_s.get(task, placeholder), dtype=torch.float64)  # [N]
         if task in self.label_s:
@@ -81,7 +98,7 @@ class AnnotationCost:
             seconds += self.class_s[task] * predicted_classes(head)
         if task in self.boundary_s:
             seconds += self.boundary_s[task] * predicted_boundary(head)
-        return seconds.where(counts, 0.0)
+        return seconds.where(_counts(head), 0.0)
 
     def _check(self, outputs: Mapping[str, HeadOutput]) -> None:
         for name, seconds in (("frame_s", self.frame_s), ("label_s", self.label_s)):
@@ -123,6 +140,11 @@ def predicted_boundary(head: HeadOutput) -> Tensor:
     across = (answer[:, :, 1:] != answer[:, :, :-1]).any(dim=3) & valid[:, :, 1:] & valid[:, :, :-1]
     down = (answer[:, 1:] != answer[:, :-1]).any(dim=3) & valid[:, 1:] & valid[:, :-1]
     return (across.sum(dim=(1, 2)).double() / rows + down.sum(dim=(1, 2)).double() / columns).cpu()
+
+
+def _counts(head: HeadOutput) -> Tensor:
+    """``[N]``: nobody is asked for a head of which nothing counts."""
+    return (head.site_weights > 0).any(dim=1).cpu()
 
 
 def _answer(head: HeadOutput) -> Tensor:

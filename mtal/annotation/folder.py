@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mtal.annotation import form
 from mtal.annotation.answers import Answer
-from mtal.annotation.given_back import GivenBack
+from mtal.annotation.given_back import GivenBack, Known
 from mtal.annotation.hand_out import write_hand_out
 from mtal.annotation.request import Request
 from mtal.annotation.stored import StoredAnswers
@@ -68,9 +68,7 @@ class FolderOracle(StoredAnswers):
     def collect(self) -> None:
         """See :class:`~mtal.annotation.oracle.Oracle`; corrections of earlier requests are taken in as well."""
         self.add([])
-        rows = self.view.answers
-        keys = zip(rows["frame_id"], rows["task"], rows["annotator"], strict=True)
-        known = dict(zip(keys, rows["source"], strict=True))
+        known = Known.of(self.view.answers)
         refusals = Refusals()
         answers: list[Answer] = []
         for file in sorted(self.root.glob(f"[!.]*/{form.REQUEST}")):

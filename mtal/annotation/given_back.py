@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from mtal.annotation import form
-from mtal.annotation.answers import Answer, Said
+from mtal.annotation.answers import Answer, Said, now
 from mtal.annotation.mask_files import THERE, mask_folders
 from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.datasets.mask import class_numbers, held_values
@@ -22,8 +23,26 @@ from mtal.datasets.refusals import Refusals
 from mtal.datasets.table_cells import Cells
 from mtal.suggest import nearest
 
-Known = Mapping[tuple[str, str, str], str]
-"""(frame, task, annotator) → mark of what the newest answer was read from."""
+
+@dataclass(frozen=True)
+class Known:
+    """What was read before.
+
+    Args:
+        marks: (frame, task, annotator) → mark of what the newest answer was read from.
+        spent: (frame, annotator) → seconds of their answers.
+    """
+
+    marks: Mapping[tuple[str, str, str], str]
+    spent: Mapping[tuple[str, str], float]
+
+    @classmethod
+    def of(cls, answers: pd.DataFrame) -> Known:
+        """Of the newest answers of each annotator, as :class:`~mtal.annotation.view.LabelView` has them."""
+        who = [answers[c] for c in ("frame_id", "annotator")]
+        keys = zip(answers["frame_id"], answers["task"], answers["annotator"], strict=True)
+        spent = answers["seconds"].groupby(who).sum()
+        return cls(dict(zip(keys, answers["source"], strict=True)), dict(zip(spent.index, spent.tolist(), strict=True)))
 
 
 @dataclass(frozen=True)
@@ -68,11 +87,11 @@ class GivenBack:
 
     def _check_heads(self, about: Mapping[str, Any]) -> None:
         for task, then in about["tasks"].items():
-            now = form.described(self.label_maps[task]) if task in self.label_maps else None
-            if now is None or any(now[key] != then[key] for key in ("support", "exclusive", "classes")):
+            mine = form.described(self.label_maps[task]) if task in self.label_maps else None
+            if mine is None or any(mine[key] != then[key] for key in ("support", "exclusive", "classes")):
                 raise ValueError(
                     f"{self.folder / form.REQUEST}: {task} was asked for as {', '.join(then['classes'])}, and "
-                    f"{'there is no such head' if now is None else 'is ' + ', '.join(now['classes'])} now; give the "
+                    f"{'there is no such head' if mine is None else 'is ' + ', '.join(mine['classes'])} now; give the "
                     "run the heads it had, or oracle.root another folder"
                 )
 
@@ -118,12 +137,14 @@ class GivenBack:
             key, mark = (frame["frame_id"], task, self.annotator), ""
             with refusals:
                 mark = form.UNUSABLE if unusable else self._mark(cells, row, frame, task)
-                if known.get(key) != mark:
+                if known.marks.get(key) != mark:
                     said, label = (Said.UNUSABLE, None) if unusable else self._read(cells, row, frame, task)
                     found.append(
                         Answer(frame["frame_id"], task, said, label, self.annotator, math.nan, "folder", request, mark)
                     )
-        yield from (replace(answer, seconds=seconds / len(found)) for answer in found)
+        new = seconds - known.spent.get((frame["frame_id"], self.annotator), 0.0)  # the cell counts from the beginning
+        share, time = (new / len(found) if found and new > 0 else math.nan), now()  # of one sitting
+        yield from (replace(answer, seconds=share, time=time) for answer in found)
 
     def _mark(self, cells: Cells, row: int, frame: Mapping[str, Any], task: str) -> str:
         """By which an answer is known again without being understood."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from mtal.annotation.availability import Availability
 from mtal.annotation.request import Request, Status
+from mtal.annotation.view import LabelView
 from mtal.datasets.label_table import LabelTable
 
 
@@ -31,6 +32,11 @@ class Oracle(Protocol):
     @property
     def answers(self) -> LabelTable | None:
         """What people have answered, as it was collected; ``None`` where the data set has all that is known."""
+        ...
+
+    @property
+    def view(self) -> LabelView | None:
+        """All that each of them said and how long it took, likewise."""
         ...
 
     @property

@@ -20,6 +20,7 @@ class SimulatedOracle:
 
     asks_people = False
     answers = None
+    view = None
     digest = ""
     poll_s: float | None = None
 

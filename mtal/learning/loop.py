@@ -16,6 +16,7 @@ import torch
 
 from mtal.acquisition import Acquisition
 from mtal.annotation import Oracle, Request, settle
+from mtal.annotation.seconds import took
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.masks import HeldOut, Masks, SomeLabels, joined, take
 from mtal.frames.cache import FrameArray
@@ -25,6 +26,7 @@ from mtal.learning.fingerprints import label_digests, looks, spread
 from mtal.learning.held_out import drawn, held_out_targets, request_unlabelled
 from mtal.learning.inputs import Inputs
 from mtal.learning.loop_settings import LoopSettings
+from mtal.learning.measured import learn_cost
 from mtal.learning.multi_task_loss import Weighting
 from mtal.learning.out_of_fold import out_of_fold
 from mtal.learning.picking import TIMINGS, Picker, timed, write_timings
@@ -214,6 +216,8 @@ class Experiment:
             if not self._candidates():
                 raise PoolIsDoneError("every frame of the pool that can be labelled is")
             model = self._model_before(folder, number)
+            if number:
+                learn_cost(self.acquisition, self.oracle.view, self.tasks, path)
             picks = self._pick(model, Round(number, self._first, folder, path, labelled, timings=timings, labels=known))
             self._keep_picks(path, model, picks)
             write_timings(path, timings)
@@ -421,6 +425,9 @@ class Experiment:
         write_images(path / "images", self.frames, at, {}, predictions)
 
     def _keep_answers(self, path: Path, table: pd.DataFrame, labels: Mapping[str, SomeLabels]) -> None:
+        if self.oracle.view is not None:
+            time = took(self.oracle.view, table["frame_id"].tolist())
+            table = table.join(time) if time["took_s"].notna().any() else table
         with_labels(table, labels, self.tasks).to_parquet(path / PICKS, index=False)
         label_digests(table["frame_id"].tolist(), labels).to_parquet(path / LABELS, index=False)
         write_images(path / "images", self.frames, np.empty(0, dtype=np.int64), labels, {})
