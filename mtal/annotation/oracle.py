@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -85,8 +85,13 @@ class Oracle(Protocol):
         ...
 
 
-def settle(oracle: Oracle, request: Request) -> None:
+def settle(oracle: Oracle, request: Request, note: Callable[[Request, Status], None] | None = None) -> None:
     """Ask, and come back once all is answered.
+
+    Args:
+        oracle: who is asked.
+        request: for what.
+        note: told at each look how far they are.
 
     Raises:
         LabelsPendingError: it is not, and nobody is to wait.
@@ -96,6 +101,8 @@ def settle(oracle: Oracle, request: Request) -> None:
     while True:
         oracle.collect()
         status = oracle.status(request)
+        if note is not None:
+            note(request, status)
         if not any(status.owed.values()):
             return
         if oracle.poll_s is None:

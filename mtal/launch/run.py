@@ -28,6 +28,7 @@ from mtal.learning.experiment import run_experiment
 from mtal.learning.loop import Experiment
 from mtal.learning.run_folder import RunFolder
 from mtal.reporting import summary, write_report
+from mtal.reporting.progress import read_progress
 
 
 def launch(config: DictConfig) -> float | None:
@@ -55,6 +56,7 @@ def launch(config: DictConfig) -> float | None:
     except LabelsPendingError as pending:
         told = f"[yellow]waiting for labels:[/yellow] {escape(str(pending))}"
         console.print(told, highlight=False, soft_wrap=True)  # a path that is broken in two can't be copied
+        _report_progress(path)
         return None
     except Exception as error:
         if sweeping:
@@ -65,6 +67,11 @@ def launch(config: DictConfig) -> float | None:
             raise
         tell(error)
         sys.exit(1)
+
+
+def _report_progress(path: Path) -> None:
+    if read_progress(path) is not None:
+        write_report(path)
 
 
 def _standing(path: Path, last: int) -> str:

@@ -35,7 +35,9 @@ def check_acquisition(config: DictConfig, acquisition: Acquisition, tasks: Seque
             "has one per pixel: choose another acquisition/selector, or another signal of the members"
         )
     if config.loop.batch_seconds is not None and acquisition.limits.cost is None:
-        raise ValueError("loop.batch_seconds needs the cost of each frame: set acquisition/cost=annotator_seconds")
+        raise ValueError(
+            "loop.batch_seconds needs the cost of each frame: set acquisition/cost=measured or annotator_seconds"
+        )
     outputs = {task.name: _made_up(task) for task in tasks}
     if acquisition.limits.cost is not None:
         acquisition.limits.cost(outputs)

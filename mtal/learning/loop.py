@@ -150,7 +150,7 @@ class Experiment:
         if not len(request.frames):
             return
         folder.ask_held_out(frame_ids)
-        settle(self.oracle, request)
+        settle(self.oracle, request, folder.note_waiting)
         self.__dict__.pop("_held_out_targets", None)  # read before they were answered
         self.__dict__.pop("val_labelled", None)
         if not folder.complete_rounds():
@@ -163,7 +163,7 @@ class Experiment:
         if not waiting.is_dir():
             self._pick_round(folder, number, labelled, known)
         table = pd.read_parquet(waiting / PICKS)
-        settle(self.oracle, self._request(folder, number, table))
+        settle(self.oracle, self._request(folder, number, table), folder.note_waiting)
         picked = table["frame_id"].tolist()
         timings: dict[str, float] = json.loads((waiting / TIMINGS).read_text())
         with folder.round(number) as path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,7 +46,7 @@ def learn_cost(acquisition: Acquisition, view: LabelView | None, tasks: Sequence
 
 
 def sittings(view: LabelView | None, tasks: Sequence[Task]) -> tuple[Did, Floats]:
-    """The newest sittings in which somebody labelled heads of one frame, and seconds of each; those with breaks left out.
+    """The newest sittings in which somebody labelled heads of one frame, without breaks, and the seconds of each.
 
     Args:
         view: what people have said; ``None`` where nobody was asked.
@@ -75,13 +76,13 @@ def sittings(view: LabelView | None, tasks: Sequence[Task]) -> tuple[Did, Floats
     return did, seconds
 
 
-def _done(view: LabelView, task: Task, row: Mapping[str, object]) -> dict[str, float]:
+def _done(view: LabelView, task: Task, row: Mapping[Any, Any]) -> dict[str, float]:
     """How much of each setting one answer took."""
     if task.support == "frame":
-        head = as_output(task, view.read(task.name, str(row["value"])))
+        head = as_output(task, view.read(task.name, row["value"]))
         labels = {} if task.family == "categorical" else {"label_s": float(predicted_classes(head))}
         return {"frame_s": 1.0, **labels}
-    head = as_output(task, view.read(task.name, str(row["mask"])))
+    head = as_output(task, view.read(task.name, row["mask"]))
     return {"frame_s": 1.0, "class_s": float(predicted_classes(head)), "boundary_s": float(predicted_boundary(head))}
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
 import yaml
 
+from mtal.annotation import Request, Status
 from mtal.frames.index import FrameIndex
 from mtal.learning.same_run import (
     refuse_config,
@@ -31,6 +34,9 @@ LABELS = "labels.parquet"
 ENCODER = "encoder.json"
 HELD_OUT = "held_out.parquet"
 """The frames that people were asked to label for the test."""
+
+WAITING = "waiting.json"
+"""How far annotators are with what the run waits for; see :class:`mtal.reporting.progress.Progress`."""
 
 
 class Fingerprints(Protocol):
@@ -140,6 +146,24 @@ class RunFolder:
         """Note that people are asked for these frames, so that no other data may take the place of these."""
         if not (self.path / HELD_OUT).exists():
             _write_table(self.path / HELD_OUT, pd.DataFrame({"frame_id": list(frame_ids)}))
+
+    def note_waiting(self, request: Request, status: Status) -> None:
+        """Keep how far annotators are with a request while they owe anything, for those who read the folder."""
+        file = self.path / WAITING
+        if not any(status.owed.values()):
+            file.unlink(missing_ok=True)
+            return
+        told = {
+            "title": request.title,
+            "frames": status.frames,
+            "done": status.done,
+            "owed": {task: len(frames) for task, frames in status.owed.items() if frames},
+            "by": dict(status.by),
+            "seconds": None if math.isnan(status.seconds) else status.seconds,
+            "where": status.where,
+            "time": datetime.now(UTC).isoformat(timespec="minutes"),
+        }
+        write_whole(file, json.dumps(told, indent=1, ensure_ascii=False))
 
     def refuse_other(self, config: Mapping[str, Any]) -> None:
         """Make sure that the folder holds a run of ``config``, or none.

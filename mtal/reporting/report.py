@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mtal.reporting import curves
+from mtal.reporting import curves, minutes
 from mtal.reporting.config_summary import summarize, title
 from mtal.reporting.page import classes_in, clock, environment, layer_of, thumbnail
 from mtal.reporting.pick import Pick, picks_of
+from mtal.reporting.progress import Progress, read_progress
 from mtal.reporting.run_reader import Round, Run, Task, main_metric, read_mask, read_run, trained_in_words
 
 THUMBNAIL = 160
@@ -61,26 +62,33 @@ def write_report(run_dir: Path | str) -> Path:
 
     Raises:
         FileNotFoundError: ``run_dir`` is not a run folder.
-        ValueError: the run has no complete round yet.
+        ValueError: the run has no complete round yet, and waits for nobody.
     """
     run = read_run(run_dir)
-    if not run.rounds:
+    progress = read_progress(run.path)
+    if not run.rounds and progress is None:
         raise ValueError(f"{run.path}: no round is complete yet, so there is nothing to report")
     target = run.path / "report.html"
     partial = target.with_name(f".report.{os.getpid()}.html")
-    partial.write_text(render(run), encoding="utf-8")
+    partial.write_text(render(run, progress), encoding="utf-8")
     partial.replace(target)
     return target
 
 
-def render(run: Run) -> str:
-    """The page as a string."""
+def render(run: Run, progress: Progress | None = None) -> str:
+    """The page as a string; of a run without a round it tells what is waited for."""
+    if not run.rounds:
+        page = environment().get_template("waiting.html.j2")
+        return page.render(title=title(run.config, run.name), progress=progress)
     last = run.rounds[-1]
     return (
         environment()
         .get_template("report.html.j2")
         .render(
             run=run,
+            progress=progress,
+            minutes=minutes.all_minutes(run),
+            round_minutes=[minutes.minutes(this) for this in run.rounds],
             title=title(run.config, run.name),
             last=last,
             config=summarize(run.config),
@@ -127,6 +135,10 @@ def _figures(run: Run) -> list[tuple[str, str]]:
     for name, drawn in panels:
         figure = curves.draw(drawn, empty="no labels to test this head on")
         figures.append((name, curves.to_svg(figure, curves.describe(drawn, name))))
+    seconds = minutes.predicted_and_real(run)
+    if len(seconds):
+        told = minutes.describe(seconds)
+        figures.append(("annotators' seconds a frame", curves.to_svg(minutes.draw(seconds), told)))
     return figures
 
 

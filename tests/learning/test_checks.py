@@ -32,7 +32,7 @@ def check(tasks, *changes, **options):
     [
         ({"signals": {"learning_loss": LearningLoss()}}, [], "set model.loss_prediction=true"),
         ({"signals": {"bald": Bald()}}, ["model.dropout=0"], "model.dropout is 0: set it above 0"),
-        ({}, ["loop.batch_seconds=60"], "set acquisition/cost=annotator_seconds"),
+        ({}, ["loop.batch_seconds=60"], "set acquisition/cost=measured or annotator_seconds"),
         ({"cost": AnnotationCost(frame_s={"tool": 2.0})}, [], "frame_s names 'tool', which is not one of tools, "),
         ({"cost": AnnotationCost(class_s={"tools": 2.0})}, [], "class_s names 'tools', which is no head with pixels"),
         ({"head_weights": {"tool": 2.0}}, [], "head_weights names 'tool', which is not one of tools, bleeding, "),

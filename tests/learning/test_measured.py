@@ -152,9 +152,10 @@ def test_what_was_measured_when_a_round_was_picked_belongs_to_the_round(
         with pytest.raises(LabelsPendingError):
             made.run(folder)
         oracle.owed = 0
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(loop, "learn_cost", interrupted_after(loop.settle, patch))
-            made.run(folder)
+        with monkeypatch.context() as patch:
+            patch.setattr(loop, "learn_cost", interrupted_after_picking(patch))
+            with pytest.raises(KeyboardInterrupt):
+                made.run(folder)
         waiting = folder.picked_path(1)
         picked, cost = (waiting / "picks.parquet").read_bytes(), (waiting / "cost.json").read_bytes()
         pool = [f for f in dataset.index.split("pool").frame_ids if f not in folder.labelled()]
@@ -167,7 +168,7 @@ def test_what_was_measured_when_a_round_was_picked_belongs_to_the_round(
     assert again["frame_id"].tolist() == pd.read_parquet(timed.round_path(1) / "picks.parquet")["frame_id"].tolist()
 
 
-def interrupted_after(settle, patch):
+def interrupted_after_picking(patch):
     """Fits the cost as ever, and lets the program be interrupted once the picks are there."""
 
     def learn(*arguments):

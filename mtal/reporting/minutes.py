@@ -1,0 +1,66 @@
+"""Annotators' minutes beside their frames, and how well they were predicted."""
+
+from __future__ import annotations
+
+import math
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from mtal.reporting.curves import INK, STYLES
+from mtal.reporting.run_reader import Round, Run
+
+
+def minutes(this: Round) -> float:
+    """What all annotators took for the picks of a round; NaN where no answer was timed."""
+    seconds = this.picks.get("took_s")
+    return math.nan if seconds is None or seconds.isna().all() else float(seconds.sum()) / 60
+
+
+def all_minutes(run: Run) -> float:
+    """What all annotators took for all picks; NaN where no answer was timed."""
+    each = [m for this in run.rounds if not math.isnan(m := minutes(this))]
+    return sum(each) if each else math.nan
+
+
+def predicted_and_real(run: Run) -> pd.DataFrame:
+    """``round, predicted, real``: seconds that one annotator was to take for each pick, and took."""
+    found = []
+    for this in run.rounds:
+        if {"cost_s", "took_s", "annotators"} <= set(this.picks):
+            known = this.picks[this.picks["took_s"].notna()]
+            real = known["took_s"] / known["annotators"]
+            found.append(pd.DataFrame({"round": this.number, "predicted": known["cost_s"], "real": real}))
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["round", "predicted", "real"])
+
+
+def draw(seconds: pd.DataFrame) -> Figure:
+    """Real against predicted seconds, a point per frame and a colour per round; on the line they are the same."""
+    with mpl.rc_context({"text.parse_math": False}):
+        figure = Figure(figsize=(4.6, 2.9), layout="constrained")
+        axes = figure.add_subplot()
+        for place, (number, some) in enumerate(seconds.groupby("round")):
+            color, _, marker = STYLES[place % len(STYLES)]
+            axes.plot(some["predicted"], some["real"], marker, color=color, markersize=4, label=f"round {number}")
+        most = 1.08 * float(seconds[["predicted", "real"]].to_numpy().max())
+        axes.plot([0, most], [0, most], color=INK, alpha=0.4, linewidth=1)
+        axes.set(xlim=(0, most), ylim=(0, most))
+        axes.set_xlabel("predicted seconds", color=INK)
+        axes.set_ylabel("real seconds", color=INK)
+        axes.tick_params(colors=INK, labelsize=9)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=3, frameon=False, labelcolor=INK)
+        for side, spine in axes.spines.items():
+            spine.set(visible=side in ("left", "bottom"), color=INK, alpha=0.4)
+    return figure
+
+
+def describe(seconds: pd.DataFrame) -> str:
+    """How well the seconds of a frame were predicted, in a sentence."""
+    predicted, real = (float(seconds[c].sum()) / 60 for c in ("predicted", "real"))
+    off = float(np.median(np.abs(seconds["predicted"] - seconds["real"]) / seconds["real"]))
+    return (
+        f"{predicted:.1f} min were predicted for {len(seconds)} frames and one annotator took {real:.1f} min; half of "
+        f"the frames are off by {100 * off:.0f} % or less."
+    )
