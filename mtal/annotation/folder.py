@@ -12,7 +12,7 @@ from mtal.annotation.hand_out import write_hand_out
 from mtal.annotation.request import Request
 from mtal.annotation.stored import StoredAnswers
 from mtal.datasets.dataset import SurgicalDataset
-from mtal.datasets.refusals import Refusals
+from mtal.refusals import Refusals
 
 
 class FolderOracle(StoredAnswers):

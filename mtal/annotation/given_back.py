@@ -19,8 +19,8 @@ from mtal.annotation.answers import Answer, Said, now
 from mtal.annotation.mask_files import THERE, mask_folders
 from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.datasets.mask import class_numbers, held_values
-from mtal.datasets.refusals import Refusals
 from mtal.datasets.table_cells import Cells
+from mtal.refusals import Refusals
 from mtal.suggest import nearest
 
 

@@ -23,6 +23,7 @@ from mtal.datasets.splits import assign_splits
 from mtal.frames.image_folder import ImageFolder, folder_source
 from mtal.frames.sampler import UniformSampler
 from mtal.progress import track
+from mtal.refusals import Refusals, first_of
 
 TOOL_COLUMNS = ("Grasper", "Bipolar", "Hook", "Scissors", "Clipper", "Irrigator", "SpecimenBag")
 PHASE_NAMES = (
@@ -109,26 +110,50 @@ def load(
         )
     splits = assign_splits("cholec80", files, test_videos, val_videos)
     rows: list[dict[str, Any]] = []
+    refusals = Refusals()
     for video, path in track(files.items(), "Reading annotations", total=len(files)):
-        tools = read_tools(path)
-        phase_file = root / "phase_annotations" / f"{video}-phase.txt"
-        phases = read_phases(phase_file)
-        source, there = _frames(root, images, video)
-        frames = np.array([f for f in tools if f in there])
-        if len(frames) < len(tools):
-            lost = next(f for f in tools if f not in there)
-            warnings.warn(
-                f"{path}: {len(tools) - len(frames)} rows have no frame in {source}, the first is frame {lost}; "
-                "they are left out",
-                stacklevel=2,
-            )
-        for frame in frames[UniformSampler(rate_hz)(frames / FPS)].tolist():
-            if frame not in phases:
-                raise ValueError(f"{phase_file}: no row for frame {frame}, which has tools; restore the file")
-            place = {"patient": video, "video": video, "frame": frame, "time_s": frame / FPS}
-            labels = {"tools": tools[frame], "phase": phases[frame]}
-            rows.append({**place, "source": source, "split": splits[video], **labels})
+        with refusals:
+            rows += [{**row, "split": splits[video]} for row in _labelled(root, images, video, path, rate_hz)]
+    refusals.tell()
     return SurgicalDataset.from_rows("cholec80", rows, (TOOLS, PHASE))
+
+
+def _labelled(root: Path, images: Path | str | None, video: str, path: Path, rate_hz: float) -> list[dict[str, Any]]:
+    """The rows of a video but for their split."""
+    phase_file = root / "phase_annotations" / f"{video}-phase.txt"
+    refusals = Refusals()
+    with refusals:
+        tools = read_tools(path)
+    with refusals:
+        phases = read_phases(phase_file)
+    with refusals:
+        source, there = _frames(root, images, video)
+    refusals.tell()
+    frames = np.array([f for f in tools if f in there])
+    if len(frames) < len(tools):
+        lost = next(f for f in tools if f not in there)
+        warnings.warn(
+            f"{path}: {len(tools) - len(frames)} rows have no frame in {source}, the first is frame {lost}; "
+            "they are left out",
+            stacklevel=3,
+        )
+    chosen = frames[UniformSampler(rate_hz)(frames / FPS)].tolist()
+    if lacking := [f for f in chosen if f not in phases]:
+        raise ValueError(
+            f"{phase_file}: no row for frame {first_of(lacking)}: {len(lacking)} that have tools; restore the file"
+        )
+    return [
+        {
+            "patient": video,
+            "video": video,
+            "frame": frame,
+            "time_s": frame / FPS,
+            "source": source,
+            "tools": tools[frame],
+            "phase": phases[frame],
+        }
+        for frame in chosen
+    ]
 
 
 def read_tools(path: Path, fps: int = FPS) -> dict[int, list[int]]:
@@ -140,17 +165,20 @@ def read_tools(path: Path, fps: int = FPS) -> dict[int, list[int]]:
             of ``fps``; or a label is not 0 or 1.
     """
     tools: dict[int, list[int]] = {}
-    for where, frame, cells in _rows(path, ("Frame", *TOOL_COLUMNS)):
-        if frame % fps:
-            raise ValueError(
-                f"{where}: frame {frame} is no multiple of {fps}; tools are labelled in frames 0, {fps}, {2 * fps}, … "
-                "Are the numbers of this file shifted?"
-            )
-        if frame in tools:
-            raise ValueError(f"{where}: frame {frame} stands twice; keep one row per frame")
-        if not set(cells) <= {"0", "1"}:
-            raise ValueError(f"{where}: the labels are {' '.join(cells)}; each must be 0 or 1")
-        tools[frame] = [int(c) for c in cells]
+    refusals = Refusals()
+    for where, frame, cells in _rows(path, ("Frame", *TOOL_COLUMNS), refusals):
+        with refusals:
+            if frame % fps:
+                raise ValueError(
+                    f"{where}: frame {frame} is no multiple of {fps}; tools are labelled in frames 0, {fps}, "
+                    f"{2 * fps}, … Are the numbers of this file shifted?"
+                )
+            if frame in tools:
+                raise ValueError(f"{where}: frame {frame} stands twice; keep one row per frame")
+            if not set(cells) <= {"0", "1"}:
+                raise ValueError(f"{where}: the labels are {' '.join(cells)}; each must be 0 or 1")
+            tools[frame] = [int(c) for c in cells]
+    refusals.tell()
     return tools
 
 
@@ -163,18 +191,24 @@ def read_phases(path: Path) -> dict[int, int]:
     """
     number = {name: i for i, name in enumerate(PHASE_NAMES)}
     phases: dict[int, int] = {}
-    for where, frame, (name,) in _rows(path, ("Frame", "Phase")):
-        if frame != len(phases):
-            what = f"frame {frame} stands twice" if frame in phases else f"frame {len(phases)} is missing"
-            raise ValueError(f"{where}: {what}; phases are labelled in frames 0, 1, 2, …")
-        if name not in number:
-            raise ValueError(f"{where}: unknown phase {name!r}; phases are {', '.join(PHASE_NAMES)}")
-        phases[frame] = number[name]
+    expected = 0
+    refusals = Refusals()
+    for where, frame, (name,) in _rows(path, ("Frame", "Phase"), refusals):
+        with refusals:
+            if frame != expected:
+                what = f"frame {frame} stands twice" if frame in phases else f"frame {expected} is missing"
+                expected = frame + 1  # told once, not at each row behind it
+                raise ValueError(f"{where}: {what}; phases are labelled in frames 0, 1, 2, …")
+            expected += 1
+            if name not in number:
+                raise ValueError(f"{where}: unknown phase {name!r}; phases are {', '.join(PHASE_NAMES)}")
+            phases[frame] = number[name]
+    refusals.tell()
     return phases
 
 
-def _rows(path: Path, header: tuple[str, ...]) -> Iterator[tuple[str, int, list[str]]]:
-    """File and line for messages, frame, and the other cells of each row."""
+def _rows(path: Path, header: tuple[str, ...], refusals: Refusals) -> Iterator[tuple[str, int, list[str]]]:
+    """File and line for messages, frame, and the other cells of each row; ``refusals`` get the lines that are none."""
     try:
         lines = path.read_text("utf-8-sig").splitlines()
     except FileNotFoundError:
@@ -187,7 +221,8 @@ def _rows(path: Path, header: tuple[str, ...]) -> Iterator[tuple[str, int, list[
         if not cells:
             continue
         if len(cells) != len(header) or not cells[0].isdecimal():
-            raise ValueError(f"{path}, line {number}: {line!r} is no row of {' '.join(header)}")
+            refusals.take(ValueError(f"{path}, line {number}: {line!r} is no row of {' '.join(header)}"))
+            continue
         yield f"{path}, line {number}", int(cells[0]), cells[1:]
 
 

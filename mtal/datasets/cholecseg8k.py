@@ -24,13 +24,13 @@ from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.film_header import film_header
 from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.datasets.mask import Size, class_shares
-from mtal.datasets.refusals import Refusals
 from mtal.datasets.splits import assign_splits
 from mtal.frames.image_folder import folder_source
 from mtal.frames.index import frame_id
 from mtal.frames.picture import read_picture
 from mtal.frames.reader import open_reader
 from mtal.frames.sampler import UniformSampler
+from mtal.refusals import Refusals
 
 MASK = LabelMap(
     task="mask",
@@ -134,7 +134,12 @@ def load(
     if cholec80 is None and (tools == "cholec80" or frames == "videos"):
         raise ValueError("cholecseg8k: these labels or frames are Cholec80's; give its root as data.cholec80=DIR")
     source = None if cholec80 is None else Path(cholec80)
-    found = [f for video in _videos(Path(root)) for f in _sampled(_frames(video), rate_hz, fps)]
+    found: list[_Frame] = []
+    refusals = Refusals()
+    for video in _videos(Path(root)):
+        with refusals:
+            found += _sampled(_frames(video), rate_hz, fps)
+    refusals.tell()
     splits = assign_splits("cholecseg8k", {f.video for f in found}, test_videos, val_videos)
     places, sizes = _places(found, source, frames, fps)
     of_frames = [sizes.get(frame_id(f.video, f.number), sizes.get(f.video)) for f in found]
@@ -177,27 +182,29 @@ def _videos(root: Path) -> list[Path]:
 def _frames(video: Path) -> list[_Frame]:
     """Every frame of a video that has a file of any kind, ascending."""
     frames: dict[int, _Frame] = {}
+    refusals = Refusals()
     for clip in sorted(p for p in video.iterdir() if p.is_dir()):
         name = re.fullmatch(rf"{re.escape(video.name)}_(\d+)", clip.name)
         if name is None:
-            raise ValueError(
-                f"{clip}: the folder must be called {video.name}_<first frame>, such as {video.name}_00080"
-            )
+            wrong = f"{clip}: the folder must be called {video.name}_<first frame>, such as {video.name}_00080"
+            refusals.take(ValueError(wrong))
+            continue
         matches = [m for p in sorted(clip.iterdir()) if (m := _FILE.fullmatch(p.name))]
         masks = {int(m[1]): clip / m.string for m in matches if m[2] == "_watershed_mask"}
-        for match in matches:
-            number = int(match[1])
-            if number not in masks:
-                missing = clip / f"frame_{match[1]}_endo_watershed_mask.png"
-                raise FileNotFoundError(f"{missing}: the mask is missing, {match.string} is there; restore it")
+        others = {int(m[1]): m for m in reversed(matches) if int(m[1]) not in masks}
+        for match in reversed(others.values()):
+            missing = clip / f"frame_{match[1]}_endo_watershed_mask.png"
+            told = f"{missing}: the mask is missing, {match.string} is there; restore it"
+            refusals.take(FileNotFoundError(told))
         numbers = sorted(masks)
         for number, mask in masks.items():
             if number in frames:
-                raise ValueError(
-                    f"{mask}: frame {number} is in {frames[number].mask.parent.name} too; remove one of them"
-                )
+                told = f"{mask}: frame {number} is in {frames[number].mask.parent.name} too; remove one of them"
+                refusals.take(ValueError(told))
+                continue
             frames[number] = _Frame(video.name, number, mask.with_name(mask.name.replace("_watershed_mask", "")), mask)
         _warn_of_shifted_numbers(clip, int(name[1]), numbers)
+    refusals.tell()
     return [frames[number] for number in sorted(frames)]
 
 
@@ -225,28 +232,31 @@ def _places(
 ) -> tuple[list[str], dict[str, Size | Path]]:
     """Source of each frame, and frame_id or video → (H, W), or the picture that has it."""
     films = {}
+    refusals = Refusals()
     for video in sorted({f.video for f in frames}):
         film = None if cholec80 is None or kind == "images" else cholec80 / "videos" / f"{video}.mp4"
         if kind == "videos" and film is not None and not film.is_file():
-            raise FileNotFoundError(f"{film}: the video is missing; restore it, or set data.frames=images")
+            lost = f"{film}: the video is missing; restore it, or set data.frames=images"
+            refusals.take(FileNotFoundError(lost))
         if film is not None and film.is_file():
             films[video] = film
     sizes: dict[str, Size | Path] = {}
-    missing = Refusals()
+    refusals.tell()
     for frame in frames:
         if frame.video in films:
             continue
-        with missing:
+        with refusals:
             if not frame.image.is_file():
                 raise FileNotFoundError(
                     f"{frame.image}: the image is missing, {frame.mask.name} is there; restore it, or give the root of "
                     f"Cholec80 with videos/{frame.video}.mp4 as data.cholec80=DIR"
                 )
         sizes[frame_id(frame.video, frame.number)] = frame.image
-    missing.tell()
     for video, film in films.items():
-        count, sizes[video] = film_header(film)
-        _check_film(film, count, [f for f in frames if f.video == video])
+        with refusals:
+            count, sizes[video] = film_header(film)
+            _check_film(film, count, [f for f in frames if f.video == video])
+    refusals.tell()
     pattern = "frame_*_endo.png"
     return [
         str(films[f.video]) if f.video in films else folder_source(f.image.parent, 0, fps, pattern) for f in frames
@@ -277,28 +287,39 @@ def _check_film(film: Path, count: int, frames: list[_Frame]) -> None:
 
 
 def _tool_rows(frames: list[_Frame], cholec80: Path, fps: int) -> list[list[int]]:
-    tables: dict[str, dict[int, list[int]]] = {}
     tags = []
-    for frame in frames:
-        path = cholec80 / "tool_annotations" / f"{frame.video}-tool.txt"
-        if frame.video not in tables:
-            tables[frame.video] = cholec80_files.read_tools(path, fps)
-        row = frame.number // fps * fps
-        if row not in tables[frame.video]:
-            raise ValueError(f"{path}: no row for frame {row}, of which {frame.mask} takes its tools; restore the file")
-        tags.append(tables[frame.video][row])
+    refusals = Refusals()
+    for video, group in groupby(frames, key=lambda f: f.video):
+        path = cholec80 / "tool_annotations" / f"{video}-tool.txt"
+        with refusals:
+            table = cholec80_files.read_tools(path, fps)
+            for frame in group:
+                row = frame.number // fps * fps
+                with refusals:
+                    if row not in table:
+                        raise ValueError(
+                            f"{path}: no row for frame {row}, of which {frame.mask} takes its tools; restore the file"
+                        )
+                    tags.append(table[row])
+    refusals.tell()
     return tags
 
 
 def _phase_rows(frames: list[_Frame], cholec80: Path) -> list[int | None]:
     phases: list[int | None] = []
+    refusals = Refusals()
     for video, group in groupby(frames, key=lambda f: f.video):
         path = cholec80 / "phase_annotations" / f"{video}-phase.txt"
-        table = cholec80_files.read_phases(path)
-        for frame in group:
-            if frame.number not in table:
-                raise ValueError(f"{path}: no row for frame {frame.number}, which has {frame.mask}; restore the file")
-            phases.append(table[frame.number])
+        with refusals:
+            table = cholec80_files.read_phases(path)
+            for frame in group:
+                with refusals:
+                    if frame.number not in table:
+                        raise ValueError(
+                            f"{path}: no row for frame {frame.number}, which has {frame.mask}; restore the file"
+                        )
+                    phases.append(table[frame.number])
+    refusals.tell()
     return phases
 
 

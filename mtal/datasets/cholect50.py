@@ -20,6 +20,7 @@ from mtal.datasets.label_map import LabelMap
 from mtal.datasets.splits import assign_splits
 from mtal.frames.image_folder import FolderSource
 from mtal.progress import track
+from mtal.refusals import Refusals, first_of
 
 TOOLS = LabelMap(
     task="tools",
@@ -57,20 +58,31 @@ def load(
         raise FileNotFoundError(f"{root / 'videos'}: no VID01 here; the root of CholecT50 holds videos and labels")
     splits = assign_splits("cholect50", folders, test_videos, val_videos)
     rows: list[dict[str, Any]] = []
+    refusals = Refusals()
     for video, folder in track(folders.items(), "Reading labels", total=len(folders)):
-        path = root / "labels" / f"{video}.json"
-        tools = read_tools(path)
-        places, _ = folder_rows(video, video, splits[video], folder, 0, 1.0, _FILES)
-        there = {row["frame"] for row in places}
-        lacking = sorted(set(tools) - there)
-        if lacking:
-            raise ValueError(
-                f"{path}: frame {lacking[0]} has labels but no image in {folder}; there are {len(lacking)} such, "
-                "and both count from 0: are the numbers of one shifted?"
-            )
-        _warn_of_images(folder, there, set(tools))
-        rows += [{**row, "tools": tools[row["frame"]]} for row in places if row["frame"] in tools]
+        with refusals:
+            rows += _labelled(root / "labels" / f"{video}.json", video, splits[video], folder)
+    refusals.tell()
     return SurgicalDataset.from_rows("cholect50", rows, (TOOLS,))
+
+
+def _labelled(path: Path, video: str, split: str, folder: Path) -> list[dict[str, Any]]:
+    """The rows of a video."""
+    refusals = Refusals()
+    with refusals:
+        tools = read_tools(path)
+    with refusals:
+        places, _ = folder_rows(video, video, split, folder, 0, 1.0, _FILES)
+    refusals.tell()
+    there = {row["frame"] for row in places}
+    lacking = sorted(set(tools) - there)
+    if lacking:
+        raise ValueError(
+            f"{path}: frame {first_of(lacking)} has labels but no image in {folder}; there are {len(lacking)} such, "
+            "and both count from 0: are the numbers of one shifted?"
+        )
+    _warn_of_images(folder, there, set(tools))
+    return [{**row, "tools": tools[row["frame"]]} for row in places if row["frame"] in tools]
 
 
 def _warn_of_images(folder: Path, there: set[int], labelled: set[int]) -> None:
@@ -79,7 +91,7 @@ def _warn_of_images(folder: Path, there: set[int], labelled: set[int]) -> None:
     if extra:
         warnings.warn(
             f"{folder}: {len(extra)} images have no labels and are left out, the first is frame {extra[0]}",
-            stacklevel=3,
+            stacklevel=4,
         )
     others = FolderSource(folder, 0, 1.0).images()
     copies = [path.name for path in others if not fnmatch(path.name, _FILES)]
@@ -87,7 +99,7 @@ def _warn_of_images(folder: Path, there: set[int], labelled: set[int]) -> None:
         warnings.warn(
             f"{folder}: {len(copies)} images are not called 000000.png and so on and are left out, the first is "
             f"{copies[0]}",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 
@@ -112,9 +124,13 @@ def read_tools(path: Path) -> dict[int, list[int]]:
     found = tuple(names.get(str(i)) for i in range(len(TOOLS.classes)))
     if found != TOOLS.classes:
         raise ValueError(f"{path}: the instruments are {found}; they must be {TOOLS.classes}, in this order")
-    return {
-        int(frame): _tools(f"{path}, frame {frame}", vectors, names, triplets) for frame, vectors in annotations.items()
-    }
+    tools: dict[int, list[int]] = {}
+    refusals = Refusals()
+    for frame, vectors in annotations.items():
+        with refusals:
+            tools[int(frame)] = _tools(f"{path}, frame {frame}", vectors, names, triplets)
+    refusals.tell()
+    return tools
 
 
 def _tools(
@@ -141,8 +157,10 @@ def _tools(
 
 def _once(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content: dict[str, Any] = {}
+    refusals = Refusals()
     for key, value in pairs:
         if key in content:
-            raise ValueError(f"{path}: {key!r} stands twice; keep one entry per frame")
+            refusals.take(ValueError(f"{path}: {key!r} stands twice; keep one entry per frame"))
         content[key] = value
+    refusals.tell()
     return content

@@ -15,6 +15,7 @@ from mtal.datasets.folder_rows import folder_rows
 from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.datasets.pixel_labels import MaskFile
 from mtal.datasets.splits import assign_splits
+from mtal.refusals import Refusals
 
 ORGANS = (
     "abdominal_wall",
@@ -85,21 +86,28 @@ def load(
     splits = assign_splits("dsad", {p.name for p in folders}, test_videos, val_videos)
     rows: list[dict[str, Any]] = []
     pictures: dict[str, Path] = {}  # frame_id → file
+    refusals = Refusals()
     for folder in folders:
         organ, surgery = folder.parent.name, folder.name
         video = f"{surgery}_{organ}"
-        places, images = folder_rows(
-            f"surgery{surgery}", video, splits[surgery], folder, 0, native_rate_hz, "image*.png"
-        )
+        places: list[dict[str, Any]] = []
+        images: dict[str, Path] = {}
+        with refusals:
+            places, images = folder_rows(
+                f"surgery{surgery}", video, splits[surgery], folder, 0, native_rate_hz, "image*.png"
+            )
         pictures |= images
-        masks = {p.name for p in folder.glob("mask*.png")}
+        masks = {p.name for p in folder.glob("mask*.png")} if images else set()
         for place, image in zip(places, images.values(), strict=True):
             mask = image.with_name(image.name.replace("image", "mask"))
             if mask.name not in masks:
-                raise FileNotFoundError(f"{mask}: the mask is missing, {image.name} is there; restore it")
-            masks.remove(mask.name)
+                missing = f"{mask}: the mask is missing, {image.name} is there; restore it"
+                refusals.take(FileNotFoundError(missing))
+            masks.discard(mask.name)
             values = {0: IGNORE, 255: ORGANS.index(organ)}
             rows.append({**place, "anatomy": MaskFile(mask, values)})
-        if masks:
-            raise FileNotFoundError(f"{folder / min(masks)}: the mask has no image of its number; is it shifted?")
+        for name in sorted(masks):
+            shifted = f"{folder / name}: the mask has no image of its number; is it shifted?"
+            refusals.take(FileNotFoundError(shifted))
+    refusals.tell()
     return SurgicalDataset.from_rows("dsad", rows, (ANATOMY,), pictures)

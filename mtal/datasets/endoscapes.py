@@ -24,6 +24,7 @@ from mtal.datasets.folder_rows import folder_rows
 from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.datasets.mask import Size, class_numbers, held_values
 from mtal.progress import track
+from mtal.refusals import Refusals
 
 TOOLS = LabelMap("tools", "frame", False, ("tool",), ((86, 180, 233),))
 ANATOMY = LabelMap(
@@ -75,19 +76,29 @@ def load(root: Path | str) -> SurgicalDataset:
         )
     rows: list[dict[str, Any]] = []
     pictures: dict[str, Path] = {}  # frame_id → file
+    refusals = Refusals()
     for split_folder, split in track(list(FOLDERS.items()), "Reading boxes"):
         name = split_folder if (root / split_folder).is_dir() else f"{split_folder}_seg"
         boxes = root / name / "annotation_coco.json"
-        criteria = _criteria(root / name)
-        for number, tools in _tools(boxes).items():
+        criteria: dict[str, list[int]] = {}
+        of_videos: dict[int, dict[str, int]] = {}
+        with refusals:
+            criteria = _criteria(root / name)
+        with refusals:
+            of_videos = _tools(boxes)
+        for number, tools in of_videos.items():
             video = f"video{number:03d}"
             pattern = f"{glob.escape(str(number))}_*.jpg"
-            places, images = folder_rows(video, video, split, root / name, 0, FPS, pattern)
-            pictures |= images
-            by_name = {image.name: row for image, row in zip(images.values(), places, strict=True)}
-            for file, label in tools.items():
+            by_name: dict[str, dict[str, Any]] = {}
+            with refusals:
+                places, images = folder_rows(video, video, split, root / name, 0, FPS, pattern)
+                pictures |= images
+                by_name = {image.name: row for image, row in zip(images.values(), places, strict=True)}
+            for file, label in tools.items() if by_name else ():
                 if file not in by_name:
-                    raise FileNotFoundError(f"{root / name / file}: the image is missing, {boxes} lists it; restore it")
+                    missing = f"{root / name / file}: the image is missing, {boxes} lists it; restore it"
+                    refusals.take(FileNotFoundError(missing))
+                    continue
                 row = by_name[file]
                 if row["frame"] % FPS:
                     warnings.warn(
@@ -98,8 +109,10 @@ def load(root: Path | str) -> SurgicalDataset:
                 mask = masks.pop(Path(file).stem, None)
                 labels = {"tools": [label], "anatomy": mask and SegmentationMask(mask), "cvs": criteria.get(file)}
                 rows.append({**row, **labels})
-    if masks:
-        raise ValueError(f"{min(masks.values())}: the mask belongs to no frame that has boxes; is its number right?")
+    refusals.tell()  # before what may come of it
+    for path in sorted(masks.values()):
+        refusals.take(ValueError(f"{path}: the mask belongs to no frame that has boxes; is its number right?"))
+    refusals.tell()
     label_maps = (TOOLS, ANATOMY, CVS) if any(row["cvs"] is not None for row in rows) else (TOOLS, ANATOMY)
     return SurgicalDataset.from_rows("endoscapes", rows, label_maps, pictures)
 
@@ -124,6 +137,7 @@ class SegmentationMask:
 def _criteria(folder: Path) -> dict[str, list[int]]:
     """Image file → whether each criterion of the critical view of safety holds, for those that were assessed."""
     criteria: dict[str, list[int]] = {}
+    refusals = Refusals()
     for path in (folder / "annotation_ds_coco.json", folder / "annotation_coco.json"):
         if not path.is_file():
             continue
@@ -132,8 +146,11 @@ def _criteria(folder: Path) -> dict[str, list[int]]:
             if means is None:
                 continue
             if len(means) != len(CVS.classes) or not all(0 <= m <= 1 for m in means):
-                raise ValueError(f"{path}: 'ds' of {image['file_name']!r} is {means}; it must be 3 shares of 0 to 1")
+                wrong = f"{path}: 'ds' of {image['file_name']!r} is {means}; it must be 3 shares of 0 to 1"
+                refusals.take(ValueError(wrong))
+                continue
             criteria[image["file_name"]] = [int(m >= 0.5) for m in means]
+    refusals.tell()
     return criteria
 
 
@@ -155,11 +172,14 @@ def _tools(path: Path) -> dict[int, dict[str, int]]:
         raise ValueError(f"{path}: the categories are {sorted(names.values())}; they must be {sorted(expected)}")
     with_tool = {box["image_id"] for box in content["annotations"] if names[box["category_id"]] == "tool"}
     videos: dict[int, dict[str, int]] = defaultdict(dict)
+    refusals = Refusals()
     for image in content["images"]:
         file, video = image["file_name"], image["file_name"].partition("_")[0]
-        if not video.isdecimal():
-            raise ValueError(f"{path}: the image {file!r} is not called <video>_<frame>.jpg")
-        if file in videos[int(video)]:
-            raise ValueError(f"{path}: the image {file!r} is listed twice; keep one of its entries")
-        videos[int(video)][file] = int(image["id"] in with_tool)
+        with refusals:
+            if not video.isdecimal():
+                raise ValueError(f"{path}: the image {file!r} is not called <video>_<frame>.jpg")
+            if file in videos[int(video)]:
+                raise ValueError(f"{path}: the image {file!r} is listed twice; keep one of its entries")
+            videos[int(video)][file] = int(image["id"] in with_tool)
+    refusals.tell()
     return videos

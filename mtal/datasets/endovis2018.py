@@ -15,6 +15,7 @@ from mtal.datasets.folder_rows import folder_rows
 from mtal.datasets.label_map import LabelMap
 from mtal.datasets.mask import class_shares
 from mtal.datasets.splits import assign_splits
+from mtal.refusals import Refusals
 
 MASK = LabelMap(
     task="mask",
@@ -109,10 +110,13 @@ def load(
     splits = assign_splits("endovis2018", folders, test_videos, val_videos)
     rows: list[dict[str, Any]] = []
     pictures: dict[str, Path] = {}  # frame_id → file
+    refusals = Refusals()
     for video, folder in folders.items():
-        places, images = folder_rows(video, video, splits[video], folder / "left_frames", 0, native_rate_hz)
-        rows += [{**p, "anatomy": folder / "labels" / i.name} for p, i in zip(places, images.values(), strict=True)]
-        pictures |= images
+        with refusals:
+            places, images = folder_rows(video, video, splits[video], folder / "left_frames", 0, native_rate_hz)
+            rows += [{**p, "anatomy": folder / "labels" / i.name} for p, i in zip(places, images.values(), strict=True)]
+            pictures |= images
+    refusals.tell()
     shares = class_shares([r["anatomy"] for r in rows], MASK, list(pictures.values()))  # [N, C]
     for row, share in zip(rows, shares, strict=True):
         row["tools"] = [int(share[list(part)].sum() > tool_area) for part in _PARTS]

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.datasets.mask import Size, class_numbers
 from mtal.datasets.pixel_labels import MaskFile
-from mtal.datasets.refusals import Refusals
 from mtal.datasets.threads import in_threads
 from mtal.frames.fit import fitted_mask
 from mtal.frames.window import WHOLE, Window
+from mtal.refusals import Refusals
 
 
 class DrawnMask(Protocol):
@@ -200,12 +200,16 @@ def _tags(label_map: LabelMap, frame_ids: list[str], column: list[Any]) -> NDArr
     shape = () if label_map.exclusive else (classes,)
     allowed = {*range(classes if label_map.exclusive else 2), IGNORE}
     tags = np.full((len(column), *shape), IGNORE, dtype=np.uint8)
+    refusals = Refusals()
     for i, (frame_id, value) in enumerate(zip(frame_ids, column, strict=True)):
         if _absent(value):
             continue
         labels = np.asarray(value)
         if labels.shape != shape or not set(labels.ravel().tolist()) <= allowed:
             what = f"one of {sorted(allowed)}" if label_map.exclusive else f"{classes} numbers out of 0, 1, {IGNORE}"
-            raise ValueError(f"frame {frame_id!r}, task {label_map.task!r}: the label is {value}; it must be {what}")
+            told = f"frame {frame_id!r}, task {label_map.task!r}: the label is {value}; it must be {what}"
+            refusals.take(ValueError(told))
+            continue
         tags[i] = labels
+    refusals.tell()
     return tags

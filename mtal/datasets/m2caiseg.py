@@ -14,6 +14,7 @@ from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.folder_rows import folder_rows
 from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.datasets.mask import class_shares
+from mtal.refusals import first_of
 
 _COLORS: dict[str, tuple[int, int, int]] = {
     "grasper": (0, 85, 170),
@@ -77,9 +78,9 @@ def load(
     root = Path(root)
     rows: list[dict[str, Any]] = []
     pictures: dict[str, Path] = {}  # frame_id → file
+    if lacking := [root / name for name in FOLDERS if not (root / name).is_dir()]:
+        raise FileNotFoundError(f"{first_of(lacking)}: no such folder; the root of m2caiSeg holds train and test")
     for name, split in FOLDERS.items():
-        if not (root / name).is_dir():
-            raise FileNotFoundError(f"{root / name}: no such folder; the root of m2caiSeg holds train and test")
         places, images = folder_rows("both", name, split, root / name / "images", 0, native_rate_hz)
         masks = [root / name / "groundtruth" / f"{image.stem}_gt.png" for image in images.values()]
         rows += [{**place, "anatomy": mask} for place, mask in zip(places, masks, strict=True)]

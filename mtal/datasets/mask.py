@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from mtal.datasets.label_map import IGNORE, LabelMap, Value
 from mtal.datasets.lossy_mask import LOSSY, nearest_values
-from mtal.datasets.refusals import Refusals
 from mtal.datasets.threads import in_threads
 from mtal.frames.picture import picture_size, upright
+from mtal.refusals import Refusals
 
 Size = tuple[int, int]
 """(H, W)."""

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from mtal.refusals import Refusals
+
 
 class Recording(NamedTuple):
     """What frames lie in together.
@@ -36,10 +38,13 @@ def recording_names(recordings: Iterable[Recording], base: Path) -> dict[Recordi
     times = Counter(short.values())
     names = {r: short[r] if times[short[r]] == 1 else "/".join(_parts(r, base, True)) or "images" for r in found}
     owners: dict[str, Recording] = {}
+    refusals = Refusals()
     for recording, name in names.items():
         other = owners.setdefault(name, recording)
         if other != recording:
-            raise ValueError(f"{recording.path}: it would be called {name!r}, as {other.path} is; rename one of them")
+            told = f"{recording.path}: it would be called {name!r}, as {other.path} is; rename one of them"
+            refusals.take(ValueError(told))
+    refusals.tell()
     return names
 
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.label_map import IGNORE, LabelMap
-from mtal.datasets.refusals import Refusals
 from mtal.datasets.shared_videos import shared_videos
 from mtal.datasets.threads import in_threads
 from mtal.frames.index import SPLITS
 from mtal.frames.picture import picture_size
+from mtal.refusals import Refusals
 
 _SIZE = (256, 256)  # of masks whose frames have no known size
 

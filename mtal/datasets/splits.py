@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from mtal.refusals import Refusals, first_of
 from mtal.suggest import nearest
 
 
@@ -25,14 +26,17 @@ def assign_splits(
     there = sorted(set(videos))
     both = sorted(set(test_videos) & set(val_videos))
     if both:
-        raise ValueError(f"{name}: {both[0]!r} is in data.test_{who} and in data.val_{who}; keep it in one of them")
+        named = first_of([repr(video) for video in both])
+        raise ValueError(f"{name}: {named} is in data.test_{who} and in data.val_{who}; keep it in one of them")
+    refusals = Refusals()
     for option, listed in ((f"test_{who}", test_videos), (f"val_{who}", val_videos)):
-        unknown = [v for v in listed if v not in there]
+        unknown = [video for video in listed if video not in there]
         if unknown:
-            raise ValueError(
-                f"{name}: data.{option} names {unknown[0]!r}, which is not there{nearest(unknown[0], there)}; "
-                f"there are {', '.join(there)}"
-            )
+            named = first_of([repr(video) for video in unknown])
+            what = f"{len(unknown)} videos that are" if len(unknown) > 1 else "which is"
+            told = f"{name}: data.{option} names {named}, {what} not there{nearest(unknown[0], there)}"
+            refusals.take(ValueError(f"{told}; there are {', '.join(there)}"))
+    refusals.tell()
     splits = dict.fromkeys(there, "pool") | dict.fromkeys(val_videos, "val") | dict.fromkeys(test_videos, "test")
     if "pool" not in splits.values():
         raise ValueError(f"{name}: all {who} are held out; leave some out of data.test_{who} and data.val_{who}")

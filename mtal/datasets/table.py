@@ -13,7 +13,6 @@ from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.label_map import LabelMap
 from mtal.datasets.mask import Size
 from mtal.datasets.mask_meaning import MaskOptions
-from mtal.datasets.refusals import Refusals
 from mtal.datasets.splits import assign_splits
 from mtal.datasets.table_cells import Cells
 from mtal.datasets.table_heads import HeadOptions
@@ -24,6 +23,7 @@ from mtal.datasets.table_regions import read_masks
 from mtal.datasets.table_rows import HeadLabels, TableRows
 from mtal.datasets.table_tags import read_column, read_columns
 from mtal.frames.index import frame_id
+from mtal.refusals import Refusals
 from mtal.suggest import nearest
 
 BLEEDING = LabelMap("bleeding", "frame", False, ("bleeding",), ((213, 0, 0),))

@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas as pd
 
 from mtal.datasets.label_map import IGNORE
-from mtal.datasets.refusals import Refusals
 from mtal.datasets.table_text import Line, read_lines
+from mtal.refusals import Refusals
 from mtal.suggest import nearest
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt")

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mtal.datasets.refusals import Refusals
 from mtal.datasets.table_cells import Cells
 from mtal.datasets.table_rows import TableRows
 from mtal.frames.reader import open_reader
 from mtal.frames.sampler import UniformSampler
+from mtal.refusals import Refusals
 
 START, END = "start_sec", "end_sec"
 JOINT = ";"

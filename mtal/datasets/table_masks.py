@@ -8,9 +8,9 @@ from pathlib import Path
 
 from mtal.datasets.mask import HeldValues, class_numbers, held_values
 from mtal.datasets.mask_meaning import MaskOptions, label_map_of
-from mtal.datasets.refusals import Refusals
 from mtal.datasets.table_heads import HeadOptions
 from mtal.datasets.table_rows import HeadLabels, TableRows
+from mtal.refusals import Refusals
 
 
 def mask_options(name: str, options: HeadOptions) -> MaskOptions:

@@ -10,9 +10,9 @@ import numpy as np
 
 from mtal.datasets.mask import Size
 from mtal.datasets.recording_names import Recording, recording_names
-from mtal.datasets.refusals import Refusals
 from mtal.frames.image_folder import SUFFIXES, ImageFolder, folder_source
 from mtal.frames.reader import open_reader
+from mtal.refusals import Refusals
 
 
 @dataclass(frozen=True)

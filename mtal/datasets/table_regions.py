@@ -9,10 +9,10 @@ from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.datasets.outline import Outline
 from mtal.datasets.palette import colors_of
 from mtal.datasets.pixel_labels import BinaryMask, Region, Regions
-from mtal.datasets.refusals import Refusals
 from mtal.datasets.table_heads import STEM, HeadOptions
 from mtal.datasets.table_rows import HeadLabels, TableRows
 from mtal.datasets.table_tags import NONE
+from mtal.refusals import Refusals
 
 
 def read_masks(name: str, options: HeadOptions, rows: TableRows) -> HeadLabels:

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from mtal.datasets.label_map import LabelMap
 from mtal.datasets.mask import Size
-from mtal.datasets.refusals import Refusals
 from mtal.datasets.table_cells import Cells
 from mtal.datasets.table_places import Place
+from mtal.refusals import Refusals
 
 _LOOKED_AT = 64
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.datasets.palette import colors_of
-from mtal.datasets.refusals import Refusals
 from mtal.datasets.table_cells import Cells
 from mtal.datasets.table_heads import HeadOptions, columns_of
 from mtal.datasets.table_intervals import JOINT, Said, said_by_intervals
 from mtal.datasets.table_rows import HeadLabels, TableRows
+from mtal.refusals import Refusals
 from mtal.suggest import nearest
 
 NONE = "none"

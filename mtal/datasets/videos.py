@@ -17,7 +17,6 @@ from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.datasets.label_table import LabelTable
 from mtal.datasets.recording_files import SUFFIXES, RecordingFiles, recording_files
-from mtal.datasets.refusals import Refusals
 from mtal.datasets.splits import assign_splits
 from mtal.datasets.surgery.names import LABEL_MAPS
 from mtal.frames.hygiene import Hygiene
@@ -26,6 +25,7 @@ from mtal.frames.index_videos import first_reasons, index_videos
 from mtal.frames.sampler import Sampler
 from mtal.frames.scan import source_files
 from mtal.frames.timeline import Truncated
+from mtal.refusals import Refusals
 
 _log = logging.getLogger(__name__)
 

@@ -21,6 +21,7 @@ from mtal.datasets.label_table import LabelTable
 from mtal.datasets.mask import check_size, gray_values
 from mtal.frames.image_folder import ImageFolder, folder_source
 from mtal.frames.index import FrameIndex, frame_id
+from mtal.refusals import Refusals, first_of
 
 ANATOMY = LabelMap(
     task="anatomy",
@@ -83,22 +84,25 @@ def load(
     pictures: dict[str, Path] = {}  # frame_id → file
     folders = _sequences(root)
     splits = {folder.name: "test" if _tested(folder, split) else "pool" for folder in folders}
-    for video in val_sequences:
-        if splits.get(video) != "pool":
-            pool = ", ".join(name for name, part in splits.items() if part == "pool")
-            raise ValueError(f"data.val_sequences: {video!r} is no sequence of the pool, which has {pool}")
+    if strange := [video for video in val_sequences if splits.get(video) != "pool"]:
+        pool = ", ".join(name for name, part in splits.items() if part == "pool")
+        named = first_of([repr(video) for video in strange])
+        raise ValueError(f"data.val_sequences: {named} is no sequence of the pool, which has {pool}")
     splits |= dict.fromkeys(val_sequences, "val")
+    refusals = Refusals()
     for folder in folders:
         patient, video = folder.parent.name, folder.name
-        with ImageFolder(folder, _FIRST_NUMBER, native_rate_hz) as images:
+        with refusals, ImageFolder(folder, _FIRST_NUMBER, native_rate_hz) as images:
             for frame, time_s in zip(images.frames.tolist(), images.times_s.tolist(), strict=True):
                 key = {"frame_id": frame_id(video, frame), "patient": patient, "video": video, "frame": frame}
                 source = folder_source(folder, _FIRST_NUMBER, native_rate_hz)
                 frames.append({**key, "time_s": time_s, "source": source, "split": splits[video]})
                 mask = root / "annot" / patient / video / f"{images.path(frame).stem}.png"
                 pictures[key["frame_id"]] = images.path(frame)
-                tools = _tools(mask, images.path(frame))
-                labels.append({"frame_id": key["frame_id"], "anatomy": mask, "tools": tools, "bleeding": None})
+                with refusals:
+                    tools = _tools(mask, images.path(frame))
+                    labels.append({"frame_id": key["frame_id"], "anatomy": mask, "tools": tools, "bleeding": None})
+    refusals.tell()
     if split == "sequence":
         warnings.warn(
             "the vocal-fold frames are split by sequence: both patients are learnt from and tested on, so test scores "

@@ -22,7 +22,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtal.frames.bounded_folder import BoundedFolder
 from mtal.frames.decoder import versions
-from mtal.frames.faults import together
 from mtal.frames.fit import ALL, Box, Fit, check_fit, content_of, fitted, window_for
 from mtal.frames.frames_file import FramesFile
 from mtal.frames.image_folder import parse_folder_source
@@ -32,6 +31,7 @@ from mtal.frames.request import positions
 from mtal.frames.whole_file import whole_or_not
 from mtal.frames.window import Window, Windows
 from mtal.progress import track
+from mtal.refusals import Refusals
 
 _FORMAT = 4  # raised whenever cached pixels would come out differently
 _CHUNK = 32  # frames decoded at once
@@ -189,9 +189,11 @@ class FrameCache:
                 raise
         if self.bound is not None:
             self.bound.make_room()  # other processes may have written meanwhile
-        faults = [error for job in jobs if isinstance(error := job.exception(), Exception)]
-        if faults:
-            raise together(faults, f"of {len(missing)} sources cannot be read")
+        refusals = Refusals()
+        for job in jobs:
+            if isinstance(error := job.exception(), Exception):
+                refusals.take(error)
+        refusals.tell(what=f"faults in {sum(job.exception() is not None for job in jobs)} of {len(missing)} sources")
 
     def _check_room(self, needed: int) -> None:
         """Hours of decoding should not end at a full disk."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mtal.frames.picture import is_deep, picture_size, read_picture
 from mtal.frames.request import positions
+from mtal.refusals import Refusals
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 _FAINT = 16  # of 255: all that is left of 12 bits
@@ -147,7 +148,12 @@ class ImageFolder:
             ValueError: an image is broken.
         """
         wanted, place = np.unique(positions(str(self.source), self.frames, frames), return_inverse=True)  # [M], [N]
-        pictures = [read_picture(self._files[frame]) for frame in self.frames[wanted].tolist()]
+        pictures = []
+        refusals = Refusals()
+        for frame in self.frames[wanted].tolist():
+            with refusals:
+                pictures.append(read_picture(self._files[frame]))
+        refusals.tell()
         return [pictures[k] for k in place.tolist()]
 
     def close(self) -> None:
@@ -174,14 +180,19 @@ def _numbered(source: FolderSource) -> dict[int, Path]:
     if first is None:
         return dict(enumerate(images))
     files: dict[int, Path] = {}
+    refusals = Refusals()
     for path in images:
         numbers = re.findall(r"[0-9]+", path.stem)
-        if not numbers:
-            raise ValueError(f"{path}: the name has no number, so its frame cannot be told; rename or remove it")
-        frame = int(numbers[-1]) - first
-        if frame < 0:
-            raise ValueError(f"{path}: its number lies before the first, {first}; does the folder count from 0?")
-        if frame in files:
-            raise ValueError(f"{path}: has the number of {files[frame].name}; keep one image per frame in the folder")
-        files[frame] = path
+        with refusals:
+            if not numbers:
+                raise ValueError(f"{path}: the name has no number, so its frame cannot be told; rename or remove it")
+            frame = int(numbers[-1]) - first
+            if frame < 0:
+                raise ValueError(f"{path}: its number lies before the first, {first}; does the folder count from 0?")
+            if frame in files:
+                raise ValueError(
+                    f"{path}: has the number of {files[frame].name}; keep one image per frame in the folder"
+                )
+            files[frame] = path
+    refusals.tell()
     return files

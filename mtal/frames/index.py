@@ -9,7 +9,7 @@ from typing import Literal
 
 import pandas as pd
 
-from mtal.frames.faults import SHOWN
+from mtal.refusals import SHOWN
 
 SPLITS = ("pool", "val", "test")
 _DTYPES = {

@@ -18,7 +18,6 @@ import pandas as pd
 from filelock import FileLock
 
 from mtal.frames.contact_sheet import draw_contact_sheet
-from mtal.frames.faults import SHOWN
 from mtal.frames.hygiene import REASONS, Hygiene
 from mtal.frames.index import frame_id
 from mtal.frames.sampler import Sampler
@@ -26,6 +25,7 @@ from mtal.frames.scan import StoredScan, run_watched
 from mtal.frames.timeline import Truncated
 from mtal.frames.whole_file import whole_or_not
 from mtal.progress import track
+from mtal.refusals import SHOWN
 
 _FRAME = ["frame_id", "video", "frame", "time_s", "source"]
 _log = logging.getLogger(__name__)

@@ -123,6 +123,24 @@ class TestDamage:
         with pytest.raises(error, match=message):
             load(root)
 
+    def test_all_at_once(self, root):
+        """Of both files of labels, of all videos, each gap once."""
+        edit(PHASES, "9\tPrep", "9\tBrep")(root)
+        path = root / PHASES
+        path.write_text("".join(line for line in path.read_text().splitlines(True) if line[:3] != "12\t"))
+        edit("tool_annotations/video01-tool.txt", "\n25\t", "\n26\t")(root)
+        (root / "videos/video12.mp4").unlink()
+        with pytest.raises(ValueError, match=r"^4 faults:") as told:
+            load(root)
+        lines = "\n".join(map(str, told.value.refused))
+        for one in (
+            "tool.txt, line 3: frame 26 is no",
+            "line 11: unknown phase",
+            "line 14: frame 12 is",
+            "video12.mp4",
+        ):
+            assert one in lines
+
     def test_rows_beyond_the_video(self, root):
         film.write(root / "videos/video01.mp4", film.numbered(40, (H, W)))
         with pytest.warns(UserWarning, match=r"video01-tool\.txt: 1 rows have no frame in .*video01\.mp4, .* frame 50"):

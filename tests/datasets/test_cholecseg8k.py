@@ -268,6 +268,19 @@ class TestDamage:
         for message in messages:
             assert any(re.search(message, str(warning.message)) for warning in told)
 
+    def test_all_at_once(self, root):
+        missing("frame_25_endo_watershed_mask.png")(root)
+        (root / "seg8k/video12/odd").mkdir()
+        with pytest.raises(ValueError, match=r"(?s)^2 faults:.*frame_25_endo_watershed_mask.*odd: the folder must be"):
+            load(root / "seg8k", root / "cholec80")
+
+    def test_rows_missing_at_once(self, root):
+        tool_file("\n25\t", "\n75\t")(root)
+        (root / "cholec80/tool_annotations/video12-tool.txt").unlink()
+        with pytest.raises(ValueError, match=r"(?s)^\d faults:.*video01-tool\.txt: no row for frame 25") as told:
+            load(root / "seg8k", root / "cholec80")
+        assert any("video12-tool.txt: the annotation" in str(one) for one in told.value.refused)
+
     def test_missing_image_without_a_video(self, root):
         missing("frame_25_endo.png")(root)
         no_film(root)

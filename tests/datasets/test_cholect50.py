@@ -89,6 +89,12 @@ def twice(root):
 
 
 class TestDamage:
+    def test_all_at_once(self, root):
+        (root / "labels/VID06.json").unlink()
+        write(root, annotations={"0": [triplet(0, 9)], "1": [[0, 0, 1]], "2": []})
+        with pytest.raises(ValueError, match=r"(?s)^3 faults:.*frame 0: tool 9.*frame 1: a triplet has 3.*VID06\.json"):
+            load(root)
+
     @pytest.mark.parametrize(
         ("damage", "error", "message"),
         [

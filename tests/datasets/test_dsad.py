@@ -56,6 +56,12 @@ class TestLabels:
 
 
 class TestDamage:
+    def test_all_at_once(self, root):
+        (root / "liver/01/mask04.png").unlink()
+        (root / "liver/02/mask00.png").rename(root / "liver/02/mask01.png")
+        with pytest.raises(FileNotFoundError, match=r"(?s)^3 faults:.*01.mask04.*02.mask00\.png.*02.mask01\.png"):
+            load(root)
+
     @pytest.mark.parametrize(
         ("damage", "error", "message"),
         [

@@ -119,6 +119,19 @@ def in_two_splits(root):
 
 
 class TestDamage:
+    def test_all_at_once(self, root):
+        (root / "train/1_1500.jpg").unlink()
+        (root / "train/11_750.jpg").unlink()
+        edit_boxes(lambda c: c["images"].append(c["images"][0] | {"ds": [2]}), "test")(root)
+        with pytest.raises(ValueError, match=r"(?s)^4 faults:.*1_1500\.jpg: the image is.*and 1 more"):
+            endoscapes.load(root)
+
+    def test_masks_without_a_frame_at_once(self, root):
+        for name in ("5_25", "6_25"):
+            save(root / f"semseg/{name}.png", grow(MASK))
+        with pytest.raises(ValueError, match=r"(?s)^2 faults:.*5_25\.png: the mask belongs to no frame.*6_25\.png"):
+            endoscapes.load(root)
+
     @pytest.mark.parametrize(
         ("damage", "error", "message"),
         [

@@ -15,6 +15,11 @@ def test_all_others_are_the_pool():
         (["video1"], [], r"data\.test_videos names 'video1', which is not there; there are a, b"),
         (["a"], ["bb"], r"data\.val_videos names 'bb', which is not there, did you mean 'b'\?"),
         (["a", "b"], [], "all videos are held out"),
+        (
+            ["x", "y"],
+            ["z"],
+            r"^2 faults:\n  .*test_videos names 'x', 'y', 2 videos that are not .*\n  .*names 'z', which",
+        ),
     ],
 )
 def test_contradictions(test, val, message):

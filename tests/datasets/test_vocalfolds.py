@@ -93,6 +93,15 @@ class TestDamage:
         with pytest.raises(FileNotFoundError, match=r"seq6.0005_l\.png: the mask is missing"):
             vocalfolds.load(root)
 
+    def test_all_at_once(self, root):
+        (root / "annot/patient2/seq6/0005_l.png").unlink()
+        (root / "annot/patient1/seq1/0004.png").unlink()
+        (root / "img/patient1/seq2").mkdir()
+        with pytest.raises(
+            FileNotFoundError, match=r"(?s)^3 faults:.*seq1.0004\.png.*seq2: the folder has.*0005_l\.png"
+        ):
+            vocalfolds.load(root)
+
     def test_masks_shifted_by_one(self, root):
         for number in (4, 1):
             mask = root / f"annot/patient1/seq1/{number:04d}.png"

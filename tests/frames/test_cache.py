@@ -289,10 +289,10 @@ class TestErrors:
 
     def test_several_bad_sources(self, tmp_path, clip, folder):
         wanted = rows((folder, 0), (clip("text"), 0), (folder, 7), (clip("empty"), 0), (tmp_path / "gone", 1))
-        with pytest.raises(ValueError, match="4 of 4 sources cannot be read: ") as refusal:
+        with pytest.raises(ValueError, match="4 faults in 4 of 4 sources:") as refusal:
             FrameCache(tmp_path / "cache").get(wanted, SIZE)
         told = str(refusal.value)
-        assert told.endswith("; and 1 more")
+        assert told.endswith("\n  and 1 more")
         assert sum(what in told for what in ("no frame 7", "not a video", "is empty", "gone: no such")) == 3
 
     def test_too_little_room(self, tmp_path, folder, decoded, monkeypatch):

@@ -104,6 +104,21 @@ class TestErrors:
         with pytest.raises(ValueError, match=r"0004_l\.png: the image cannot be read"):
             ImageFolder(folder, first_number=1).read([0, 3])
 
+    def test_all_at_once(self, folder):
+        reader = ImageFolder(folder, first_number=1)
+        for name in ("0001_l.png", "0004_l.png"):
+            (folder / name).write_bytes(b"")
+        with pytest.raises(ValueError, match=r"(?s)^2 faults:.*0001_l\.png: the image .*0004_l\.png: the image cannot"):
+            reader.read([0, 3])
+
+    def test_names_at_once(self, folder):
+        for name in ("preview.png", "0004_r.png"):
+            Image.new("RGB", (6, 5)).save(folder / name)
+        with pytest.raises(
+            ValueError, match=r"(?s)^2 faults:.*0004_r\.png: has the number .*preview\.png: the name has"
+        ):
+            ImageFolder(folder)
+
     def test_cut(self, folder):
         noise = np.random.default_rng(0).integers(0, 255, (5, 6, 3), dtype=np.uint8)
         Image.fromarray(noise).save(folder / "0004_l.png")

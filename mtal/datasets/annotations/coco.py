@@ -14,8 +14,8 @@ from typing import Any
 from mtal.datasets.annotations.files import SPLITS, check_sizes, find_images, read_json, split_of
 from mtal.datasets.annotations.marks import AnnotatedImage, Annotations, Kind, Mark, names_with
 from mtal.datasets.annotations.shapes import Shape, counts_of, polygons, runs, told
-from mtal.datasets.annotations.tally import Tally
 from mtal.datasets.mask import Size
+from mtal.refusals import Refusals
 
 
 def read(path: Path, root: Path | None) -> Annotations:
@@ -39,20 +39,20 @@ def read(path: Path, root: Path | None) -> Annotations:
         )
     if any(isinstance(entry, dict) and "segments_info" in entry for entry in content["annotations"]):
         raise ValueError(f"{path}: this is panoptic COCO, of one picture for each image; give its instances or masks")
-    tally = Tally(path)
-    images = _by_id(content["images"], "file_name", "images", tally)
-    categories = {k: str(c["name"]) for k, c in _by_id(content["categories"], "name", "categories", tally).items()}
+    refusals = Refusals(path)
+    images = _by_id(content["images"], "file_name", "images", refusals)
+    categories = {k: str(c["name"]) for k, c in _by_id(content["categories"], "name", "categories", refusals).items()}
     names = [image["file_name"] for image in images.values()]
     for name, times in Counter(names).items():
         if times > 1:
-            tally.add("images listed twice", repr(name))
-    tally.tell("correct the file")
+            refusals.add("images listed twice", repr(name))
+    refusals.tell("correct the file")
     folders = [root] if root else _folders(path)
     base, files = find_images(path, names, folders)
     sizes = check_sizes(path, [base / f for f in files], [_stated(image) for image in images.values()])
     size_of = dict(zip(images, sizes, strict=True))
-    marks = _marks(content["annotations"], categories, size_of, tally)
-    tally.tell("correct the file")
+    marks = _marks(content["annotations"], categories, size_of, refusals)
+    refusals.tell("correct the file")
     split = split_of(path.stem) or SPLITS.get(path.parent.name.lower())
     found = tuple(
         AnnotatedImage(file, f"{path}, image {key}", size_of[key], (*_tags(image), *marks[key]), split=split)
@@ -61,14 +61,14 @@ def read(path: Path, root: Path | None) -> Annotations:
     return Annotations(path, base, found, tuple(dict.fromkeys(categories.values())))
 
 
-def _by_id(entries: list[Any], name: str, what: str, tally: Tally) -> dict[Any, dict[str, Any]]:
+def _by_id(entries: list[Any], name: str, what: str, refusals: Refusals) -> dict[Any, dict[str, Any]]:
     found: dict[Any, dict[str, Any]] = {}
     for i, entry in enumerate(entries):
         key = entry.get("id") if isinstance(entry, dict) else None
         if not isinstance(key, (int, str)) or not isinstance(entry.get(name), str):
-            tally.add(f"{what} without 'id' or {name!r}", f"entry {i}")
+            refusals.add(f"{what} without 'id' or {name!r}", f"entry {i}")
         elif key in found:
-            tally.add(f"{what} with the id of another", f"{entry[name]!r} with {key}")
+            refusals.add(f"{what} with the id of another", f"{entry[name]!r} with {key}")
         else:
             found[key] = entry
     return found
@@ -88,26 +88,26 @@ def _stated(image: dict[str, Any]) -> Size | None:
 
 
 def _marks(
-    annotations: list[Any], categories: dict[Any, str], sizes: dict[Any, Size], tally: Tally
+    annotations: list[Any], categories: dict[Any, str], sizes: dict[Any, Size], refusals: Refusals
 ) -> dict[Any, list[Mark]]:
     """Image → its marks."""
     marks: dict[Any, list[Mark]] = defaultdict(list)
     for i, entry in enumerate(annotations):
         if not isinstance(entry, dict):
-            tally.add("annotations that are no objects", f"entry {i}")
+            refusals.add("annotations that are no objects", f"entry {i}")
             continue
         called = f"annotation {entry.get('id', f'at place {i}')}"
         image, category = entry.get("image_id"), entry.get("category_id")
         if not _is(image, sizes):
-            tally.add("annotations of images that are not listed", f"{called}: image_id {image}")
+            refusals.add("annotations of images that are not listed", f"{called}: image_id {image}")
             continue
         if not _is(category, categories):
-            tally.add("annotations of categories that are not listed", f"{called}: category_id {category}")
+            refusals.add("annotations of categories that are not listed", f"{called}: category_id {category}")
             continue
         try:
             shape = _shape(entry.get("segmentation"), sizes[image])
         except ValueError as error:
-            tally.add("outlines that cannot be drawn", f"{called}: {error}")
+            refusals.add("outlines that cannot be drawn", f"{called}: {error}")
             continue
         kind: Kind = "region" if shape else "box" if entry.get("bbox") or entry.get("segmentation") else "tag"
         marks[image].append(Mark(names_with(categories[category], entry.get("attributes")), kind, shape))

@@ -15,8 +15,8 @@ import numpy as np
 from mtal.datasets.annotations.files import check_sizes, find_images, holds_any, read_xml, split_of
 from mtal.datasets.annotations.marks import AnnotatedImage, Annotations, Kind, Mark, names_with
 from mtal.datasets.annotations.shapes import Shape, polygons, runs
-from mtal.datasets.annotations.tally import Tally
 from mtal.datasets.mask import Size
+from mtal.refusals import Refusals
 
 _KINDS: dict[str, Kind] = {
     "tag": "tag",
@@ -48,14 +48,14 @@ def read(path: Path, root: Path | None) -> Annotations:
     if not entries:
         raise ValueError(f"{path}: no <image> in this file; export the task as 'CVAT for images 1.1'")
     labels = tuple(dict.fromkeys(e.text or "" for e in document.iterfind("meta//labels/label/name")))
-    tally = Tally(path)
+    refusals = Refusals(path)
     seen: set[tuple[str, str]] = set()
     for entry in entries:
         key = (entry.get("name", ""), entry.get("subset", ""))
         if key in seen:
-            tally.add("images listed twice", repr(key[0]))
+            refusals.add("images listed twice", repr(key[0]))
         seen.add(key)
-    tally.tell("correct the file")
+    refusals.tell("correct the file")
     folders = [root] if root else [path.parent, path.parent / "images"]
     names = [e.get("name", "") for e in entries]
     if not holds_any(folders, names):  # an export of a project has a folder for each subset
@@ -64,9 +64,9 @@ def read(path: Path, root: Path | None) -> Annotations:
     sizes = check_sizes(path, [base / f for f in files], [_stated(e) for e in entries])
     images = []
     for entry, file, size in zip(entries, files, sizes, strict=True):
-        marks = _marks(entry, size, labels, tally)
+        marks = _marks(entry, size, labels, refusals)
         images.append(AnnotatedImage(file, f"{path}, {file}", size, marks, split=split_of(entry.get("subset", ""))))
-    tally.tell("correct the file")
+    refusals.tell("correct the file")
     return Annotations(path, base, tuple(images), labels)
 
 
@@ -75,21 +75,21 @@ def _stated(entry: Element) -> Size | None:
     return (int(height), int(width)) if height.isdecimal() and width.isdecimal() else None
 
 
-def _marks(entry: Element, size: Size, labels: tuple[str, ...], tally: Tally) -> tuple[Mark, ...]:
+def _marks(entry: Element, size: Size, labels: tuple[str, ...], refusals: Refusals) -> tuple[Mark, ...]:
     marks = []
     for element in entry:
         if element.tag not in _KINDS:
             continue
         label, called = element.get("label", ""), f"<{element.tag}> in {entry.get('name')}"
         if not label or (labels and label not in labels):
-            tally.add("annotations of labels that the task does not list", f"{label!r}, {called}")
+            refusals.add("annotations of labels that the task does not list", f"{label!r}, {called}")
             continue
         kind = _KINDS[element.tag]
         try:
             shape = _shape(element, size) if kind == "region" else None
             level = int(element.get("z_order", "0"))
         except (ValueError, KeyError) as error:
-            tally.add("outlines that cannot be drawn", f"{called}: {error}")
+            refusals.add("outlines that cannot be drawn", f"{called}: {error}")
             continue
         attributes = {a.get("name", ""): a.text or "" for a in element.iterfind("attribute")}
         kind = "box" if kind == "region" and shape is None else kind

@@ -12,11 +12,11 @@ import defusedxml.ElementTree
 from defusedxml.common import DefusedXmlException
 
 from mtal.datasets.annotations.shapes import told
-from mtal.datasets.annotations.tally import Tally
 from mtal.datasets.mask import Size
 from mtal.datasets.threads import in_threads
 from mtal.frames.image_folder import SUFFIXES
 from mtal.frames.picture import picture_size
+from mtal.refusals import Refusals
 
 MOST_BYTES = 2**31  # parsed JSON takes ten times as much memory
 SPLITS = {
@@ -116,20 +116,20 @@ def find_images(source: Path, names: Sequence[str], folders: Iterable[Path]) -> 
         FileNotFoundError: images are missing.
         ValueError: a name is absolute or climbs out of the folder.
     """
-    tally = Tally(source)
+    refusals = Refusals(source)
     for name in names:
         if inside(name) is None:
-            tally.add("images whose paths lead out of the folder of images", repr(name))
-    tally.tell("write paths from data.root, without '..' or a drive")
+            refusals.add("images whose paths lead out of the folder of images", repr(name))
+    refusals.tell("write paths from data.root, without '..' or a drive")
     paths = [inside(name) or "" for name in names]
     candidates = list(dict.fromkeys(folders))
     folder = next((f for f in candidates if any(_file(f, p) for p in paths)), candidates[0])
     found = [_file(folder, p) for p in paths]
     for path, file in zip(paths, found, strict=True):
         if file is None:
-            tally.add("images that are missing", path)
+            refusals.add("images that are missing", path)
     looked = ", ".join(map(str, candidates)) if not any(found) else str(folder)
-    tally.tell(f"they were looked for in {looked}; give their folder as data.root=DIR", FileNotFoundError)
+    refusals.tell(f"they were looked for in {looked}; give their folder as data.root=DIR", FileNotFoundError)
     return folder, [file for file in found if file is not None]
 
 
@@ -182,11 +182,11 @@ def check_sizes(source: Path, files: Sequence[Path], stated: Sequence[Size | Non
         ValueError: an image is of another size than the annotations say.
     """
     sizes = image_sizes(files)
-    tally = Tally(source)
+    refusals = Refusals(source)
     for file, size, said in zip(files, sizes, stated, strict=True):
         if said is not None and said != size:
-            tally.add(
+            refusals.add(
                 "images of another size than the annotations say", f"{file.name} is {told(size)}, not {told(said)}"
             )
-    tally.tell("give the images that were annotated")
+    refusals.tell("give the images that were annotated")
     return sizes

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mtal.datasets.annotations.marks import BACKGROUND
 from mtal.datasets.label_map import Value
+from mtal.refusals import Refusals
 
 _VOID = (224, 224, 192)  # borders, in the palette of VOC
 
@@ -32,18 +33,21 @@ def read_labelmap(folder: Path) -> dict[Value, str | None]:
             "'name:R,G,B::' for each class, as CVAT does"
         )
     colors: dict[Value, str | None] = {_VOID: None}
+    refusals = Refusals()
     for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
         name, _, rest = line.partition(":")
         parts = [p.strip() for p in rest.partition(":")[0].split(",")]
-        if len(parts) != 3 or not all(p.isdecimal() and int(p) < 256 for p in parts):
-            raise ValueError(f"{path}, line {number}: {line!r} is not of the form 'name:R,G,B::'")
-        red, green, blue = map(int, parts)
-        taken = colors.get((red, green, blue))
-        if taken is not None:
-            raise ValueError(f"{path}, line {number}: {name!r} has the colour of {taken!r}; give it another")
-        colors[red, green, blue] = name.strip()
+        with refusals:
+            if len(parts) != 3 or not all(p.isdecimal() and int(p) < 256 for p in parts):
+                raise ValueError(f"{path}, line {number}: {line!r} is not of the form 'name:R,G,B::'")
+            red, green, blue = map(int, parts)
+            taken = colors.get((red, green, blue))
+            if taken is not None:
+                raise ValueError(f"{path}, line {number}: {name!r} has the colour of {taken!r}; give it another")
+            colors[red, green, blue] = name.strip()
+    refusals.tell()
     return colors
 
 

@@ -19,9 +19,9 @@ from PIL import Image, UnidentifiedImageError
 from mtal.datasets.annotations.files import check_sizes, find_images, read_json, split_of_folders
 from mtal.datasets.annotations.marks import BACKGROUND, AnnotatedImage, Annotations, Mark, names_with
 from mtal.datasets.annotations.shapes import Shape, polygons, runs
-from mtal.datasets.annotations.tally import Tally
 from mtal.datasets.mask import Size
 from mtal.progress import track
+from mtal.refusals import Refusals
 
 _CIRCLE_POINTS = 360
 _BACKGROUND, _IGNORED = "_background_", "__ignore__"  # as LabelMe's own scripts call them
@@ -42,13 +42,13 @@ def read(path: Path, root: Path | None) -> Annotations:
     if not files:
         raise FileNotFoundError(f"{path}: no .json files here; give the folder of LabelMe's files as data.path")
     contents = [read_json(file) for file in track(files, "Reading JSON")]
-    tally = Tally(path)
+    refusals = Refusals(path)
     for file, content in zip(files, contents, strict=True):
         if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
-            tally.add("JSON files that are not LabelMe's", f"{file.name} has no list 'shapes'")
+            refusals.add("JSON files that are not LabelMe's", f"{file.name} has no list 'shapes'")
         elif not isinstance(content.get("imagePath"), str):
-            tally.add("JSON files without 'imagePath'", file.name)
-    tally.tell("remove these files or say what they are by data.format")
+            refusals.add("JSON files without 'imagePath'", file.name)
+    refusals.tell("remove these files or say what they are by data.format")
     names = []
     for file, content in zip(files, contents, strict=True):
         folder = file.parent.relative_to(path).as_posix()
@@ -59,9 +59,9 @@ def read(path: Path, root: Path | None) -> Annotations:
     sizes = check_sizes(path, [base / p for p in places], [_stated(content) for content in contents])
     images = []
     for file, content, place, size in zip(files, contents, places, sizes, strict=True):
-        marks = _marks(file, content, size, tally)
+        marks = _marks(file, content, size, refusals)
         images.append(AnnotatedImage(place, str(file), size, marks, split=split_of_folders(place)))
-    tally.tell("correct these files")
+    refusals.tell("correct these files")
     named = dict.fromkeys(mark.names[0] for image in images for mark in image.marks)
     return Annotations(path, base, tuple(images), tuple(n for n in named if n not in (BACKGROUND, _IGNORED)))
 
@@ -71,17 +71,17 @@ def _stated(content: dict[str, Any]) -> Size | None:
     return (height, width) if isinstance(height, int) and isinstance(width, int) else None
 
 
-def _marks(file: Path, content: dict[str, Any], size: Size, tally: Tally) -> tuple[Mark, ...]:
+def _marks(file: Path, content: dict[str, Any], size: Size, refusals: Refusals) -> tuple[Mark, ...]:
     flags = content.get("flags") or {}
     marks = [Mark((str(flag),), "tag") for flag, ticked in flags.items() if ticked]
     for i, entry in enumerate(content["shapes"]):
         if not isinstance(entry, dict) or not isinstance(entry.get("label"), str):
-            tally.add("shapes without a label", f"{file.name}, shape {i}")
+            refusals.add("shapes without a label", f"{file.name}, shape {i}")
             continue
         try:
             shape = _shape(entry, size)
         except (ValueError, TypeError, KeyError, IndexError) as error:
-            tally.add("outlines that cannot be drawn", f"{file.name}, shape {i}: {error}")
+            refusals.add("outlines that cannot be drawn", f"{file.name}, shape {i}: {error}")
             continue
         label = BACKGROUND if entry["label"] == _BACKGROUND else entry["label"]
         marks.append(Mark(names_with(label, entry.get("flags")), "region" if shape else "box", shape))

@@ -18,10 +18,10 @@ from mtal.datasets.annotations.heads import Head
 from mtal.datasets.annotations.marks import AnnotatedImage, Annotations
 from mtal.datasets.annotations.rows import rows_of
 from mtal.datasets.annotations.shapes import MaskImage
-from mtal.datasets.annotations.tally import Tally
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.threads import in_threads
 from mtal.frames.index import frame_id
+from mtal.refusals import Refusals
 from mtal.suggest import nearest
 
 _READERS = {"coco": coco.read, "cvat": cvat.read, "labelme": labelme.read, "voc": voc.read, "yolo": yolo.read}
@@ -103,15 +103,15 @@ def _joined(parts: Sequence[Annotations]) -> Annotations:
     if len(parts) == 1:
         return parts[0]
     base = Path(os.path.commonpath([part.base.absolute() for part in parts]))
-    tally = Tally(parts[0].source)
+    refusals = Refusals(parts[0].source)
     images: dict[str, AnnotatedImage] = {}
     for part in parts:
         for image in part.images:
             file = (part.base.absolute() / image.file).relative_to(base).as_posix()
             if file in images:
-                tally.add("images that another file lists too", f"{file} in {part.source}")
+                refusals.add("images that another file lists too", f"{file} in {part.source}")
             images[file] = replace(image, file=file)
-    tally.tell("give one of these files as data.path")
+    refusals.tell("give one of these files as data.path")
     categories = dict.fromkeys(c for part in parts for c in part.categories)
     return Annotations(parts[0].source, base, tuple(images.values()), tuple(categories))
 
@@ -127,14 +127,14 @@ def _labels(head: Head, found: Annotations, overlap: Any) -> list[Any]:
                 stacklevel=3,
             )
         return [HeadMask.of(head, image, overlap) for image in found.images]
-    tally = Tally(found.source)
+    refusals = Refusals(found.source)
     labels: list[Any] = []
     for image, present in zip(found.images, _present(found.images), strict=True):
         try:
             labels.append(head.tags(image, present))
         except ValueError as error:
-            tally.add(f"images with several classes of {head.task}, which excludes that", str(error))
-    tally.tell(f"let them have one, or set data.heads.{head.task}.kind=multilabel")
+            refusals.add(f"images with several classes of {head.task}, which excludes that", str(error))
+    refusals.tell(f"let them have one, or set data.heads.{head.task}.kind=multilabel")
     return labels
 
 

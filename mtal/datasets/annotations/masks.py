@@ -16,8 +16,8 @@ from mtal.datasets.annotations.files import image_sizes, images_below, split_of_
 from mtal.datasets.annotations.labelmap import read_labelmap
 from mtal.datasets.annotations.marks import BACKGROUND, AnnotatedImage, Annotations, ClassMask, Mark
 from mtal.datasets.annotations.shapes import MaskImage
-from mtal.datasets.annotations.tally import Tally
 from mtal.datasets.label_map import Value
+from mtal.refusals import Refusals
 
 
 def read(path: Path, root: Path | None, values: Collection[str]) -> Annotations:
@@ -72,7 +72,7 @@ def _matched(path: Path, images: set[str]) -> tuple[dict[str, Path], dict[str, d
     ending = _ending(masks, images)
     whole: dict[str, Path] = {}
     of_class: dict[str, dict[str, Path]] = defaultdict(dict)
-    tally = Tally(path)
+    refusals = Refusals(path)
     for mask in masks:
         key = _key(mask).removesuffix(ending)
         parts = key.split("/")
@@ -84,8 +84,8 @@ def _matched(path: Path, images: set[str]) -> tuple[dict[str, Path], dict[str, d
             name, image = found[0]
             of_class[image][name] = path / mask
         else:
-            tally.add("masks without an image", mask)
-    tally.tell("name masks as their images, and give the folder of images as data.root=DIR", FileNotFoundError)
+            refusals.add("masks without an image", mask)
+    refusals.tell("name masks as their images, and give the folder of images as data.root=DIR", FileNotFoundError)
     if whole and of_class:
         one = next(iter(next(iter(of_class.values())).values()))
         raise ValueError(

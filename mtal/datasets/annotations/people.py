@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from mtal.datasets.annotations.files import SPLITS
-from mtal.datasets.annotations.tally import Tally
 from mtal.datasets.table_cells import SUFFIXES, Cells
+from mtal.refusals import Refusals
 
 _LAYOUT = {*SPLITS, "images", "image", "imgs", "img", "frames", "jpegimages", "default", "data"}
 
@@ -40,11 +40,11 @@ def patients_of(source: Path, files: Sequence[str], patients: str) -> list[str]:
     else:
         found = _matched(files, patients)
         way_out = f"make data.patients, which is {patients!r}, fit these too"
-    tally = Tally(source)
+    refusals = Refusals(source)
     for file, patient in zip(files, found, strict=True):
         if not patient:
-            tally.add("images of which nothing tells the patient", file)
-    tally.tell(way_out)
+            refusals.add("images of which nothing tells the patient", file)
+    refusals.tell(way_out)
     return [patient for patient in found if patient]
 
 

@@ -18,9 +18,9 @@ from mtal.datasets.annotations.files import (
 )
 from mtal.datasets.annotations.labelmap import read_labelmap
 from mtal.datasets.annotations.marks import BACKGROUND, AnnotatedImage, Annotations, ClassMask, Kind, Mark, names_with
-from mtal.datasets.annotations.tally import Tally
 from mtal.datasets.mask import Size
 from mtal.progress import track
+from mtal.refusals import Refusals
 
 
 def read(path: Path, root: Path | None) -> Annotations:
@@ -47,19 +47,19 @@ def read(path: Path, root: Path | None) -> Annotations:
     base = root or next((path / n for n in ("JPEGImages", "images") if (path / n).is_dir()), path)
     left_out = set() if base != path else {path / "SegmentationClass", path / "SegmentationObject"}
     files = {_key(base / f, base): f for f in images_below(base, left_out)}
-    tally = Tally(path)
-    documents = {key: _document(xml, tally) for key, xml in track(list(xmls.items()), "Reading XML")}
-    tally.tell("export these files again")
+    refusals = Refusals(path)
+    documents = {key: _document(xml, refusals) for key, xml in track(list(xmls.items()), "Reading XML")}
+    refusals.tell("export these files again")
     for key in [key for key in documents if key not in files]:  # another name than the image has
         _, (file,) = find_images(xmls[key], [(documents[key].findtext("filename") or "").strip()], [base])
         image = _key(base / file, base)
         if image in documents:
-            tally.add("images with two XML files", f"{file} with {xmls[key].name}")
+            refusals.add("images with two XML files", f"{file} with {xmls[key].name}")
         documents[image], xmls[image] = documents.pop(key), xmls.pop(key)
-    tally.tell("keep one for each image")
+    refusals.tell("keep one for each image")
     for key in sorted(set(masks) - set(files)):
-        tally.add("masks without an image", masks[key].name)
-    tally.tell(f"images were looked for in {base}; give their folder as data.root=DIR", FileNotFoundError)
+        refusals.add("masks without an image", masks[key].name)
+    refusals.tell(f"images were looked for in {base}; give their folder as data.root=DIR", FileNotFoundError)
     colors = read_labelmap(path) if masks else {}
     splits = _splits(path / "ImageSets")
     stated = [_stated(documents[key]) if key in documents else None for key in files]
@@ -85,13 +85,13 @@ def _key(file: Path, folder: Path) -> str:
     return file.relative_to(folder).with_suffix("").as_posix()
 
 
-def _document(xml: Path, tally: Tally) -> Element:
+def _document(xml: Path, refusals: Refusals) -> Element:
     document = read_xml(xml)
     if document.tag != "annotation":
-        tally.add("XML files that are not of VOC", f"{xml.name} has the root <{document.tag}>")
+        refusals.add("XML files that are not of VOC", f"{xml.name} has the root <{document.tag}>")
     nameless = sum(not (thing.findtext("name") or "").strip() for thing in document.iterfind("object"))
     if nameless:
-        tally.add("XML files with objects without a name", xml.name)
+        refusals.add("XML files with objects without a name", xml.name)
     return document
 
 

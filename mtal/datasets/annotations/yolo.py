@@ -16,9 +16,9 @@ import yaml
 from mtal.datasets.annotations.files import image_sizes, images_below, inside, split_of
 from mtal.datasets.annotations.marks import AnnotatedImage, Annotations, Mark
 from mtal.datasets.annotations.shapes import polygons
-from mtal.datasets.annotations.tally import Tally
 from mtal.datasets.mask import Size
 from mtal.progress import track
+from mtal.refusals import Refusals
 
 _BEYOND = 0.1  # shares of the size that a point may lie outside
 
@@ -46,14 +46,14 @@ def read(path: Path, root: Path | None) -> Annotations:
         raise FileNotFoundError(f"{file}: it names no images; 'train', 'val' and 'test' are folders of them")
     keypoints = int(np.prod(content.get("kpt_shape") or [0]))
     sizes = image_sizes(list(found))
-    tally = Tally(file)
+    refusals = Refusals(file)
     images = []
     for (image, split), size in track(list(zip(found.items(), sizes, strict=True)), "Reading labels"):
         labels = _labels(image)
-        marks = _marks(labels, names, size, keypoints, tally) if labels.is_file() else ()
+        marks = _marks(labels, names, size, keypoints, refusals) if labels.is_file() else ()
         place = image.relative_to(base).as_posix()
         images.append(AnnotatedImage(place, str(labels), size, marks, split=split, annotated=labels.is_file()))
-    tally.tell("correct these files")
+    refusals.tell("correct these files")
     if not any(image.annotated for image in images):
         raise FileNotFoundError(f"{_labels(next(iter(found)))}: no image has its text file, nor has any other one")
     return Annotations(file, base, tuple(images), tuple(dict.fromkeys(names.values())))
@@ -86,38 +86,44 @@ def _base(file: Path, content: Mapping[str, Any]) -> Path:
 
 def _images(file: Path, base: Path, key: str, value: Any) -> list[Path]:
     images: list[Path] = []
+    refusals = Refusals()
     for place in value if isinstance(value, list) else [value] if value else []:
-        name = inside(str(place))
-        if name is None:  # Roboflow writes ../train/images for train/images, and Ultralytics reads it so
-            name = inside(str(place).removeprefix("../"))
-        if name is None:
-            raise ValueError(f"{file}: {key!r} is {place!r}, which leads out of {base}; write a path from there")
-        if (base / name).is_dir():
-            images += [base / name / image for image in images_below(base / name)]
-        elif (base / name).is_file():
-            images += _listed(base / name) if name.endswith(".txt") else [base / name]
-        else:
-            raise FileNotFoundError(
-                f"{file}: {key!r} is {place!r}, but {base / name} is not there; remove it or give data.root=DIR"
-            )
+        with refusals:
+            images += _images_of(file, base, key, str(place))
+    refusals.tell()
     return images
 
 
+def _images_of(file: Path, base: Path, key: str, place: str) -> list[Path]:
+    name = inside(place)
+    if name is None:  # Roboflow writes ../train/images for train/images, and Ultralytics reads it so
+        name = inside(place.removeprefix("../"))
+    if name is None:
+        raise ValueError(f"{file}: {key!r} is {place!r}, which leads out of {base}; write a path from there")
+    if (base / name).is_dir():
+        return [base / name / image for image in images_below(base / name)]
+    if not (base / name).is_file():
+        raise FileNotFoundError(
+            f"{file}: {key!r} is {place!r}, but {base / name} is not there; remove it or give data.root=DIR"
+        )
+    return _listed(base / name) if name.endswith(".txt") else [base / name]
+
+
 def _listed(file: Path) -> list[Path]:
-    tally = Tally(file)
+    refusals = Refusals(file)
     images = []
     lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
     for line in filter(None, lines):
         name = inside(line)
         if name is None:
-            tally.add("images whose paths lead out of its folder", repr(line))
+            refusals.add("images whose paths lead out of its folder", repr(line))
             continue
         places = [file.parent / n for n in (name, name.removeprefix("data/"))]  # CVAT writes data/images/… for images/…
         there = [place for place in places if place.is_file()]
         images += there[:1]
         if not there:
-            tally.add("images that are missing", line)
-    tally.tell(f"write paths from {file.parent}")
+            refusals.add("images that are missing", line)
+    refusals.tell(f"write paths from {file.parent}")
     return images
 
 
@@ -130,7 +136,7 @@ def _labels(image: Path) -> Path:
     return Path(*parts)
 
 
-def _marks(labels: Path, names: Mapping[int, str], size: Size, keypoints: int, tally: Tally) -> tuple[Mark, ...]:
+def _marks(labels: Path, names: Mapping[int, str], size: Size, keypoints: int, refusals: Refusals) -> tuple[Mark, ...]:
     marks = []
     for number, line in enumerate(labels.read_text(encoding="utf-8").splitlines(), 1):
         words = line.split()
@@ -140,19 +146,19 @@ def _marks(labels: Path, names: Mapping[int, str], size: Size, keypoints: int, t
         try:
             values = np.array(words, dtype=np.float64)
         except ValueError:
-            tally.add("lines that are no numbers", called)
+            refusals.add("lines that are no numbers", called)
             continue
         if values[0] not in names:
-            tally.add("lines of classes that 'names' does not list", f"{called}: {words[0]}")
+            refusals.add("lines of classes that 'names' does not list", f"{called}: {words[0]}")
             continue
         shares = values[1:]
         box = len(shares) in (4, 5, 4 + keypoints)  # a fifth is how sure a model was
         if not box and (len(shares) < 6 or len(shares) % 2):
-            tally.add("lines that are neither box nor outline", f"{called}: {len(words)} numbers")
+            refusals.add("lines that are neither box nor outline", f"{called}: {len(words)} numbers")
             continue
         placed = shares[:4] if box else shares
         if not ((placed >= -_BEYOND) & (placed <= 1 + _BEYOND)).all():
-            tally.add("lines with numbers that are no shares of the image, 0 to 1", called)
+            refusals.add("lines with numbers that are no shares of the image, 0 to 1", called)
             continue
         name = (names[int(values[0])],)
         if box:
