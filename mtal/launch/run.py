@@ -16,17 +16,19 @@ from rich.console import Console
 from rich.markup import escape
 
 from mtal.annotation import LabelsPendingError
+from mtal.launch.command_line import keep_command
 from mtal.launch.faults import FAULTS_OF_INPUT, tell
 from mtal.launch.index import note_in_index
 from mtal.launch.interruption import STANDING, stoppable
 from mtal.launch.plain_warnings import plain_warnings
 from mtal.launch.screen import Screen
-from mtal.launch.search import is_search, search_frames
+from mtal.launch.search import is_search, refuse_without_val
 from mtal.launch.sweep import begin, finished, note_failure, val_score
 from mtal.launch.unread import warn_of_unread
 from mtal.learning.experiment import run_experiment
 from mtal.learning.loop import Experiment
 from mtal.learning.run_folder import RunFolder
+from mtal.learning.same_run import OtherRunError
 from mtal.reporting import summary, write_report
 from mtal.reporting.progress import read_progress
 
@@ -62,7 +64,10 @@ def launch(config: DictConfig) -> float | None:
         if sweeping:
             tell(error)
             note_failure(path, error)
+            if not isinstance(error, OtherRunError):
+                _note(config, path)
             return None
+        _remove_empty(path, config)
         if not isinstance(error, FAULTS_OF_INPUT) or os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
         tell(error)
@@ -72,6 +77,27 @@ def launch(config: DictConfig) -> float | None:
 def _report_progress(path: Path) -> None:
     if read_progress(path) is not None:
         write_report(path)
+
+
+def _is_named(path: Path, config: DictConfig) -> bool:
+    """Whether the run folder is where options put it, and not one that was given."""
+    return path.resolve().parent == (Path(config.run_root) / config.name).resolve()
+
+
+def _note(config: DictConfig, path: Path) -> None:
+    if _is_named(path, config):
+        note_in_index(path, HydraConfig.get().overrides.task)
+
+
+def _remove_empty(path: Path, config: DictConfig) -> None:
+    """Hydra makes the folder of a run before anybody can refuse it."""
+    if not _is_named(path, config):
+        return
+    for folder in (path, path.parent, Path(config.run_root)):
+        if folder.is_dir() and any(folder.iterdir()):
+            return
+        if folder.is_dir():
+            folder.rmdir()
 
 
 def _standing(path: Path, last: int) -> str:
@@ -84,20 +110,22 @@ def _standing(path: Path, last: int) -> str:
 def _run(config: DictConfig, path: Path, console: Console, sweeping: bool) -> float | None:
     plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     begin(path, plain)
-    if path.resolve().parent == (Path(plain["run_root"]) / plain["name"]).resolve():  # not where a folder was given
-        note_in_index(path, HydraConfig.get().overrides.task)
     if sweeping:
         if finished(path, plain):
+            _note(config, path)
             console.print(f"finished before: {path}", highlight=False, soft_wrap=True)
             return val_score(path)
         if plain["logger"].get("group", "") is None:
             plain["logger"]["group"] = plain["name"]  # as the runs of a sweep share the folder of this name
     logger = instantiate(plain["logger"])
     screen = Screen(path, console)
+    searching = is_search(HydraConfig.get().sweeper)
 
     def on_start(experiment: Experiment, complete: int) -> None:
-        if is_search(HydraConfig.get().sweeper):
-            screen.tell_search(search_frames(experiment))
+        keep_command(path, config)
+        _note(config, path)
+        if searching:
+            screen.tell_search(experiment.val_labelled)
         warn_of_unread(HydraConfig.get().overrides.task, experiment.acquisition)
         screen.on_start(experiment, complete)
         logger.start(path, plain)
@@ -109,7 +137,7 @@ def _run(config: DictConfig, path: Path, console: Console, sweeping: bool) -> fl
     pending: LabelsPendingError | None = None
     with logger:  # tells W&B of a run that failed; one that waits for labels did not
         try:
-            run_experiment(config, path, [on_round], on_start)
+            run_experiment(config, path, [on_round], on_start, refuse_without_val if searching else None)
         except LabelsPendingError as error:
             pending = error
     if pending is not None:

@@ -16,8 +16,8 @@ def is_search(sweeper: Mapping[str, Any]) -> bool:
     return sweeper.get("_target_") == OPTUNA
 
 
-def search_frames(experiment: Experiment) -> int:
-    """How many labelled frames of the split ``val`` a search chooses by.
+def refuse_without_val(experiment: Experiment) -> None:
+    """A search chooses by the labelled frames of the split ``val``.
 
     Raises:
         ValueError: there are none, and test frames must not choose.
@@ -27,7 +27,6 @@ def search_frames(experiment: Experiment) -> int:
             "a search chooses by the split val, since test frames must not choose, and no labelled frame is in it: "
             "name patients or videos by the data set's option for it, such as data.val_patients"
         )
-    return experiment.val_labelled
 
 
 def watch(on_no_score: Callable[[], None]) -> None:

@@ -113,6 +113,7 @@ def run_experiment(
     path: Path,
     listeners: Sequence[RoundListener] = (),
     on_start: Callable[[Experiment, int], None] | None = None,
+    check: Callable[[Experiment], object] | None = None,
 ) -> dict[str, float]:
     """Run, or go on with, the experiment of ``config`` in the folder ``path``.
 
@@ -121,6 +122,7 @@ def run_experiment(
         path: the run folder.
         listeners: told of every round that completes.
         on_start: told of the experiment and of the number of rounds that are there already, before the first round.
+        check: may refuse the experiment before anything is written into the folder.
 
     Returns:
         Metrics of the last round.
@@ -138,6 +140,8 @@ def run_experiment(
             lambda data, tasks: folder.refuse_others(describe_tasks(tasks), data.index),
             folder.refuse_other_encoder,
         )
+        if check is not None:
+            check(experiment)
         complete = folder.open(
             _plain(config),
             describe_tasks(experiment.tasks),

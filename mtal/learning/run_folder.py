@@ -31,6 +31,8 @@ from mtal.learning.same_run import (
 LABELS = "labels.parquet"
 """Digests of labels: of the held-out frames in the run folder, of its picks in each round."""
 
+_LOCK = ".lock"
+_NO_RUN = {_LOCK, "run.log"}  # all that is there before a run is known to be none of another
 ENCODER = "encoder.json"
 HELD_OUT = "held_out.parquet"
 """The frames that people were asked to label for the test."""
@@ -74,18 +76,25 @@ class RunFolder:
     def lock(self) -> Iterator[None]:
         """Keep other processes out of this run. The lock goes with the process, however that ends.
 
+        Nothing is left in a folder into which nothing else was written: the run was refused.
+
         Raises:
             RuntimeError: another process is working on this run.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("w") as handle:
+        with (self.path / _LOCK).open("a") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise RuntimeError(
                     f"{self.path} is in use by another process; wait for it, or give this run another name="
                 ) from error
-            yield
+            try:
+                yield
+            finally:
+                if {p.name for p in self.path.iterdir()} <= _NO_RUN:
+                    for name in _NO_RUN:
+                        (self.path / name).unlink(missing_ok=True)
 
     def open(
         self,

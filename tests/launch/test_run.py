@@ -69,7 +69,7 @@ def negative(picture: Path) -> np.ndarray:
 
 
 def written(run: Path) -> dict[Path, bytes]:
-    return {f: f.read_bytes() for f in run.rglob("*") if f.is_file() and ".hydra" not in f.parts}
+    return {f: f.read_bytes() for f in run.rglob("*") if f.is_file()}
 
 
 class TestRun:
@@ -229,9 +229,11 @@ class TestFaults:
         self.refused(start(*options, "loop.rounds=5"), 1, "4 + 5 x 3 = 19 frames, but the pool has 16")
 
     def test_folder_of_another_run(self, finished, start, options):
+        before = written(finished.parent)
         self.refused(
             start(*options, "seed=8", f"hydra.run.dir='{finished}'"), 1, "seed: 0 then, 8 now", "Give the new run"
         )
+        assert written(finished.parent) == before
 
     def test_config_that_was_edited(self, finished, start, options):
         config = finished / "config.yaml"
@@ -253,11 +255,11 @@ class TestFaults:
             Image.fromarray(255 - np.asarray(Image.open(file))[:] if "img" in changed else other_classes(file)).save(
                 file
             )
-        before = {f: f.read_bytes() for f in finished.rglob("*") if f.is_file() and ".hydra" not in f.parts}
+        before = {f: f.read_bytes() for f in finished.rglob("*") if f.is_file()}
         self.refused(
             start(*options, f"data.root={broken}"), 1, told, "Restore the data, or start a new run with name=…"
         )
-        assert {f: f.read_bytes() for f in finished.rglob("*") if f.is_file() and ".hydra" not in f.parts} == before
+        assert {f: f.read_bytes() for f in finished.rglob("*") if f.is_file()} == before
 
     def test_other_frames(self, finished, start, options, data, tmp_path):
         frames = finished / "frames.parquet"
@@ -287,8 +289,19 @@ class TestFaults:
             ("seed=-1", "seed"),
         ],
     )
-    def test_wrong_values(self, start, options, wrong, told):
+    def test_wrong_values(self, start, options, wrong, told, tmp_path):
         self.refused(start(*options, wrong), 1, told)
+        assert not (tmp_path / "runs").exists()  # whatever is refused leaves nothing
+
+    def test_nothing_of_others_goes(self, finished, start, options, tmp_path):
+        """A run is refused beside one that is there, in a folder of its own and in an empty one that is given."""
+        before, folders = written(finished.parent), sorted(finished.parent.iterdir())
+        self.refused(start(*options, "trainer.steps=0"), 1, "trainer.steps must be")
+        given = tmp_path / "given"
+        given.mkdir()
+        self.refused(start(*options, "seed=-1", f"hydra.run.dir='{given}'"), 1, "seed")
+        assert list(given.iterdir()) == []
+        assert (written(finished.parent), sorted(finished.parent.iterdir())) == (before, folders)
 
     def test_misspelt(self, start, options):
         self.refused(start(*options, "loop.round=3"), 2, "did you mean 'loop.rounds'?")

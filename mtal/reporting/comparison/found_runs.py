@@ -8,6 +8,8 @@ from pathlib import Path
 
 from mtal.reporting.run_reader import Run, read_run
 
+_MARKS = ("config.yaml", ".hydra", ".lock", "failed.txt")  # what only a run folder holds
+
 
 @dataclass(frozen=True)
 class LeftOut:
@@ -20,7 +22,7 @@ class LeftOut:
 def find_runs(folders: Sequence[Path]) -> list[Path]:
     """Run folders among ``folders`` and anywhere below them, each once, in order of name.
 
-    A folder that a sweep opened (it holds ``.hydra``) counts as one even where no run got far enough to leave anything.
+    A folder in which a run was begun or failed counts as one even where it did not get far enough to leave anything.
 
     Raises:
         FileNotFoundError: a folder does not exist, or there is no run in it.
@@ -62,7 +64,7 @@ def is_full_pool(run: Run) -> bool:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    if (folder / "config.yaml").is_file() or (folder / ".hydra").is_dir():
+    if any((folder / name).exists() for name in _MARKS):
         yield folder
         return
     for child in sorted(folder.iterdir()):

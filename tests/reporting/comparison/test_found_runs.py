@@ -29,7 +29,8 @@ def test_a_folder_without_runs_is_refused(tmp_path, make, words):
 
 
 def test_what_is_not_finished_is_said(tmp_path, run):
-    (tmp_path / "sweep" / "z_crashed" / ".hydra").mkdir(parents=True)
+    (tmp_path / "sweep" / "z_crashed").mkdir(parents=True)
+    (tmp_path / "sweep" / "z_crashed" / "failed.txt").write_text("ValueError: no")
     run("sweep/a_whole")
     run("sweep/b_stopped", complete=2)
     run("sweep/c_started", complete=0)
