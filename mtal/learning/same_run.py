@@ -12,6 +12,7 @@ import pandas as pd
 
 from mtal.free_keys import is_free
 from mtal.learning.fingerprints import look_alike
+from mtal.learning.old_options import old_options, with_values
 
 _WAY_OUT = "Restore the data, or start a new run with name=…"
 _WAY_OUT_OF_ENCODER = "Restore its file of weights, or start a new run with name=…"
@@ -34,10 +35,16 @@ def refuse_config(path: Path, before: Mapping[str, Any], now: Mapping[str, Any])
     """Compare two configurations but for the options that are free, see :mod:`mtal.free_keys`.
 
     Raises:
-        OtherRunError: they differ; the keys are named with both values.
+        OtherRunError: they differ, and the keys are named with both values; or there is no such option any more.
     """
     was, is_ = ({key: value for key, value in _flat(config).items() if not is_free(key)} for config in (before, now))
     changed = _listed(was, is_)
+    gone = {key: value for key, value in old_options(before, now).items() if not is_free(key)} if changed else {}
+    if gone:
+        raise OtherRunError(
+            f"{path} holds a run with options that this version of mtal does not have ({with_values(gone)}). "
+            "Go on with the version that began it, or start a new run with name=…"
+        )
     if changed:
         raise OtherRunError(
             f"{path} holds a run of a different config ({changed}). Give the new run its own name=…, "

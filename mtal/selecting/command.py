@@ -25,6 +25,7 @@ from mtal.launch.faults import FAULTS_OF_INPUT, tell
 from mtal.launch.interruption import STANDING
 from mtal.launch.plain_warnings import plain_warnings
 from mtal.launch.unread import warn_of_unread
+from mtal.learning.old_options import old_options, with_values
 from mtal.selecting.checkpoint import Checkpoint
 from mtal.selecting.handover import select_frames
 from mtal.suggest import nearest
@@ -32,6 +33,7 @@ from mtal.suggest import nearest
 OWN = ("videos", "checkpoint", "budget", "name", "selections")
 OPEN = ("data", "acquisition", "strategy", "trainer", "seed", "cache", "cache_limit_gib")
 """Parts of the configuration that are not the run's affair."""
+_OF_THE_RUN = ("acquisition", "augment", "encoder", "frames", "loop", "model", "tasks", "trainer")
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,9 @@ def configured(request: Request, checkpoint: Checkpoint, configs: Path) -> DictC
 
     A choice of a group (``strategy=…``, ``acquisition/selector=…``) puts an acquisition made of the defaults and of all
     the options given in the place of the run's; a value (``acquisition.minimum_gap_s=5``) alone changes the run's.
+
+    Raises:
+        ValueError: the run has options that this version does not have.
     """
     with initialize_config_dir(str(configs), version_base="1.3"):
         composed = compose("config", overrides=["data=videos", *request.overrides])
@@ -112,7 +117,19 @@ def configured(request: Request, checkpoint: Checkpoint, configs: Path) -> DictC
         key = override.key_or_group
         if "/" not in key and key.partition(".")[0] in ("acquisition", "trainer", "seed"):
             OmegaConf.update(config, key, override.value(), force_add=True)
+    _refuse_old_options(checkpoint, config, composed)
     return config
+
+
+def _refuse_old_options(checkpoint: Checkpoint, config: DictConfig, composed: DictConfig) -> None:
+    used, now = (
+        {key: OmegaConf.to_container(some[key]) for key in _OF_THE_RUN if key in some} for some in (config, composed)
+    )
+    if gone := old_options(used, now):
+        raise ValueError(
+            f"{checkpoint.folder.path / 'config.yaml'} has options that this version of mtal does not have "
+            f"({with_values(gone)}): select with the version that began the run, or choose another checkpoint"
+        )
 
 
 def main(arguments: Sequence[str], configs: Path) -> None:

@@ -240,6 +240,12 @@ class TestFaults:
         config.write_text(config.read_text().replace("batch_size: 4", "batch_size: 5"))
         self.refused(start(*options), 1, "trainer.batch_size: 5 then, 4 now")
 
+    def test_an_option_that_is_none_any_more(self, finished, start, options):
+        config = finished / "config.yaml"
+        config.write_text(config.read_text().replace("batch_size: 4", "batch_size: 4\n  flip: true"))
+        told = "holds a run with options that this version of mtal does not have (trainer.flip=True). Go on with the"
+        self.refused(start(*options), 1, f"{finished.name} {told}", "or start a new run with name=…")
+
     @pytest.mark.parametrize(
         ("changed", "told"),
         [

@@ -147,6 +147,13 @@ def test_odd_class_names_are_escaped(make_run, tasks):
     assert page.text_of("chip") == [odd] * 12
 
 
+def test_options_that_are_none_any_more_are_no_fault(run_dir):
+    """A report tells what was; nothing is made by the options that it reads."""
+    config = run_dir / "config.yaml"
+    config.write_text(config.read_text() + "\nonce: {_target_: mtal.gone.Option, flip: true}\n")
+    assert write_report(run_dir).is_file()
+
+
 def test_a_run_with_one_round(make_run):
     page = Page(write_report(make_run("young", rounds=1)))
     assert len(page.all("img")) == 4

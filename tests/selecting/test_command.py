@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -71,6 +72,33 @@ class TestConfigured:
         found = config("data/sampler=keyframes")
         assert found.data.sampler["_target_"].endswith("KeyframeSampler")
         assert found.acquisition == Checkpoint.read(run).config.acquisition
+
+    @pytest.mark.parametrize(
+        ("section", "option", "told"),
+        [
+            ("trainer:\n", "  flip: true\n", "trainer.flip=True"),
+            ("encoder:\n", "  size: 3\n", "encoder.size=3"),
+            ("  normalizer:\n", "    per: video\n", "acquisition.normalizer.per=video"),
+        ],
+    )
+    def test_options_that_are_none_any_more(self, run, tmp_path, section, option, told):
+        text = (run / "config.yaml").read_text()
+        assert text.count(section) == 1
+        shutil.copytree(run, tmp_path / "run")
+        (tmp_path / "run/config.yaml").write_text(text.replace(section, section + option))
+        message = rf"run.config\.yaml has options that this version of mtal does not have \({told}\): select with the"
+        with pytest.raises(ValueError, match=message):
+            configured(Request(Path("in"), run, 5, Path("out")), Checkpoint.read(tmp_path / "run"), CONFIGS)
+
+    def test_one_in_a_part_that_is_replaced(self, run, tmp_path):
+        text = (run / "config.yaml").read_text()
+        shutil.copytree(run, tmp_path / "run")
+        old = text.replace("  normalizer:\n", "  normalizer:\n    per: video\n").replace(
+            "logger:\n", "logger:\n  old: 1\n"
+        )
+        (tmp_path / "run/config.yaml").write_text(old)
+        request = Request(Path("in"), run, 5, Path("out"), ("strategy=mean",))
+        assert "per" not in configured(request, Checkpoint.read(tmp_path / "run"), CONFIGS).acquisition.normalizer
 
 
 class TestMain:
