@@ -3,43 +3,18 @@ import shutil
 
 import numpy as np
 import pytest
+from miniature import endoscapes as miniature
+from miniature.endoscapes import BOXES, MASK, write_boxes
 from miniature.squares import H, W, grow, picture, save, shrink
 
 from mtal.datasets import endoscapes
 from mtal.datasets.label_map import IGNORE
 from mtal.frames.cache import FrameCache
 
-CATEGORIES = ("cystic_plate", "calot_triangle", "cystic_artery", "cystic_duct", "gallbladder", "tool")
-BOXES = {  # split → image → categories of its boxes
-    "train": {"1_750.jpg": ["gallbladder", "tool"], "1_1500.jpg": ["cystic_duct"], "11_750.jpg": []},
-    "val": {"121_25.jpg": ["tool", "tool"]},
-    "test": {"162_50.jpg": ["gallbladder"]},
-}
-MASK = [[0, 0, 1, 2], [3, 4, 5, 6], [255, 5, 5, 6]]
-
 
 @pytest.fixture
 def root(tmp_path):
-    for split, images in BOXES.items():
-        for name in images:
-            save(tmp_path / split / name, picture(int(name.partition("_")[0])))
-        write_boxes(tmp_path, split, images)
-    save(tmp_path / "train" / "1_775.jpg", picture(0))  # a frame without boxes
-    for stem in ("1_750", "162_50"):
-        save(tmp_path / "semseg" / f"{stem}.png", np.dstack([grow(MASK)] * 3))
-    return tmp_path
-
-
-def write_boxes(root, split, images, categories=CATEGORIES):
-    content = {
-        "images": [{"id": 40 + i, "file_name": name, "width": W, "height": H} for i, name in enumerate(images)],
-        "annotations": [
-            {"id": i, "image_id": 40 + list(images).index(name), "category_id": 1 + CATEGORIES.index(category)}
-            for i, (name, category) in enumerate((n, c) for n, cs in images.items() for c in cs)
-        ],
-        "categories": [{"id": 1 + i, "name": name} for i, name in enumerate(categories)],
-    }
-    (root / split / "annotation_coco.json").write_text(json.dumps(content))
+    return miniature.write(tmp_path)
 
 
 class TestPublishedForms:
