@@ -63,6 +63,7 @@ class EvaluationSchema:
 
     resolution: str = "labels"
     surface_pixels: float | None = None
+    hausdorff: bool = False
 
 
 @dataclass

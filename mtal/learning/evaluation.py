@@ -32,6 +32,7 @@ class EvaluationSettings:
     Args:
         resolution: ``labels`` scores masks at the size that they have on disk, ``input`` at that of the model's input.
         surface_pixels: tolerance of the normalised surface Dice, in pixels of what is scored; ``None`` leaves it out.
+        hausdorff: whether to measure the 95th percentile of the Hausdorff distance, in these pixels.
 
     Raises:
         ValueError: a value is no choice or out of range.
@@ -39,6 +40,7 @@ class EvaluationSettings:
 
     resolution: Literal["labels", "input"] = "labels"
     surface_pixels: float | None = None
+    hausdorff: bool = False
 
     def __post_init__(self) -> None:
         if self.resolution not in ("labels", "input"):
@@ -52,6 +54,8 @@ class EvaluationSettings:
                 "evaluation.surface_pixels must be a number of pixels of at least 0, or null for no surface Dice, not "
                 f"{self.surface_pixels}"
             )
+        if self.hausdorff is not True and self.hausdorff is not False:
+            raise ValueError(f"evaluation.hausdorff must be true or false, not {self.hausdorff!r}")
 
 
 def evaluate(
@@ -79,6 +83,7 @@ def measure(
     patients: Sequence[str] = (),
     windows: Sequence[Window] = (),
     surface_pixels: float | None = None,
+    hausdorff: bool = False,
 ) -> PoolMetrics:
     """What is known of all frames at ``positions``. Masks are read a batch ahead and let go of when they are counted.
 
@@ -94,8 +99,9 @@ def measure(
         windows: part of each frame that the model is shown; all of it where not given. Masks at the size of the input
             show that part alone.
         surface_pixels: see :class:`EvaluationSettings`.
+        hausdorff: see :class:`EvaluationSettings`.
     """
-    metrics = PoolMetrics(tasks, tolerance=surface_pixels)
+    metrics = PoolMetrics(tasks, tolerance=surface_pixels, hausdorff=hausdorff)
     model = ready(model, device)
     rows = list(batched(np.arange(len(positions)), batch_size))
     loaded = prefetch(

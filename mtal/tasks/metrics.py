@@ -53,23 +53,32 @@ class PoolMetrics:
       sensitivity at a false-alarm rate of at most ``false_alarm_rate``);
     - categorical frame head: ``task/macro_F1``, ``task/F1/<class>``, ``task/accuracy``;
     - pixel head: ``task/mIoU``, ``task/Dice`` and both per class; counts are summed over the split before dividing;
-    - with ``tolerance`` also ``task/NSD``, normalised surface Dice, of a class the mean over the frames that show it;
+    - with ``tolerance`` also ``task/NSD``, normalised surface Dice, and with ``hausdorff`` ``task/HD95``, the 95th
+      percentile of the Hausdorff distance; of a class the mean over the frames that show it;
     - ``joint``: mean of the main metrics (mAP, AP, mIoU, macro F1).
 
-    All lie in [0, 1].
+    All lie in [0, 1], but for ``HD95``, which is in pixels of the mask and the better the smaller.
 
     Args:
         tasks: the heads.
         false_alarm_rate: 1 − specificity at which sensitivity is read.
         tolerance: pixels of the mask within which outlines agree; ``None`` to leave surface Dice out.
+        hausdorff: whether to measure ``HD95``.
     """
 
-    def __init__(self, tasks: Sequence[Task], false_alarm_rate: float = 0.1, tolerance: float | None = None) -> None:
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        false_alarm_rate: float = 0.1,
+        tolerance: float | None = None,
+        *,
+        hausdorff: bool = False,
+    ) -> None:
         self.tasks = list(tasks)
         self.false_alarm_rate = false_alarm_rate
         self._groups: list[str] = []
         self._frame: dict[str, list[tuple[Tensor, Tensor]]] = {t.name: [] for t in tasks if t.support == "frame"}
-        self._pixel = {t.name: PixelCounts(t, tolerance) for t in tasks if t.support == "pixel"}
+        self._pixel = {t.name: PixelCounts(t, tolerance, hausdorff=hausdorff) for t in tasks if t.support == "pixel"}
 
     def update(
         self,
@@ -202,10 +211,12 @@ def _pixel_metrics(task: Task, found: Overlap) -> dict[str, float]:
 
 
 def _surface_metrics(task: Task, counts: PixelCounts) -> dict[str, float]:
-    if counts.tolerance is None:
-        return {}
-    of_class = dict(zip(task.classes, counts.surface_dice().tolist(), strict=True))
-    return {f"{task.name}/NSD": _mean(of_class.values())} | {f"{task.name}/NSD/{k}": v for k, v in of_class.items()}
+    found: dict[str, float] = {}
+    for measure, values in counts.surface().items():
+        of_class = dict(zip(task.classes, values.tolist(), strict=True))
+        found[f"{task.name}/{measure}"] = _mean(of_class.values())
+        found |= {f"{task.name}/{measure}/{name}": value for name, value in of_class.items()}
+    return found
 
 
 def _categorical_frame_metrics(task: Task, probs: Tensor, labels: Tensor) -> dict[str, float]:

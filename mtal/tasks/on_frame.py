@@ -1,6 +1,10 @@
 """What a pixel head says of every pixel of a frame, whatever its size and whatever part of it the model was shown.
 
-Letters: C classes, h x w cells of the decoder's map, H x W pixels of the frame.
+A map is interpolated from row to row of the frame, and along a row it is linear from cell to cell: where the two ends
+of such a stretch agree so does all of it, and else the one place is worked out where the answer changes. So what is
+said costs some thousands of operations and not one for each pixel and class.
+
+Letters: C classes, h x w cells of the decoder's map, H x W pixels of the frame, P stretches whose ends do not agree.
 """
 
 from __future__ import annotations
@@ -12,25 +16,30 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtal.frames.window import WHOLE, Window
+from mtal.tasks.runs import Runs
 from mtal.tasks.task import Task
 
 Size = tuple[int, int]
 """(H, W)."""
-_SEVERAL = 255  # stands for a square of four cells that do not agree; no class has this number
+_NEAR = 1e-4  # of a logit: a third class so near to the two where they cross is looked at pixel by pixel
 
 
 def said_at(task: Task, logits: Tensor, size: Size, window: Window = WHOLE) -> NDArray[np.uint8]:
     """What a pixel head says by ``logits [C, h, w]``: ``[H, W]`` class numbers, or ``[C, H, W]`` of 0 and 1."""
-    at = likeliest_at if task.family == "categorical" else above_zero_at
-    return at(logits, size, window)
+    return runs_at(task, logits, size, window).pixels()
+
+
+def runs_at(task: Task, logits: Tensor, size: Size, window: Window = WHOLE) -> Runs:
+    """The same as runs of equal pixels."""
+    runs = likeliest_runs if task.family == "categorical" else above_zero_runs
+    return runs(logits, size, window)
 
 
 def likeliest_at(logits: Tensor, size: Size, window: Window = WHOLE) -> NDArray[np.uint8]:
     """argmax_c of ``logits [C, h, w]`` interpolated to a frame of ``size``, ``[H, W]``; the lowest number among equals.
 
     Bilinear, the middles of cells and pixels being where they are in the picture; beyond the outermost middles, and
-    outside of the window, the outermost cells go on. Where the four cells around a pixel have the same likeliest class
-    it is the pixel's as well, for every mean of their logits; only between the others is anything interpolated.
+    outside of the window, the outermost cells go on.
 
     Args:
         logits: of one frame.
@@ -40,25 +49,7 @@ def likeliest_at(logits: Tensor, size: Size, window: Window = WHOLE) -> NDArray[
     >>> likeliest_at(torch.tensor([[[0.5, -4.0]], [[0.0, 0.0]]]), (1, 4)).tolist()
     [[0, 1, 1, 1]]
     """
-    h, w = logits.shape[1:]
-    rows, columns = (_between(n, size[a], window.span(size[a], a)) for a, n in enumerate((h, w)))
-    cells = logits.detach().float().permute(1, 2, 0).contiguous().cpu().numpy()  # [h, w, C]
-    below, right = np.minimum(np.arange(h) + 1, h - 1), np.minimum(np.arange(w) + 1, w - 1)
-    likeliest = cells.argmax(axis=2).astype(np.uint8)  # [h, w]
-    agree = likeliest == likeliest[below]
-    agree &= agree[:, right] & (likeliest == likeliest[:, right])
-    squares = np.where(agree, likeliest, _SEVERAL)  # [h, w]: of a cell, the one below, the one beside and theirs
-    said: NDArray[np.uint8] = squares[:, columns.first][rows.first]  # [H, W]
-    at = np.flatnonzero(said == _SEVERAL)  # [M]
-    if len(at):
-        lower = cells[below]
-        corners = np.stack([cells, cells[:, right], lower, lower[:, right]], axis=2)  # [h, w, 4, C]
-        row, column = np.divmod(at, size[1])
-        number = np.cumsum(~agree) - 1  # [h w], of the S squares that do not agree
-        square = number.take(rows.first.take(row) * w + columns.first.take(column))  # [M]
-        decided = _decided(corners[~agree], square, rows.share.take(row), columns.share.take(column))
-        said.ravel()[at] = decided
-    return said
+    return likeliest_runs(logits, size, window).pixels()
 
 
 def above_zero_at(logits: Tensor, size: Size, window: Window = WHOLE) -> NDArray[np.uint8]:
@@ -67,12 +58,53 @@ def above_zero_at(logits: Tensor, size: Size, window: Window = WHOLE) -> NDArray
     >>> above_zero_at(torch.tensor([[[0.5, -4.0]]]), (1, 4)).tolist()
     [[[1, 0, 0, 0]]]
     """
-    maps = logits.detach().float().cpu().numpy()  # [C, h, w]
-    for axis, side in enumerate(size):
-        at = _between(maps.shape[axis + 1], side, window.span(side, axis))
-        share = at.share.reshape((-1, 1) if axis == 0 else (-1,))
-        maps = maps.take(at.first, axis + 1) * (1 - share) + maps.take(at.second, axis + 1) * share
-    return np.asarray(maps > 0).astype(np.uint8)
+    return above_zero_runs(logits, size, window).pixels()
+
+
+def likeliest_runs(logits: Tensor, size: Size, window: Window = WHOLE) -> Runs:
+    """:func:`likeliest_at` as runs of equal pixels."""
+    maps, along = _down(logits, size, window)  # [C, H, w]
+    C, H, w = maps.shape
+    said, best = np.zeros((H, w), dtype=np.uint8), maps[0].copy()
+    for c in range(1, C):
+        np.copyto(said, np.uint8(c), where=maps[c] > best)
+        np.maximum(best, maps[c], out=best)
+    row, cell = np.nonzero(said[:, 1:] != said[:, :-1])  # [P]
+    at = row * w + cell
+    flat = maps.reshape(C, H * w)
+    left = flat.take(at, axis=1)  # [C, P]
+    rise = flat.take(at + 1, axis=1) - left
+    ours, theirs = (said.ravel().take(place).astype(np.int64) for place in (at, at + 1))  # [P]
+    pair = np.arange(len(at))
+    ahead = left[ours, pair] - left[theirs, pair]  # [P], of the left end's class at the left end
+    crossing = ahead / (ahead - (ahead + rise[ours, pair] - rise[theirs, pair]))
+    at_crossing = left + rise * crossing  # [C, P]
+    contend = at_crossing >= at_crossing[ours, pair] - _NEAR * (1 + np.abs(at_crossing[ours, pair]))
+    several = np.flatnonzero(contend.sum(axis=0) > 2)
+    begins = _first_pixel(along, cell, crossing, ours < theirs)  # [P]
+    begins[several] = along.begins[cell[several] + 1]
+    starts, values = _changes(said, row, cell, begins, along)
+    if len(several):
+        counts = np.diff(along.begins)[cell[several]]
+        of = several.repeat(counts)  # [M] pixels of these stretches
+        column = along.begins[cell[several]].repeat(counts) + _counted(counts)
+        answer = (left[:, of] + rise[:, of] * along.share[column]).argmax(axis=0).astype(np.uint8)
+        starts = np.concatenate([starts, row[of] * size[1] + column])
+        order = np.argsort(starts, kind="stable")
+        starts, values = starts[order], np.concatenate([values, answer])[order]
+    return Runs(starts, values, size)
+
+
+def above_zero_runs(logits: Tensor, size: Size, window: Window = WHOLE) -> Runs:
+    """:func:`above_zero_at` as runs of equal pixels."""
+    maps, along = _down(logits, size, window)  # [C, H, w]
+    maps = maps.reshape(-1, maps.shape[2])  # [C H, w]
+    said = (maps > 0).astype(np.uint8)
+    row, cell = np.nonzero(said[:, 1:] != said[:, :-1])  # [P]
+    left, right = maps[row, cell], maps[row, cell + 1]
+    begins = _first_pixel(along, cell, left / (left - right), left <= 0)
+    starts, values = _changes(said, row, cell, begins, along)
+    return Runs(starts, values, (logits.shape[0], *size))
 
 
 def inside(size: Size, window: Window = WHOLE) -> NDArray[np.bool_]:
@@ -91,57 +123,60 @@ class _Between(NamedTuple):
     first: NDArray[np.int64]  # [n]
     second: NDArray[np.int64]  # [n]
     share: NDArray[np.float32]  # [n], in [0, 1]
+    begins: NDArray[np.int64]  # [cells + 1], the first pixel behind the middle of each cell; n at the end
+    start: float  # of the map, in pixels
+    step: float  # pixels from cell to cell
 
 
 def _between(cells: int, side: int, span: tuple[float, float]) -> _Between:
     start, length = span
     place = ((np.arange(side) + 0.5 - start) * (cells / length) - 0.5).clip(0, cells - 1)  # [n], in cells
     first = place.astype(np.int64)
-    return _Between(first, np.minimum(first + 1, cells - 1), (place - first).astype(np.float32))
+    begins = np.append(np.searchsorted(first, np.arange(cells)), side)
+    share = (place - first).astype(np.float32)
+    return _Between(first, np.minimum(first + 1, cells - 1), share, begins, start, length / cells)
 
 
-def _decided(
-    corners: NDArray[np.float32],
-    square: NDArray[np.int64],
-    down: NDArray[np.float32],
-    along: NDArray[np.float32],
-) -> NDArray[np.uint8]:
-    """Likeliest class of M pixels, ``[M]``.
+def _down(logits: Tensor, size: Size, window: Window) -> tuple[NDArray[np.float32], _Between]:
+    """Rows of the map at the rows of the frame, ``[C, H, w]``, and where its columns are."""
+    rows, columns = (_between(n, size[a], window.span(size[a], a)) for a, n in enumerate(logits.shape[1:]))
+    cells = logits.detach().float().contiguous().cpu().numpy()  # [C, h, w]
+    maps = cells.take(rows.first, axis=1)  # [C, H, w]
+    maps += (cells.take(rows.second, axis=1) - maps) * rows.share[:, None]
+    return maps, columns
 
-    A class that another one exceeds in all four cells of a square is likeliest nowhere in it: two or three are left.
+
+def _first_pixel(
+    along: _Between, cell: NDArray[np.int64], crossing: NDArray[np.float32], stays: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Column of the first pixel that is of the right end of each of P stretches.
 
     Args:
-        corners: ``[S, 4, C]`` logits of the cells around each of S squares.
-        square: ``[M]``, in which one each pixel lies.
-        down: ``[M]``, how near it is to the lower cells.
-        along: ``[M]``, how near it is to the right ones.
+        along: where columns are.
+        cell: ``[P]`` of the left end.
+        crossing: ``[P]`` in [0, 1], the place where the answer changes.
+        stays: ``[P]`` whether a pixel that lies there exactly is still of the left end.
     """
-    C = corners.shape[2]
-    beaten = np.zeros((len(corners), C), dtype=bool)  # [S, C]
-    for other in range(C):
-        beaten |= (corners[:, :, other : other + 1] > corners).all(axis=1)
-    left = np.argsort(beaten, axis=1, kind="stable")  # [S, C], those not beaten first, by number
-    count = C - beaten.sum(axis=1)  # [S], 2 at least
-    ranked = np.take_along_axis(corners, left[:, None], axis=2)  # [S, 4, C]
-    names = left.astype(np.uint8)
-    behind = _inside_square(ranked[:, :, 1] - ranked[:, :, 0], square, down, along) > 0  # [M]
-    said = np.where(behind, names[:, 1].take(square), names[:, 0].take(square))
-    several = np.flatnonzero(count.take(square) > 2)  # [m]
-    square, down, along = square.take(several), down.take(several), along.take(several)
-    values = [_inside_square(ranked[:, :, k], square, down, along) for k in range(int(count.max()))]  # [m] each
-    for k in range(2, len(values)):
-        values[k][k >= count.take(square)] = -np.inf
-    best = np.argmax(values, axis=0)  # [m]
-    said[several] = names[square, best]
-    return said
+    column = (cell + crossing.astype(np.float64) + 0.5) * along.step + along.start - 0.5
+    first = np.where(stays, np.floor(column) + 1, np.ceil(column)).astype(np.int64)
+    return first.clip(along.begins[cell], along.begins[cell + 1])
 
 
-def _inside_square(
-    corners: NDArray[np.float32], square: NDArray[np.int64], down: NDArray[np.float32], along: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """``corners [S, 4]`` interpolated to M places, ``[M]``."""
-    upper_left, upper_right, lower_left, lower_right = (corners[:, k].take(square) for k in range(4))
-    upper_left += (upper_right - upper_left) * along
-    lower_left += (lower_right - lower_left) * along
-    upper_left += (lower_left - upper_left) * down
-    return upper_left
+def _changes(
+    said: NDArray[np.uint8],
+    row: NDArray[np.int64],
+    cell: NDArray[np.int64],
+    begins: NDArray[np.int64],
+    along: _Between,
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Starts and values of runs: one for each row, and one for each stretch in which the answer changes."""
+    of_rows = np.arange(len(said)) * len(along.first)
+    starts = np.concatenate([of_rows, of_rows[row] + begins])
+    place = np.concatenate([np.arange(len(said)) * said.shape[1], row * said.shape[1] + cell + 1])
+    order = np.argsort(place, kind="stable")
+    return starts[order], said.ravel()[place[order]]
+
+
+def _counted(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """0, 1, … for each count, one after the other."""
+    return np.arange(counts.sum()) - (np.cumsum(counts) - counts).repeat(counts)

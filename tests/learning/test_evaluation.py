@@ -106,6 +106,7 @@ def test_a_round_keeps_it_and_reads_masks_at_the_size_asked(experiment, tmp_path
     [
         ({"resolution": "label"}, "evaluation.resolution must be labels or input, not 'label', did you mean 'labels'"),
         ({"surface_pixels": -1.0}, "evaluation.surface_pixels must be a number of pixels of at least 0"),
+        ({"hausdorff": 95}, "evaluation.hausdorff must be true or false, not 95"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(options, told):

@@ -370,7 +370,20 @@ class TestSurface:
         metrics = measured(task, logits, truth, tolerance=1.0)
         assert metrics["head/NSD/c1"] == pytest.approx(1 / 2)
         assert measured(task, logits, truth, tolerance=0.5)["head/NSD/c1"] < 1 / 2
-        assert "head/NSD" not in measured(task, logits, truth)
+        without = measured(task, logits, truth)
+        assert "head/NSD" not in without
+        assert "head/HD95" not in without
+
+    def test_hausdorff_in_pixels_of_the_mask(self, make_task):
+        # c1 is said one pixel too far left in the first frame, and not at all in the second, whose diagonal is √72
+        truth = np.zeros((2, 6, 6), dtype=np.uint8)
+        truth[:, :, 3:] = 1
+        said = np.zeros_like(truth)
+        said[0, :, 2:] = 1
+        logits = functional.one_hot(torch.from_numpy(said).long(), 2).permute(0, 3, 1, 2).float()
+        metrics = measured(make_task("pixel", "categorical", 2), logits, truth, hausdorff=True)
+        assert metrics["head/HD95/c1"] == pytest.approx((1 + 72**0.5) / 2)
+        assert "head/NSD" not in metrics
 
 
 @pytest.mark.parametrize("support", ["frame", "pixel"])

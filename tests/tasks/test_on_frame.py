@@ -23,6 +23,27 @@ def test_agrees_with_dense_interpolation(size, cells):
     np.testing.assert_array_equal(above_zero_at(logits, size), (dense > 0).numpy())
 
 
+@pytest.mark.parametrize("classes", [1, 2, 12])
+def test_agrees_where_many_classes_meet(classes):
+    """Maps that change from cell to cell, so that three and more classes contend in a stretch."""
+    generator = torch.Generator().manual_seed(classes)
+    for size in ((61, 83), (7, 200), (9, 6)):
+        logits = torch.randn(classes, 9, 11, generator=generator)
+        dense = interpolate(logits[None].double(), size, mode="bilinear")[0]
+        np.testing.assert_array_equal(likeliest_at(logits, size), dense.argmax(dim=0).numpy())
+        np.testing.assert_array_equal(above_zero_at(logits, size), (dense > 0).numpy())
+
+
+def test_where_two_are_equal_at_a_pixel():
+    # of seven pixels the one in the middle lies where the two classes cross
+    logits = torch.tensor([[[1.0, -1.0]], [[0.0, 0.0]]])
+    assert likeliest_at(logits, (1, 6)).tolist() == [[0, 0, 0, 1, 1, 1]]
+    assert likeliest_at(logits, (1, 7)).tolist() == [[0, 0, 0, 0, 1, 1, 1]]
+    assert likeliest_at(logits.flip(0), (1, 7)).tolist() == [[1, 1, 1, 0, 0, 0, 0]]
+    assert above_zero_at(logits[:1], (1, 7)).tolist() == [[[1, 1, 1, 0, 0, 0, 0]]]
+    assert above_zero_at(-logits[:1], (1, 7)).tolist() == [[[0, 0, 0, 0, 1, 1, 1]]]
+
+
 def test_the_lowest_number_wins_among_equals():
     assert (likeliest_at(torch.zeros(3, 2, 2), (5, 5)) == 0).all()
 
