@@ -1,7 +1,7 @@
 """Measure what the project promises, side by side in one run: ratios, not promises about a machine.
 
 python scripts/benchmark.py scoring      signals, shared gradients and members against the bare forward pass
-python scripts/benchmark.py training    a training step: cached views and Lightning against the bare loop
+python scripts/benchmark.py training     a training step: cached views, and Lightning, against the bare loop; evaluation
 python scripts/benchmark.py loop         a six-round experiment with a frozen encoder on 750 + 375 frames
 python scripts/benchmark.py acquisition  every method against the published libraries (requirements-peers.txt)
 python scripts/benchmark.py surgery      labelled frames per second that the synthetic surgery is drawn at, on one core
@@ -28,6 +28,7 @@ from benchmarks import decoding as decoding_passes
 from benchmarks import evaluation as evaluation_pass
 from benchmarks import scoring as scoring_pass
 from benchmarks import training as training_step
+from benchmarks.clocks import Seconds
 from benchmarks.growth import growth
 from benchmarks.surgery import surgery
 from rich.console import Console
@@ -37,16 +38,22 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 CONSOLE = Console()
 
 
-def side_by_side(measured: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+def by_both_clocks(measured: dict[str, Callable[[], object]], repeats: int) -> dict[str, Seconds]:
     """Median seconds of each; they take turns, so that a noisy moment hits all of them."""
-    seconds: dict[str, list[float]] = {name: [] for name in measured}
+    clocks = (time.perf_counter, time.process_time)
+    taken: dict[str, list[list[float]]] = {name: [] for name in measured}
     for turn in range(repeats + 1):
         for name, run in measured.items():
-            start = time.perf_counter()
+            start = [clock() for clock in clocks]
             run()
             if turn:  # the first turn warms up
-                seconds[name].append(time.perf_counter() - start)
-    return {name: median(s) for name, s in seconds.items()}
+                taken[name].append([clock() - at for clock, at in zip(clocks, start, strict=True)])
+    return {name: Seconds(*map(median, zip(*some, strict=True))) for name, some in taken.items()}
+
+
+def side_by_side(measured: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Median seconds of each on the wall clock."""
+    return {name: seconds.wall for name, seconds in by_both_clocks(measured, repeats).items()}
 
 
 def scoring(arguments: argparse.Namespace) -> None:
@@ -56,7 +63,8 @@ def scoring(arguments: argparse.Namespace) -> None:
 
 def training(arguments: argparse.Namespace) -> None:
     sizes = (arguments.frames, arguments.size, arguments.steps, arguments.repeats)
-    CONSOLE.print(training_step.compare(side_by_side, *sizes))
+    CONSOLE.print(training_step.compare(by_both_clocks, *sizes))
+    evaluation(arguments)
 
 
 def loop(_: argparse.Namespace) -> None:
@@ -87,7 +95,7 @@ def decoding(arguments: argparse.Namespace) -> None:
 
 
 def evaluation(arguments: argparse.Namespace) -> None:
-    CONSOLE.print(evaluation_pass.compare(side_by_side, arguments.frames, arguments.repeats))
+    CONSOLE.print(evaluation_pass.compare(by_both_clocks, arguments.frames, arguments.repeats))
 
 
 def logging(arguments: argparse.Namespace) -> None:
