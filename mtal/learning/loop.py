@@ -21,6 +21,7 @@ from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.masks import HeldOut, Masks, SomeLabels, joined, take
 from mtal.frames.cache import FrameArray
 from mtal.frames.window import of_rows
+from mtal.learning.derived_labels import DerivedLabels
 from mtal.learning.evaluation import EvaluationSettings, measure, record
 from mtal.learning.fingerprints import label_digests, looks, spread
 from mtal.learning.held_out import drawn, held_out_targets, request_unlabelled
@@ -44,11 +45,12 @@ from mtal.learning.reference import first_scores
 from mtal.learning.round import Round
 from mtal.learning.run_folder import LABELS, RunFolder
 from mtal.learning.seeds import integer_seed
-from mtal.learning.site_weights import learn_site_weights, write_annotatable
+from mtal.learning.site_weights import learn_site_weights, read_annotatable, write_annotatable
 from mtal.learning.standing import Standing, needs_out_of_fold, past_rounds, standing
 from mtal.learning.stop import PoolIsDoneError, note, reason, uncertainty
 from mtal.learning.trainer_settings import TrainerSettings
 from mtal.learning.training import Training
+from mtal.learning.unlabelled import Teacher, Unlabelled
 from mtal.learning.validation import fit_judged
 from mtal.learning.weights_file import WEIGHTS, read_weights, write_weights
 from mtal.models import MultiTaskModel
@@ -118,6 +120,9 @@ class Experiment:
         self._picker = Picker(
             self.dataset, self.inputs, self.tasks, self.acquisition, self._device, self.seed, self.frames.windows
         )
+        self._unlabelled = Unlabelled(
+            self.tasks, self.inputs, self.frames, self.dataset.index, self.trainer, self._device, self.seed
+        )
 
     def run(self, folder: RunFolder) -> dict[str, float]:
         """Go on from whatever rounds ``folder`` holds; returns the metrics of the last one.
@@ -172,10 +177,13 @@ class Experiment:
                 labels = {t: joined(known[t], y) if labelled else y for t, y in answers.items()}
             self._keep_answers(path, table, answers)
             model = self._model_before(folder, number)
+            derived = self._derived(folder, number, (labelled, known), (picked, answers), labels, timings)
+            for some in derived:
+                some.table().to_parquet(path / f"{some.name}.parquet", index=False)
             with timed(timings, "train"):
                 if self.trainer.restart == "cold":
                     model = self.make_model()
-                training = self._train(model, [*labelled, *picked], labels, number)
+                training = self._train(model, [*labelled, *picked], labels, number, derived)
             with timed(timings, "evaluate"):
                 tested = record(self._measure("test", model, self._device), self._rows("test"))
                 val = training.val
@@ -193,6 +201,7 @@ class Experiment:
                 "val_labelled": self.val_labelled if self.val_read_by else 0,
                 "class_counts": class_counts(self.tasks, labels),
                 "training": training.record(),
+                **{some.name: some.record() for some in derived},
             }
             (path / "metrics.json").write_text(json.dumps(summary, indent=1))
             if self.oracle.asks_people:
@@ -242,8 +251,36 @@ class Experiment:
 
         return Request(f"{number:02d}", table.assign(source=sources), tasks, asked, guess=guess if number else None)
 
+    def _derived(
+        self,
+        folder: RunFolder,
+        number: int,
+        before: tuple[list[str], dict[str, SomeLabels]],
+        fresh: tuple[list[str], dict[str, SomeLabels]],
+        labels: Mapping[str, SomeLabels],
+        timings: dict[str, float],
+    ) -> list[DerivedLabels]:
+        """What frames without a label teach, by the labels of earlier rounds and of this one and by all of them."""
+        if not self.trainer.learns_from_unlabelled:
+            return []
+        labelled, new = self.positions(before[0]), self.positions(fresh[0])
+        teacher = None
+        if number:
+            annotatable = read_annotatable(folder.round_path(number - 1))
+            teacher = Teacher(self._model_before(folder, number), (labelled, before[1]), annotatable)
+        asked = self.positions([*folder.labelled(), *fresh[0]])
+        with timed(timings, "derive"):
+            return self._unlabelled.derived(
+                number, asked, (np.concatenate([labelled, new]), labels), (new, fresh[1]), teacher
+            )
+
     def _train(
-        self, model: MultiTaskModel, frame_ids: Sequence[str], labels: Mapping[str, SomeLabels], number: int
+        self,
+        model: MultiTaskModel,
+        frame_ids: Sequence[str],
+        labels: Mapping[str, SomeLabels],
+        number: int,
+        derived: Sequence[DerivedLabels],
     ) -> Training:
         positions = self.positions(frame_ids)
         patients, videos = (self.dataset.index.table[kind].to_numpy()[positions] for kind in ("patient", "video"))
@@ -259,6 +296,7 @@ class Experiment:
             measure_val=self._measure_val if self._held_out["val"] else None,
             weighting=self.weighting,
             seed=integer_seed(self.seed, number, "train"),
+            derived=derived,
         )
 
     def _measure(self, split: str, model: MultiTaskModel, device: torch.device) -> PoolMetrics:
@@ -272,6 +310,7 @@ class Experiment:
             patients=self._rows(split)["patient"].tolist(),
             windows=of_rows(self.frames.windows, self.positions(self._held_out[split])),
             surface_pixels=self.evaluation.surface_pixels,
+            hausdorff=self.evaluation.hausdorff,
         )
 
     def _measure_val(self, model: MultiTaskModel, device: torch.device) -> dict[str, float]:
@@ -374,8 +413,9 @@ class Experiment:
         path: Path,
         timings: dict[str, float],
     ) -> None:
-        """Keep what the next round weighs the pixels of its candidates by."""
-        if self.acquisition.measurement.site_weights == "equal" or not self.acquisition.reads_the_pool:
+        """Keep what the next round weighs the pixels of its candidates by, or leaves out of its pseudo-labels."""
+        acquires = self.acquisition.reads_the_pool and self.acquisition.measurement.site_weights != "equal"
+        if not (acquires or self.trainer.pseudo_labels.is_on):
             return
         with timed(timings, "annotatability"):
             found = learn_site_weights(

@@ -70,6 +70,21 @@ class MultiTaskLoss(nn.Module):
         dice = dice_loss(task.family, logits, targets)
         return dice if kind == "dice" else dice + task.loss(logits, targets, weights)
 
+    def of_derived(
+        self, logits: Mapping[str, Tensor], targets: Mapping[str, Tensor], grid: PixelGrid = WHOLE
+    ) -> Tensor:
+        """Loss on labels that nobody gave: as the labelled frames', but each head's times the share that it knows.
+
+        So the mean is over all sites, those without a label among them, and a batch of which little is known counts
+        little (Sohn et al., FixMatch, NeurIPS 2020). Learnt weights of the heads are taken as they are.
+        """
+        total = torch.zeros((), device=self.log_variance.device)
+        for task, log_variance in zip(self.tasks, self.log_variance.detach(), strict=True):
+            x, y = task.at(grid, logits[task.name], targets[task.name])
+            known = (y != IGNORE).float().mean()
+            total = total + task.weight * torch.exp(-log_variance) * known * self._of_head(task, x, y)
+        return total
+
     def of_prediction(self, output: ModelOutput, targets: Mapping[str, Tensor], grid: PixelGrid = WHOLE) -> Tensor:
         """Sum over heads of how badly the predicted losses rank the frames of the batch by their true ones.
 

@@ -112,7 +112,7 @@ def out_of_fold(
             for rows in batched(held, batch_size):
                 output = model(to_device(inputs.batch(positions[rows]), device))
                 logits = {t.name: output.heads[t.name].logits for t in tasks}
-                wanted = {t.name: _sampled(t, torch.from_numpy(labels[t.name][rows]), logits[t.name]) for t in tasks}
+                wanted = {t.name: _wanted(t, torch.from_numpy(labels[t.name][rows]), logits[t.name]) for t in tasks}
                 metrics.update(logits, wanted)
                 for name, part in kept.items():
                     part.keep(rows, logits[name], wanted[name])
@@ -183,7 +183,7 @@ class _Kept:
             targets = targets[..., row[:, None], column]
         # float64: a float32 probability is 1 from a logit of 17 on
         probs = self.task.head_output(logits.double()).probs.cpu()  # [n, S, C]
-        targets = _by_site(self.task, targets)
+        targets = by_site(self.task, targets)
         if not len(self.probs):
             self.grid = (logits.shape[-2], logits.shape[-1]) if self.task.support == "pixel" else None
             self.probs = probs.new_empty(self.frames, *probs.shape[1:])
@@ -195,18 +195,20 @@ class _Kept:
         return HeadOutput(self.task.family, self.probs, grid=self.grid)
 
 
-def _by_site(task: Task, targets: Tensor) -> Tensor:
+def by_site(task: Task, targets: Tensor) -> Tensor:
     """``[n, S]`` class numbers, or ``[n, S, C]`` of a Bernoulli head."""
     if task.family == "categorical":
         return targets.reshape(len(targets), -1)
     return targets.reshape(*targets.shape[:2], -1).transpose(1, 2)
 
 
-def _sampled(task: Task, targets: Tensor, logits: Tensor) -> Tensor:
-    """Labels at the middles of the cells of the decoder's map."""
-    if task.support == "frame":
-        return targets
-    row, column = (_places(a, b) for a, b in zip(targets.shape[-2:], logits.shape[-2:], strict=True))
+def _wanted(task: Task, targets: Tensor, logits: Tensor) -> Tensor:
+    return targets if task.support == "frame" else sampled(targets, (logits.shape[-2], logits.shape[-1]))
+
+
+def sampled(targets: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Labels ``[..., H, W]`` at the middles of the cells of a decoder's map, ``[..., h, w]``."""
+    row, column = (_places(a, b) for a, b in zip(targets.shape[-2:], grid, strict=True))
     return targets[..., row[:, None], column]
 
 

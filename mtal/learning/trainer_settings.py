@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import torch
 
 from mtal.learning.multi_task_loss import FrameLoss, PixelLoss
+from mtal.learning.unlabelled_settings import Propagation, PseudoLabelling
 from mtal.suggest import nearest
 from mtal.tasks.class_balance import Scheme
 
@@ -51,6 +52,8 @@ class TrainerSettings:
             the loop around the training must stay one process.
         precision: of training; scoring and evaluation are in float32 always.
         deterministic: the same bits at every run on a GPU too, see :func:`~mtal.learning.determinism.deterministic`.
+        pseudo_labels: what is learnt from the last round's model on frames without a label.
+        propagation: what is learnt from masks of labelled frames on the frames beside them.
 
     Raises:
         ValueError: a value is of another type, out of range or no choice, or two do not go together.
@@ -83,6 +86,8 @@ class TrainerSettings:
     strategy: str = "auto"
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     deterministic: bool = False
+    pseudo_labels: PseudoLabelling = field(default_factory=PseudoLabelling)
+    propagation: Propagation = field(default_factory=Propagation)
 
     def __post_init__(self) -> None:
         for name in _COUNTS:
@@ -117,8 +122,19 @@ class TrainerSettings:
                 f"trainer.until=plateau trains on one device, not on {self.devices}; set trainer.devices=1, or give "
                 "the length by trainer.until=epochs or steps"
             )
+        for name in ("pseudo_labels", "propagation"):
+            if self.devices > 1 and getattr(self, name).is_on:
+                raise ValueError(
+                    f"trainer.{name} trains on one device, not on {self.devices}; set trainer.devices=1, or "
+                    f"trainer.{name}.weight=0"
+                )
         if self.devices > 1 and self.strategy not in ("auto", "ddp_spawn"):
             raise ValueError(f"trainer.strategy={self.strategy} would run the loop once per device; use ddp_spawn")
+
+    @property
+    def learns_from_unlabelled(self) -> bool:
+        """Whether frames without a label teach anything."""
+        return self.pseudo_labels.is_on or self.propagation.is_on
 
     def length(self, frames: int) -> int:
         """Optimiser steps at most, with ``frames`` labelled."""

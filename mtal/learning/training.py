@@ -19,17 +19,19 @@ from torch import Tensor, nn
 
 from mtal.datasets.masks import SomeLabels
 from mtal.learning.augmentation import Augmentation
+from mtal.learning.derived_labels import DerivedLabels
 from mtal.learning.determinism import deterministic
 from mtal.learning.inputs import Inputs
 from mtal.learning.labelled_frames import Batch, LabelledFrames
 from mtal.learning.multi_task_loss import MultiTaskLoss, Weighting
 from mtal.learning.optimiser import parameter_groups, schedule
 from mtal.learning.plateau import Measure, UntilPlateau
+from mtal.learning.seeds import integer_seed
 from mtal.learning.trainer_settings import TrainerSettings
 from mtal.learning.training_progress import TrainingProgress
 from mtal.learning.views import AugmentedInputs
 from mtal.learning.weight_average import WeightAverage
-from mtal.models import MultiTaskModel
+from mtal.models import ModelOutput, MultiTaskModel
 from mtal.tasks.class_balance import class_weights
 from mtal.tasks.pixel_grid import PixelGrid
 from mtal.tasks.task import Task
@@ -74,8 +76,10 @@ class MultiTaskModule(lightning.LightningModule):
         settings: TrainerSettings,
         steps: int,
         augmentation: Augmentation | None = None,
+        derived_weights: Sequence[float] = (),
     ) -> None:
         super().__init__()
+        self.derived_weights = derived_weights
         self.augmentation = augmentation
         self.model = model
         self.loss = loss
@@ -102,22 +106,30 @@ class MultiTaskModule(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch."""
-        inputs, targets, draw = batch
-        if draw is not None:
-            assert self.augmentation is not None
-            masks = {t.name for t in self.loss.tasks if t.support == "pixel"}
-            targets = {t: self.augmentation.masks(y, draw) if t in masks else y for t, y in targets.items()}
-            if isinstance(inputs, Tensor):  # levels are of views already
-                inputs = self.augmentation.images(inputs, draw)
-        output = self.model(inputs)
+        output, targets = self._see(batch)
         grid = PixelGrid.drawn(self.settings.mask_stride)
         total, losses = self.loss({name: head.logits for name, head in output.heads.items()}, targets, grid)
         if output.predicted_losses is not None:
             losses["prediction"] = self.loss.of_prediction(output, targets, grid)
             total = total + losses["prediction"]
+        for derived, weight in zip(batch.beside, self.derived_weights, strict=True):
+            seen, known = self._see(derived)
+            said = {name: head.logits for name, head in seen.heads.items()}
+            total = total + weight * self.loss.of_derived(said, known, grid)
         for name, value in losses.items():
             self.log(f"loss/{name}", value, prog_bar=False, batch_size=self.settings.batch_size)
         return total
+
+    def _see(self, batch: Batch) -> tuple[ModelOutput, dict[str, Tensor]]:
+        """What the model says of views of a batch, and the labels of these views."""
+        inputs, targets = batch.inputs, batch.targets
+        if batch.draw is not None:
+            assert self.augmentation is not None
+            masks = {t.name for t in self.loss.tasks if t.support == "pixel"}
+            targets = {t: self.augmentation.masks(y, batch.draw) if t in masks else y for t, y in targets.items()}
+            if isinstance(inputs, Tensor):  # levels are of views already
+                inputs = self.augmentation.images(inputs, batch.draw)
+        return self.model(inputs), targets
 
     def configure_gradient_clipping(
         self,
@@ -165,6 +177,7 @@ def fit(
     weighting: Weighting = "fixed",
     seed: int = 0,
     measure: Measure | None = None,
+    derived: Sequence[DerivedLabels] = (),
 ) -> Training:
     """Train ``model`` in place on the frames at ``positions`` with their ``targets``.
 
@@ -180,6 +193,7 @@ def fit(
         weighting: how the heads' losses add up.
         seed: of batch order and dropout.
         measure: gives the metrics of ``val``, where ``settings`` want to train until they stop rising.
+        derived: frames that teach beside the labelled ones.
 
     Raises:
         ValueError: there is no labelled frame or no ``measure`` that is needed, or this machine can't train as
@@ -201,10 +215,14 @@ def fit(
     augmentation = None
     if isinstance(inputs, AugmentedInputs):
         augmentation = inputs.augmentation
-        inputs.prepare(model, positions, settings.device())
-    module = MultiTaskModule(model, loss, settings, steps, augmentation)
+        inputs.prepare(model, np.concatenate([positions, *(d.positions for d in derived)]), settings.device())
+    derived = [some for some in derived if len(some)]
+    module = MultiTaskModule(model, loss, settings, steps, augmentation, [some.weight for some in derived])
     per_step = settings.frames_per_step
-    data = LabelledFrames(inputs, positions, targets, steps * per_step, seed)
+    beside = [
+        _beside(some, inputs, settings, steps, integer_seed(seed, k, some.name)) for k, some in enumerate(derived)
+    ]
+    data = LabelledFrames(inputs, positions, targets, steps * per_step, seed, beside=beside)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # hardware banners would break the round table
     lightning.seed_everything(seed % 2**32, workers=True, verbose=False)
     model.train()
@@ -225,6 +243,12 @@ def fit(
         return Training(made, passes, made)
     plateau.restore(model)
     return Training(made, passes, plateau.best_step or made, plateau.converged, plateau.scores, plateau.best or None)
+
+
+def _beside(some: DerivedLabels, inputs: Inputs, settings: TrainerSettings, steps: int, seed: int) -> LabelledFrames:
+    in_a_batch = max(1, round(some.share * settings.batch_size))
+    length = steps * settings.accumulate * in_a_batch
+    return LabelledFrames(inputs, some.positions, some.targets, length, seed, always_changed=some.always_changed)
 
 
 def _trainer(

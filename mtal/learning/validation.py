@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 
 from mtal.datasets.masks import SomeLabels, take
+from mtal.learning.derived_labels import DerivedLabels
 from mtal.learning.evaluation import evaluate
 from mtal.learning.inputs import Inputs
 from mtal.learning.multi_task_loss import Weighting
@@ -40,6 +41,7 @@ def fit_judged(
     measure_val: Measure | None = None,
     weighting: Weighting = "fixed",
     seed: int = 0,
+    derived: Sequence[DerivedLabels] = (),
 ) -> Training:
     """:func:`~mtal.learning.training.fit` on the labelled frames, or on all but those that tell when to stop.
 
@@ -56,12 +58,15 @@ def fit_judged(
             :func:`hold_out`.
         weighting: how the heads' losses add up.
         seed: of the training.
+        derived: frames that teach beside the labelled ones; those that owe their labels to a frame that is held out,
+            or lie in a video of which every labelled frame is, are left out.
     """
     train = partial(fit, model, tasks, inputs, settings=settings, weighting=weighting, seed=seed)
     if settings.until != "plateau":
-        return train(positions=positions, targets=labels)
+        return train(positions=positions, targets=labels, derived=derived)
     if measure_val is not None:
-        return replace(train(positions=positions, targets=labels, measure=measure_val), judged_on="the split val")
+        training = train(positions=positions, targets=labels, measure=measure_val, derived=derived)
+        return replace(training, judged_on="the split val")
     out = hold_out(tasks, labels, positions, patients, videos)
     held, learnt = np.flatnonzero(out.rows), np.flatnonzero(~out.rows)
     wanted = {task: take(y, held) for task, y in labels.items()}
@@ -69,8 +74,13 @@ def fit_judged(
     def measure(model: MultiTaskModel, device: torch.device) -> Mapping[str, float]:
         return evaluate(model, tasks, inputs, positions[held], wanted, device)
 
+    videos = np.asarray(videos)
+    unseen = np.setdiff1d(videos[held], videos[learnt])
     training = train(
-        positions=positions[learnt], targets={task: take(y, learnt) for task, y in labels.items()}, measure=measure
+        positions=positions[learnt],
+        targets={task: take(y, learnt) for task, y in labels.items()},
+        measure=measure,
+        derived=[some.without(positions[held], unseen) for some in derived],
     )
     return replace(training, judged_on=out.of)
 

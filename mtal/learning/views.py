@@ -59,12 +59,16 @@ class AugmentedInputs:
         if self.cache is not None:
             self.cache.fill(model, positions, device)
 
-    def training_batch(self, positions: np.ndarray, passes: np.ndarray) -> tuple[ModelInput, Tensor]:
+    def training_batch(
+        self, positions: np.ndarray, passes: np.ndarray, *, always_changed: bool = False
+    ) -> tuple[ModelInput, Tensor]:
         """What the model is fed of frames in their k-th passes, both ``[n]``, and the draws of these views.
 
-        Images are those of the frames, to be turned into views where the model is; levels are of the views.
+        Images are those of the frames, to be turned into views where the model is; levels are of the views. With
+        ``always_changed`` the frame itself, which is view 0, is left out.
         """
-        views = passes if self.views is None else passes % self.views
+        first = int(always_changed)
+        views = first + (passes if self.views is None else passes % (self.views - first))
         draw = self.augmentation.draw(self.seed, positions, views)
         inputs = self.inputs.batch(positions) if self.cache is None else self.cache.batch(positions, views)
         return inputs, draw

@@ -78,3 +78,27 @@ class TestLoss:
     def test_unknown_weighting(self, tasks):
         with pytest.raises(ValueError, match="must be fixed or uncertainty, not 'equal'"):
             MultiTaskLoss(tasks, NONE, "equal")
+
+
+class TestDerived:
+    def test_each_head_by_the_share_that_is_known(self, tasks):
+        """Of tools 5 of 6 labels, of bleeding 1 of 2 and of anatomy 2 of 8 pixels; losses as above."""
+        weighted = [Task(t.label_map, w) for t, w in zip(tasks, (1.0, 2.0, 0.5), strict=True)]
+        known = {name: y.clone() for name, y in TARGETS.items()}
+        known["bleeding"][0] = IGNORE
+        known["anatomy"][:, 0] = IGNORE
+        known["anatomy"][0] = IGNORE
+        expected = [5 / 6 * math.log(2), 2 / 2 * math.log(4 / 3), 0.5 * 2 / 8 * math.log(3)]
+        assert MultiTaskLoss(weighted, NONE, "fixed").of_derived(LOGITS, known).item() == pytest.approx(sum(expected))
+        loss = MultiTaskLoss(weighted, NONE, "uncertainty")
+        with torch.no_grad():
+            loss.log_variance.copy_(torch.tensor([math.log(2), 0.0, -math.log(4)]))
+        scaled = expected[0] / 2 + expected[1] + 4 * expected[2]
+        assert loss.of_derived(LOGITS, known).item() == pytest.approx(scaled)
+        assert not loss.of_derived(LOGITS, known).requires_grad  # the weights are not learnt by what nobody labelled
+
+    def test_nothing_known(self, tasks):
+        nothing = {name: torch.full_like(y, IGNORE) for name, y in TARGETS.items()}
+        for frame, pixel in (("cross_entropy", "dice_cross_entropy"), ("focal", "focal")):
+            loss = MultiTaskLoss(tasks, NONE, "fixed", frame, pixel)
+            assert loss.of_derived(LOGITS, nothing) == 0

@@ -19,6 +19,7 @@ from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.multi_task_loss import MultiTaskLoss
 from mtal.learning.trainer_settings import TrainerSettings
 from mtal.learning.training import MultiTaskModule, Training, fit
+from mtal.learning.unlabelled_settings import Propagation, PseudoLabelling
 from mtal.models import ranking_loss
 from mtal.tasks.pixel_grid import PixelGrid
 
@@ -307,8 +308,9 @@ class TestLabelledFrames:
 
     def test_labels_stay_with_their_frames(self, features, targets):
         data = self.order(features, targets)
-        inputs, y, draw = data.__getitems__([0, 7, 13])
+        inputs, y, draw, beside = data.__getitems__([0, 7, 13])
         assert draw is None
+        assert beside == ()
         rows = AT[data.order[[0, 7, 13]]]
         for level, expected in zip(inputs, features.batch(rows), strict=True):
             assert torch.equal(level, expected)
@@ -354,6 +356,8 @@ class TestSettings:
             ({"until": "plateau", "schedule": "cosine"}, "trainer.schedule=cosine needs a length"),
             ({"until": "plateu"}, "steps, epochs or plateau, not 'plateu', did you mean 'plateau'"),
             ({"patience": 0}, "trainer.patience must be a whole number of at least 1, not 0"),
+            ({"pseudo_labels": PseudoLabelling(1.0), "devices": 2}, "trainer.pseudo_labels trains on one device, not"),
+            ({"propagation": Propagation(1.0), "devices": 2}, "trainer.propagation trains on one device, not on 2"),
             ({"until": "plateau", "devices": 2}, "trainer.until=plateau trains on one device, not on 2"),
             ({"steps": "many"}, "trainer.steps must be a whole number of at least 1, not 'many'"),
             ({"steps": 2.5}, "trainer.steps .* not 2.5"),

@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.run_folder import RunFolder
 from mtal.learning.stop import StopRule
 from mtal.learning.trainer_settings import TrainerSettings
+from mtal.learning.training import fit
+from mtal.learning.unlabelled_settings import Propagation, PseudoLabelling
 from mtal.learning.validation import hold_out
 from mtal.tasks.task import Task
 
@@ -108,7 +111,9 @@ class TestRounds:
     def test_labelled_frames_are_held_out_where_there_is_no_val(self, experiment, start, tmp_path, monkeypatch):
         learnt = []
         order = "mtal.learning.training.LabelledFrames"
-        monkeypatch.setattr(order, lambda inputs, at, *a: (learnt.append(at), LabelledFrames(inputs, at, *a))[1])
+        monkeypatch.setattr(
+            order, lambda inputs, at, *a, **k: (learnt.append(at), LabelledFrames(inputs, at, *a, **k))[1]
+        )
         made = experiment(trainer=UNTIL, loop=LoopSettings(8, 3, 1))
         start(made, tmp_path)
         test = set(made.positions(made.dataset.index.split("test").frame_ids).tolist())
@@ -121,6 +126,25 @@ class TestRounds:
             assert len(at) == told["labelled"] - int(many)
             assert not test & set(at.tolist())
             assert "val" not in told
+
+    def test_nothing_is_derived_from_what_is_held_out(self, experiment, start, tmp_path, monkeypatch):
+        made = experiment(
+            trainer=replace(UNTIL, propagation=Propagation(1.0), pseudo_labels=PseudoLabelling(1.0, threshold=0.51)),
+            loop=LoopSettings(8, 3, 1),
+        )
+        taught, patients = [], made.dataset.index.table["patient"].to_numpy()
+
+        def watched(*given, derived, **options):
+            taught.append(derived)
+            return fit(*given, derived=derived, **options)
+
+        monkeypatch.setattr("mtal.learning.validation.fit", watched)
+        start(made, tmp_path)
+        for told, derived in zip(records(tmp_path), taught, strict=True):
+            held_out = told["training"]["judged_on"][-1]
+            assert {"a", "b"} - set(patients[derived[0].positions]) == {held_out}
+            assert told["propagated"]["frames"] > len(derived[0])
+        assert set(patients[taught[1][1].positions]) == {"a", "b"} - {held_out}
 
     def test_to_the_bit_again(self, experiment, start, tmp_path):
         for name in ("one", "two"):

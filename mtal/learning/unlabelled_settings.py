@@ -1,0 +1,101 @@
+"""What training may learn from frames that nobody labelled: nothing, unless it is asked to."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TypeGuard
+
+from mtal.learning.optical_flow import OpticalFlow, Propagator
+
+
+@dataclass(frozen=True)
+class PseudoLabelling:
+    """Learn from what the last round's model is sure of, see :mod:`mtal.learning.pseudo_labels`.
+
+    Args:
+        weight: of their loss; 0 for no pseudo-labels.
+        threshold: calibrated probability from which an answer counts.
+        share: unlabelled frames in a batch for each labelled one.
+        frames: how many are drawn from the pool in each round, at most.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    weight: float = 0.0
+    threshold: float = 0.95
+    share: float = 1.0
+    frames: int = 1000
+
+    def __post_init__(self) -> None:
+        _check_weight("pseudo_labels", self.weight)
+        _check_share("pseudo_labels", self.share)
+        if not (_is_number(self.threshold) and 0.5 < self.threshold <= 1):
+            raise ValueError(
+                f"trainer.pseudo_labels.threshold must be a number above 0.5 and at most 1, not {self.threshold!r}"
+            )
+        _check_count("pseudo_labels.frames", self.frames)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether there are to be any."""
+        return self.weight > 0
+
+
+@dataclass(frozen=True)
+class Propagation:
+    """Learn from masks that are carried to the neighbours of a labelled frame, see :mod:`mtal.learning.propagation`.
+
+    Args:
+        weight: of their loss; 0 for no propagation.
+        share: such frames in a batch for each labelled one.
+        neighbours: frames of the pool on each side that a mask is carried to, at most.
+        within_s: seconds from one frame to the next beyond which it is carried no further.
+        by: what carries it.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    weight: float = 0.0
+    share: float = 1.0
+    neighbours: int = 2
+    within_s: float = 1.0
+    by: Propagator = field(default_factory=OpticalFlow)
+
+    def __post_init__(self) -> None:
+        _check_weight("propagation", self.weight)
+        _check_share("propagation", self.share)
+        _check_count("propagation.neighbours", self.neighbours)
+        if not (_is_number(self.within_s) and self.within_s > 0):
+            raise ValueError(f"trainer.propagation.within_s must be a number above 0, not {self.within_s!r}")
+        if not callable(self.by):
+            raise ValueError(  # noqa: TRY004  as for any other option
+                f"trainer.propagation.by must be something that carries masks, such as _target_: "
+                f"mtal.learning.optical_flow.OpticalFlow, not {self.by!r}"
+            )
+
+    @property
+    def is_on(self) -> bool:
+        """Whether there is to be any."""
+        return self.weight > 0
+
+
+def _check_weight(of: str, weight: object) -> None:
+    if not (_is_number(weight) and weight >= 0):
+        raise ValueError(f"trainer.{of}.weight must be a number of at least 0, and 0 for none, not {weight!r}")
+
+
+def _check_share(of: str, share: object) -> None:
+    if not (_is_number(share) and share > 0):
+        raise ValueError(f"trainer.{of}.share must be a number above 0, not {share!r}")
+
+
+def _check_count(of: str, count: object) -> None:
+    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        raise ValueError(f"trainer.{of} must be a whole number of at least 1, not {count!r}")
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
