@@ -3,6 +3,7 @@
 from mtal.annotation.agreement import agreement, disputed
 from mtal.annotation.answers import Answer, Said
 from mtal.annotation.availability import Availability, State
+from mtal.annotation.cvat import CvatOracle
 from mtal.annotation.folder import FolderOracle
 from mtal.annotation.oracle import LabelsPendingError, Oracle, settle
 from mtal.annotation.request import Request, Status
@@ -13,6 +14,7 @@ from mtal.annotation.view import LabelView
 __all__ = [
     "Answer",
     "Availability",
+    "CvatOracle",
     "FolderOracle",
     "LabelStore",
     "LabelView",

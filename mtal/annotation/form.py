@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -13,7 +10,7 @@ from mtal.annotation.mask_files import mask_folders
 from mtal.datasets.label_map import LabelMap
 from mtal.suggest import nearest
 
-REQUEST, TABLE = "request.json", "frames.csv"
+TABLE = "frames.csv"
 NONE, UNKNOWN, DONE, NOT_ASKED = "none", "?", "done", "-"
 """Cells: nothing of it is there, it cannot be told, the mask is right now, nobody asks."""
 UNUSABLE, SECONDS = "unusable", "seconds"
@@ -82,13 +79,3 @@ def is_unusable(cell: str) -> bool:
     if cell.lower() in ("1", "x", "yes", "true", UNUSABLE):
         return True
     raise ValueError(f"{cell!r} says neither that the frame is unusable (x) nor that it is usable (leave it empty)")
-
-
-def described(label_map: LabelMap) -> Mapping[str, Any]:
-    """A head as ``request.json`` has it."""
-    return {
-        "support": label_map.support,
-        "exclusive": label_map.exclusive,
-        "classes": list(label_map.classes),
-        "colors": [list(c) for c in label_map.colors],
-    }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mtal.annotation import form
+from mtal.annotation.about import read_about
 from mtal.annotation.answers import Answer, Said, now
 from mtal.annotation.mask_files import THERE, mask_folders
 from mtal.datasets.label_map import IGNORE, LabelMap
@@ -69,10 +69,9 @@ class GivenBack:
             known: what was read before.
             refusals: gathers what is wrong.
         """
-        about: dict[str, Any] = json.loads((self.folder / form.REQUEST).read_text(encoding="utf-8"))
         cells: Cells | None = None
         with refusals:
-            self._check_heads(about)
+            about = read_about(self.folder, self.label_maps)
             cells = self._cells(about)
         if cells is None:
             return
@@ -84,16 +83,6 @@ class GivenBack:
                 frame = self._frame(cells, row, frames, seen)
             if frame is not None:
                 yield from self._row(cells, row, frame, about["id"], known, refusals)
-
-    def _check_heads(self, about: Mapping[str, Any]) -> None:
-        for task, then in about["tasks"].items():
-            mine = form.described(self.label_maps[task]) if task in self.label_maps else None
-            if mine is None or any(mine[key] != then[key] for key in ("support", "exclusive", "classes")):
-                raise ValueError(
-                    f"{self.folder / form.REQUEST}: {task} was asked for as {', '.join(then['classes'])}, and "
-                    f"{'there is no such head' if mine is None else 'is ' + ', '.join(mine['classes'])} now; give the "
-                    "run the heads it had, or oracle.root another folder"
-                )
 
     def _cells(self, about: Mapping[str, Any]) -> Cells:
         path = self.folder / form.TABLE

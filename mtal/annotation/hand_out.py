@@ -15,6 +15,7 @@ import pandas as pd
 from PIL import Image
 
 from mtal.annotation import form
+from mtal.annotation.about import write_about
 from mtal.annotation.mask_files import grays, write_masks
 from mtal.annotation.pictures import picture_names, whole_pictures
 from mtal.annotation.reason import reason
@@ -50,20 +51,27 @@ def write_hand_out(folder: Path, name: str, request: Request, label_maps: Mappin
         for label_map, asked in zip(maps, request.asked[row], strict=True):
             if asked and label_map.support == "pixel":
                 write_masks(folder, files[row], label_map, guess.get(label_map.task, _blank(label_map, sizes[row])))
-    _write_json(folder / "label_map.json", {m.task: grays(m) for m in maps if m.support == "pixel"})
-    _write_json(folder / form.REQUEST, _about(name, request, maps, files, sizes))
+    meanings = json.dumps({m.task: grays(m) for m in maps if m.support == "pixel"}, indent=1, ensure_ascii=False)
+    (folder / "label_map.json").write_text(meanings, encoding="utf-8")
+    write_about(folder, name, request, maps, [f"images/{file}" for file in files], sizes)
     table(request, maps, files).to_csv(folder / form.TABLE, index=False)
     (folder / "README.txt").write_text(_readme(name, request, maps), encoding="utf-8")
 
 
 def table(request: Request, label_maps: list[LabelMap], files: list[str]) -> pd.DataFrame:
     """``frames.csv``: what is to be filled in stands first."""
-    frames = request.frames.reset_index(drop=True)
-    columns: dict[str, Any] = {"image": [f"images/{file}" for file in files]}
+    about = why(request, [f"images/{file}" for file in files])
+    columns: dict[str, Any] = {"image": about.pop("image")}
     for t, label_map in enumerate(label_maps):
         columns[form.column(label_map.task)] = np.where(request.asked[:, t], "", form.NOT_ASKED)
-    columns |= {form.UNUSABLE: "", form.SECONDS: ""}
-    columns |= {c: frames[c] for c in ("video", "patient", "frame")} | {"time_s": frames["time_s"].round(6)}
+    return pd.DataFrame({**columns, form.UNUSABLE: "", form.SECONDS: ""}).join(about)
+
+
+def why(request: Request, images: list[str]) -> pd.DataFrame:
+    """``image, video, patient, frame, time_s``, why each was chosen, and its scores where annotators may see them."""
+    frames = request.frames.reset_index(drop=True)
+    columns: dict[str, Any] = {"image": images} | {c: frames[c] for c in ("video", "patient", "frame")}
+    columns["time_s"] = frames["time_s"].round(6)
     if "reason_because" in frames:
         columns["reason"] = [reason(row) for row in frames.to_dict("records")]
     shown = [str(c) for c in frames if _SHOWN.match(str(c)) and not request.held_out]
@@ -74,22 +82,6 @@ def _blank(label_map: LabelMap, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
     """A mask in which nothing is annotated."""
     layers = () if label_map.exclusive else (len(label_map.classes),)
     return np.full((*layers, *size), IGNORE, dtype=np.uint8)
-
-
-def _about(
-    name: str, request: Request, label_maps: list[LabelMap], files: list[str], sizes: Mapping[int, tuple[int, int]]
-) -> dict[str, Any]:
-    frames = [
-        {
-            "image": f"images/{file}",
-            "frame_id": frame_id,
-            "size": list(sizes[row]),
-            "asked": [m.task for m, asked in zip(label_maps, request.asked[row], strict=True) if asked],
-        }
-        for row, (file, frame_id) in enumerate(zip(files, request.frame_ids, strict=True))
-    ]
-    tasks = {m.task: form.described(m) for m in label_maps}
-    return {"id": name, "held_out": request.held_out, "tasks": tasks, "frames": frames}
 
 
 def _readme(name: str, request: Request, label_maps: list[LabelMap]) -> str:
@@ -135,7 +127,3 @@ def _readme(name: str, request: Request, label_maps: list[LabelMap]) -> str:
                 for m in colored
             )
     return "\n\n".join(f"{title}\n\n{text}" for title, text in sections.items()) + "\n"
-
-
-def _write_json(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 Guess = Callable[[int, tuple[int, int]], Mapping[str, npt.NDArray[np.uint8]]]
-"""Row of a request and (H, W) to what the model believes: task → class numbers ``[H, W]``."""
+"""Row of a request and (H, W) to what the model believes: task → a label as :class:`~mtal.annotation.answers.Answer`
+has it."""
 
 
 @dataclass(frozen=True)

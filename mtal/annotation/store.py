@@ -28,7 +28,7 @@ _TEXT = ("frame_id", "task", "annotator", "state", "value", "mask", "tool", "tim
 COLUMNS = (*_TEXT, "seconds", "revision")
 """Of a part of the store. ``value`` is a label of the whole frame as JSON, or a digest of the mask in the file
 ``mask``; ``revision`` counts what one annotator said of one head of one frame, from 1."""
-_whole = partial(whole_or_not, elsewhere="give the oracle another store")
+whole = partial(whole_or_not, elsewhere="give the oracle another store")
 
 
 class LabelStore:
@@ -78,7 +78,7 @@ class LabelStore:
                 rows.append(self._row(answer, f"{part}-{number}", before[key]))
             if rows:
                 place = len(list(self._answers.glob("*.parquet")))
-                with _whole(self._answers / f"{place:08d}-{part}.parquet") as file:
+                with whole(self._answers / f"{place:08d}-{part}.parquet") as file:
                     pd.DataFrame(rows, columns=list(COLUMNS)).to_parquet(file, index=False)
 
     def rows(self) -> pd.DataFrame:
@@ -124,7 +124,7 @@ class LabelStore:
         for layer, file in zip(
             layers, layer_files(self.root / name, len(label) if label.ndim == 3 else None), strict=True
         ):
-            with _whole(file) as unfinished:
+            with whole(file) as unfinished:
                 Image.fromarray(layer).save(unfinished, format="PNG")
         return name
 
@@ -147,7 +147,7 @@ class LabelStore:
                 "that they had, another name, or the run another store"
             )
         if known != known | mine:
-            with _whole(file) as unfinished:
+            with whole(file) as unfinished:
                 unfinished.write_text(json.dumps(known | mine, indent=1, ensure_ascii=False), encoding="utf-8")
 
 

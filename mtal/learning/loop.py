@@ -35,9 +35,9 @@ from mtal.learning.picks import (
     Picks,
     class_counts,
     labelled_frames,
-    masks_on_frame,
     picks_table,
     predict_masks,
+    said_on_frame,
     with_labels,
     write_images,
 )
@@ -247,7 +247,7 @@ class Experiment:
 
         def guess(row: int, size: tuple[int, int]) -> dict[str, np.ndarray]:
             at, model = self._position[frame_ids[row]], self._model_before(folder, number)
-            return masks_on_frame(model, self.tasks, self.inputs, at, size, self._device, self.frames.windows)
+            return said_on_frame(model, self.tasks, self.inputs, at, size, self._device, self.frames.windows)
 
         return Request(f"{number:02d}", table.assign(source=sources), tasks, asked, guess=guess if number else None)
 

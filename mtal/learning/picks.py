@@ -162,14 +162,14 @@ def predict_masks(
     heads = [t for t in tasks if t.support == "pixel"]
     layers = {t.name: () if t.family == "categorical" else (len(t.classes),) for t in heads}
     masks = {t.name: np.empty((len(positions), *layers[t.name], *size), dtype=np.uint8) for t in heads}
-    for row, logits in enumerate(_pixel_logits(model, heads, inputs, positions, device)):
+    for row, logits in enumerate(_logits(model, heads, inputs, positions, device)):
         beyond = padding(size, windows[row]) if windows else np.zeros(size, dtype=bool)
         for task in heads:
             masks[task.name][row] = np.where(beyond, IGNORE, said_at(task, logits[task.name], size))
     return masks
 
 
-def masks_on_frame(
+def said_on_frame(
     model: MultiTaskModel,
     tasks: Sequence[Task],
     inputs: Inputs,
@@ -178,7 +178,7 @@ def masks_on_frame(
     device: torch.device,
     windows: Windows | None = None,
 ) -> dict[str, np.ndarray]:
-    """What pixel heads say of every pixel of one frame, ``[H, W]`` or ``[C, H, W]``; 255 where it was not shown.
+    """What heads say of one frame, or of every pixel of it.
 
     Args:
         model: predicts in evaluation mode.
@@ -188,18 +188,28 @@ def masks_on_frame(
         size: (H, W) of the frame.
         device: where the model runs.
         windows: what the model is shown of each frame; all of it where ``None``.
+
+    Returns:
+        uint8 by task. The most probable class, ``[]`` or ``[H, W]``; of classes that may be together 1 for each that is
+        more probable than not, else 0, ``[C]`` or ``[C, H, W]``; 255 for pixels that the model was not shown.
     """
-    heads = [t for t in tasks if t.support == "pixel"]
-    (logits,) = _pixel_logits(model, heads, inputs, np.array([position]), device)
+    (logits,) = _logits(model, tasks, inputs, np.array([position]), device)
     (window,) = of_rows(windows, [position]) or [WHOLE]
     shown = inside(size, window)
-    return {t.name: np.where(shown, said_at(t, logits[t.name], size, window), np.uint8(IGNORE)) for t in heads}
+
+    def said(task: Task) -> np.ndarray:
+        x = logits[task.name]
+        if task.support == "pixel":
+            return np.where(shown, said_at(task, x, size, window), np.uint8(IGNORE))
+        return (x.argmax(dim=0) if task.family == "categorical" else x > 0).numpy().astype(np.uint8)
+
+    return {t.name: said(t) for t in tasks}
 
 
-def _pixel_logits(
+def _logits(
     model: MultiTaskModel, heads: Sequence[Task], inputs: Inputs, positions: np.ndarray, device: torch.device
 ) -> Iterator[dict[str, Tensor]]:
-    """Maps ``[C, h, w]`` of pixel heads, frame by frame."""
+    """``[C]`` of heads with one answer per frame and maps ``[C, h, w]`` of pixel heads, frame by frame."""
     model = ready(model, device)
     for rows in batched(np.arange(len(positions)), _AT_ONCE):
         with torch.inference_mode():

@@ -29,7 +29,7 @@ from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.neighbours import with_neighbours
 from mtal.learning.out_of_fold import out_of_fold
 from mtal.learning.picking import Picker
-from mtal.learning.picks import Picks, annotated, masks_on_frame, picks_table
+from mtal.learning.picks import Picks, annotated, picks_table, said_on_frame
 from mtal.learning.reference import Reference, first_scores
 from mtal.learning.round import Round
 from mtal.learning.scoring import look_at
@@ -69,10 +69,10 @@ class Selection:
     def masks(self, order: int, size: tuple[int, int]) -> dict[str, np.ndarray]:
         """What the pixel heads say of one pick, whose frame is of ``size`` (H, W).
 
-        See :func:`~mtal.learning.picks.masks_on_frame`.
+        See :func:`~mtal.learning.picks.said_on_frame`.
         """
         at = int(self._positions[order])
-        return masks_on_frame(self._model, self.tasks, self._inputs, at, size, self._device, self._windows)
+        return said_on_frame(self._model, self.pixel_tasks, self._inputs, at, size, self._device, self._windows)
 
 
 def select(config: DictConfig, checkpoint: Checkpoint, budget: int) -> Selection:

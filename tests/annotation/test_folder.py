@@ -1,48 +1,30 @@
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from miniature import three_frames
+from miniature.three_frames import ANATOMY, FILES, MAPS, A, B, C
 from PIL import Image
 
 from mtal.annotation import FolderOracle, LabelsPendingError, Request, State, settle
 from mtal.datasets.dataset import SurgicalDataset
-from mtal.datasets.label_map import IGNORE, LabelMap
-from mtal.frames.image_folder import folder_source
+from mtal.datasets.label_map import IGNORE
 
-TOOLS = LabelMap("tools", "frame", False, ("grasper", "hook"), ((0, 0, 1), (0, 0, 2)))
-PHASE = LabelMap("phase", "frame", True, ("prepare", "dissect"), ((0, 1, 0), (0, 2, 0)))
-ANATOMY = LabelMap("anatomy", "pixel", True, ("wall", "liver"), ((150, 0, 0), (200, 0, 0)), {7: 0, 9: 1})
-VESSELS = LabelMap("vessels", "pixel", False, ("artery", "bile duct"), ((1, 1, 0), (2, 1, 0)))
-MAPS = (TOOLS, PHASE, ANATOMY, VESSELS)
 SIZE = (20, 30)
-A, B, C = "v/000000", "v/000001", "v/000002"
-FILES = [f"00{k + 1}_v_00000{k}.png" for k in range(3)]
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory) -> SurgicalDataset:
-    root = tmp_path_factory.mktemp("pictures")
-    rows = []
-    for frame in range(3):
-        Image.fromarray(np.full((*SIZE, 3), 90 + frame, np.uint8)).save(root / f"{frame:02d}.png")
-        place = {"patient": "p", "video": "v", "frame": frame, "time_s": float(frame), "split": "pool"}
-        rows.append({**place, "source": folder_source(root, 0, 1.0), **{m.task: None for m in MAPS}})
-    return SurgicalDataset.from_rows("three", rows, MAPS)
+    return three_frames.write(tmp_path_factory.mktemp("pictures"), SIZE)
 
 
 @pytest.fixture
 def request_of(dataset):
-    """All heads of all three frames, but for the last, which is asked for its tools alone."""
-    asked = np.ones((3, 4), dtype=bool)
-    asked[2, 1:] = False
-
-    def make(**more) -> Request:
-        return Request("00", dataset.index.select([A, B, C]), [m.task for m in MAPS], asked, **more)
-
-    return make
+    return partial(three_frames.request, dataset)
 
 
 @pytest.fixture

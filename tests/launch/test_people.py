@@ -20,6 +20,8 @@ def test_asks_ends_in_peace_and_goes_on(start, options, tmp_path):
     assert "waiting for labels: the held-out frames: 0 of 5 frames are done. Owed: tools of 5 (first carl/0000" in out
     (test,) = (tmp_path / "desk").glob("held_out_*")
     assert f"Answer in {test}, then give the same command again" in out
+    (run,) = all_runs(tmp_path / "runs")
+    assert "The held-out frames: 0 of 5 frames are done" in (run / "report.html").read_text()
     recordings.fill_in(test)
     code, out, err = start(*options)
     assert (code, err) == (0, "")
@@ -39,8 +41,7 @@ def test_asks_ends_in_peace_and_goes_on(start, options, tmp_path):
     recordings.fill_in(first)
     code, out, err = start(*options)
     assert (code, err) == (0, "")
-    (run,) = all_runs(tmp_path / "runs")
-    assert (run / "report.html").exists()
+    assert "Waiting for labels" not in (run / "report.html").read_text()
     recordings.fill_in(first, tasks=())
     table = pd.read_csv(first / "frames.csv", dtype=str, keep_default_na=False, sep=";")
     table["label/tools"] = "none"

@@ -18,7 +18,7 @@ from mtal.frames.window import WHOLE, of_rows
 from mtal.learning.evaluation import measure
 from mtal.learning.experiment import seen_through
 from mtal.learning.inputs import FrameInputs
-from mtal.learning.picks import masks_on_frame, predict_masks, write_images
+from mtal.learning.picks import predict_masks, said_on_frame, write_images
 from mtal.learning.site_weights import AskedSites
 from mtal.tasks.on_frame import inside
 from mtal.tasks.task import Task
@@ -90,7 +90,7 @@ def test_a_mask_lies_where_it_was_drawn(dataset, tmp_path, fit):
     windows = of_rows(frames.windows, [0])
     metrics = measure(model, [task], inputs, np.array([0]), targets, CPU, windows=windows).compute()
     assert {metrics[f"organs/IoU/{name}"] for name in ORGANS.classes} == {1.0}
-    said = masks_on_frame(model, [task], inputs, 0, FRAME, CPU, frames.windows)["organs"]
+    said = said_on_frame(model, [task], inputs, 0, FRAME, CPU, frames.windows)["organs"]
     known = truth != IGNORE
     assert inside(FRAME, window)[known].all()  # nothing that is labelled is cut away
     np.testing.assert_array_equal(said[known], truth[known])

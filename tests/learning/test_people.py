@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hydra import compose, initialize_config_dir
+from miniature import recordings
 from miniature.runs import content
 
-from mtal.annotation import LabelStore
+from mtal.annotation import LabelsPendingError, LabelStore
 from mtal.datasets.label_map import LabelMap
+from mtal.launch import register
+from mtal.learning.experiment import run_experiment
 
 TESTS = Path(__file__).resolve().parents[1]
 
@@ -43,6 +47,27 @@ def test_picks_labels_and_models_are_those_of_the_simulation_to_the_bit(project)
     assert len([name for name in simulated if name.endswith("model.safetensors")]) == 4
     digests = {json.loads(people[f"0{r}/store.json"])["digest"] for r in range(4)}
     assert len(digests) == 4  # there were more labels each time
+
+
+@pytest.mark.slow
+def test_so_are_those_of_people_with_cvat(project, tmp_path):
+    register()
+    desk, run = tmp_path / "desk", tmp_path / "run"
+    places = [f"data.root={project / 'data'}", f"cache={project / 'cache'}", "oracle=cvat", f"oracle.root={desk}"]
+    with initialize_config_dir(str(TESTS.parent / "configs"), version_base="1.3"):
+        config = compose("config", overrides=[*recordings.OPTIONS, *places])
+    for pending in ("held_out", "00", "01", "02", "03"):
+        with pytest.raises(LabelsPendingError):
+            run_experiment(config, run)
+        (folder,) = desk.glob(f"{pending}_*")
+        recordings.answer_cvat(folder)
+    run_experiment(config, run)
+    simulated, people = content(project / "simulated"), content(run)
+    assert {name for name in people if name not in simulated} == {f"0{r}/store.json" for r in range(4)}
+    assert [name for name in simulated if simulated[name] != people[name]] == []
+    marks = (desk / next(desk.glob("03_*")).name / "annotations.xml").read_text()
+    assert '<tag label="tools/' in marks  # what the model believes, of heads of both kinds
+    assert '<mask label="anatomy/' in marks
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from miniature import film
+from miniature import cvat_annotator, film
 from PIL import Image
 
 from mtal.datasets import videos
@@ -88,6 +88,17 @@ def labelled(masks: str, **arguments: Any) -> SurgicalDataset:
     stored = {0: 0, 1: 1, IGNORE: IGNORE}
     maps = tuple(replace(m, values=stored) if m.task == "anatomy" else m for m in dataset.label_maps)
     return SurgicalDataset(dataset.name, dataset.index, maps, LabelTable(pd.DataFrame(rows), maps))
+
+
+def answer_cvat(folder: Path) -> None:
+    """Answer all that is owed in a task of CVAT, and give its export back."""
+    images = {}
+    for image, frame_id in cvat_annotator.asked(folder).items():
+        video, frame = frame_id.rsplit("/", 1)
+        there = [name for name, is_there in zip(TOOLS, tags(video, int(frame)), strict=True) if is_there]
+        drawn = cvat_annotator.masks("anatomy", ("wall", "liver"), mask(video, int(frame)))
+        images[image] = [*(cvat_annotator.tag(f"tools/{name}") for name in there), *drawn, cvat_annotator.tag("done")]
+    cvat_annotator.give_back(folder, images, (H, W))
 
 
 def fill_in(folder: Path, images: slice = slice(None), tasks: tuple[str, ...] = ("tools", "anatomy")) -> None:

@@ -30,18 +30,9 @@ def read(path: Path, root: Path | None) -> Annotations:
         FileNotFoundError: the file or an image is missing.
         ValueError: the file is no COCO JSON, or contradicts itself or its images.
     """
-    content = read_json(path)
-    lists = content if isinstance(content, dict) else {}
-    lacking = [key for key in ("images", "annotations", "categories") if not isinstance(lists.get(key), list)]
-    if lacking:
-        raise ValueError(
-            f"{path}: this is no COCO file, which has a list {lacking[0]!r}; say what it is by data.format"
-        )
-    if any(isinstance(entry, dict) and "segments_info" in entry for entry in content["annotations"]):
-        raise ValueError(f"{path}: this is panoptic COCO, of one picture for each image; give its instances or masks")
+    content = read_content(path)
     refusals = Refusals(path)
-    images = _by_id(content["images"], "file_name", "images", refusals)
-    categories = {k: str(c["name"]) for k, c in _by_id(content["categories"], "name", "categories", refusals).items()}
+    images, categories = images_and_categories(content, refusals)
     names = [image["file_name"] for image in images.values()]
     for name, times in Counter(names).items():
         if times > 1:
@@ -49,9 +40,9 @@ def read(path: Path, root: Path | None) -> Annotations:
     refusals.tell("correct the file")
     folders = [root] if root else _folders(path)
     base, files = find_images(path, names, folders)
-    sizes = check_sizes(path, [base / f for f in files], [_stated(image) for image in images.values()])
+    sizes = check_sizes(path, [base / f for f in files], [stated_size(image) for image in images.values()])
     size_of = dict(zip(images, sizes, strict=True))
-    marks = _marks(content["annotations"], categories, size_of, refusals)
+    marks = marks_of(content["annotations"], categories, size_of, refusals)
     refusals.tell("correct the file")
     split = split_of(path.stem) or SPLITS.get(path.parent.name.lower())
     found = tuple(
@@ -59,6 +50,39 @@ def read(path: Path, root: Path | None) -> Annotations:
         for (key, image), file in zip(images.items(), files, strict=True)
     )
     return Annotations(path, base, found, tuple(dict.fromkeys(categories.values())))
+
+
+def read_content(path: Path) -> dict[str, Any]:
+    """What a file holds, which are the lists of COCO.
+
+    Raises:
+        FileNotFoundError: the file is missing.
+        ValueError: the file is no COCO JSON.
+    """
+    content = read_json(path)
+    lists: dict[str, Any] = content if isinstance(content, dict) else {}
+    lacking = [key for key in ("images", "annotations", "categories") if not isinstance(lists.get(key), list)]
+    if lacking:
+        raise ValueError(
+            f"{path}: this is no COCO file, which has a list {lacking[0]!r}; say what it is by data.format"
+        )
+    if any(isinstance(entry, dict) and "segments_info" in entry for entry in lists["annotations"]):
+        raise ValueError(f"{path}: this is panoptic COCO, of one picture for each image; give its instances or masks")
+    return lists
+
+
+def images_and_categories(
+    content: Mapping[str, Any], refusals: Refusals
+) -> tuple[dict[Any, dict[str, Any]], dict[Any, str]]:
+    """Image by id, and name of the category by id.
+
+    Args:
+        content: of a file.
+        refusals: gets the faults.
+    """
+    images = _by_id(content["images"], "file_name", "images", refusals)
+    categories = _by_id(content["categories"], "name", "categories", refusals)
+    return images, {k: str(c["name"]) for k, c in categories.items()}
 
 
 def _by_id(entries: list[Any], name: str, what: str, refusals: Refusals) -> dict[Any, dict[str, Any]]:
@@ -82,15 +106,23 @@ def _folders(path: Path) -> list[Path]:
     return [*here, above / "images", above / subset, above / "images" / subset, above]
 
 
-def _stated(image: dict[str, Any]) -> Size | None:
+def stated_size(image: Mapping[str, Any]) -> Size | None:
+    """(H, W) that an image states."""
     height, width = image.get("height"), image.get("width")
     return (int(height), int(width)) if isinstance(height, int) and isinstance(width, int) else None
 
 
-def _marks(
-    annotations: list[Any], categories: dict[Any, str], sizes: dict[Any, Size], refusals: Refusals
+def marks_of(
+    annotations: list[Any], categories: Mapping[Any, str], sizes: Mapping[Any, Size], refusals: Refusals
 ) -> dict[Any, list[Mark]]:
-    """Image → its marks."""
+    """Image → its marks.
+
+    Args:
+        annotations: of any images.
+        categories: name by id.
+        sizes: image → (H, W).
+        refusals: gets the faults.
+    """
     marks: dict[Any, list[Mark]] = defaultdict(list)
     for i, entry in enumerate(annotations):
         if not isinstance(entry, dict):
@@ -98,10 +130,10 @@ def _marks(
             continue
         called = f"annotation {entry.get('id', f'at place {i}')}"
         image, category = entry.get("image_id"), entry.get("category_id")
-        if not _is(image, sizes):
+        if not is_listed(image, sizes):
             refusals.add("annotations of images that are not listed", f"{called}: image_id {image}")
             continue
-        if not _is(category, categories):
+        if not is_listed(category, categories):
             refusals.add("annotations of categories that are not listed", f"{called}: category_id {category}")
             continue
         try:
@@ -114,7 +146,8 @@ def _marks(
     return marks
 
 
-def _is(key: Any, known: Mapping[Any, Any]) -> bool:
+def is_listed(key: Any, known: Mapping[Any, Any]) -> bool:
+    """Whether what a file has for an id is one of those known."""
     return isinstance(key, (int, float, str)) and key in known
 
 

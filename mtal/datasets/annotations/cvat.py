@@ -7,6 +7,7 @@ An image that is listed was annotated: what is not marked in it is not there. Of
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -37,16 +38,8 @@ def read(path: Path, root: Path | None) -> Annotations:
         FileNotFoundError: the file or an image is missing.
         ValueError: the file is of another format, or contradicts itself or its images.
     """
-    document = read_xml(path)
-    if document.tag != "annotations":
-        raise ValueError(
-            f"{path}: this is no file of CVAT (its root is <{document.tag}>); say what it is by data.format"
-        )
-    if document.find("track") is not None:
-        raise ValueError(f"{path}: this is 'CVAT for video 1.1'; export the task as 'CVAT for images 1.1'")
+    document = read_document(path)
     entries = document.findall("image")
-    if not entries:
-        raise ValueError(f"{path}: no <image> in this file; export the task as 'CVAT for images 1.1'")
     labels = tuple(dict.fromkeys(e.text or "" for e in document.iterfind("meta//labels/label/name")))
     refusals = Refusals(path)
     seen: set[tuple[str, str]] = set()
@@ -61,21 +54,49 @@ def read(path: Path, root: Path | None) -> Annotations:
     if not holds_any(folders, names):  # an export of a project has a folder for each subset
         names = [f"{e.get('subset', 'default')}/{e.get('name', '')}" for e in entries]
     base, files = find_images(path, names, folders)
-    sizes = check_sizes(path, [base / f for f in files], [_stated(e) for e in entries])
+    sizes = check_sizes(path, [base / f for f in files], [stated_size(e) for e in entries])
     images = []
     for entry, file, size in zip(entries, files, sizes, strict=True):
-        marks = _marks(entry, size, labels, refusals)
+        marks = marks_of(entry, size, labels, refusals)
         images.append(AnnotatedImage(file, f"{path}, {file}", size, marks, split=split_of(entry.get("subset", ""))))
     refusals.tell("correct the file")
     return Annotations(path, base, tuple(images), labels)
 
 
-def _stated(entry: Element) -> Size | None:
+def read_document(path: Path) -> Element:
+    """The root of a file, which has images.
+
+    Raises:
+        FileNotFoundError: the file is missing.
+        ValueError: the file is of another format.
+    """
+    document = read_xml(path)
+    if document.tag != "annotations":
+        raise ValueError(
+            f"{path}: this is no file of CVAT (its root is <{document.tag}>); say what it is by data.format"
+        )
+    if document.find("track") is not None:
+        raise ValueError(f"{path}: this is 'CVAT for video 1.1'; export the task as 'CVAT for images 1.1'")
+    if document.find("image") is None:
+        raise ValueError(f"{path}: no <image> in this file; export the task as 'CVAT for images 1.1'")
+    return document
+
+
+def stated_size(entry: Element) -> Size | None:
+    """(H, W) that an ``<image>`` states."""
     height, width = entry.get("height", ""), entry.get("width", "")
     return (int(height), int(width)) if height.isdecimal() and width.isdecimal() else None
 
 
-def _marks(entry: Element, size: Size, labels: tuple[str, ...], refusals: Refusals) -> tuple[Mark, ...]:
+def marks_of(entry: Element, size: Size, labels: Collection[str], refusals: Refusals) -> tuple[Mark, ...]:
+    """What is marked in an ``<image>``.
+
+    Args:
+        entry: the element.
+        size: of the image.
+        labels: those that there are; any where there are none.
+        refusals: gets the faults.
+    """
     marks = []
     for element in entry:
         if element.tag not in _KINDS:
