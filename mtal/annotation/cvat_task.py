@@ -30,8 +30,8 @@ _TASK = (
     "leave the sorting by name (lexicographical)."
 )
 _GUESSED = (
-    f"Upload {ANNOTATIONS} as annotations of the format CVAT 1.1: it shows what the model believes. Correct where it is "
-    "wrong."
+    f"Upload {ANNOTATIONS} as annotations of the format CVAT 1.1: it shows what the model believes. Correct where it "
+    "is wrong."
 )
 _STATES = (
     f"Give an image the tag {DONE} once all of it is answered, or {done_label('<head>')} for one head alone. An image "

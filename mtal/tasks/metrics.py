@@ -177,8 +177,10 @@ class PoolMetrics:
             return {
                 f"{task.name}/{key}": value
                 for metric, mean, of_class in (("AP", "mAP", per_class), ("chance", "chance", chance))
-                for key, value in {mean: _mean(of_class.values())}.items()
-                | {f"{metric}/{k}": v for k, v in of_class.items()}.items()
+                for key, value in (
+                    (mean, _mean(of_class.values())),
+                    *((f"{metric}/{k}", v) for k, v in of_class.items()),
+                )
             }
         both = bool(y.any()) and not bool(y.all())
         sensitivity = math.nan

@@ -47,6 +47,15 @@ def categorical_split(n, classes, *space, seed=0):
 class TestTools:
     """Bernoulli frame head with several classes: mean average precision."""
 
+    def test_metrics_stand_in_one_order_in_every_process(self, make_task):
+        """They are written as they stand, and two runs of one configuration write the same bytes."""
+        metrics = measured(make_task("frame", "bernoulli", 6, name="tools"), *bernoulli_split(9, 6))
+        of_class = [f"c{c}" for c in range(6)]
+        assert list(metrics) == [
+            *("tools/mAP", *(f"tools/AP/{c}" for c in of_class)),
+            *("tools/chance", *(f"tools/chance/{c}" for c in of_class), "joint"),
+        ]
+
     def test_worked_example(self, make_task):
         # c0, best first: hit, miss, hit: (1/1 + 2/3) / 2 = 5/6. c1: miss, hit, miss: 1/2. c2: no positive
         logits = [[3.0, 1.0, 0.0], [2.0, 3.0, 1.0], [1.0, 0.0, 2.0]]
