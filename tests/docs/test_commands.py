@@ -40,7 +40,7 @@ def in_markdown(text: str) -> Iterator[str]:
 
 def in_code(text: str) -> Iterator[str]:
     """What a docstring of a script or a comment of a configuration shows, without the brackets of what is optional."""
-    for line in text.splitlines():
+    for line in re.sub(r" *\\\n# +", " ", text).splitlines():
         shown = re.search(r"(?:^|# +|: |``)(python scripts/[^`]*?)(?:  .*|``.*)?$", line)
         if shown:
             yield re.sub(r"\[(--[^\]]+)\]", r"\1", shown[1]).replace("...", "")
