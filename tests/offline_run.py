@@ -1,35 +1,13 @@
-"""What an offline file of W&B says, read without W&B's own reader."""
+"""What an offline file of W&B says."""
 
 from __future__ import annotations
 
 import json
-import struct
 import time
 from collections import defaultdict
 from pathlib import Path
 
-from wandb.proto import wandb_internal_pb2
-
-
-def records(path):
-    """The records of a ``.wandb`` file: a seven-byte header, then LevelDB's log format in blocks of 32 KiB."""
-    content, position, record = path.read_bytes(), 7, b""
-    assert content[:4] == b":W&B"
-    while position + 7 <= len(content):
-        left = 32768 - position % 32768
-        if left < 7:  # too short for a header: padding
-            position += left
-            continue
-        _, length, kind = struct.unpack("<IHB", content[position : position + 7])
-        if position + 7 + length > len(content):  # still being written
-            return
-        record += content[position + 7 : position + 7 + length]
-        position += 7 + length
-        if kind in (1, 4):  # whole, or last part
-            message = wandb_internal_pb2.Record()
-            message.ParseFromString(record)
-            yield message
-            record = b""
+from mtal.reporting.offline_file import records
 
 
 def read_whole(path):

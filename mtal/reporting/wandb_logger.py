@@ -20,6 +20,7 @@ import wandb
 
 from mtal.free_keys import is_free
 from mtal.reporting.config_summary import title
+from mtal.reporting.offline_file import has_ended
 from mtal.reporting.run_options import in_words, own_options, strategy
 from mtal.reporting.run_reader import Round, Run, go_on, plain, read_run
 from mtal.reporting.wandb_payload import LABELLED, payload
@@ -146,7 +147,7 @@ class WandbLogger:
         """Close the W&B run; ``exit_code`` other than 0 marks it as failed there. May be called twice."""
         run, self._run = self._run, None
         if run is not None:
-            self._try("finish", lambda: run.finish(exit_code=exit_code))
+            self._try("finish", partial(self._close, run, exit_code))
         self._restore_data_dir()
 
     def __enter__(self) -> Self:
@@ -182,6 +183,16 @@ class WandbLogger:
         self._run.define_metric(LABELLED)
         self._run.define_metric("*", step_metric=LABELLED)
         self._next = self._run.step
+
+    def _close(self, run: wandb.Run, exit_code: int) -> None:
+        run.finish(exit_code=exit_code)
+        if self.mode != "offline":
+            return
+        file = Path(run.dir).parent / f"run-{run.id}.wandb"
+        if not has_ended(file):
+            wandb.teardown()  # with its service goes what that has not written
+            if not has_ended(file, wait_s=0):
+                raise OSError(errno.EIO, "it ends before the run does, the disk may be full; don't sync it", str(file))
 
     def _name_of(self, run_dir: Path, config: Mapping[str, Any]) -> str:
         own = in_words(own_options(run_dir)) if self.group else ""  # the group says the rest

@@ -367,7 +367,7 @@ def test_a_fault_in_the_run_folder_is_not_taken_for_one_of_wandb(run_dir, monkey
     online(monkeypatch, FakeRun(step=0))
     (run_dir / "rounds" / "01" / "metrics.json").write_text("{")
     with pytest.raises(ValueError, match=r"metrics\.json"):
-        log(run_dir, [0])
+        log(run_dir, [0], mode="online")
 
 
 def test_disabled_writes_nothing(run_dir):
