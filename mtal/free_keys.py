@@ -2,7 +2,7 @@
 
 PLACES = (
     *("run_root", "cache", "data.root", "data.path", "data.cholec80", "data.images", "data.index"),
-    *("oracle.root", "oracle.store"),
+    *("oracle.root", "oracle.store", "oracle.url", "oracle.project"),
 )
 """Where things lie. Whether they are the same things is seen from the frames, their labels and their looks."""
 

@@ -5,7 +5,8 @@ from mtal.annotation.answers import Answer, Said
 from mtal.annotation.availability import Availability, State
 from mtal.annotation.cvat import CvatOracle
 from mtal.annotation.folder import FolderOracle
-from mtal.annotation.oracle import LabelsPendingError, Oracle, settle
+from mtal.annotation.label_studio import LabelStudioOracle
+from mtal.annotation.oracle import AwayError, LabelsPendingError, Oracle, settle
 from mtal.annotation.request import Request, Status
 from mtal.annotation.simulated import SimulatedOracle
 from mtal.annotation.store import LabelStore
@@ -14,9 +15,11 @@ from mtal.annotation.view import LabelView
 __all__ = [
     "Answer",
     "Availability",
+    "AwayError",
     "CvatOracle",
     "FolderOracle",
     "LabelStore",
+    "LabelStudioOracle",
     "LabelView",
     "LabelsPendingError",
     "Oracle",

@@ -14,13 +14,15 @@ class Said(StrEnum):
     """What a row of the label store says of one head of one frame.
 
     ``LABELLED`` holds a label, "nothing there" among them. ``NOT_ANNOTATED`` says that somebody looked and cannot tell,
-    ``UNUSABLE`` that the frame is good for nothing, ``ASKED`` that an answer is owed.
+    ``UNUSABLE`` that the frame is good for nothing, ``WITHDRAWN`` that the annotator has taken all back, and ``ASKED``
+    that an answer is owed.
     """
 
     ASKED = "asked"
     LABELLED = "labelled"
     NOT_ANNOTATED = "not_annotated"
     UNUSABLE = "unusable"
+    WITHDRAWN = "withdrawn"
 
 
 @dataclass(frozen=True)

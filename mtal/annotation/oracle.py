@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
@@ -13,11 +14,20 @@ from mtal.annotation.request import Request, Status
 from mtal.annotation.view import LabelView
 from mtal.datasets.label_table import LabelTable
 
+_log = logging.getLogger(__name__)
+
 
 class LabelsPendingError(Exception):
     """The annotators are not done: the run stops politely, and the same command goes on once the labels are in.
 
     The message says what to do next.
+    """
+
+
+class AwayError(ConnectionError):
+    """The place where annotators work does not answer; nothing is lost, and the same command goes on.
+
+    The message says who does not, and why.
     """
 
 
@@ -94,17 +104,30 @@ def settle(oracle: Oracle, request: Request, note: Callable[[Request, Status], N
         note: told at each look how far they are.
 
     Raises:
-        LabelsPendingError: it is not, and nobody is to wait.
+        AwayError: nobody can be asked, and nobody is to wait.
+        LabelsPendingError: some answers are owed, and nobody is to wait.
         ValueError: answers are wrong.
     """
-    oracle.ask(request)
+    asked, told = False, ""
     while True:
-        oracle.collect()
-        status = oracle.status(request)
-        if note is not None:
-            note(request, status)
-        if not any(status.owed.values()):
-            return
-        if oracle.poll_s is None:
-            raise LabelsPendingError(status.told(request.title))
+        try:
+            if not asked:
+                oracle.ask(request)
+                asked = True
+            oracle.collect()
+        except AwayError as away:
+            if oracle.poll_s is None:
+                raise
+            if told != str(away):
+                _log.warning("%s; trying again every %g s", away, oracle.poll_s)
+            told = str(away)
+        else:
+            told = ""
+            status = oracle.status(request)
+            if note is not None:
+                note(request, status)
+            if not any(status.owed.values()):
+                return
+            if oracle.poll_s is None:
+                raise LabelsPendingError(status.told(request.title))
         time.sleep(oracle.poll_s)

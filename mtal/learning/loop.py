@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, get_args
 
@@ -245,9 +245,11 @@ class Experiment:
         sources = self.dataset.index.select(frame_ids)["source"].to_numpy()
         asked = np.stack([table[f"asked/{task}"].to_numpy(dtype=bool) for task in tasks], axis=1)  # [N, T]
 
+        model = cache(lambda: self._model_before(folder, number))  # nobody asks where all is answered
+
         def guess(row: int, size: tuple[int, int]) -> dict[str, np.ndarray]:
-            at, model = self._position[frame_ids[row]], self._model_before(folder, number)
-            return said_on_frame(model, self.tasks, self.inputs, at, size, self._device, self.frames.windows)
+            at = self._position[frame_ids[row]]
+            return said_on_frame(model(), self.tasks, self.inputs, at, size, self._device, self.frames.windows)
 
         return Request(f"{number:02d}", table.assign(source=sources), tasks, asked, guess=guess if number else None)
 

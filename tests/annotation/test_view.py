@@ -1,6 +1,6 @@
 import numpy as np
 
-from mtal.annotation import Said
+from mtal.annotation import Answer, Said
 from mtal.datasets.label_map import IGNORE
 
 
@@ -41,6 +41,18 @@ def test_one_who_can_tell_goes_before_one_who_cannot(store, answer):
     assert states(store) == {("v/1", "tools"): "labelled"}
     store.add([answer("v/1", "tools", annotator="anna")])  # and takes it back
     assert states(store) == {("v/1", "tools"): "not_annotated"}
+
+
+def test_what_is_taken_back_is_owed_again_and_takes_nothing_from_others(store, answer):
+    store.add([Answer("v/1", "tools", Said.ASKED), answer("v/1", "tools", [1, 0], annotator="anna")])
+    store.add([answer("v/1", "tools", [0, 1], annotator="ben")])
+    store.add([Answer("v/1", "tools", Said.WITHDRAWN, annotator="anna")])
+    assert store.view().labels.targets("tools", ["v/1"]).tolist() == [[0, 1]]
+    store.add([Answer("v/1", "tools", Said.WITHDRAWN, annotator="ben")])
+    assert states(store) == {("v/1", "tools"): "asked"}
+    assert store.view().answers.empty
+    store.add([answer("v/1", "tools", [0, 1], annotator="ben")])
+    assert states(store) == {("v/1", "tools"): "labelled"}
 
 
 def test_the_majority_counts_and_a_tie_is_nothing(store, answer):

@@ -1,0 +1,5 @@
+"""Label Studio as the place where people label."""
+
+from mtal.annotation.label_studio.oracle import LabelStudioOracle
+
+__all__ = ["LabelStudioOracle"]

@@ -1,0 +1,63 @@
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from label_studio_server import TOKEN, FakeLabelStudio, serving
+from PIL import Image
+
+from mtal.annotation import LabelStudioOracle, Request
+from mtal.datasets.dataset import SurgicalDataset
+from mtal.datasets.label_map import LabelMap
+from mtal.frames.image_folder import folder_source
+
+TOOLS = LabelMap("tools", "frame", False, ("grasper", "<b>hook</b>"), ((0, 0, 1), (0, 0, 2)))
+PHASE = LabelMap("phase", "frame", True, ("prepare", "dissect"), ((0, 1, 0), (0, 2, 0)))
+ANATOMY = LabelMap("anatomy", "pixel", True, ("wall", "liver"), ((150, 0, 0), (200, 0, 0)), {7: 0, 9: 1})
+VESSELS = LabelMap("vessels", "pixel", False, ("artery", "bile duct"), ((1, 1, 0), (2, 1, 0)))
+MAPS = (TOOLS, PHASE, ANATOMY, VESSELS)
+SIZE = (20, 30)
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory) -> SurgicalDataset:
+    """Three pictures of one recording, of which nothing is known."""
+    root = tmp_path_factory.mktemp("pictures")
+    rows = []
+    for frame in range(3):
+        Image.fromarray(np.full((*SIZE, 3), 90 + frame, np.uint8)).save(root / f"{frame:02d}.png")
+        place = {"patient": "p", "video": "v", "frame": frame, "time_s": float(frame), "split": "pool"}
+        rows.append({**place, "source": folder_source(root, 0, 1.0), **{m.task: None for m in MAPS}})
+    return SurgicalDataset.from_rows("three", rows, MAPS)
+
+
+@pytest.fixture
+def fake() -> FakeLabelStudio:
+    return FakeLabelStudio()
+
+
+@pytest.fixture
+def url(fake, monkeypatch) -> Iterator[str]:
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", TOKEN)
+    with serving(fake) as address:
+        yield address
+
+
+@pytest.fixture
+def start(dataset, url, tmp_path):
+    """An oracle, as each start of the program makes one."""
+    return lambda **more: LabelStudioOracle(
+        dataset, **{"url": url, "store": tmp_path / "labels", "project": "ward"} | more
+    )
+
+
+@pytest.fixture
+def request_of(dataset):
+    """All heads of all three frames in another order, but for the first, which is asked for its tools alone."""
+    asked = np.ones((3, 4), dtype=bool)
+    asked[0, 1:] = False
+
+    def make(**more) -> Request:
+        frames = dataset.index.select(["v/000002", "v/000000", "v/000001"])
+        return Request("00", frames.assign(**more.pop("columns", {})), [m.task for m in MAPS], asked, **more)
+
+    return make

@@ -1,0 +1,428 @@
+import os
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+from label_studio_server import TOKEN, Cut, StatusError, choices
+from PIL import Image
+
+from mtal.annotation import AwayError, LabelsPendingError, LabelStudioOracle, State, settle
+from mtal.annotation.label_studio import brush
+from mtal.datasets.label_map import IGNORE
+
+A, B, C = "v/000002", "v/000000", "v/000001"  # in order of choice
+SIZE = (20, 30)
+NOTHING, UNKNOWN = "checked, none of these is there", "cannot be told"
+
+
+@pytest.fixture
+def asked(start, request_of, fake) -> dict[str, int]:
+    """Frame → its task."""
+    start().ask(request_of())
+    return {task["data"]["frame_id"]: number for number, task in fake.tasks.items()}
+
+
+def painted(control: str, name: str, mask, size=SIZE) -> dict:
+    value = {"format": "rle", "rle": brush.encode(np.asarray(mask, dtype=bool)), "brushlabels": [name]}
+    sizes = {"original_height": size[0], "original_width": size[1]}
+    return {"from_name": control, "to_name": "image", "type": "brushlabels", "value": value, **sizes}
+
+
+def whole(start) -> dict[str, dict]:
+    """Frame → what is known of it, as of now."""
+    oracle = start()
+    oracle.collect()
+    labels = oracle.label([A, B, C], SIZE)
+    return {f: {task: y[i] for task, y in labels.items()} for i, f in enumerate((A, B, C))}
+
+
+class TestAsking:
+    def test_is_a_task_for_each_frame_in_order_of_choice(self, start, request_of, fake):
+        columns = {"utility": 0.5, "percentile/tools/bald": 97.2, "score/tools/bald": 1.0, "reason_because": "chance"}
+        columns |= {"reason_task": "tools", "reason_signal": "bald", "reason_percentile": 97.0}
+        oracle = start()
+        oracle.ask(request_of(columns=columns))
+        tasks = [fake.tasks[n]["data"] for n in sorted(fake.tasks)]
+        assert [t["frame_id"] for t in tasks] == [A, B, C]
+        assert tasks[0]["title"] == "round 0, frame 1 of 3: tools"
+        assert tasks[1]["title"] == "round 0, frame 2 of 3: tools, phase, anatomy, vessels"
+        assert tasks[0]["why"] == (
+            "v at 0:02.0; tools: bald higher than in 97 % of the frames, and chance; utility 0.5; "
+            "higher than in so many % of the frames: tools bald 97"
+        )
+        contents = {f"/data/{f['file']}": f["content"] for f in fake.files.values()}
+        assert len(contents) == 6
+        picture, strip = (as_array(contents[tasks[0][name].split("(")[-1].strip(")")]) for name in ("image", "around"))
+        assert picture.tolist() == np.full((*SIZE, 3), 92).tolist()
+        assert strip.shape == (128, 3 * 180 + 4 * 4, 3)  # -2, -1 and 0 seconds
+        assert strip[60, [94, 278, 462]].tolist() == [[90] * 3, [91] * 3, [92] * 3]
+
+    def test_draws_an_interface_in_which_names_are_text(self, asked, fake):
+        (project,) = fake.projects.values()
+        assert "<b>" not in project["label_config"]
+        root = ET.fromstring(project["label_config"])
+        named = {node.attrib["name"]: node for node in root.iter() if "name" in node.attrib}
+        assert [c.attrib["value"] for c in named["label/tools"]] == ["grasper", "<b>hook</b>"]
+        assert named["label/tools"].attrib["choice"] == "multiple"
+        assert named["label/phase"].attrib["choice"] == "single"
+        assert [c.attrib["background"] for c in named["label/anatomy"]] == ["#960000", "#c80000"]
+        assert [c.attrib["value"] for c in named["state/vessels"]] == [NOTHING, UNKNOWN]
+        assert [c.attrib["value"] for c in named["rest/anatomy"]] == ["wall", "liver"]
+        assert project["title"] == "ward"
+
+    def test_offers_what_the_model_believes(self, start, request_of, fake):
+        anatomy = np.zeros(SIZE, np.uint8)
+        anatomy[3:5] = 1
+        anatomy[:, 0] = IGNORE
+        vessels = np.stack([anatomy == 1, anatomy == 7]).astype(np.uint8)
+        guess = {"tools": np.array([0, 1], np.uint8), "phase": np.uint8(1), "anatomy": anatomy, "vessels": vessels}
+        start().ask(request_of(guess=lambda row, size: guess))
+        tasks = [fake.tasks[n] for n in sorted(fake.tasks)]
+        first, second = (task["predictions"][0]["result"] for task in tasks[:2])
+        assert [r["value"] for r in first] == [{"choices": ["<b>hook</b>"]}]
+        assert [(r["from_name"], *r["value"].get("choices", r["value"].get("brushlabels"))) for r in second] == [
+            *(("label/tools", "<b>hook</b>"), ("label/phase", "dissect"), ("label/anatomy", "wall")),
+            *(("label/anatomy", "liver"), ("label/vessels", "artery")),
+        ]
+        fake.annotate(tasks[1]["id"], second)  # as it stands
+        labels = whole(start)[B]
+        assert {task: y.tolist() for task, y in labels.items()} == {t: np.asarray(y).tolist() for t, y in guess.items()}
+
+    def test_held_out_frames_are_told_as_such_and_nothing_else(self, start, request_of, fake):
+        columns = {"utility": 0.5, "percentile/tools/bald": 97.2}
+        start().ask(request_of(held_out=True, columns=columns))
+        (task, *_) = fake.tasks.values()
+        assert task["data"]["title"] == "the held-out frames, frame 1 of 3: tools"
+        assert task["data"]["why"] == (
+            "v at 0:02.0. Drawn at random, to test on and never to learn from: label it with special care"
+        )
+
+    def test_asking_twice_is_asking_once(self, start, request_of, asked, fake):
+        fake.projects[1]["title"] = "renamed by somebody"
+        before = len(fake.files)
+        oracle = start()
+        oracle.ask(request_of())
+        assert (len(fake.projects), len(fake.tasks), len(fake.files)) == (1, 3, before)
+        assert len(oracle.store.rows()) == 9
+
+    def test_what_the_store_has_an_answer_to_is_not_asked_for(self, start, request_of, asked, fake):
+        fake.annotate(asked[A], [choices("label/tools", "grasper")])
+        fake.annotate(asked[B], [choices("frame", "unusable")])
+        start().collect()
+        other = start(project="another")
+        other.ask(request_of())
+        assert [t["data"]["frame_id"] for t in fake.tasks.values() if t["project"] != 1] == [C]
+
+    @pytest.mark.parametrize("moment", ["before", "after"])
+    def test_the_connection_is_cut_at_every_call_and_no_frame_is_asked_twice(self, start, request_of, fake, moment):
+        calls, oracle = 0, None
+
+        def cut(method: str, path: str) -> None:
+            nonlocal calls, left
+            calls += 1
+            left -= 1
+            if left < 0:
+                raise Cut
+
+        for left in range(40):  # noqa: B007  (the call that breaks is one later each time)
+            setattr(fake, moment, cut)
+            try:
+                oracle = start()
+                oracle.ask(request_of())
+                break
+            except AwayError as away:
+                assert "does not answer" in str(away)  # noqa: PT017
+        assert calls > 10
+        assert len(fake.projects) == 1
+        assert [fake.tasks[n]["data"]["frame_id"] for n in sorted(fake.tasks)] == [A, B, C]
+        assert len(fake.files) == 6
+        assert len(oracle.store.rows()) == 9
+
+    def test_a_call_that_was_carried_out_late_makes_no_second_task(self, start, request_of, fake):
+        """The server was still busy with it when the same command was given again."""
+        held = []
+
+        def late(method: str, path: str) -> None:
+            if method == "POST" and path.endswith("/import") and len(fake.files) == 6 and not held:
+                held.append(True)
+                raise Cut
+
+        fake.before = late
+        with pytest.raises(AwayError, match="the connection broke"):
+            start().ask(request_of())
+        fake.before = lambda method, path: None
+        start().ask(request_of())
+        (number, *_) = fake.tasks
+        fake.tasks[99] = {**fake.tasks[number], "id": 99, "annotations": []}
+        start().ask(request_of())
+        assert 99 not in fake.tasks
+        assert len(fake.tasks) == 3
+
+
+class TestCollecting:
+    def test_every_state_comes_back(self, start, request_of, asked, fake):
+        generator = np.random.default_rng(0)
+        wall, artery = generator.random(SIZE) < 0.5, generator.random(SIZE) < 0.1
+        tags = [choices("label/tools", "<b>hook</b>", "grasper"), choices("label/phase", "dissect")]
+        regions = [painted("label/anatomy", "wall", wall), painted("label/vessels", "artery", artery)]
+        fake.annotate(asked[B], [*tags, *regions], lead_time=40.0)
+        fake.annotate(asked[A], [choices("state/tools", NOTHING)])
+        some = [choices("state/phase", UNKNOWN), choices("rest/anatomy", "wall"), choices("state/vessels", NOTHING)]
+        fake.annotate(asked[C], some)
+        found = whole(start)
+        assert found[B]["tools"].tolist() == [1, 1]
+        assert found[B]["phase"] == 1
+        np.testing.assert_array_equal(found[B]["anatomy"], np.where(wall, 0, IGNORE))
+        np.testing.assert_array_equal(found[B]["vessels"], np.stack([artery, np.zeros(SIZE)]))
+        assert found[A]["tools"].tolist() == [0, 0]
+        assert (found[C]["anatomy"] == 0).all()
+        assert (found[C]["vessels"] == 0).all()
+        oracle = start()
+        assert dict(oracle.status(request_of()).owed) == {"tools": [C], "phase": [], "anatomy": [], "vessels": []}
+        assert oracle.status(request_of()).by == {"anna@example.org": 3}
+        rows = oracle.store.rows()
+        assert rows.loc[(rows["frame_id"] == B) & (rows["state"] == "labelled"), "seconds"].tolist() == [10.0] * 4
+        states = oracle.availability([A, B, C], ["tools", "phase"]).states([A, B, C])
+        assert states.tolist() == [[1, 1], [1, 1], [State.ASKABLE, State.NEVER]]
+        told = r"round 0: 2 of 3 frames .* Owed, .*: tools of 1 \(first v/000001\)\. Answer in http://127\.0\.0\.1:"
+        with pytest.raises(LabelsPendingError, match=told + r"\d+/projects/1 \(project 'ward'\)"):
+            settle(oracle, request_of())
+
+    def test_only_what_is_new_is_read_and_corrections_are(self, start, asked, fake):
+        one = fake.annotate(asked[A], [choices("label/tools", "grasper")])
+        fake.annotate(asked[B], [choices("label/phase", "prepare"), choices("label/tools", "grasper")])
+        oracle = start()
+        oracle.collect()
+        rows = len(oracle.store.rows())
+        fake.calls.clear()
+        start().collect()
+        assert [path for _, path in fake.calls] == ["/api/projects/1/", "/api/tasks"]  # no annotation is read again
+        fake.update(asked[A], one, result=[choices("label/tools", "<b>hook</b>")], lead_time=30.0)
+        oracle.collect()
+        assert oracle.label([A], SIZE)["tools"].tolist() == [[0, 1]]
+        assert len(oracle.store.rows()) == rows + 1
+        last = oracle.store.rows().iloc[-1]
+        assert (last["revision"], last["seconds"]) == (2, 18.0)  # 12 of the 30 were there already
+
+    def test_a_skipped_task_cannot_be_told(self, start, asked, fake, request_of):
+        fake.annotate(asked[B], [], was_cancelled=True)
+        oracle = start()
+        oracle.collect()
+        states = oracle.view.states.set_index(["frame_id", "task"])["state"]
+        assert states[B].tolist() == ["not_annotated"] * 4
+        assert B not in [f for some in oracle.status(request_of()).owed.values() for f in some]
+
+    def test_what_is_deleted_or_emptied_is_owed_again(self, start, asked, fake, request_of):
+        one = fake.annotate(asked[A], [choices("label/tools", "grasper")])
+        two = fake.annotate(asked[B], [choices("label/tools", "grasper"), choices("label/phase", "prepare")])
+        oracle = start()
+        oracle.collect()
+        assert oracle.status(request_of()).owed["tools"] == [C]
+        fake.take_back(asked[A], one)
+        fake.update(asked[B], two, result=[choices("label/phase", "prepare")])
+        oracle.collect()
+        assert oracle.status(request_of()).owed["tools"] == [A, B, C]
+        assert oracle.label([B], SIZE)["phase"].tolist() == [0]
+        assert oracle.label([A], SIZE)["tools"].tolist() == [[IGNORE, IGNORE]]
+        oracle.ask(request_of())
+        assert len(fake.tasks) == 3
+        fake.annotate(asked[A], [choices("label/tools", "grasper")])  # the same as before
+        oracle.collect()
+        assert oracle.label([A], SIZE)["tools"].tolist() == [[1, 0]]
+
+    def test_a_task_that_is_deleted_is_made_again_where_it_is_owed(self, start, asked, fake, request_of):
+        fake.annotate(asked[A], [choices("label/tools", "grasper")])
+        start().collect()
+        del fake.tasks[asked[A]], fake.tasks[asked[C]]
+        oracle = start()
+        oracle.ask(request_of())
+        oracle.collect()
+        assert sorted(t["data"]["frame_id"] for t in fake.tasks.values()) == [B, C]
+        assert oracle.label([A], SIZE)["tools"].tolist() == [[1, 0]]
+
+    def test_two_annotators_and_one_who_answers_twice(self, start, asked, fake):
+        fake.annotate(asked[A], [choices("label/tools", "grasper")], user=2)
+        fake.annotate(asked[A], [choices("label/tools", "grasper", "<b>hook</b>")], user=3)
+        last = fake.annotate(asked[A], [choices("state/tools", NOTHING)], user=2)
+        oracle = start()
+        oracle.collect()
+        assert oracle.label([A], SIZE)["tools"].tolist() == [[IGNORE, IGNORE]]
+        assert sorted(oracle.view.answers["annotator"]) == ["anna@example.org", "ben@example.org"]
+        fake.take_back(asked[A], last)
+        oracle.collect()
+        assert oracle.label([A], SIZE)["tools"].tolist() == [[1, IGNORE]]
+
+    def test_later_regions_lie_on_top_and_a_smoothed_rim_counts_by_half(self, start, asked, fake):
+        left, top = np.zeros(SIZE, bool), np.zeros(SIZE, bool)
+        left[:, :10], top[:5] = True, True
+        fake.annotate(asked[B], [painted("label/anatomy", "wall", left), painted("label/anatomy", "liver", top)])
+        anatomy = whole(start)[B]["anatomy"]
+        np.testing.assert_array_equal(anatomy, np.where(top, 1, np.where(left, 0, IGNORE)))
+
+    def test_all_faults_are_told_at_once_and_the_rest_is_taken_in(self, start, asked, fake):
+        fake.annotate(asked[A], [choices("label/tools", "graspr")])
+        both = [choices("label/tools", "grasper"), choices("state/tools", NOTHING), choices("label/phase", "prepare")]
+        other = painted("label/anatomy", "liver", np.ones((5, 5)), (5, 5))
+        lost = {
+            **painted("label/vessels", "artery", np.ones(SIZE)),
+            "value": {"rle": [1, 2], "brushlabels": ["artery"]},
+        }
+        fake.annotate(asked[B], [*both, other, lost])
+        nameless = painted("label/anatomy", "liver", np.ones(SIZE))
+        nameless["value"]["brushlabels"] = []
+        extra = choices("label/tool", "grasper")
+        two = choices("label/phase", "prepare", "dissect")
+        last = fake.annotate(asked[C], [nameless, extra, two, choices("label/tools", "grasper"), {"type": "relation"}])
+        (project,) = fake.projects.values()
+        fake.draw(1, project["label_config"].replace('value="prepare"', 'value="préparer"'))
+        fake.tasks[90] = {**fake.tasks[asked[C]], "id": 90, "data": {"image": "x.png"}}
+        fake.tasks[91] = {**fake.tasks[asked[C]], "id": 91, "data": fake.tasks[asked[C]]["data"] | {"request": "07"}}
+        oracle = start()
+        with pytest.raises(ValueError, match=r"^9 faults") as error:
+            oracle.collect()
+        told = "\n".join(map(str, error.value.refused))
+        for part in (
+            "label/phase lacks 'prepare'; label/phase has 'préparer', which is no class. Put that back in Settings >",
+            "this label store never asked for 2 of its tasks (first 90, 91); delete them there, or give the run the",
+            f"/projects/1/data?task={asked[A]}, annotation",
+            ": 'graspr' is no label of label/tools, did you mean 'grasper'?; it has grasper, <b>hook</b>",
+            f": tools is 'grasper' and '{NOTHING}'; keep one",
+            ": the mask is 5x5, but its frame is 20x30 (height x width); paint it anew",
+            ": the mask is no run-length code of Label Studio's brush",
+            f"task={asked[C]}, annotation {last['id']}: a region of label/anatomy has 0 labels; give it one, or delete",
+            ": 'label/tool' is no part of the labelling interface, did you mean 'label/tools'?",
+            ": label/phase is 'prepare' and 'dissect'; keep one",
+        ):
+            assert part in told
+        labels = oracle.label([A, B, C], SIZE)
+        assert labels["phase"].tolist() == [IGNORE, 0, IGNORE]
+        assert labels["tools"].tolist() == [[IGNORE] * 2, [IGNORE] * 2, [1, 0]]
+        with pytest.raises(ValueError, match=r"^9 faults"):  # until they are mended
+            start().collect()
+
+    def test_a_fault_takes_nothing_back(self, start, asked, fake):
+        one = fake.annotate(asked[A], [choices("label/tools", "grasper")])
+        start().collect()
+        fake.update(asked[A], one, result=[choices("label/tools", "clipper")])
+        oracle = start()
+        with pytest.raises(ValueError, match="'clipper' is no label of label/tools"):
+            oracle.collect()
+        assert oracle.label([A], SIZE)["tools"].tolist() == [[1, 0]]
+
+    def test_nothing_was_ever_asked(self, start, fake):
+        start().collect()
+        assert fake.calls == []
+
+
+class TestServer:
+    def test_away_and_back(self, start, request_of, asked, fake, monkeypatch, caplog):
+        for number in asked.values():
+            fake.annotate(number, [choices("frame", "unusable")])
+        looks = []
+
+        def gone(method: str, path: str) -> None:
+            if len(looks) < 2:
+                raise StatusError(502)
+
+        def sleep(seconds: float) -> None:
+            looks.append(seconds)
+
+        fake.before = gone
+        monkeypatch.setattr("mtal.annotation.oracle.time.sleep", sleep)
+        with pytest.raises(AwayError, match=r"Label Studio at http://\S+ is not well \(502 for GET /api/tasks\)"):
+            settle(start(), request_of())
+        settle(start(wait=True, poll_s=7), request_of())
+        assert looks == [7, 7]
+        assert [r.getMessage() for r in caplog.records if "trying again every 7 s" in r.getMessage()] != []
+        assert len([r for r in caplog.records if "not well" in r.getMessage()]) == 1
+
+    def test_nobody_there(self, start, request_of):
+        with pytest.raises(AwayError, match=r"Label Studio at http://127\.0\.0\.1:9 does not answer \(no connection\)"):
+            start(url="http://127.0.0.1:9").ask(request_of())
+
+    @pytest.mark.parametrize(("address", "why"), [("ward:8080", "is no address of"), ("", "is no address of a server")])
+    def test_no_address(self, start, request_of, address, why):
+        with pytest.raises(ValueError, match=why):
+            start(url=address).ask(request_of())
+
+    def test_another_program_answers(self, start, request_of, fake):
+        fake.answer = lambda *_: (200, b"<html>")
+        with pytest.raises(ValueError, match="answers, but it is no Label Studio; correct the address"):
+            start().ask(request_of())
+
+    def test_wrong_token(self, start, request_of, monkeypatch):
+        monkeypatch.setenv("LABEL_STUDIO_API_KEY", "deadbeef")
+        with pytest.raises(PermissionError, match="does not take the token in LABEL_STUDIO_API_KEY; take") as error:
+            start().ask(request_of())
+        assert "deadbeef" not in str(error.value)
+
+    def test_no_token(self, start, request_of, monkeypatch):
+        monkeypatch.delenv("LABEL_STUDIO_API_KEY")
+        with pytest.raises(PermissionError, match="LABEL_STUDIO_API_KEY is not set; take a token from the page"):
+            start().ask(request_of())
+
+    def test_a_token_that_lacks_rights(self, start, request_of, fake):
+        def refuse(method: str, path: str) -> None:
+            if method == "POST":
+                raise StatusError(403)
+
+        fake.before = refuse
+        with pytest.raises(PermissionError, match=r"may not POST /api/projects/; take the token of somebody who may"):
+            start().ask(request_of())
+
+    def test_a_personal_token_is_exchanged_and_exchanged_again(self, start, request_of, fake, monkeypatch):
+        fake.legacy = False
+        monkeypatch.setenv("LABEL_STUDIO_API_KEY", f"a.{TOKEN}.z")
+        oracle = start()
+        oracle.ask(request_of())
+        oracle.project.server._access = "short and run out"
+        oracle.collect()
+        assert len([path for _, path in fake.calls if "refresh" in path]) == 2
+        monkeypatch.setenv("LABEL_STUDIO_API_KEY", "a.wrong.z")
+        with pytest.raises(PermissionError, match="does not take the token"):
+            start().collect()
+
+    def test_the_token_goes_nowhere(self, start, asked, tmp_path, caplog, request_of, fake):
+        start().collect()
+        fake.before = lambda method, path: (_ for _ in ()).throw(Cut())
+        with pytest.raises(AwayError) as error:
+            start().ask(request_of())
+        assert TOKEN not in f"{error.value!r} {error.value.__cause__!r} {caplog.text}"
+        for file in tmp_path.rglob("*"):
+            assert not file.is_file() or TOKEN.encode() not in file.read_bytes()
+        assert os.environ["LABEL_STUDIO_API_KEY"] == TOKEN
+
+    def test_a_project_of_somebody_else_has_the_title(self, start, request_of, fake):
+        config = "<View><Choices name='x' toName='image'><Choice value='a'/></Choices></View>"
+        fake.projects[5] = {"id": 5, "title": "ward", "description": "mine", "label_config": config}
+        with pytest.raises(
+            ValueError, match=r"has a project 'ward' already \(number 5\), which is none of ours; rename"
+        ):
+            start().ask(request_of())
+        assert fake.tasks == {}
+
+    def test_the_project_is_gone(self, start, asked, request_of, fake):
+        fake.projects.clear()
+        with pytest.raises(
+            LookupError, match=r"project 1 \('ward'\) is gone from http://\S+; restore it from a backup"
+        ):
+            start().ask(request_of())
+
+    def test_an_interface_that_was_changed_is_told_before_more_is_asked(self, start, asked, fake, request_of):
+        (project,) = fake.projects.values()
+        fake.draw(1, project["label_config"].replace('name="label/tools"', 'name="tools"'))
+        del fake.tasks[asked[C]]
+        with pytest.raises(ValueError, match=r"label/tools is gone\. Put that back in Settings > Labeling"):
+            start().ask(request_of())
+        assert len(fake.tasks) == 2
+
+    @pytest.mark.parametrize("title", ["ab", "a" * 51])
+    def test_a_title_that_it_does_not_take(self, dataset, tmp_path, title):
+        with pytest.raises(ValueError, match=r"oracle\.project='a\w+': Label Studio takes titles of 3 to 50 signs"):
+            LabelStudioOracle(dataset, "http://localhost:8080", tmp_path, title)
+
+
+def as_array(png: bytes) -> np.ndarray:
+    from io import BytesIO
+
+    return np.asarray(Image.open(BytesIO(png)))
