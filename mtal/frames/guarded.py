@@ -6,14 +6,7 @@ decoded in a process of their own, which tells how far it has come.
 
 from __future__ import annotations
 
-import atexit
-import logging
-import os
-import pickle
 import queue
-import subprocess
-import sys
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -22,17 +15,12 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mtal.frames.decoding_process import LIMIT_S, DecodingProcess, free_process, put_back
 from mtal.frames.protocol import Reader
 from mtal.frames.request import positions
 from mtal.frames.worker import close_here, open_here, read_here
 
 T = TypeVar("T")
-
-LIMIT_S = 60.0
-"""Seconds without a new frame after which a decoder counts as hung."""
-
-_told: set[str] = set()  # warnings that were passed on
-_idle: list[_Worker] = []
 
 
 class GuardedReader:
@@ -53,7 +41,7 @@ class GuardedReader:
             raise ValueError(f"{source}: the time limit must be a positive number of seconds, not {limit_s}")
         self.source = source
         self._make, self._limit_s = make, limit_s
-        self._worker: _Worker | None = None
+        self._worker: DecodingProcess | None = None
         self.frames: NDArray[np.int64]
         self.times_s: NDArray[np.float64]
         self.frame_size: tuple[int, int]
@@ -83,7 +71,7 @@ class GuardedReader:
         """Let go of the file. Reading opens it again."""
         if self._worker is not None:
             self._ask("closing it", close_here)
-            _idle.append(self._worker)
+            put_back(self._worker)
             self._worker = None
 
     def __enter__(self) -> GuardedReader:
@@ -102,7 +90,7 @@ class GuardedReader:
             raise
 
     def _ask(self, doing: str, function: Callable[..., T], *arguments: object) -> T:
-        worker, self._worker = self._worker or _free_worker(), None
+        worker, self._worker = self._worker or free_process(), None
         try:
             kind, value = worker.ask((function, arguments), self._limit_s)
         except queue.Empty:
@@ -119,106 +107,3 @@ class GuardedReader:
             raise value
         result: T = value
         return result
-
-
-_PIPE_BYTES = 2**20
-"""Room for about one picture, so that neither side waits for the other in the middle of it."""
-
-
-class _Worker:
-    """A process that runs :func:`mtal.frames.worker.main`."""
-
-    def __init__(self) -> None:
-        self.owner = os.getpid()
-        self.progress = ""  # how far the last request has come
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", "from mtal.frames.worker import main; main()"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            pipesize=_PIPE_BYTES,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        )
-        self._replies: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
-        threading.Thread(target=self._receive, name="decoding", daemon=True).start()
-        try:
-            self._replies.get(timeout=LIMIT_S)  # imports are not decoding
-        except BaseException:
-            self.end()
-            raise
-
-    @property
-    def exit_code(self) -> int | None:
-        return self._process.poll()
-
-    def ask(self, request: tuple[Callable[..., Any], tuple[object, ...]], limit_s: float) -> tuple[str, Any]:
-        """``("result", value)`` or ``("error", error)``. The process is ended where there is neither.
-
-        Raises:
-            queue.Empty: nothing came for ``limit_s``.
-            EOFError, BrokenPipeError: the process is gone.
-        """
-        try:
-            return self._ask(request, limit_s)
-        except BaseException:
-            self.end()
-            raise
-
-    def _ask(self, request: tuple[Callable[..., Any], tuple[object, ...]], limit_s: float) -> tuple[str, Any]:
-        self.progress = ""
-        assert self._process.stdin is not None
-        pickle.dump(request, self._process.stdin)
-        self._process.stdin.flush()
-        while True:
-            kind, value = self._replies.get(timeout=limit_s)
-            if kind == "beat":
-                self.progress = f" after frame {value}"
-            elif kind == "log":
-                _pass_on(value)
-            elif kind == "end":
-                raise EOFError
-            else:
-                return kind, value
-
-    def end(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.close()
-        except BrokenPipeError:
-            return  # a request was still to be written
-
-    def _receive(self) -> None:
-        assert self._process.stdout is not None
-        with self._process.stdout as replies:
-            while True:
-                try:
-                    reply = pickle.load(replies)  # noqa: S301 - from the process started here
-                except (EOFError, pickle.UnpicklingError):  # it is gone, perhaps in the middle of a reply
-                    self._replies.put(("end", None))
-                    return
-                self._replies.put(reply)
-
-
-def _free_worker() -> _Worker:
-    while _idle:
-        worker = _idle.pop()
-        if worker.owner == os.getpid() and worker.exit_code is None:  # not that of the process this one is forked from
-            return worker
-    return _Worker()
-
-
-@atexit.register
-def end_idle() -> None:
-    """End the processes that wait for another video."""
-    while _idle:
-        worker = _idle.pop()
-        if worker.owner == os.getpid():
-            worker.end()
-
-
-def _pass_on(record: logging.LogRecord) -> None:
-    logger = logging.getLogger(record.name)
-    if logger.isEnabledFor(record.levelno) and record.getMessage() not in _told:
-        _told.add(record.getMessage())
-        logger.handle(record)

@@ -1,27 +1,26 @@
-"""Many videos scanned side by side, each in a process of its own; a bad one is set aside and the rest go on."""
+"""Many videos scanned side by side in processes of their own; a bad one is set aside and the rest go on."""
 
 from __future__ import annotations
 
 import logging
 import os
-import pickle
+import queue
 import signal
-import subprocess
-import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
 from filelock import FileLock
 
 from mtal.frames.contact_sheet import draw_contact_sheet
+from mtal.frames.decoding_process import DecodingProcess, free_process, put_back
 from mtal.frames.hygiene import REASONS, Hygiene
 from mtal.frames.index import frame_id
 from mtal.frames.sampler import Sampler
-from mtal.frames.scan import StoredScan, run_watched
+from mtal.frames.scan import StoredScan, run_elsewhere
 from mtal.frames.timeline import Truncated
 from mtal.frames.whole_file import whole_or_not
 from mtal.progress import track
@@ -58,8 +57,8 @@ def index_videos(
 ) -> VideoIndex:
     """Sample every video and drop what hygiene finds fault with; what was scanned before is read from ``folder``.
 
-    A process decodes one video and ends, so that a decoder that crashes or hangs takes no other video with it. Beside
-    the scans, ``folder`` gets ``frames.parquet``, ``dropped.parquet``, ``dropped.png`` (the contact sheet) and
+    A process decodes one video at a time and is replaced when it crashes or hangs, so that no other video goes with it.
+    Beside the scans, ``folder`` gets ``frames.parquet``, ``dropped.parquet``, ``dropped.png`` (the contact sheet) and
     ``quarantined.csv``.
 
     Args:
@@ -137,44 +136,43 @@ def first_reasons(quarantined: pd.DataFrame) -> str:
 
 def _each_in_a_process(scans: Sequence[StoredScan], workers: int, limit_s: float) -> Iterator[None]:
     """Run the scans, yielding for each that has ended one way or the other."""
-    running: set[subprocess.Popen[bytes]] = set()
+    running: set[DecodingProcess] = set()
+    stopped = threading.Event()
     with ThreadPoolExecutor(workers) as pool:
-        jobs = [pool.submit(_in_a_process, s, limit_s, running) for s in scans]
+        jobs = [pool.submit(_in_a_process, s, limit_s, running, stopped) for s in scans]
         try:
             for job in as_completed(jobs):
                 yield job.result()
         finally:
+            stopped.set()
             pool.shutdown(wait=False, cancel_futures=True)
             for process in list(running):
-                process.kill()
+                process.end()
 
 
-def _in_a_process(stored: StoredScan, limit_s: float, running: set[subprocess.Popen[bytes]]) -> None:
-    """Run a scan, and quarantine the video if its decoder hangs or crashes.
-
-    A new interpreter, because decoders do not survive a fork, and not by :mod:`multiprocessing`, which would import the
-    whole program that is running into it.
+def _in_a_process(
+    stored: StoredScan, limit_s: float, running: set[DecodingProcess], stopped: threading.Event
+) -> None:
+    """Run a scan, and quarantine the video if its decoder hangs or crashes, other than by being stopped from here.
 
     Raises:
         RuntimeError: the program is at fault, not the video.
     """
-    process = subprocess.Popen(
-        [sys.executable, "-c", "import pickle, sys; pickle.load(sys.stdin.buffer)()"],
-        stdin=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    )
+    process = free_process()
     running.add(process)
-    _, errors = process.communicate(pickle.dumps(partial(run_watched, stored, limit_s)))
-    running.discard(process)
-    if process.returncode == -signal.SIGALRM:
+    try:
+        kind, value = process.ask((run_elsewhere, (stored,)), limit_s)
+    except queue.Empty:
         stored.quarantine(
             f"{stored.source}: decoding got stuck, with nothing new for {limit_s:g} s; re-encode the file"
         )
-    elif process.returncode < 0:
-        how = signal.Signals(-process.returncode).name
-        stored.quarantine(f"{stored.source}: decoding crashed ({how}); re-encode the file")
-    elif process.returncode > 0:
-        raise RuntimeError(f"{stored.source}: looking through it failed:\n{errors.decode(errors='replace')}")
-    elif errors:  # what was logged there
-        _log.warning("%s", errors.decode(errors="replace").strip())
+    except (EOFError, BrokenPipeError):
+        if not stopped.is_set():
+            how = signal.Signals(-(process.exit_code or 0)).name
+            stored.quarantine(f"{stored.source}: decoding crashed ({how}); re-encode the file")
+    else:
+        put_back(process)
+        if kind == "error":
+            raise RuntimeError(f"{stored.source}: looking through it failed:\n{value}") from value
+    finally:
+        running.discard(process)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import signal
-import sys
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mtal.frames.decoder import versions
-from mtal.frames.heartbeat import listen
 from mtal.frames.hygiene import Hygiene
 from mtal.frames.image_folder import ImageFolder, parse_folder_source
 from mtal.frames.pyav_reader import PyAVReader
@@ -114,22 +112,19 @@ class StoredScan:
         return {**json.loads(self._fault.read_text()), "file": str(self._fault)}
 
 
-def run_watched(stored: StoredScan, limit_s: float) -> None:
-    """Run a scan in a process that has nothing else to do: SIGALRM ends it after ``limit_s`` without a new frame.
+def run_elsewhere(stored: StoredScan) -> None:
+    """Run a scan for another process.
 
-    The operating system delivers that even where a decoder never comes back to the interpreter.
+    Raises:
+        OSError: the system is at fault.
+        RuntimeError: the program is at fault; says where, which an error that is sent on does not.
     """
-
-    def go_on(_: int = 0) -> None:
-        signal.setitimer(signal.ITIMER_REAL, limit_s)
-
-    go_on()
-    listen(go_on)
     try:
         stored.run()
-    except OSError as error:
-        sys.exit(str(error))  # a line, and no zero
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    except OSError:
+        raise
+    except Exception as error:
+        raise RuntimeError("".join(traceback.format_exception(error))) from error
 
 
 def _jpeg(picture: NDArray[np.uint8]) -> bytes:

@@ -1,4 +1,4 @@
-"""The process in which :mod:`mtal.frames.guarded` has videos decoded, started once and used again.
+"""The process in which :mod:`mtal.frames.decoding_process` has videos decoded, started once and used again.
 
 A request is a pickled ``(function, arguments)`` on its input; on its output come ``(kind, value)`` pairs: any number of
 heartbeats and log records, then one result or error; the first of all says that the process is there. It ends with its

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from mtal.frames import guarded
+from mtal.frames import decoding_process
 from mtal.frames.guarded import GuardedReader
 from mtal.frames.pyav_reader import PyAVReader
 
@@ -56,7 +56,7 @@ def stub(tmp_path_factory):
     (folder / "hanging_stub.py").write_text(STUB)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
-        guarded.end_idle()  # processes started before do not know the module
+        decoding_process.end_idle()  # processes started before do not know the module
         import hanging_stub
 
         yield hanging_stub
@@ -141,7 +141,7 @@ class TestProcess:
             with pytest.raises(ValueError, match=r"text\.mp4: not a video"):
                 GuardedReader(clip("text"), partial(PyAVReader, clip("text")), 60)
         assert len(pids) == 1
-        assert len(guarded._idle) == 1
+        assert len(decoding_process._idle) == 1
 
     def test_two_readers_at_once(self, clip, sequential):
         with (
@@ -153,7 +153,7 @@ class TestProcess:
                 np.testing.assert_array_equal(two.read([k])[0], sequential("gaps")[0][k])
 
     def test_warnings_are_passed_on_once(self, stub, caplog, monkeypatch):
-        monkeypatch.setattr(guarded, "_told", set())
+        monkeypatch.setattr(decoding_process, "_told", set())
         with caplog.at_level(logging.WARNING, logger="mtal"), opened(stub, stub.chatter, 60) as reader:
             assert reader.read([8, 1])[:, 0, 0, 0].tolist() == [8, 1]
             reader.read([9])
@@ -162,7 +162,7 @@ class TestProcess:
     def test_a_fork_starts_its_own(self, clip):
         with GuardedReader(clip("groups"), partial(PyAVReader, clip("groups")), 60):
             pass
-        theirs = guarded._idle[-1]
+        theirs = decoding_process._idle[-1]
         theirs.owner = -1  # as if this process were forked from the one that started it
         with GuardedReader(clip("groups"), partial(PyAVReader, clip("groups")), 60) as reader:
             assert reader._worker is not theirs

@@ -1,4 +1,7 @@
 import logging
+import os
+import signal
+import threading
 import time
 from pathlib import Path
 
@@ -95,6 +98,25 @@ def test_a_fault_of_the_system_is_a_line(videos, folder, tmp_path):
     with pytest.raises(RuntimeError, match=r"system\.mp4: looking through it failed:\n\[Errno 5\] the disk fails\s*$"):
         index_videos({"system": videos["system"]}, sampler, ALL, folder, progress=False)
     assert list(Path(folder / "scans").iterdir()) == []
+
+
+def test_an_interrupt_sets_no_video_aside(videos, folder, tmp_path):
+    """What is being looked through when Ctrl-C comes is not at fault."""
+    log = tmp_path / "log"
+    videos["hang"] = videos["a"].rename(videos["a"].with_name("hang.mp4"))
+
+    def interrupt() -> None:
+        while not log.exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        index_videos({"hang": videos["hang"]}, StrangeSampler("hang", str(log)), ALL, folder, progress=False)
+    deciding = [thread for thread in threading.enumerate() if thread.name.startswith("ThreadPoolExecutor")]
+    for thread in deciding:
+        thread.join(10)
+    assert list((folder / "scans").iterdir()) == []
 
 
 def test_what_decoders_say_is_passed_on(clip, folder, caplog):
