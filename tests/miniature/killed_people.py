@@ -100,13 +100,16 @@ def main(root: Path) -> None:
         elif ahead:  # this start did not come to that
             ahead.append(ahead.pop(0))
         for request in sorted((root / "desk").glob("[!.]*/request.json")) if how == "pending" else ():
-            if request.parent not in answered:  # tags today, masks tomorrow
+            if request.parent in answered:
+                continue
+            if not answered:  # tags today, masks tomorrow
                 recordings.fill_in(request.parent, tasks=("tools",))
                 if ended(people, root / "people") != "pending":
                     raise SystemExit("went on although masks were owed")
-                recordings.fill_in(request.parent)
-                answered.add(request.parent)
-                for moment in ("collecting", "collected"):
+            recordings.fill_in(request.parent)
+            answered.add(request.parent)
+            for moment in ("collecting", "collected"):
+                if not kills[moment]:
                     kills[moment] += ended(people, root / "people", moment) == "killed"
     print(json.dumps({"kills": kills, "requests": sorted(r.name for r in answered)}))
 
