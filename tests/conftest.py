@@ -1,6 +1,7 @@
 """What every test stands on."""
 
 import logging
+import os
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -9,6 +10,9 @@ import agreement
 import outcomes
 import pytest
 import torch
+
+# Programs that tests start get one thread as well: two that wait for each other on a busy machine take four times as long.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 # A shell lets its background jobs ignore Ctrl-C, and these their children, some of which are to be stopped by it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

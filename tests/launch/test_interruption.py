@@ -145,7 +145,7 @@ def test_sweep_in_processes_leaves_none_behind(data, tmp_path):
         *("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=0,1", "trainer.steps=1000000"),
         *("logger=wandb", "logger.mode=offline"),
     ]
-    environment = {**os.environ, "MTAL_TEST": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "MTAL_TEST": str(tmp_path)}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     try:
         until = time.monotonic() + 200

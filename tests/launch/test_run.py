@@ -40,7 +40,6 @@ def once(data, cache, tmp_path_factory) -> tuple[str, Path]:
     done = subprocess.run(
         [sys.executable, str(ROOT / "scripts" / "run.py"), *options],
         cwd=root,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,

@@ -15,7 +15,7 @@ KILLS = 20
 def test_a_run_killed_at_twenty_random_moments_ends_like_one_that_was_not(tmp_path):
     done = subprocess.run(
         [sys.executable, str(TESTS / "miniature" / "killed.py"), str(tmp_path), str(KILLS)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)]), "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)])},
         capture_output=True,
         text=True,
         check=False,
