@@ -11,7 +11,7 @@ import outcomes
 import pytest
 import torch
 
-# Programs that tests start get one thread as well: two that wait for each other on a busy machine take four times as long.
+# Programs that tests start get one thread too: two that wait for each other on a busy machine take four times as long.
 os.environ["OMP_NUM_THREADS"] = "1"
 
 # A shell lets its background jobs ignore Ctrl-C, and these their children, some of which are to be stopped by it.

@@ -45,6 +45,7 @@ class DecodingProcess:
 
     @property
     def exit_code(self) -> int | None:
+        """Of the process; minus the signal that ended it, ``None`` while it runs."""
         return self._process.poll()
 
     def ask(self, request: tuple[Callable[..., Any], tuple[object, ...]], limit_s: float) -> tuple[str, Any]:
@@ -77,6 +78,7 @@ class DecodingProcess:
                 return kind, value
 
     def end(self) -> None:
+        """End it, whatever it is doing."""
         self._process.kill()
         self._process.wait()
         assert self._process.stdin is not None

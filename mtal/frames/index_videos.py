@@ -150,9 +150,7 @@ def _each_in_a_process(scans: Sequence[StoredScan], workers: int, limit_s: float
                 process.end()
 
 
-def _in_a_process(
-    stored: StoredScan, limit_s: float, running: set[DecodingProcess], stopped: threading.Event
-) -> None:
+def _in_a_process(stored: StoredScan, limit_s: float, running: set[DecodingProcess], stopped: threading.Event) -> None:
     """Run a scan, and quarantine the video if its decoder hangs or crashes, other than by being stopped from here.
 
     Raises:

@@ -77,6 +77,22 @@ def ended(config: DictConfig, run: Path, moment: str = "") -> str:
     return "pending" if code else "done"
 
 
+def answer(root: Path, people: DictConfig, answered: set[Path], kills: Counter[str]) -> None:
+    """Fill in what is asked for; the first time tags today, masks tomorrow, and killed while it is taken in."""
+    for request in sorted((root / "desk").glob("[!.]*/request.json")):
+        if request.parent in answered:
+            continue
+        if not answered:
+            recordings.fill_in(request.parent, tasks=("tools",))
+            if ended(people, root / "people") != "pending":
+                raise SystemExit("went on although masks were owed")
+        recordings.fill_in(request.parent)
+        answered.add(request.parent)
+        for moment in ("collecting", "collected"):
+            if not kills[moment]:
+                kills[moment] += ended(people, root / "people", moment) == "killed"
+
+
 def main(root: Path) -> None:
     torch.set_num_threads(1)
     register()
@@ -99,18 +115,8 @@ def main(root: Path) -> None:
             kills[ahead.pop(0)] += 1
         elif ahead:  # this start did not come to that
             ahead.append(ahead.pop(0))
-        for request in sorted((root / "desk").glob("[!.]*/request.json")) if how == "pending" else ():
-            if request.parent in answered:
-                continue
-            if not answered:  # tags today, masks tomorrow
-                recordings.fill_in(request.parent, tasks=("tools",))
-                if ended(people, root / "people") != "pending":
-                    raise SystemExit("went on although masks were owed")
-            recordings.fill_in(request.parent)
-            answered.add(request.parent)
-            for moment in ("collecting", "collected"):
-                if not kills[moment]:
-                    kills[moment] += ended(people, root / "people", moment) == "killed"
+        if how == "pending":
+            answer(root, people, answered, kills)
     print(json.dumps({"kills": kills, "requests": sorted(r.name for r in answered)}))
 
 
