@@ -22,6 +22,8 @@ from mtal.datasets.dataset import SurgicalDataset
 from mtal.refusals import Refusals
 from mtal.suggest import nearest
 
+_CLEAN, _FAULTY = "clean", "faulty"
+
 
 class CvatOracle(RequestFolders):
     """Each request is a task as files; its exports are put into ``<root>/<request>/given_back/``.
@@ -48,8 +50,8 @@ class CvatOracle(RequestFolders):
     def collect(self) -> None:
         """See :class:`~mtal.annotation.oracle.Oracle`; an export that was taken in is not read again."""
         self.add([])
-        known = dict(Known.of(self.view.answers).marks)
-        read = FilesRead(self.store.root / "read.json")
+        known = Known.of(self.view.answers).marks
+        read = FilesRead(self.store.read_file)
         refusals = Refusals()
         answers: list[Answer] = []
         for file in sorted(self.root.glob(f"[!.]*/{about.FILE}")):
@@ -57,14 +59,14 @@ class CvatOracle(RequestFolders):
                 asked = about.read_about(file.parent, self.store.label_maps)
                 for export, annotator in _exports(file.parent / GIVEN_BACK, refusals):
                     content = f"{asked['id']}/{annotator}/{read.digest(export)}"
-                    if read.taken.get(content):
+                    if read.states.get(content) == _CLEAN:
                         continue
                     faults = Refusals()
                     found = list(self._answers(export, annotator, asked, known, faults))
-                    if content not in read.taken:  # else they are in, and later ones may be as well
+                    if content not in read.states:  # else they are in, and later ones may be as well
                         answers += found
                         known |= {(a.frame_id, a.task, a.annotator): a.source for a in found}
-                    read.take(content, clean=not len(faults))
+                    read.note(content, _FAULTY if len(faults) else _CLEAN)
                     with refusals:
                         faults.tell()
         self.add(answers)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mtal.annotation import about
 from mtal.annotation.answers import Answer
+from mtal.annotation.files_read import FilesRead
 from mtal.annotation.given_back import GivenBack, Known
 from mtal.annotation.hand_out import write_hand_out
 from mtal.annotation.request import Request
@@ -27,11 +28,12 @@ class FolderOracle(RequestFolders):
     def collect(self) -> None:
         """See :class:`~mtal.annotation.oracle.Oracle`; corrections of earlier requests are taken in as well."""
         self.add([])
-        known = Known.of(self.view.answers)
+        known, read = Known.of(self.view.answers), FilesRead(self.store.read_file)
         refusals = Refusals()
         answers: list[Answer] = []
         for file in sorted(self.root.glob(f"[!.]*/{about.FILE}")):
             annotator = file.parent.name.partition(".")[2]
-            answers += GivenBack(file.parent, annotator, self.store.label_maps).answers(known, refusals)
+            answers += GivenBack(file.parent, annotator, self.store.label_maps).answers(known, read, refusals)
         self.add(answers)
+        read.save()
         refusals.tell()

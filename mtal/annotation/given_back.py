@@ -16,6 +16,7 @@ import pandas as pd
 from mtal.annotation import form
 from mtal.annotation.about import read_about
 from mtal.annotation.answers import Answer, Said, now
+from mtal.annotation.files_read import FilesRead, state_of
 from mtal.annotation.mask_files import THERE, mask_folders
 from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.datasets.mask import class_numbers, held_values
@@ -29,11 +30,11 @@ class Known:
     """What was read before.
 
     Args:
-        marks: (frame, task, annotator) → mark of what the newest answer was read from.
+        marks: (frame, task, annotator) → mark of what the newest answer was read from; gets those of new ones.
         spent: (frame, annotator) → seconds of their answers.
     """
 
-    marks: Mapping[tuple[str, str, str], str]
+    marks: dict[tuple[str, str, str], str]
     spent: Mapping[tuple[str, str], float]
 
     @classmethod
@@ -62,11 +63,12 @@ class GivenBack:
     annotator: str
     label_maps: Mapping[str, LabelMap]
 
-    def answers(self, known: Known, refusals: Refusals) -> Iterator[Answer]:
+    def answers(self, known: Known, read: FilesRead, refusals: Refusals) -> Iterator[Answer]:
         """The answers that are not ``known``; what is wrong goes to ``refusals``, and the rest is given all the same.
 
         Args:
-            known: what was read before.
+            known: what was told before; gets what is told now.
+            read: rows that were read before, which are not read again where nothing has changed.
             refusals: gathers what is wrong.
         """
         cells: Cells | None = None
@@ -75,14 +77,37 @@ class GivenBack:
             cells = self._cells(about)
         if cells is None:
             return
-        frames = {Path(frame["image"]).name: frame for frame in about["frames"]}
+        frames = {_name(frame["image"]): frame for frame in about["frames"]}
+        masks = {m.task: [*mask_folders(m).values()] for m in self.label_maps.values() if m.support == "pixel"}
         seen: set[str] = set()
+        place = str(self.folder.absolute())
         for row in range(len(cells)):
             frame: dict[str, Any] | None = None
             with refusals:
                 frame = self._frame(cells, row, frames, seen)
-            if frame is not None:
-                yield from self._row(cells, row, frame, about["id"], known, refusals)
+            if frame is None:
+                continue
+            called = f"{place}/{frame['image']}"
+            if (was := read.states.get(called)) is not None and was == self._state(cells, row, frame, known, masks):
+                continue
+            faults = Refusals()
+            yield from self._row(cells, row, frame, about["id"], known, faults)
+            if not len(faults) and (state := self._state(cells, row, frame, known, masks)) is not None:
+                read.note(called, state)
+            with refusals:
+                faults.tell()
+
+    def _state(
+        self, cells: Cells, row: int, frame: Mapping[str, Any], known: Known, masks: Mapping[str, list[str]]
+    ) -> str | None:
+        """By which a row is known again without being understood."""
+        name, frame_id = _name(frame["image"]), frame["frame_id"]
+        texts, files = [cells.column(form.UNUSABLE)[row], cells.column(form.SECONDS)[row]], []
+        for task in frame["asked"]:
+            texts += [cells.column(form.column(task))[row], known.marks.get((frame_id, task, self.annotator), "")]
+            if texts[-1] and task in masks:
+                files += [f"{self.folder}/{folder}/{name}" for folder in masks[task]]
+        return state_of(texts, files)
 
     def _cells(self, about: Mapping[str, Any]) -> Cells:
         path = self.folder / form.TABLE
@@ -99,7 +124,7 @@ class GivenBack:
 
     def _frame(self, cells: Cells, row: int, frames: Mapping[str, Any], seen: set[str]) -> Any:
         """What was asked of the frame of a row."""
-        name = Path(cells.column("image")[row].replace("\\", "/")).name
+        name = _name(cells.column("image")[row])
         if name not in frames:
             raise ValueError(
                 f"{cells.where(row, 'image')}: nobody asked for {name!r}{nearest(name, frames)}; take the row out"
@@ -133,6 +158,7 @@ class GivenBack:
                     )
         new = seconds - known.spent.get((frame["frame_id"], self.annotator), 0.0)  # the cell counts from the beginning
         share, time = (new / len(found) if found and new > 0 else math.nan), now()  # of one sitting
+        known.marks.update({(a.frame_id, a.task, a.annotator): a.source for a in found})
         yield from (replace(answer, seconds=share, time=time) for answer in found)
 
     def _mark(self, cells: Cells, row: int, frame: Mapping[str, Any], task: str) -> str:
@@ -173,7 +199,12 @@ class GivenBack:
         return (Said.NOT_ANNOTATED, None) if (label == IGNORE).all() else (Said.LABELLED, label)
 
     def _masks(self, frame: Mapping[str, Any], label_map: LabelMap) -> list[Path]:
-        return [self.folder / to / Path(frame["image"]).name for to in mask_folders(label_map).values()]
+        return [self.folder / to / _name(frame["image"]) for to in mask_folders(label_map).values()]
+
+
+def _name(path: str) -> str:
+    """Of the file at the end of a path."""
+    return path.replace("\\", "/").rpartition("/")[2]
 
 
 def _told(say: Any, cells: Cells, row: int, name: str) -> Any:

@@ -40,6 +40,7 @@ class LabelStore:
         <root>/answers/<part>.parquet      rows, see COLUMNS
         <root>/masks/<task>/<frame>.<mark>.png   gray values are numbers of classes, 255 what is not annotated;
                                            where classes overlap, a file for each: <frame>.<mark>.<class>.png
+        <root>/read.json                   which files were read, so that they need not be read again
 
     A part is written whole and renamed, after the masks that it names, and never touched again.
 
@@ -89,6 +90,11 @@ class LabelStore:
             self._rows = pd.concat([self._rows, *found] if self._seen else found, ignore_index=True)
             self._seen |= {path.name for path in new}
         return self._rows
+
+    @property
+    def read_file(self) -> Path:
+        """Where oracles keep what they have read; see :class:`mtal.annotation.files_read.FilesRead`."""
+        return self.root / "read.json"
 
     def view(self) -> LabelView:
         """The labels as they stand now."""

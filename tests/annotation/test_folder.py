@@ -1,5 +1,7 @@
 import json
+import os
 import shutil
+import time
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from miniature.three_frames import ANATOMY, FILES, MAPS, A, B, C
 from PIL import Image
 
 from mtal.annotation import FolderOracle, LabelsPendingError, Request, State, settle
+from mtal.annotation.about import described
+from mtal.annotation.given_back import GivenBack
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.label_map import IGNORE
 
@@ -168,6 +172,56 @@ class TestGivenBack:
         again.collect()
         assert len(again.store.rows()) == once + 2
 
+    def test_what_has_not_changed_is_not_read_again(self, oracle, asked, dataset, monkeypatch):
+        masks = [asked / "masks/anatomy" / file for file in FILES[:2]]
+        for mask in masks:
+            write(mask, np.zeros(SIZE))
+            os.utime(mask, ns=(10**18, 10**18))
+        fill(asked, {(row, "label/anatomy"): "done" for row in range(2)} | {(0, "label/tools"): "hook"})
+        oracle.collect()
+        write(masks[1], np.ones(SIZE))  # of the same size
+        fill(asked, {(2, "label/tools"): "none"})
+        read, mark = [], GivenBack._mark
+
+        def watched(self, cells, row, *rest):
+            read.append(row)
+            return mark(self, cells, row, *rest)
+
+        monkeypatch.setattr(GivenBack, "_mark", watched)
+        again = FolderOracle(dataset, oracle.root)
+        again.collect()
+        assert set(read) == {1, 2}
+        assert again.label([A, B, C], SIZE)["anatomy"][:2].max(axis=(1, 2)).tolist() == [0, 1]
+        assert again.label([C], SIZE)["tools"].tolist() == [[0, 0]]
+
+    def test_a_label_that_the_store_has_lost_is_read_again(self, oracle, asked, dataset):
+        fill(asked, {(0, "label/tools"): "hook"})
+        oracle.collect()
+        for file in (oracle.store.root / "answers").glob("*.parquet"):
+            file.unlink()
+        again = FolderOracle(dataset, oracle.root)
+        again.collect()
+        assert again.label([A], SIZE)["tools"].tolist() == [[0, 1]]
+
+    def test_a_row_with_a_fault_is_told_until_it_is_mended(self, oracle, asked):
+        fill(asked, {(0, "label/tools"): "huk"})
+        for _ in range(2):
+            with pytest.raises(ValueError, match="'huk' is no class of tools"):
+                oracle.collect()
+
+    def test_the_seconds_of_a_row_count_from_its_beginning(self, oracle, asked):
+        fill(asked, {(0, "label/tools"): "hook", (0, "label/phase"): "prepare", (0, "seconds"): "10"})
+        oracle.collect()
+        fill(asked, {(0, "label/vessels"): "?", (0, "seconds"): "70"})
+        oracle.collect()
+        fill(asked, {(0, "label/tools"): "none"})  # a correction that nobody timed
+        oracle.collect()
+        answers = oracle.view.answers.set_index("task")
+        assert answers.loc[["phase", "vessels"], "seconds"].tolist() == [5, 60]
+        assert np.isnan(answers.loc["tools", "seconds"])
+        rows = oracle.store.rows()
+        assert rows.loc[rows["state"] != "asked", "time"].nunique() == 3  # sittings
+
     def test_copies_are_other_annotators(self, oracle, asked, request_of):
         for name, cell in (("anna", "hook"), ("ben", "hook"), ("cleo", "grasper")):
             copy = asked.with_name(f"{asked.name}.{name}")
@@ -229,6 +283,28 @@ class TestGivenBack:
         fill(asked, {(0, "label/anatomy"): "done"})
         oracle.collect()
         assert oracle.view.states.set_index(["frame_id", "task"])["state"][A, "anatomy"] == "not_annotated"
+
+
+@pytest.mark.slow
+def test_a_hundred_new_answers_to_ten_thousand_are_taken_in_within_two_seconds(tmp_path):
+    """Linear: what was read before is known by the state of its row."""
+    dataset = three_frames.write(tmp_path, SIZE, (three_frames.TOOLS,))
+    oracle, folder = FolderOracle(dataset, tmp_path / "desk"), tmp_path / "desk/00_x"
+    folder.mkdir(parents=True)
+    images = [f"images/{k:05d}.png" for k in range(10_000)]
+    frames = [{"image": i, "frame_id": f"v/{k:06d}", "size": SIZE, "asked": ["tools"]} for k, i in enumerate(images)]
+    about = {"id": "00_x", "tasks": {"tools": described(three_frames.TOOLS)}, "frames": frames}
+    (folder / "request.json").write_text(json.dumps(about))
+    table = pd.DataFrame({"image": images, "label/tools": "hook", "unusable": "", "seconds": "9"})
+    table.to_csv(folder / "frames.csv", index=False)
+    oracle.collect()
+    table.loc[:99, "label/tools"] = "none"
+    table.to_csv(folder / "frames.csv", index=False)
+    again = FolderOracle(dataset, oracle.root)
+    start = time.process_time()
+    again.collect()
+    assert time.process_time() - start < 2
+    assert again.label(["v/000099", "v/000100"], SIZE)["tools"].tolist() == [[0, 0], [0, 1]]
 
 
 def test_refuses_a_poll_that_never_waits(dataset, tmp_path):
