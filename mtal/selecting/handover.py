@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
+from mtal.annotation import Request, form
+from mtal.annotation.about import write_about
 from mtal.annotation.mask_files import grays, mask_folders, write_masks
 from mtal.annotation.pictures import picture_names, whole_pictures
 from mtal.datasets.videos import find_recordings, found_folder
@@ -33,7 +36,8 @@ def select_frames(config: DictConfig, checkpoint: Checkpoint, budget: int, folde
     """Select ``budget`` frames and write all that is needed to label them to ``folder``.
 
     ``frames.csv``, ``images/``, ``masks/<task>/``, ``label_map.json``, ``overview.html``, ``README.txt`` and, for
-    programs, ``selection.json``. The folder gets its name when it is whole.
+    programs, ``selection.json`` and ``request.json``, by which ``oracle=folder`` reads the folder back. The folder gets
+    its name when it is whole.
 
     Returns:
         Whether there was anything to do: not if ``folder`` holds this very selection.
@@ -122,14 +126,20 @@ def _write(folder: Path, selection: Selection, config: DictConfig, about: dict[s
     files = picture_names(selection.table)
     (folder / "images").mkdir()
     pictures = whole_pictures(selection.table)
+    sizes: dict[int, tuple[int, int]] = {}
     for order, picture in track(pictures, "Writing images and masks", total=len(files)):
         Image.fromarray(picture).save(folder / "images" / files[order])
+        sizes[order] = picture.shape[:2]
         masks = selection.masks(order, picture.shape[:2])
         for task in selection.pixel_tasks:
             write_masks(folder, files[order], task.label_map, masks[task.name])
     meaning = {task.name: grays(task.label_map) for task in selection.pixel_tasks}
     (folder / "label_map.json").write_text(json.dumps(meaning, indent=1, ensure_ascii=False), encoding="utf-8")
     _frames_csv(selection, files, config.data.root).to_csv(folder / "frames.csv", index=False)
+    maps = [task.label_map for task in selection.tasks]
+    asked = np.ones((len(files), len(maps)), dtype=bool)
+    request = Request("selection", selection.table, [m.task for m in maps], asked)
+    write_about(folder, request.id, request, maps, [f"images/{file}" for file in files], sizes)
     (folder / _ABOUT).write_text(json.dumps(about, indent=1, ensure_ascii=False), encoding="utf-8")
     (folder / "README.txt").write_text(readme(selection, about), encoding="utf-8")
     write_overview(folder)
@@ -141,6 +151,7 @@ def _frames_csv(selection: Selection, files: list[str], root: str) -> pd.DataFra
     columns = {
         "rank": table["order"] + 1,
         "image": [f"images/{file}" for file in files],
+        **dict.fromkeys((*(form.column(t.name) for t in selection.tasks), form.UNUSABLE, form.SECONDS), ""),
         **{column: [f"{to}/{file}" for file in files] for column, to in folders.items()},
         "video": table["video"],
         "file": [relative_file(source, root) for source in table["source"]],

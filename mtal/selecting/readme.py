@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from textwrap import fill
 from typing import Any
 
+from mtal.annotation import form
 from mtal.annotation.mask_files import grays, mask_folders
 from mtal.selecting.selection import Selection
 
@@ -58,22 +59,14 @@ def _files(selection: Selection) -> dict[str, str]:
         "images/": "the frames at full size, 001_… first",
         **masks,
         "label_map.json": "what the gray values in the masks mean",
-        "frames.csv": "one row per frame: rank, image, video, time, reason, scores, guesses",
-        "selection.json": "how the frames were chosen, for the program",
+        "frames.csv": "one row per frame to fill in: image, answers, video, time, reason, scores, guesses",
+        "selection.json": "how the frames were chosen, for the program, as is request.json",
     }
 
 
 def _steps(selection: Selection) -> list[str]:
-    steps = ["Open overview.html in a browser. Then, for every image from 001 on:"]
+    steps = ["Open overview.html in a browser and frames.csv in a spreadsheet. Then, for every image from 001 on:"]
     for task in selection.tasks:
-        classes = ", ".join(task.classes)
-        if task.support == "pixel":
-            masks = "mask" if task.family == "categorical" else "masks"
-            folders = ", ".join(f"{to}/" for to in mask_folders(task.label_map).values())
-            what = f"correct the {masks} of the same name in {folders}"
-        elif task.family == "categorical":
-            what = f"say which one of these it is: {classes}"
-        else:
-            what = f"say which of these are there: {classes}"
-        steps.append(fill(f"- {task.name}: {what}", _WIDTH, subsequent_indent="  "))
+        what = f"- {form.column(task.name)}: {form.asks(task.label_map)}"
+        steps.append(fill(what, _WIDTH, subsequent_indent="  "))
     return [*steps, "The guesses are often wrong, most of all in these frames: trust your eyes."]

@@ -194,7 +194,7 @@ def test_handed_out_frames_are_read_back_as_a_table(root, run, selected):
 def test_the_handed_out_folder_says_what_is_in_it(selected):
     assert json.loads((selected / "label_map.json").read_text())["organs"] == {"0": "not there", "255": "there"}
     told = " ".join((selected / "README.txt").read_text().split())
-    assert "organs: correct the masks of the same name in masks/organs/liver/, masks/organs/bile_duct/" in told
+    assert "organs: correct the mask in masks/organs/liver and masks/organs/bile_duct, then write done;" in told
     assert "organs: 0 = not there, 255 = there" in told
     page = (selected / "overview.html").read_text()
     for head in (0, 1):

@@ -9,6 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
+from mtal.annotation import FolderOracle
+from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.vocalfolds import ANATOMY, BLEEDING, TOOLS
 from mtal.selecting import Checkpoint, handover
 from mtal.selecting.handover import _time
@@ -40,8 +42,30 @@ def test_exactly_the_budget_in_order(selected, rows):
     assert [f"images/{name}" for name in images] == rows["image"].tolist()
     assert sorted(p.name for p in (selected / "masks" / "anatomy").iterdir()) == images
     assert {p.name for p in selected.iterdir()} == {
-        *("frames.csv", "images", "masks", "label_map.json", "overview.html", "README.txt", "selection.json")
+        *("frames.csv", "images", "masks", "label_map.json", "overview.html", "README.txt"),
+        *("selection.json", "request.json"),
     }
+
+
+def test_can_be_given_back_to_an_oracle(selected, rows, tmp_path):
+    """The folder as it is, put where those of rounds are."""
+    shutil.copytree(selected, tmp_path / "desk" / "first")
+    table = pd.read_csv(tmp_path / "desk/first/frames.csv", dtype=str, keep_default_na=False)
+    table.loc[0, ["label/tools", "label/anatomy", "seconds"]] = [TOOLS.classes[1], "done", "40"]
+    table.loc[1, "unusable"] = "x"
+    table.to_csv(tmp_path / "desk/first/frames.csv", index=False)
+    maps = (TOOLS, BLEEDING, ANATOMY)
+    place = {"patient": "p", "split": "pool", "source": "nowhere", **dict.fromkeys(m.task for m in maps)}
+    frames = [{**place, **row} for row in rows[["video", "frame", "time_s"]].to_dict("records")]
+    oracle = FolderOracle(SurgicalDataset.from_rows("two", frames, maps), tmp_path / "desk")
+    oracle.collect()
+    first, second = (f"{r.video}/{r.frame:06d}" for r in rows.iloc[:2].itertuples())
+    mask = np.asarray(Image.open(selected / "masks/anatomy" / Path(rows["image"][0]).name))
+    labels = oracle.label([first, second], mask.shape)
+    assert labels["tools"][0].tolist() == [int(c == TOOLS.classes[1]) for c in TOOLS.classes]
+    np.testing.assert_array_equal(labels["anatomy"][0], mask)
+    assert oracle.view.unusable == {second}
+    assert len(oracle.view.answers) == 2 + 3  # and the rest is still owed
 
 
 def test_gap(rows):
