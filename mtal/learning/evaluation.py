@@ -131,7 +131,7 @@ def record(metrics: PoolMetrics, frames: pd.DataFrame) -> dict[str, Any]:
     """
     numbers = metrics.compute()
     return {
-        "metrics": {name: _known(value) for name, value in numbers.items()},
+        "metrics": known_numbers(numbers),
         "by_patient": {task: _of_patients(main_metric(task, numbers), of) for task, of in metrics.by_group().items()},
         "events": {
             task.name: asdict(found)
@@ -142,6 +142,11 @@ def record(metrics: PoolMetrics, frames: pd.DataFrame) -> dict[str, Any]:
     }
 
 
+def known_numbers(numbers: Mapping[str, float]) -> dict[str, float | None]:
+    """The same, ready for JSON: NaN, which cannot be had, becomes ``None``."""
+    return {name: None if math.isnan(value) else value for name, value in numbers.items()}
+
+
 def _labels(labels: HeldOut, rows: NDArray[np.int64]) -> Tensor | list[NDArray[np.uint8] | None]:
     if isinstance(labels, OwnSizeMasks):
         return [labels.of(row) for row in rows.tolist()]
@@ -149,19 +154,15 @@ def _labels(labels: HeldOut, rows: NDArray[np.int64]) -> Tensor | list[NDArray[n
 
 
 def _of_patients(metric: str | None, of: Mapping[str, float]) -> dict[str, Any]:
-    known = [value for value in of.values() if not math.isnan(value)]
+    scores = [value for value in of.values() if not math.isnan(value)]
     return {
         "metric": None if metric is None else metric.rpartition("/")[2],
-        "mean": sum(known) / len(known) if known else None,
-        "worst": min(known, default=None),
-        "patients": {patient: _known(value) for patient, value in of.items()},
+        "mean": sum(scores) / len(scores) if scores else None,
+        "worst": min(scores, default=None),
+        "patients": known_numbers(of),
     }
 
 
 def _events(metrics: PoolMetrics, task: Task, frames: pd.DataFrame) -> Events | None:
     probs, labels = metrics.answers(task)
     return find_events(probs[:, 0], labels[:, 0], frames["video"].tolist(), frames["time_s"].to_numpy(dtype=np.float64))
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
-import torch
 
 from mtal.acquisition import Acquisition
 from mtal.annotation import Oracle, Request, settle
-from mtal.annotation.seconds import took
 from mtal.datasets.dataset import SurgicalDataset
-from mtal.datasets.masks import HeldOut, Masks, SomeLabels, joined, take
+from mtal.datasets.masks import SomeLabels, joined
 from mtal.frames.cache import FrameArray
 from mtal.frames.window import of_rows
+from mtal.learning.answers import PICKS, Answers
 from mtal.learning.derived_labels import DerivedLabels
-from mtal.learning.evaluation import EvaluationSettings, measure, record
-from mtal.learning.fingerprints import label_digests, looks, spread
-from mtal.learning.held_out import drawn, held_out_targets, request_unlabelled
+from mtal.learning.evaluation import EvaluationSettings, known_numbers, record
+from mtal.learning.held_out import HeldOutFrames
 from mtal.learning.inputs import Inputs
 from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.measured import learn_cost
@@ -38,12 +35,11 @@ from mtal.learning.picks import (
     picks_table,
     predict_masks,
     said_on_frame,
-    with_labels,
     write_images,
 )
 from mtal.learning.reference import first_scores
 from mtal.learning.round import Round
-from mtal.learning.run_folder import LABELS, RunFolder
+from mtal.learning.run_folder import RunFolder
 from mtal.learning.seeds import integer_seed
 from mtal.learning.site_weights import learn_site_weights, read_annotatable, write_annotatable
 from mtal.learning.standing import Standing, needs_out_of_fold, past_rounds, standing
@@ -54,11 +50,9 @@ from mtal.learning.unlabelled import Teacher, Unlabelled
 from mtal.learning.validation import fit_judged
 from mtal.learning.weights_file import WEIGHTS, read_weights, write_weights
 from mtal.models import MultiTaskModel
-from mtal.tasks.metrics import PoolMetrics
 from mtal.tasks.task import Task
 
-PICKS, STORE = "picks.parquet", "store.json"
-_FRAMES = 256  # asked of the oracle at a time
+STORE = "store.json"
 
 RoundListener = Callable[[Path, int], None]
 """Called with the run folder and the number of a round that is complete on disk."""
@@ -104,22 +98,32 @@ class Experiment:
         table = self.dataset.index.table
         self._position = {f: i for i, f in enumerate(table["frame_id"])}
         self._pool = table.loc[table["split"] == "pool", "frame_id"].tolist()
-        self._held_out = {s: table.loc[table["split"] == s, "frame_id"].tolist() for s in ("test", "val")}
-        if not self._pool or not self._held_out["test"]:
+        if not self._pool or not (table["split"] == "test").any():
             raise ValueError(
                 f"data set {self.dataset.name!r} needs frames in the splits pool and test; see its split option"
             )
-        self._held_out["test"] = drawn(self._held_out["test"], self.loop.test_frames, self.seed)
+        self.held_out_frames = HeldOutFrames(
+            self.dataset,
+            self.frames,
+            self.inputs,
+            self.tasks,
+            self.oracle,
+            self.evaluation,
+            {"test": self.loop.test_frames, "val": None},
+            self.seed,
+        )
         if self.weighting not in get_args(Weighting):
             raise ValueError(f"tasks.weighting must be {' or '.join(get_args(Weighting))}, not {self.weighting!r}")
         self._size: tuple[int, int] = self.frames.size
         self._availability = self.oracle.availability(self._pool, [t.name for t in self.tasks])
-        people = self.oracle.asks_people  # who find frames unusable on the way
-        self._first = self.loop.first(len(self._pool), None if people else len(self._candidates()))
+        self._answers = Answers(self.oracle, self.tasks, self.frames, self._availability)
         self._device = self.trainer.device()
         self._picker = Picker(
             self.dataset, self.inputs, self.tasks, self.acquisition, self._device, self.seed, self.frames.windows
         )
+        people = self.oracle.asks_people  # who find frames unusable on the way
+        askable = None if people else len(self._picker.candidates((), self._availability))
+        self._first = self.loop.first(len(self._pool), askable)
         self._unlabelled = Unlabelled(
             self.tasks, self.inputs, self.frames, self.dataset.index, self.trainer, self._device, self.seed
         )
@@ -131,7 +135,7 @@ class Experiment:
             LabelsPendingError: the annotators are not done; call again later.
         """
         if self.oracle.asks_people:
-            self._settle_held_out(folder)
+            self.held_out_frames.settle(folder)
         for number in range(folder.complete_rounds(), self.loop.rounds + 1):
             if why := reason(folder, self.loop.stop):
                 note(folder, why)
@@ -148,22 +152,9 @@ class Experiment:
         last: dict[str, float] = folder.metrics(folder.complete_rounds() - 1)["metrics"]
         return last
 
-    def _settle_held_out(self, folder: RunFolder) -> None:
-        """Ask for what the data set does not know of the held-out frames."""
-        frame_ids = [f for some in self._held_out.values() for f in some]
-        request = request_unlabelled(self.dataset, self.tasks, frame_ids)
-        if not len(request.frames):
-            return
-        folder.ask_held_out(frame_ids)
-        settle(self.oracle, request, folder.note_waiting)
-        self.__dict__.pop("_held_out_targets", None)  # read before they were answered
-        self.__dict__.pop("val_labelled", None)
-        if not folder.complete_rounds():
-            folder.keep_held_out(self.held_out())
-
     def _round(self, folder: RunFolder, number: int) -> None:
         """Pick, ask, learn: each is done once, whenever the run is ended in between."""
-        labelled, known = self._known(folder)
+        labelled, known = self._answers.known(folder)
         waiting = folder.picked_path(number)
         if not waiting.is_dir():
             self._pick_round(folder, number, labelled, known)
@@ -173,9 +164,9 @@ class Experiment:
         timings: dict[str, float] = json.loads((waiting / TIMINGS).read_text())
         with folder.round(number) as path:
             with timed(timings, "label"):
-                answers = self._label(picked)
+                answers = self._answers.of(picked)
                 labels = {t: joined(known[t], y) if labelled else y for t, y in answers.items()}
-            self._keep_answers(path, table, answers)
+            self._answers.keep(path, table, answers)
             model = self._model_before(folder, number)
             derived = self._derived(folder, number, (labelled, known), (picked, answers), labels, timings)
             for some in derived:
@@ -185,10 +176,11 @@ class Experiment:
                     model = self.make_model()
                 training = self._train(model, [*labelled, *picked], labels, number, derived)
             with timed(timings, "evaluate"):
-                tested = record(self._measure("test", model, self._device), self._rows("test"))
+                held_out = self.held_out_frames
+                tested = record(held_out.measure("test", model, self._device), held_out.table("test"))
                 val = training.val
-                if self._held_out["val"] and val is None:
-                    val = self._measure("val", model, self._device).compute()
+                if held_out.has_val and val is None:
+                    val = held_out.measure_val(model, self._device)
             self._learn_site_weights(model, [*labelled, *picked], labels, number, path, timings)
             write_weights(path / WEIGHTS, model, self.tasks)
             summary = {
@@ -197,7 +189,7 @@ class Experiment:
                 "picked": len(picked),
                 "answers": {t: int(n.sum()) for t, n in labelled_frames(self.tasks, labels).items()},
                 **tested,
-                **({} if val is None or not self._held_out["val"] else {"val": _without_nan(val)}),
+                **({} if val is None or not held_out.has_val else {"val": known_numbers(val)}),
                 "val_labelled": self.val_labelled if self.val_read_by else 0,
                 "class_counts": class_counts(self.tasks, labels),
                 "training": training.record(),
@@ -208,21 +200,10 @@ class Experiment:
                 (path / STORE).write_text(json.dumps({"digest": self.oracle.digest}))
             write_timings(path, timings)
 
-    def _known(self, folder: RunFolder) -> tuple[list[str], dict[str, SomeLabels]]:
-        """The frames picked so far of which there is any label, with their labels."""
-        frame_ids = folder.labelled()
-        if not frame_ids:
-            return [], {}
-        known = self._label(frame_ids)
-        got = labelled_frames(self.tasks, known)
-        self._availability.answered(frame_ids, got)
-        rows = np.flatnonzero(np.any(list(got.values()), axis=0))  # the others turned out to be unusable
-        return [frame_ids[i] for i in rows.tolist()], {task: take(some, rows) for task, some in known.items()}
-
     def _pick_round(self, folder: RunFolder, number: int, labelled: list[str], known: Mapping[str, SomeLabels]) -> None:
         timings: dict[str, float] = {}
         with folder.picking(number) as path:
-            if not self._candidates():
+            if not self._picker.candidates(labelled, self._availability):
                 raise PoolIsDoneError("every frame of the pool that can be labelled is")
             model = self._model_before(folder, number)
             if number:
@@ -295,32 +276,11 @@ class Experiment:
             self.trainer,
             patients=patients,
             videos=videos,
-            measure_val=self._measure_val if self._held_out["val"] else None,
+            measure_val=self.held_out_frames.measure_val if self.held_out_frames.has_val else None,
             weighting=self.weighting,
             seed=integer_seed(self.seed, number, "train"),
             derived=derived,
         )
-
-    def _measure(self, split: str, model: MultiTaskModel, device: torch.device) -> PoolMetrics:
-        return measure(
-            model,
-            self.tasks,
-            self.inputs,
-            self.positions(self._held_out[split]),
-            self._held_out_targets[split],
-            device,
-            patients=self._rows(split)["patient"].tolist(),
-            windows=of_rows(self.frames.windows, self.positions(self._held_out[split])),
-            surface_pixels=self.evaluation.surface_pixels,
-            hausdorff=self.evaluation.hausdorff,
-        )
-
-    def _measure_val(self, model: MultiTaskModel, device: torch.device) -> dict[str, float]:
-        return self._measure("val", model, device).compute()
-
-    def _rows(self, split: str) -> pd.DataFrame:
-        """The split's rows of the frame index."""
-        return self.dataset.index.select(self._held_out[split])
 
     @property
     def val_read_by(self) -> tuple[str, ...]:
@@ -329,66 +289,33 @@ class Experiment:
             "trainer.until": self.trainer.until == "plateau",
             "loop.stop.val_flat_rounds": self.loop.stop.val_flat_rounds is not None,
         }
-        return tuple(option for option, reads in readers.items() if reads and self._held_out["val"])
+        return tuple(option for option, reads in readers.items() if reads and self.held_out_frames.has_val)
 
-    @cached_property
+    @property
     def val_labelled(self) -> int:
         """Frames of the split ``val`` with a label of any head."""
-        if not self._held_out["val"]:
-            return 0
-        found = labelled_frames(self.tasks, self._held_out_targets["val"])
-        return int(np.any(list(found.values()), axis=0).sum())
-
-    @cached_property
-    def _held_out_targets(self) -> dict[str, dict[str, HeldOut]]:
-        return {split: self.dataset_targets(frame_ids) for split, frame_ids in self._held_out.items() if frame_ids}
+        return self.held_out_frames.labelled("val")
 
     def held_out(self) -> pd.DataFrame:
         """See :class:`~mtal.learning.run_folder.Fingerprints`."""
-        frame_ids = [f for some in self._held_out.values() for f in some]
-        parts = [label_digests(self._held_out[s], targets) for s, targets in self._held_out_targets.items()]
-        seen = spread(len(frame_ids))
-        marks = list(looks(self.frames[self.positions([frame_ids[i] for i in seen])]))
-        look = dict(zip(seen.tolist(), marks, strict=True))
-        table = pd.concat(parts, ignore_index=True)
-        table["look"] = pd.Series([look.get(i) for i in range(len(frame_ids))], dtype="object")
-        return table
+        return self.held_out_frames.fingerprints()
 
     def digests(self, frame_ids: Sequence[str]) -> pd.DataFrame:
         """See :class:`~mtal.learning.run_folder.Fingerprints`."""
-        some = [frame_ids[i : i + 256] for i in range(0, len(frame_ids), 256)]  # masks of a whole pool are many
-        return pd.concat([label_digests(ids, self._label(ids)) for ids in some], ignore_index=True)
+        return self._answers.digests(frame_ids)
 
     def positions(self, frame_ids: Sequence[str]) -> np.ndarray:
         """Rows of the frame index."""
         return np.array([self._position[f] for f in frame_ids], dtype=np.int64)
 
-    def dataset_targets(self, frame_ids: Sequence[str]) -> dict[str, HeldOut]:
-        """Labels of held-out frames, read as they are asked for: the data set's or, where it has none, people's."""
-        size = None if self.evaluation.resolution == "labels" else self._size
-        return held_out_targets(self.dataset, self.oracle.answers, self.tasks, frame_ids, size)
-
-    def _label(self, frame_ids: Sequence[str]) -> dict[str, SomeLabels]:
-        """The oracle's answers; masks one by one, asked for a few frames at a time."""
-        found: dict[str, SomeLabels] = {}
-        for start in range(0, len(frame_ids), _FRAMES):
-            answer = self.oracle.label(frame_ids[start : start + _FRAMES], self._size)
-            for task in self.tasks:
-                some = Masks.of(answer[task.name]) if task.support == "pixel" else answer[task.name]
-                found[task.name] = joined(found[task.name], some) if start else some
-        return found
-
-    def _candidates(self) -> list[str]:
-        """Frames of the pool of which a head that counts can still be asked for."""
-        return self._availability.candidates(self._pool, [t.name for t in self.tasks if t.weight > 0])
-
     def _pick(self, model: MultiTaskModel, asked: Round) -> Picks:
         asked = replace(asked, availability=self._availability)
         if asked.number == 0:
             return self._picker.pick(model, asked)
+        left = self._picker.candidates(asked.labelled, self._availability)
         asked = replace(
             asked,
-            budget=self.loop.batch if self.loop.counts_frames else len(self._candidates()),
+            budget=self.loop.batch if self.loop.counts_frames else len(left),
             budget_s=self.loop.batch_seconds,
             budget_answers=self.loop.batch_answers,
         )
@@ -465,15 +392,3 @@ class Experiment:
             windows = of_rows(self.frames.windows, at)
             predictions = predict_masks(model, self.tasks, self.inputs, at, self._size, self._device, windows)
         write_images(path / "images", self.frames, at, {}, predictions)
-
-    def _keep_answers(self, path: Path, table: pd.DataFrame, labels: Mapping[str, SomeLabels]) -> None:
-        if self.oracle.view is not None:
-            time = took(self.oracle.view, table["frame_id"].tolist())
-            table = table.join(time) if time["took_s"].notna().any() else table
-        with_labels(table, labels, self.tasks).to_parquet(path / PICKS, index=False)
-        label_digests(table["frame_id"].tolist(), labels).to_parquet(path / LABELS, index=False)
-        write_images(path / "images", self.frames, np.empty(0, dtype=np.int64), labels, {})
-
-
-def _without_nan(metrics: Mapping[str, float]) -> dict[str, float | None]:
-    return {name: None if math.isnan(value) else value for name, value in metrics.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from mtal.acquisition import Acquisition, Candidates, Moments, PoolView, ScoreTable, tie_break
+from mtal.annotation import Availability
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.frames.window import Windows
 from mtal.learning.inputs import Inputs
@@ -74,13 +75,13 @@ class Picker:
         )
         self._time_s = table["time_s"].to_numpy(dtype=np.float64)
 
-    def candidates(self, asked: Round) -> list[str]:
+    def candidates(self, labelled: Iterable[str], availability: Availability | None) -> list[str]:
         """Frames of the pool that were not picked and of which a head that counts can be asked for, in index order."""
-        before = set(asked.labelled)
+        before = set(labelled)
         left = [f for f in self._pool if f not in before]
-        if asked.availability is None:
+        if availability is None:
             return left
-        return asked.availability.candidates(left, [t.name for t in self.tasks if t.weight > 0])
+        return availability.candidates(left, [t.name for t in self.tasks if t.weight > 0])
 
     def pick(self, model: MultiTaskModel, asked: Round) -> Picks:
         """The frames of a round, by what the model of the round before says of the pool.
@@ -88,7 +89,7 @@ class Picker:
         Scores and evidence are written to the round's path. The initial set goes by the untrained model's encoder at
         most.
         """
-        frame_ids = self.candidates(asked)
+        frame_ids = self.candidates(asked.labelled, asked.availability)
         asked = self._without_unaskable(asked)
         if asked.number == 0:
             return self._cold(model, asked, frame_ids)
@@ -186,7 +187,7 @@ class Picker:
         """Whether each head can be asked for in each candidate, ``[N]``; nothing where all can."""
         if asked.availability is None:
             return {}
-        frame_ids = self.candidates(asked)
+        frame_ids = self.candidates(asked.labelled, asked.availability)
         return dict(zip(asked.availability.tasks, asked.availability.askable(frame_ids).T, strict=True))
 
     def _answers(self, asked: Round, frame_ids: Sequence[str]) -> npt.NDArray[np.int64]:

@@ -93,7 +93,7 @@ def test_a_round_keeps_it_and_reads_masks_at_the_size_asked(experiment, tmp_path
         resolution: experiment(evaluation=EvaluationSettings(resolution), loop=surgery.LoopSettings(6, 4, 0))
         for resolution in ("labels", "input")
     }
-    assert isinstance(made["labels"].dataset_targets([])["anatomy"], OwnSizeMasks)
+    assert isinstance(made["labels"].held_out_frames.targets("test")["anatomy"], OwnSizeMasks)
     for resolution, one in made.items():
         start(one, tmp_path / resolution)
     by_labels, by_input = (json.loads((tmp_path / r / "rounds/00/metrics.json").read_text()) for r in made)

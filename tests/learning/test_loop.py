@@ -414,10 +414,10 @@ class TestHeadWithoutLabels:
 
     def test_test_split_without_labels_of_a_head(self, experiment, start, tmp_path, monkeypatch):
         made = experiment(loop=LoopSettings(6, 4, 0))
-        known = made.dataset_targets
-        monkeypatch.setattr(
-            made, "dataset_targets", lambda f: {**known(f), "bleeding": np.full((len(f), 1), IGNORE, dtype=np.uint8)}
-        )
+        held_out = made.held_out_frames
+        known = held_out.targets("test")
+        none = np.full_like(known["bleeding"], IGNORE)
+        monkeypatch.setattr(held_out, "targets", lambda split: {**known, "bleeding": none})
         metrics = start(made, tmp_path)
         assert metrics["bleeding/AP"] is None
         assert metrics["joint"] == pytest.approx((metrics["tools/mAP"] + metrics["anatomy/mIoU"]) / 2)

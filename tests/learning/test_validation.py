@@ -76,9 +76,10 @@ class TestRounds:
     def test_split_val_decides_and_is_measured_once(self, with_val, experiment, start, tmp_path, monkeypatch):
         measured = []
         made = experiment(dataset=with_val, loop=LoopSettings(4, 3, 1), trainer=UNTIL)
-        measure = type(made)._measure
+        held_out = type(made.held_out_frames)
+        measure = held_out.measure
         monkeypatch.setattr(
-            type(made), "_measure", lambda self, split, *a: (measured.append(split), measure(self, split, *a))[1]
+            held_out, "measure", lambda self, split, *a: (measured.append(split), measure(self, split, *a))[1]
         )
         start(made, tmp_path)
         for told in records(tmp_path):
