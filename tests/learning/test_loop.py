@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from miniature import surgery
 from PIL import Image
 from safetensors.torch import load_file
@@ -15,9 +14,7 @@ from safetensors.torch import load_file
 from mtal.acquisition import Random
 from mtal.annotation import LabelsPendingError, SimulatedOracle, Status
 from mtal.datasets.dataset import SurgicalDataset
-from mtal.datasets.label_map import IGNORE
 from mtal.datasets.label_table import LabelTable
-from mtal.frames.index import FrameIndex
 from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.trainer_settings import TrainerSettings
 
@@ -387,42 +384,6 @@ class TestOracle:
         assert picks(tmp_path) == picks(finished[0])[:2]
 
 
-class TestHeadWithoutLabels:
-    @pytest.mark.filterwarnings("ignore:bleeding. no label so far")
-    def test_has_no_say(self, dataset, experiment, start, tmp_path):
-        class Blind(SimulatedOracle):
-            def label(self, frame_ids, size):
-                labels = super().label(frame_ids, size)
-                return {**labels, "bleeding": np.full_like(labels["bleeding"], IGNORE)}
-
-        start(experiment(oracle=Blind(dataset), loop=LoopSettings(6, 4, 1)), tmp_path)
-        scores = pd.read_parquet(tmp_path / "rounds/01/scores.parquet")
-        ranks = scores[["tools/entropy", "anatomy/entropy"]].rank().sub(1).div(len(scores) - 1)
-        np.testing.assert_allclose(scores["utility"], ranks.mean(axis=1), atol=1e-12)
-        assert read(tmp_path, 1)["class_counts"]["bleeding"] == {"bleeding": 0}
-
-    def test_is_warned_of(self, dataset, experiment, start, tmp_path):
-        class Blind(SimulatedOracle):
-            def label(self, frame_ids, size):
-                labels = super().label(frame_ids, size)
-                return {**labels, "bleeding": np.full_like(labels["bleeding"], IGNORE)}
-
-        with pytest.warns(
-            UserWarning, match="bleeding: no label so far, or none left to ask for, so no say in this round"
-        ):
-            start(experiment(oracle=Blind(dataset), loop=LoopSettings(6, 4, 1)), tmp_path)
-
-    def test_test_split_without_labels_of_a_head(self, experiment, start, tmp_path, monkeypatch):
-        made = experiment(loop=LoopSettings(6, 4, 0))
-        held_out = made.held_out_frames
-        known = held_out.targets("test")
-        none = np.full_like(known["bleeding"], IGNORE)
-        monkeypatch.setattr(held_out, "targets", lambda split: {**known, "bleeding": none})
-        metrics = start(made, tmp_path)
-        assert metrics["bleeding/AP"] is None
-        assert metrics["joint"] == pytest.approx((metrics["tools/mAP"] + metrics["anatomy/mIoU"]) / 2)
-
-
 class TestRandom:
     def test_needs_no_scoring(self, experiment, start, tmp_path, monkeypatch):
         monkeypatch.setattr("mtal.learning.picking.score_pool", lambda *args: pytest.fail("scored for nothing"))
@@ -435,46 +396,3 @@ class TestRandom:
         random = surgery.make_acquisition(selector=Random())
         start(experiment(acquisition=random, loop=LoopSettings(6, 4, 0)), tmp_path)
         assert picks(tmp_path)[0] == picks(finished[0])[0]
-
-
-class TestMinimumGap:
-    def test_kept_between_rounds_too(self, experiment, start, tmp_path):
-        made = experiment(acquisition=surgery.make_acquisition(minimum_gap_s=2.0), loop=LoopSettings(4, 3, 2))
-        start(made, tmp_path)
-        for _, video in pd.concat(pd.read_parquet(f) for f in sorted(tmp_path.glob("rounds/*/picks.parquet"))).groupby(
-            "video"
-        ):
-            assert np.diff(np.sort(video["time_s"])).min() >= 2
-
-
-class TestWrongSettings:
-    def test_weighting(self, experiment):
-        with pytest.raises(ValueError, match=r"tasks\.weighting must be fixed or uncertainty, not 'none'"):
-            experiment(weighting="none")
-
-    def test_split_without_test_frames(self, dataset, experiment):
-        pool = FrameIndex(dataset.index.table.assign(split="pool"))
-        with pytest.raises(ValueError, match="'miniature' needs frames in the splits pool and test"):
-            experiment(dataset=SurgicalDataset("miniature", pool, dataset.label_maps, dataset.labels))
-
-
-def test_frozen_and_free_encoders_are_both_kept_whole(tasks, frames, dataset, tmp_path):
-    """Round r loads what round r - 1 kept; a free encoder must be part of it."""
-    from mtal.learning.inputs import FrameInputs
-    from mtal.learning.run_folder import RunFolder
-
-    made = surgery.make_experiment(
-        dataset,
-        frames,
-        FrameInputs(frames),
-        make_model=lambda: surgery.make_model(tasks, frozen=False),
-        trainer=TrainerSettings(steps=1, batch_size=2, accelerator="cpu"),
-        loop=LoopSettings(4, 2, 1),
-    )
-    folder = RunFolder(tmp_path)
-    folder.open({}, {}, dataset.index)
-    made.run(folder)
-    state = load_file(tmp_path / "rounds/00/model.safetensors")
-    fresh = surgery.make_model(tasks, frozen=False).state_dict()
-    assert set(state) == set(fresh)
-    assert any(k.startswith("encoder.") and not torch.equal(v, fresh[k]) for k, v in state.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -211,3 +212,12 @@ def add_round() -> Callable[[Path, int], None]:
 def tasks() -> dict[str, Any]:
     """A copy of the tasks that a test may change."""
     return json.loads(json.dumps(TASKS))
+
+
+@pytest.fixture
+def no_wandb_account(monkeypatch, tmp_path):
+    """W&B without an account, and with a home folder in which anything it leaves would be seen."""
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("NETRC", str(tmp_path / "home" / "netrc"))

@@ -1,0 +1,54 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from miniature import surgery
+from safetensors.torch import load_file
+
+from mtal.datasets.dataset import SurgicalDataset
+from mtal.frames.index import FrameIndex
+from mtal.learning.loop_settings import LoopSettings
+from mtal.learning.trainer_settings import TrainerSettings
+
+
+class TestMinimumGap:
+    def test_kept_between_rounds_too(self, experiment, start, tmp_path):
+        made = experiment(acquisition=surgery.make_acquisition(minimum_gap_s=2.0), loop=LoopSettings(4, 3, 2))
+        start(made, tmp_path)
+        for _, video in pd.concat(pd.read_parquet(f) for f in sorted(tmp_path.glob("rounds/*/picks.parquet"))).groupby(
+            "video"
+        ):
+            assert np.diff(np.sort(video["time_s"])).min() >= 2
+
+
+class TestWrongSettings:
+    def test_weighting(self, experiment):
+        with pytest.raises(ValueError, match=r"tasks\.weighting must be fixed or uncertainty, not 'none'"):
+            experiment(weighting="none")
+
+    def test_split_without_test_frames(self, dataset, experiment):
+        pool = FrameIndex(dataset.index.table.assign(split="pool"))
+        with pytest.raises(ValueError, match="'miniature' needs frames in the splits pool and test"):
+            experiment(dataset=SurgicalDataset("miniature", pool, dataset.label_maps, dataset.labels))
+
+
+def test_frozen_and_free_encoders_are_both_kept_whole(tasks, frames, dataset, tmp_path):
+    """Round r loads what round r - 1 kept; a free encoder must be part of it."""
+    from mtal.learning.inputs import FrameInputs
+    from mtal.learning.run_folder import RunFolder
+
+    made = surgery.make_experiment(
+        dataset,
+        frames,
+        FrameInputs(frames),
+        make_model=lambda: surgery.make_model(tasks, frozen=False),
+        trainer=TrainerSettings(steps=1, batch_size=2, accelerator="cpu"),
+        loop=LoopSettings(4, 2, 1),
+    )
+    folder = RunFolder(tmp_path)
+    folder.open({}, {}, dataset.index)
+    made.run(folder)
+    state = load_file(tmp_path / "rounds/00/model.safetensors")
+    fresh = surgery.make_model(tasks, frozen=False).state_dict()
+    assert set(state) == set(fresh)
+    assert any(k.startswith("encoder.") and not torch.equal(v, fresh[k]) for k, v in state.items())
