@@ -73,9 +73,9 @@ class LabelStudioOracle(StoredAnswers):
         rows = [row for row, f in enumerate(left.frame_ids) if (request.id, f) not in there]
         if rows:
             self.project.check()
+            self.note_asked(request.id, left)  # first, so that no task is ever there that this store did not ask for
             make_tasks(self.project, request, left, rows)
             self._once(self._tasks())  # a call that broke off before may have made its tasks after all
-        self.note_asked(request.id, left)
 
     def collect(self) -> None:
         """See :class:`~mtal.annotation.oracle.Oracle`; corrections of earlier requests are taken in as well.
