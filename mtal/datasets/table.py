@@ -18,7 +18,7 @@ from mtal.datasets.table_cells import Cells
 from mtal.datasets.table_heads import HeadOptions
 from mtal.datasets.table_intervals import END, START, are_intervals, sampled
 from mtal.datasets.table_masks import mask_options, read_mask
-from mtal.datasets.table_places import Asked, find_places
+from mtal.datasets.table_places import Asked, find_places, index_rows
 from mtal.datasets.table_regions import read_masks
 from mtal.datasets.table_rows import HeadLabels, TableRows
 from mtal.datasets.table_tags import read_column, read_columns
@@ -165,18 +165,7 @@ def _index(
                     f"{cells.where(row, column)}: the same frame as in {cells.where(first, column)}; keep one"
                 )
     refusals.tell()
-    index = [
-        {
-            "patient": patient,
-            "split": split,
-            "video": place.video,
-            "frame": place.frame,
-            "time_s": place.time_s,
-            "source": place.source,
-        }
-        for patient, split, place in zip(patients, splits, places, strict=True)
-    ]
-    return index, TableRows(cells, base, places)
+    return index_rows(places, patients, splits), TableRows(cells, base, places)
 
 
 def _asked(cells: Cells, row: int, base: Path) -> Asked:

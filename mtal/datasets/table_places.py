@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -60,6 +61,21 @@ class Place:
     time_s: float
     source: str
     frame_size: Size | Path
+
+
+def index_rows(places: Sequence[Place], patients: Sequence[str], splits: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of a frame index for as many places, patients and splits."""
+    return [
+        {
+            "patient": patient,
+            "split": split,
+            "video": place.video,
+            "frame": place.frame,
+            "time_s": place.time_s,
+            "source": place.source,
+        }
+        for place, patient, split in zip(places, patients, splits, strict=True)
+    ]
 
 
 def find_places(asked: Sequence[Asked], base: Path, rate_hz: float) -> list[Place]:

@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, OmegaConf
 
 from mtal.launch.run_name import run_folder_name
+from mtal.learning.evaluation import EvaluationSettings
+from mtal.learning.loop_settings import LoopSettings
+
+
+def _schema_of(settings: type) -> type:
+    """What a section may hold that becomes ``settings``, a frozen dataclass, which would make the section read-only."""
+    types = get_type_hints(settings)
+    options = []
+    for option in fields(settings):
+        kind = types[option.name]
+        if isinstance(kind, type) and is_dataclass(kind):
+            part = _schema_of(kind)
+            options.append((option.name, part, field(default_factory=part)))
+        else:
+            options.append((option.name, _simple(kind), field(default=option.default)))
+    return make_dataclass(f"{settings.__name__}Schema", options)
+
+
+def _simple(kind: Any) -> Any:
+    """The type as OmegaConf has it: it knows neither choices nor that a value may be of several types."""
+    if get_origin(kind) is Literal:
+        return str
+    several = [of for of in get_args(kind) if of is not NoneType]
+    return Any if len(several) > 1 else kind
+
+
+LoopSchema = _schema_of(LoopSettings)
+EvaluationSchema = _schema_of(EvaluationSettings)
 
 
 @dataclass
@@ -31,39 +60,6 @@ class ModelSchema:
     temporal: str = "none"
     window: int = 4
     causal: bool = False
-
-
-@dataclass
-class StopSchema:
-    """When to end before the last round; see :class:`mtal.learning.stop.StopRule`."""
-
-    val_flat_rounds: int | None = None
-    val_tolerance: float = 0.005
-    uncertainty_below: float | None = None
-
-
-@dataclass
-class LoopSchema:
-    """The budget; see :class:`mtal.learning.loop.LoopSettings`."""
-
-    initial: Any = 24
-    batch: int = 24
-    rounds: int = 5
-    batch_seconds: float | None = None
-    batch_answers: int | None = None
-    folds: int = 3
-    fold_steps: int | None = None
-    stop: StopSchema = field(default_factory=StopSchema)
-    test_frames: int | None = None
-
-
-@dataclass
-class EvaluationSchema:
-    """How held-out frames are scored; see :class:`mtal.learning.evaluation.EvaluationSettings`."""
-
-    resolution: str = "labels"
-    surface_pixels: float | None = None
-    hausdorff: bool = False
 
 
 @dataclass
@@ -99,8 +95,8 @@ class RunSchema:
     cache_limit_gib: float | None = 100.0
     frames: FramesSchema = field(default_factory=FramesSchema)
     model: ModelSchema = field(default_factory=ModelSchema)
-    loop: LoopSchema = field(default_factory=LoopSchema)
-    evaluation: EvaluationSchema = field(default_factory=EvaluationSchema)
+    loop: LoopSchema = field(default_factory=LoopSchema)  # type: ignore[valid-type]
+    evaluation: EvaluationSchema = field(default_factory=EvaluationSchema)  # type: ignore[valid-type]
     encoder: EncoderSchema = field(default_factory=EncoderSchema)
     tasks: TasksSchema = field(default_factory=TasksSchema)
     data: Any = MISSING

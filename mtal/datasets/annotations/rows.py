@@ -8,7 +8,7 @@ from typing import Any
 from mtal.datasets.annotations.marks import Annotations
 from mtal.datasets.annotations.people import patients_of
 from mtal.datasets.splits import assign_splits
-from mtal.datasets.table_places import Asked, Place, find_places
+from mtal.datasets.table_places import Asked, Place, find_places, index_rows
 
 
 def rows_of(
@@ -28,17 +28,7 @@ def rows_of(
     """
     who = patients_of(found.source, [image.file for image in found.images], patients)
     splits = _splits(found, who, test_patients, val_patients)
-    return [
-        {
-            "patient": patient,
-            "split": split,
-            "video": place.video,
-            "frame": place.frame,
-            "time_s": place.time_s,
-            "source": place.source,
-        }
-        for patient, split, place in zip(who, splits, _places(found, who, rate_hz), strict=True)
-    ]
+    return index_rows(_places(found, who, rate_hz), who, splits)
 
 
 def _splits(
