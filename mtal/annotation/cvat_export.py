@@ -7,6 +7,7 @@ import json
 import stat
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -47,13 +48,22 @@ def entries(path: Path, scratch: Path, labels: CvatLabels, refusals: Refusals) -
             files = _unpacked(path, scratch)
     for file in files:
         called = str(path) if file == path else f"{path}, {file.relative_to(scratch)}"
-        with refusals:
+        with refusals, _called(file, called):
             if file.suffix.lower() == ".xml":
                 yield from _of_cvat(file, called)
             elif file.suffix.lower() == ".json":
                 yield from _of_coco(file, called, refusals)
             else:
                 yield from _of_masks(file, called, labels, refusals)
+
+
+@contextmanager
+def _called(file: Path, called: str) -> Iterator[None]:
+    """Errors that tell of a file by what people call it, rather than by where it was unpacked."""
+    try:
+        yield
+    except (ValueError, FileNotFoundError) as error:
+        raise type(error)(str(error).replace(str(file), called)) from error
 
 
 def _unpacked(path: Path, scratch: Path) -> list[Path]:
@@ -167,11 +177,9 @@ def _of_masks(labelmap: Path, called: str, labels: CvatLabels, refusals: Refusal
 
 
 def _of_mask(file: Path, where: str, mask: ClassMask) -> Entry:
-    try:
+    with _called(file, where):
         size = picture_size(file)
         known, pixels = mask.read(size, "masks")
-    except ValueError as error:
-        raise ValueError(str(error).replace(str(file), where)) from None
     shown = [known[k] for k in np.unique(pixels).tolist() if k < len(known) and known[k] != BACKGROUND]
     digest = hashlib.blake2b(repr(known).encode() + pixels.tobytes(), digest_size=16).hexdigest()
 
