@@ -89,6 +89,10 @@ from mtal.acquisition.normalizers import (
     ZScore,
     active_columns,
 )
+from mtal.acquisition.query import (
+    AllHeads,
+    WorthItsCost,
+)
 from mtal.acquisition.ranks import (
     average_rank,
 )
@@ -176,6 +180,7 @@ from mtal.acquisition.weights import (
 __all__ = [
     "SHARED",
     "Acquisition",
+    "AllHeads",
     "Alternating",
     "AnnotationCost",
     "Badge",
@@ -287,6 +292,7 @@ __all__ = [
     "VariationRatio",
     "WeightedLabels",
     "WeightedMean",
+    "WorthItsCost",
     "ZScore",
     "active_columns",
     "average_rank",

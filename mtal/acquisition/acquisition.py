@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
 
@@ -164,6 +164,44 @@ class Acquisition:
             reference=reference,
             reference_videos=reference_videos,
         )
+
+    def query(
+        self,
+        table: ScoreTable,
+        seconds: npt.NDArray[np.float64],
+        askable: npt.NDArray[np.bool_],
+        tasks: Sequence[str],
+        inactive_tasks: Collection[str] = (),
+        *,
+        weights: Mapping[str, float] | None = None,
+        videos: npt.NDArray[np.int64] | None = None,
+        reference: ScoreTable | None = None,
+        reference_videos: npt.NDArray[np.int64] | None = None,
+    ) -> npt.NDArray[np.bool_]:
+        """Which heads each of the frames would be asked for if it is picked, ``[N, T]``.
+
+        Args:
+            table: scores of the whole pool.
+            seconds: that each answer takes, ``[N, T]``.
+            askable: which heads can be asked for, ``[N, T]``.
+            tasks: the T heads.
+            inactive_tasks: as for :meth:`utility`.
+            weights: as for :meth:`utility`.
+            videos: as for :meth:`utility`.
+            reference: as for :meth:`utility`.
+            reference_videos: as for :meth:`utility`.
+        """
+        say = self.say.of(tasks, weights, inactive_tasks)
+        gains = self.blend.gains(
+            table,
+            say,
+            ranges=self.measurement.ranges,
+            videos=videos,
+            reference=reference,
+            reference_videos=reference_videos,
+        )
+        look_s = 0.0 if self.limits.cost is None else self.limits.cost.look_s
+        return self.limits.query(gains.numpy(), seconds, askable, look_s)
 
     def rehearse(self, outputs: Mapping[str, HeadOutput]) -> None:
         """Blend and select two made-up frames, so that what does not fit is refused before there are real ones.

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mtal.acquisition.fusion.base import Fusion
 from mtal.acquisition.fusion.weighted_mean import WeightedMean
-from mtal.acquisition.levels import fuse_columns, fuse_heads
+from mtal.acquisition.levels import fuse_columns, fuse_heads, score_heads
 from mtal.acquisition.normalizers.base import Normalizer, active_columns
 from mtal.acquisition.options import checked_weights, refuse_other
 from mtal.acquisition.score_table import NAN_POLICIES, Column, NanPolicy, ScoreTable
@@ -103,7 +103,7 @@ class Blend:
             warn_constant(kept_table, active, [task for task, weight in say.items() if not weight])
         groups = torch.as_tensor(videos)[kept] if self.per_video else None
         normalised = self._normalised(kept_table, ranges, groups, reference, reference_videos)  # [N, T]
-        own = torch.tensor([self.signal_weights.get(name, 1.0) for _, name in table.columns]).double() * active  # [T]
+        own = self._own(kept_table)  # [T]
         if self.level == "columns":
             utility[kept] = fuse_columns(table.columns, normalised, own, say, self.fusion)
         else:
@@ -112,6 +112,37 @@ class Blend:
             )
         return utility
 
+    def gains(
+        self,
+        table: ScoreTable,
+        say: Mapping[str, float],
+        *,
+        ranges: Mapping[str, tuple[float, float]] | None = None,
+        videos: npt.NDArray[np.int64] | None = None,
+        reference: ScoreTable | None = None,
+        reference_videos: npt.NDArray[np.int64] | None = None,
+    ) -> Tensor:
+        """What an answer of each head is expected to be worth, ``[N, H]`` float64, heads in the order of ``say``.
+
+        The head's normalised score above the least in the pool, times its say; 0 for frames that ``nan_policy`` drops.
+        For the arguments see a call.
+        """
+        kept_table, kept = table.resolve(self.nan_policy)
+        gains = torch.zeros(len(table), len(say), dtype=torch.float64)  # [N, H]
+        if len(kept_table):
+            groups = torch.as_tensor(videos)[kept] if self.per_video else None
+            normalised = self._normalised(kept_table, ranges, groups, reference, reference_videos)  # [N, T]
+            own = self._own(kept_table)
+            of_head = score_heads(table.columns, normalised, own, say, self.signal_fusion, self.normalizer)
+            gains[kept] = (of_head[0] - of_head[0].min(dim=0).values) * of_head[1]
+        return gains
+
+    def _own(self, table: ScoreTable) -> Tensor:
+        """Weight of each column within its head, 0 for a constant one, ``[T]``."""
+        return torch.tensor([self.signal_weights.get(name, 1.0) for _, name in table.columns]).double() * (
+            active_columns(table.values)
+        )
+
     def heard(self, table: ScoreTable, say: Mapping[str, float]) -> list[Column]:
         """Columns that the utility is made of: not constant ones, nor those of heads or signals without a say.
 
@@ -119,8 +150,7 @@ class Blend:
             table: scores of the whole pool.
             say: task to its weight.
         """
-        active = active_columns(table.resolve(self.nan_policy)[0].values)  # [T]
-        own = torch.tensor([self.signal_weights.get(name, 1.0) for _, name in table.columns]).double() * active  # [T]
+        own = self._own(table.resolve(self.nan_policy)[0])  # [T]
         speaking = [(*column, weight) for column, weight in zip(table.columns, own.tolist(), strict=True) if weight]
         if self.level == "columns":
             loud = _named(self.fusion, {f"{task}/{name}": say[task] for task, name, _ in speaking})

@@ -35,15 +35,28 @@ def fuse_heads(
         fusion: fuses the heads.
         normalizer: brings a head's fused score back to the unit of the columns where ``signal_fusion`` leaves it.
     """
+    heads, head_weights = score_heads(columns, scores, weights, say, signal_fusion, normalizer)
+    if not head_weights.any():
+        return torch.zeros(len(scores), dtype=torch.float64)
+    return fusion(heads, head_weights, tuple(say))  # [N]
+
+
+def score_heads(
+    columns: Sequence[Column],
+    scores: Tensor,
+    weights: Tensor,
+    say: Mapping[str, float],
+    signal_fusion: Fusion,
+    normalizer: Normalizer,
+) -> tuple[Tensor, Tensor]:
+    """One score of each of H heads and its weight: ``[N, H]`` and ``[H]``. For the arguments see :func:`fuse_heads`."""
     heads, head_weights = [], []
     for task, weight in say.items():
         mine = [i for i, (owner, _) in enumerate(columns) if owner == task]
         names = tuple(columns[i][1] for i in mine)
         heads.append(_fuse_signals(scores[:, mine], weights[mine], names, signal_fusion, normalizer))
         head_weights.append(weight if weights[mine].any() else 0.0)
-    if not any(head_weights):
-        return torch.zeros(len(scores), dtype=torch.float64)
-    return fusion(torch.stack(heads, dim=1), torch.tensor(head_weights).double(), tuple(say))  # [N]
+    return torch.stack(heads, dim=1), torch.tensor(head_weights).double()
 
 
 def fuse_columns(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from mtal.acquisition.costs import AnnotationCost
 from mtal.acquisition.moments import Moments
+from mtal.acquisition.query import AllHeads, Query
 from mtal.acquisition.selectors.cap import Cap
 from mtal.acquisition.selectors.constraints import Rule
 from mtal.acquisition.selectors.cost_budget import CostBudget
@@ -28,6 +29,7 @@ class Limits:
             frames left has one, and so on; ``None`` for any number.
         max_per_patient: the same of a patient.
         cost: annotator seconds that a frame takes; needed for a budget in seconds.
+        query: which heads of a picked frame are asked for; all of them by default.
 
     Raises:
         ValueError: a number is out of its range.
@@ -41,6 +43,7 @@ class Limits:
     max_per_video: Most = None
     max_per_patient: Most = None
     cost: AnnotationCost | None = None
+    query: Query = field(default_factory=AllHeads)
 
     def __post_init__(self) -> None:
         if not 0 <= self.minimum_gap_s < float("inf"):

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mtal.acquisition.query import Query
 from mtal.annotation import Availability, Oracle
 from mtal.annotation.seconds import took
+from mtal.datasets.label_map import IGNORE
 from mtal.datasets.masks import Masks, SomeLabels, joined, take
 from mtal.frames.cache import FrameArray
 from mtal.learning.fingerprints import label_digests
@@ -29,18 +31,33 @@ class Answers:
         tasks: the heads.
         frames: the pixels.
         availability: of labels of the pool, which is told of answers.
+        query: which heads are asked for.
     """
 
-    def __init__(self, oracle: Oracle, tasks: Sequence[Task], frames: FrameArray, availability: Availability) -> None:
+    def __init__(
+        self, oracle: Oracle, tasks: Sequence[Task], frames: FrameArray, availability: Availability, query: Query
+    ) -> None:
         self.oracle, self.tasks, self.frames, self.availability = oracle, tasks, frames, availability
+        self.query = query
 
-    def of(self, frame_ids: Sequence[str]) -> dict[str, SomeLabels]:
-        """Labels of N frames by task; masks one by one, asked for a few frames at a time."""
+    def of(self, frame_ids: Sequence[str], asked: pd.DataFrame) -> dict[str, SomeLabels]:
+        """Labels of N frames by task; masks one by one, asked for a few frames at a time.
+
+        Args:
+            frame_ids: the frames.
+            asked: frame → ``asked/<task>``, whether the head was asked for; where it was chosen which are, those of
+                others count as not annotated, whoever knows them.
+        """
         found: dict[str, SomeLabels] = {}
         for start in range(0, len(frame_ids), _FRAMES):
-            answer = self.oracle.label(frame_ids[start : start + _FRAMES], self.frames.size)
+            ids = [*frame_ids[start : start + _FRAMES]]
+            answer = self.oracle.label(ids, self.frames.size)
             for task in self.tasks:
-                some = Masks.of(answer[task.name]) if task.support == "pixel" else answer[task.name]
+                labels = answer[task.name]
+                if not self.query.asks_all:
+                    labels = labels.copy()
+                    labels[~asked.loc[ids, f"asked/{task.name}"].to_numpy(dtype=bool)] = IGNORE
+                some = Masks.of(labels) if task.support == "pixel" else labels
                 found[task.name] = joined(found[task.name], some) if start else some
         return found
 
@@ -49,16 +66,16 @@ class Answers:
         frame_ids = folder.labelled()
         if not frame_ids:
             return [], {}
-        known = self.of(frame_ids)
+        known = self.of(frame_ids, folder.asked())
         got = labelled_frames(self.tasks, known)
         self.availability.answered(frame_ids, got)
         rows = np.flatnonzero(np.any(list(got.values()), axis=0))  # the others turned out to be unusable
         return [frame_ids[i] for i in rows.tolist()], {task: take(some, rows) for task, some in known.items()}
 
-    def digests(self, frame_ids: Sequence[str]) -> pd.DataFrame:
+    def digests(self, frame_ids: Sequence[str], asked: pd.DataFrame) -> pd.DataFrame:
         """See :meth:`mtal.learning.run_folder.Fingerprints.digests`."""
         some = [frame_ids[i : i + _FRAMES] for i in range(0, len(frame_ids), _FRAMES)]
-        return pd.concat([label_digests(ids, self.of(ids)) for ids in some], ignore_index=True)
+        return pd.concat([label_digests(ids, self.of(ids, asked)) for ids in some], ignore_index=True)
 
     def keep(self, path: Path, table: pd.DataFrame, labels: Mapping[str, SomeLabels]) -> None:
         """Write the labels of a round's picks into its folder.

@@ -38,11 +38,26 @@ def check_acquisition(config: DictConfig, acquisition: Acquisition, tasks: Seque
         raise ValueError(
             "loop.batch_seconds needs the cost of each frame: set acquisition/cost=measured or annotator_seconds"
         )
+    if not acquisition.limits.query.asks_all:
+        _check_query(acquisition, tasks)
     outputs = {task.name: _made_up(task) for task in tasks}
     if acquisition.limits.cost is not None:
         acquisition.limits.cost(outputs)
     if acquisition.reads_the_pool:
         acquisition.rehearse(outputs)
+
+
+def _check_query(acquisition: Acquisition, tasks: Sequence[Task]) -> None:
+    query = f"acquisition.query={type(acquisition.limits.query).__name__} chooses heads by gain per second"
+    if acquisition.limits.cost is None:
+        raise ValueError(f"{query}: set acquisition/cost=measured or annotator_seconds")
+    if not acquisition.reads_the_pool:
+        selector = type(acquisition.selection.selector).__name__
+        raise ValueError(f"{query}, and {selector} looks at no frame: choose another acquisition/selector")
+    scored = {task for task, _ in acquisition.measurement.columns([t.name for t in tasks])}
+    lacking = [t.name for t in tasks if t.name not in scored]
+    if lacking:
+        raise ValueError(f"{query}, and no signal scores {', '.join(lacking)}: choose acquisition/signals of each head")
 
 
 def _made_up(task: Task) -> HeadOutput:

@@ -116,7 +116,7 @@ class Experiment:
             raise ValueError(f"tasks.weighting must be {' or '.join(get_args(Weighting))}, not {self.weighting!r}")
         self._size: tuple[int, int] = self.frames.size
         self._availability = self.oracle.availability(self._pool, [t.name for t in self.tasks])
-        self._answers = Answers(self.oracle, self.tasks, self.frames, self._availability)
+        self._answers = Answers(self.oracle, self.tasks, self.frames, self._availability, self.acquisition.limits.query)
         self._device = self.trainer.device()
         self._picker = Picker(
             self.dataset, self.inputs, self.tasks, self.acquisition, self._device, self.seed, self.frames.windows
@@ -164,7 +164,7 @@ class Experiment:
         timings: dict[str, float] = json.loads((waiting / TIMINGS).read_text())
         with folder.round(number) as path:
             with timed(timings, "label"):
-                answers = self._answers.of(picked)
+                answers = self._answers.of(picked, table.set_index("frame_id"))
                 labels = {t: joined(known[t], y) if labelled else y for t, y in answers.items()}
             self._answers.keep(path, table, answers)
             model = self._model_before(folder, number)
@@ -300,9 +300,9 @@ class Experiment:
         """See :class:`~mtal.learning.run_folder.Fingerprints`."""
         return self.held_out_frames.fingerprints()
 
-    def digests(self, frame_ids: Sequence[str]) -> pd.DataFrame:
+    def digests(self, frame_ids: Sequence[str], asked: pd.DataFrame) -> pd.DataFrame:
         """See :class:`~mtal.learning.run_folder.Fingerprints`."""
-        return self._answers.digests(frame_ids)
+        return self._answers.digests(frame_ids, asked)
 
     def positions(self, frame_ids: Sequence[str]) -> np.ndarray:
         """Rows of the frame index."""
@@ -385,6 +385,8 @@ class Experiment:
         at = self.positions(picks.frame_ids)
         table = picks_table(self.dataset.index.select(picks.frame_ids), {}, [], picks)
         asked = self._availability.askable(picks.frame_ids)  # [n, T]
+        if picks.asked is not None:
+            asked &= picks.asked[picks.rows]
         table = table.assign(**{f"asked/{task}": asked[:, i] for i, task in enumerate(self._availability.tasks)})
         table.to_parquet(path / PICKS, index=False)
         predictions = {}

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,14 @@ from mtal.models.annotatability import Annotatability
 from mtal.tasks.task import Task
 
 TIMINGS = "timings.json"
+
+
+@dataclass(frozen=True)
+class _Queried:
+    """Which heads each candidate would be asked for, ``[N, T]``, and the annotator seconds of these, ``[N]``."""
+
+    heads: npt.NDArray[np.bool_]
+    cost_s: npt.NDArray[np.float64]
 
 
 class Picker:
@@ -120,7 +128,9 @@ class Picker:
                 moments=self._moments(frame_ids),
                 round_number=asked.number,
             )
-            at = self._select(candidates, frame_ids, asked, seen.cost_s)
+            queried = self._query(asked, table, frame_ids, weights, seen)
+            cost_s = seen.cost_s if queried is None else queried.cost_s
+            at = self._select(candidates, frame_ids, asked, cost_s, None if queried is None else queried.heads)
         _write_scores(asked.path, frame_ids, table, utility, seen)
         write_standing(asked.path, known, weights, len(asked.labelled))
         if "previous" in self.acquisition.pool_needs:
@@ -132,8 +142,32 @@ class Picker:
             table=table,
             utility=utility.numpy(),
             went_by=self.acquisition.went_by(table, seen.gradients, known.silent, weights),
-            cost_s=seen.cost_s,
+            cost_s=cost_s,
+            asked=None if queried is None else queried.heads,
         )
+
+    def _query(
+        self, asked: Round, table: ScoreTable, frame_ids: list[str], weights: Mapping[str, float], seen: PoolScores
+    ) -> _Queried | None:
+        """Which heads each candidate would be asked for; ``None`` for all that can be."""
+        cost = self.acquisition.limits.cost
+        if self.acquisition.limits.query.asks_all or cost is None or seen.cost_by_head is None:
+            return None
+        tasks = [t.name for t in self.tasks]
+        can = self.askable(asked)
+        askable = np.stack([can.get(t, np.ones(len(frame_ids), dtype=bool)) for t in tasks], axis=1)  # [N, T]
+        askable &= np.array([t.weight > 0 for t in self.tasks])
+        heads = self.acquisition.query(
+            table,
+            seen.cost_by_head,
+            askable,
+            tasks,
+            asked.known.silent,
+            weights=weights,
+            **self._compared(asked, frame_ids),
+        )
+        heads |= askable & np.isin(tasks, asked.known.silent)  # one without a label so far has no say, and needs one
+        return _Queried(heads, cost.look_s * heads.any(axis=1) + (seen.cost_by_head * heads).sum(axis=1))
 
     def _cold(self, model: MultiTaskModel, asked: Round, frame_ids: list[str]) -> Picks:
         with timed(asked.timings, "select"):
@@ -243,15 +277,17 @@ class Picker:
         }
 
     def _utility(self, asked: Round, table: ScoreTable, frame_ids: list[str], weights: Mapping[str, float]) -> Tensor:
+        compared = self._compared(asked, frame_ids)
+        return self.acquisition.utility(table, asked.known.silent, weights=weights, **compared)
+
+    def _compared(self, asked: Round, frame_ids: list[str]) -> dict[str, Any]:
+        """What normalisers compare the candidates with."""
         reference_ids = asked.reference.frame_ids if asked.reference else ()
-        return self.acquisition.utility(
-            table,
-            asked.known.silent,
-            weights=weights,
-            videos=self._video[self._rows(frame_ids)],
-            reference=asked.reference.table if asked.reference else None,
-            reference_videos=self._video[self._rows(reference_ids)] if reference_ids else None,
-        )
+        return {
+            "videos": self._video[self._rows(frame_ids)],
+            "reference": asked.reference.table if asked.reference else None,
+            "reference_videos": self._video[self._rows(reference_ids)] if reference_ids else None,
+        }
 
     def _select(
         self,
@@ -259,6 +295,7 @@ class Picker:
         frame_ids: list[str],
         asked: Round,
         cost_s: npt.NDArray[np.float64] | None = None,
+        heads: npt.NDArray[np.bool_] | None = None,
     ) -> npt.NDArray[np.int64]:
         at: npt.NDArray[np.int64] = self.acquisition.select(
             candidates,
@@ -268,7 +305,7 @@ class Picker:
             self._patient[self._rows(frame_ids)],
             cost_s,
             asked.budget_s,
-            self._answers(asked, frame_ids),
+            self._answers(asked, frame_ids) if heads is None else heads.sum(axis=1),
             asked.budget_answers,
             cold=asked.number == 0,
         ).numpy()

@@ -37,6 +37,7 @@ class Picks:
         utility: ``[N]`` of the candidates.
         went_by: what the selector read of the candidates by head and signal; ``None`` where nothing was scored.
         cost_s: ``[N]`` annotator seconds expected of the candidates; ``None`` where nothing asked for them.
+        asked: ``[N, T]`` which heads each candidate is asked for; all that can be where ``None``.
     """
 
     frame_ids: list[str]
@@ -46,6 +47,7 @@ class Picks:
     utility: npt.NDArray[np.float64] | None = None
     went_by: ScoreTable | None = None
     cost_s: npt.NDArray[np.float64] | None = None
+    asked: npt.NDArray[np.bool_] | None = None
 
 
 _AT_ONCE = 32  # pictures, or maps of all pixels, in memory

@@ -29,6 +29,7 @@ class PoolScores:
         fisher: by task, factors ``[N, R, P]`` float32.
         gradient_length: by task, mean length of its shared-representation gradient.
         cost_s: ``[N]`` annotator seconds.
+        cost_by_head: ``[N, T]`` annotator seconds of each head, where it is chosen which are asked for.
     """
 
     table: ScoreTable
@@ -39,6 +40,7 @@ class PoolScores:
     fisher: dict[str, Tensor] = field(default_factory=dict)
     gradient_length: dict[str, float] = field(default_factory=dict)
     cost_s: np.ndarray | None = None
+    cost_by_head: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,8 @@ class Kept:
         self._add("scores", torch.stack(list(scores.values()), dim=1) if scores else none)
         if self.acquisition.limits.cost is not None:
             self._add("cost", self.acquisition.limits.cost(look.heads))
+            if not self.acquisition.limits.query.asks_all:
+                self._add("cost_by_head", self.acquisition.limits.cost.by_head(look.heads))
         for task, head in look.heads.items():
             self._keep_head(task, head)
         for task, head in (look.members or {}).items():
@@ -133,6 +137,7 @@ class Kept:
             fisher={name.removeprefix("fisher/"): tensor(name) for name in arrays if name.startswith("fisher/")},
             gradient_length={task: total / size for task, total in self.length.items()},
             cost_s=arrays.get("cost"),
+            cost_by_head=arrays.get("cost_by_head"),
         )
 
     def _heard(self, task: str, head: HeadOutput) -> HeadOutput:

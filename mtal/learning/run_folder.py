@@ -47,8 +47,8 @@ class Fingerprints(Protocol):
     def held_out(self) -> pd.DataFrame:
         """``frame_id``, a digest of its label for each task, and ``look``, which is ``None`` for most, by frame."""
 
-    def digests(self, frame_ids: Sequence[str]) -> pd.DataFrame:
-        """``frame_id`` and a digest of its label for each task, of frames that the oracle has labelled."""
+    def digests(self, frame_ids: Sequence[str], asked: pd.DataFrame) -> pd.DataFrame:
+        """``frame_id`` and a digest of its label for each task, of frames that were ``asked`` for."""
 
     @property
     def encoder(self) -> Mapping[str, Any]:
@@ -225,7 +225,8 @@ class RunFolder:
         kept = [self.round_path(number) / LABELS for number in range(self.complete_rounds())]
         if kept := [file for file in kept if file.exists()]:
             learnt = pd.concat(map(pd.read_parquet, kept), ignore_index=True)
-            compare(self.path, learnt, prints.digests(learnt["frame_id"].tolist()), "the run has learnt from")
+            now = prints.digests(learnt["frame_id"].tolist(), self.asked())
+            compare(self.path, learnt, now, "the run has learnt from")
         return held_out
 
     def complete_rounds(self) -> int:
@@ -284,6 +285,12 @@ class RunFolder:
             for r in range(self.complete_rounds())
         ]
         return pd.concat(picks)["frame_id"].tolist() if picks else []
+
+    def asked(self) -> pd.DataFrame:
+        """Frame → columns ``asked/<task>``, whether it was asked for the head, of all complete rounds."""
+        files = [self.round_path(number) / "picks.parquet" for number in range(self.complete_rounds())]
+        tables = [pd.read_parquet(file).set_index("frame_id").filter(regex="^asked/") for file in files]
+        return pd.concat(tables) if tables else pd.DataFrame()
 
     def metrics(self, number: int) -> dict[str, Any]:
         """``metrics.json`` of a complete round."""

@@ -84,7 +84,8 @@ def test_defaults():
 def test_options_of_the_parts_are_those_of_the_configuration():
     parts = [f for part in (Measurement, Say, Blend, Selection, Limits) for f in fields(part)]
     assert len(parts) == len({f.name for f in parts})
-    options = set(acquisition("acquisition/cost=annotator_seconds"))  # which is left out where there is none
+    chosen = acquisition("acquisition/cost=annotator_seconds", "acquisition/query=all_heads")
+    options = set(chosen)  # these two are left out where there are none
     assert {f.name for f in parts} | {"sites", "labels", "_target_", "_convert_"} == options
     plain = {f.name: f.default for f in parts if f.default not in (MISSING, None)}
     assert plain == {name: acquisition()[name] for name in plain}

@@ -11,15 +11,20 @@ from mtal.acquisition import (
     Bounds,
     ClassStratified,
     ExpectedGradientLength,
+    JointGradientNorm,
     LearningLoss,
     Random,
     SingleTask,
     TopK,
+    WorthItsCost,
     ZScore,
 )
 from mtal.learning.checks import check_acquisition
 
 CONFIG = OmegaConf.create({"model": {"loss_prediction": False, "dropout": 0.1}, "loop": {"batch_seconds": None}})
+
+
+QUERY = {"query": WorthItsCost(), "cost": AnnotationCost()}
 
 
 def check(tasks, *changes, **options):
@@ -35,6 +40,9 @@ def check(tasks, *changes, **options):
         ({}, ["loop.batch_seconds=60"], "set acquisition/cost=measured or annotator_seconds"),
         ({"cost": AnnotationCost(frame_s={"tool": 2.0})}, [], "frame_s names 'tool', which is not one of tools, "),
         ({"cost": AnnotationCost(class_s={"tools": 2.0})}, [], "class_s names 'tools', which is no head with pixels"),
+        ({"query": WorthItsCost()}, [], "WorthItsCost chooses heads by gain per second: set acquisition/cost=measured"),
+        ({**QUERY, "selector": Random()}, [], "gain per second, and Random looks at no frame: choose another"),
+        ({**QUERY, "signals": {"l": JointGradientNorm()}}, [], "no signal scores tools, bleeding, anatomy: choose"),
         ({"head_weights": {"tool": 2.0}}, [], "head_weights names 'tool', which is not one of tools, bleeding, "),
         ({"fusion": SingleTask("tool"), "selector": TopK()}, [], "no head is called 'tool'; heads are"),
         ({"signals": {"l": ExpectedGradientLength()}, "normalizer": Bounds()}, [], "Bounds cannot use the range"),

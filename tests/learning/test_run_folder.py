@@ -234,7 +234,7 @@ class Prints:
     def held_out(self):
         return self._held_out
 
-    def digests(self, frame_ids):
+    def digests(self, frame_ids, asked=None):
         return pd.DataFrame({"frame_id": frame_ids, "tools": self.learnt})
 
 

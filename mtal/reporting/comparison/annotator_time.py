@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from mtal.reporting.run_reader import Round, Run
 
+_ALL = "AllHeads"  # the query that is the default
 Floats = npt.NDArray[np.float64]
 
 
@@ -29,12 +30,18 @@ def prices(runs: Sequence[Run]) -> pd.Series[float]:
 def minutes(run: Run, price: pd.Series[float]) -> Floats | None:
     """Minutes of annotation after the initial set, up to the end of each round, ``[rounds]`` from 0.
 
-    The initial set is left out of all strategies alike.
+    The initial set is left out of all strategies alike. A run that chose which heads to ask for pays what it expected
+    of these, since prices are of frames of which all heads are asked for.
 
     Returns:
         ``None`` where a pick has no price.
     """
-    seconds = [float(price.reindex(this.picks["frame_id"]).sum(skipna=False)) for this in run.rounds[1:]]
+    query = run.config.get("acquisition", {}).get("query") or {}
+    chose = not query.get("_target_", _ALL).endswith(_ALL)
+    seconds = [
+        float((this.picks["cost_s"] if chose else price.reindex(this.picks["frame_id"])).sum(skipna=False))
+        for this in run.rounds[1:]
+    ]
     spent = np.cumsum([0.0, *seconds]) / 60  # [rounds]
     return None if np.isnan(spent).any() else spent
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -110,6 +111,17 @@ def test_a_frame_costs_the_same_for_all_strategies(run):
     assert price.to_dict() == {"video1/10.0": 40, "video1/20.0": 70, "video1/1.0": 150}
     assert minutes(runs[1], price).tolist() == pytest.approx([0, 110 / 60])
     assert minutes(runs[0], price) is None  # nobody priced its second pick
+
+
+def test_who_chose_which_heads_to_ask_for_pays_for_these(run):
+    """Others' price of the frame is that of all heads."""
+    runs = [read_run(run(name="all", cost_s=90.0)), read_run(run(name="some", cost_s=30.0))]
+    price = prices(runs[:1])
+    query = {"query": {"_target_": "mtal.acquisition.WorthItsCost"}}
+    chose = replace(runs[1], config={**runs[1].config, "acquisition": query})
+    assert minutes(chose, price).tolist() == [0, 2]
+    query["query"]["_target_"] = "mtal.acquisition.AllHeads"
+    assert minutes(chose, price).tolist() == [0, 6]
 
 
 def test_the_metric_of_a_class_is_the_one_that_the_head_averages(run):
