@@ -1,21 +1,25 @@
-"""Hydra remembers what it has composed: a choice of groups costs it a fifth of a second, each time anew.
+"""Hydra remembers what it has read and composed: a choice of groups costs it a fifth of a second, each time anew.
 
-What the command line sets within them is applied to a copy, as ever.
+What the command line sets within them is applied to a copy, as ever. The folders that it reads from are not copied with
+all that they hold whenever it looks for a file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import replace
 from typing import Any
 
 from hydra._internal import config_loader_impl
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from omegaconf import DictConfig
 
 _listed: dict[Any, Any] = {}
 _composed: dict[Any, DictConfig] = {}
+_read: dict[Any, Any] = {}
 
 
 def remember_choices() -> None:
@@ -25,6 +29,8 @@ def remember_choices() -> None:
         ConfigLoaderImpl._compose_config_from_defaults_list = _composing(
             ConfigLoaderImpl._compose_config_from_defaults_list
         )
+        FileConfigSource.load_config = _reading(FileConfigSource.load_config)
+        ConfigRepository.__deepcopy__ = _with_the_same_sources
 
 
 def _sources(repo: Any) -> tuple[str, ...]:
@@ -56,3 +62,22 @@ def _composing(plain: Callable[..., DictConfig]) -> Callable[..., DictConfig]:
         return deepcopy(_composed[key])
 
     return _compose_config_from_defaults_list
+
+
+def _reading(plain: Callable[..., Any]) -> Callable[..., Any]:
+    """A file as it was when it was read first."""
+
+    def load_config(self: FileConfigSource, config_path: str) -> Any:
+        key = self.path, config_path
+        if key not in _read:
+            _read[key] = plain(self, config_path)
+        return deepcopy(_read[key])
+
+    return load_config
+
+
+def _with_the_same_sources(self: ConfigRepository, _: Any) -> ConfigRepository:
+    """The copy may get other sources; none of them is ever changed."""
+    other = copy(self)
+    other.sources = list(self.sources)
+    return other
