@@ -167,13 +167,12 @@ class Experiment:
                 answers = self._answers.of(picked, table.set_index("frame_id"))
                 labels = {t: joined(known[t], y) if labelled else y for t, y in answers.items()}
             self._answers.keep(path, table, answers)
-            model = self._model_before(folder, number)
             derived = self._derived(folder, number, (labelled, known), (picked, answers), labels, timings)
             for some in derived:
                 some.table().to_parquet(path / f"{some.name}.parquet", index=False)
             with timed(timings, "train"):
-                if self.trainer.restart == "cold":
-                    model = self.make_model()
+                cold = self.trainer.restart == "cold"
+                model = self.make_model() if cold else self._model_before(folder, number)
                 training = self._train(model, [*labelled, *picked], labels, number, derived)
             with timed(timings, "evaluate"):
                 held_out = self.held_out_frames
