@@ -38,8 +38,9 @@ class Curve:
 
 
 def head_curves(run: Run, task: str) -> list[Curve]:
-    """The metrics of one head that are not about a single class, its main metric first."""
-    keys = {key: None for this in run.rounds for key in this.metrics if re.fullmatch(rf"{re.escape(task)}/[^/]+", key)}
+    """The metrics of one head that lie in [0, 1] and are not about a single class, its main metric first."""
+    wanted = re.compile(rf"{re.escape(task)}/(?!HD95$)[^/]+")  # HD95 is in pixels
+    keys = {key: None for this in run.rounds for key in this.metrics if wanted.fullmatch(key)}
     first = main_metric(task, dict.fromkeys(keys, 0.0))
     ordered = sorted(keys, key=lambda key: key != first)  # stable: the others keep their order
     return [curve(run, key, name=key.removeprefix(f"{task}/")) for key in ordered]

@@ -22,6 +22,11 @@ def test_the_main_metric_comes_first():
     assert [c.name for c in head_curves(SimpleNamespace(rounds=[this]), "t")] == ["AP", "AUROC", "sensitivity"]
 
 
+def test_a_metric_in_pixels_is_not_drawn_on_the_common_axis():
+    this = SimpleNamespace(spent=1, metrics={"t/HD95": 12.5, "t/HD95/liver": 12.5, "t/mIoU": 0.5, "t/NSD": 0.9})
+    assert [c.name for c in head_curves(SimpleNamespace(rounds=[this]), "t")] == ["mIoU", "NSD"]
+
+
 def test_a_metric_that_is_absent_is_nan(run_dir):
     assert all(math.isnan(v) for v in curve(read_run(run_dir), "no/such").values)
 

@@ -24,6 +24,9 @@ class Switch(Selector):
         then: for the later ones.
         last: round, 1 or more.
 
+    Raises:
+        ValueError: an argument is out of its range.
+
     >>> import torch
     >>> from mtal.acquisition.selectors import Random, TopK
     >>> candidates = Candidates(np.arange(3, dtype=np.uint64), torch.tensor([0.1, 0.9, 0.5]), round_number=3)
@@ -47,7 +50,7 @@ class Switch(Selector):
 
     def reason(self, round_number: int) -> str:
         """Why the selector of this round picks."""
-        return self._of(round_number).because
+        return self._of(round_number).reason(round_number)
 
     def _of(self, round_number: int) -> Selector:
         return self.first if round_number <= self.last else self.then

@@ -27,6 +27,7 @@ def test_the_reason_is_that_of_the_one_who_picks():
     switch = Switch(TypiClust(), TopK(), last=2)
     assert switch.reason(2) == TypiClust.because
     assert switch.reason(3) == ""
+    assert Switch(switch, TopK(), last=5).reason(2) == TypiClust.because
 
 
 def test_needs_what_either_needs():
