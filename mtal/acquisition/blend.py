@@ -85,7 +85,8 @@ class Blend:
             reference_videos: codes of the frames of ``reference``.
 
         Raises:
-            ValueError: NaN scores under ``nan_policy="raise"``, or ``per_video`` and no videos.
+            ValueError: NaN scores under ``nan_policy="raise"``, ``per_video`` and no videos, or a ``reference`` with
+                other columns.
 
         Warns:
             UserWarning: scores are missing, or a column is constant.

@@ -160,7 +160,7 @@ class GradientBlock(Embedding):
 
     @classmethod
     def from_array(cls, array: npt.NDArray[np.floating], left_columns: int | None = None) -> GradientBlock:
-        """Undo :meth:`to_array`.
+        """Undo :meth:`to_array`, but for the digits that float32 lost.
 
         Args:
             array: ``[N, left + right columns]``.
@@ -173,7 +173,11 @@ class GradientBlock(Embedding):
 
     @classmethod
     def cat(cls, blocks: Sequence[GradientBlock]) -> GradientBlock:
-        """Blocks of consecutive batches as one."""
+        """Blocks of consecutive batches as one.
+
+        Raises:
+            ValueError: there is none, or some of them are rank one and others are not.
+        """
         if len({block.right is None for block in blocks}) != 1:
             raise ValueError("there must be one block or more, all of them rank one or none of them")
         left = torch.cat([block.left for block in blocks])

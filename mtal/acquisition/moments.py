@@ -15,6 +15,9 @@ class Moments:
     Args:
         video: ``[N]`` integer code of each frame's video.
         time_s: ``[N]`` presentation time in seconds.
+
+    Raises:
+        ValueError: the shapes disagree, or a time is not finite.
     """
 
     video: npt.NDArray[np.int64]

@@ -50,7 +50,11 @@ class ScoreTable:
 
     @classmethod
     def from_scores(cls, scores: Mapping[Column, Tensor]) -> ScoreTable:
-        """Table of the columns in the order given, each ``[N]``."""
+        """Table of the columns in the order given, each ``[N]``.
+
+        Raises:
+            ValueError: there is none.
+        """
         if not scores:
             raise ValueError("a score table needs one column or more")
         return cls(tuple(scores), torch.stack([column.detach().cpu().double() for column in scores.values()], dim=1))

@@ -86,7 +86,11 @@ class Encoder(nn.Module):
         self.register_buffer("std", torch.tensor(of_pictures.std).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Feature levels of uint8 RGB ``images [N, 3, H, W]``; H and W must be multiples of the largest stride."""
+        """Feature levels of uint8 RGB ``images [N, 3, H, W]``.
+
+        Raises:
+            ValueError: H or W is no multiple of the largest stride.
+        """
         stride = max(self.strides)
         if images.shape[-2] % stride or images.shape[-1] % stride:
             height, width = images.shape[-2:]

@@ -13,9 +13,10 @@ class LossPrediction(nn.Module):
     """Several views of a frame → the loss that each head would have on it, ``[N]`` by task.
 
     Yoo and Kweon, CVPR 2019: each view gets a hidden layer of its own, and a linear layer reads them side by side. The
-    views are the encoder's pooled vector and peaks, and the decoder's map averaged and maximised over space, each
-    normalised. The module stops the gradient at them, so that encoder, decoder and heads train as they would without
-    it; the paper lets it flow for the first part of the training.
+    views are the encoder's pooled vector and peaks, the decoder's map averaged and maximised over space, and what the
+    model sees of neighbouring frames where it does, each normalised. The module stops the gradient at them, so that
+    encoder, decoder and heads train as they would without it; the paper lets it flow for the first part of the
+    training.
 
     Predictions are trained by their order alone (:func:`ranking_loss`), so they have no unit; a softplus keeps them
     above 0, as losses are.

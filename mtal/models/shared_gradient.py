@@ -40,11 +40,12 @@ def shared_gradients(
 ) -> SharedGradients:
     """g_t = ∂L_t/∂z of each head under its own answer, ``[N, dims]``, for a batch at once.
 
-    z is all that decoder and heads read of the encoder on the frame: every level it gives, side by side, prefix tokens
-    of a ViT included; what a model sees of neighbouring frames belongs to those. L_t is the frame's own loss, the mean
-    over the sites of the decoder's map, by how much each counts, and the sum over classes, as in BADGE. Frames do not
-    meet in evaluation mode, so the backward pass of the loss summed over a batch gives each frame's own gradient. The
-    encoder runs once and gets no backward pass; each head costs one through itself and the decoder.
+    z is all that decoder and heads read of the encoder on the frame: the levels that the decoder reads, side by
+    side, prefix tokens of a ViT included; what a model sees of neighbouring frames belongs to those. L_t is the frame's
+    own loss, the mean over the sites of the decoder's map, by how much each counts, and the sum over classes, as in
+    BADGE. Frames do not meet in evaluation mode, so the backward pass of the loss summed over a batch gives each
+    frame's own gradient. The encoder runs once and gets no backward pass; each head costs one through itself and the
+    decoder.
 
     D is large, so gradients are sketched: each number of z is added to one of ``dims`` sums with a random sign
     (Charikar, Chen and Farach-Colton, ICALP 2002), the same for every frame and head. Inner products between frames are

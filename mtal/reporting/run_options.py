@@ -20,8 +20,9 @@ def sweep_of(run_dir: Path, config: Mapping[str, Any]) -> str | None:
 def own_options(run_dir: Path) -> dict[str, str]:
     """The options of the run's command line, less those that all runs of its sweep were given.
 
-    Hydra keeps them: a run's in ``.hydra``, those of a sweep in ``multirun.yaml`` above it. Options that do not name a
-    run folder (``name``, ``run_root``, …) do not count either. Empty where no command line was.
+    They are kept as Hydra does: a run's in ``.hydra``, those of a sweep in ``multirun.yaml`` above it. Options that
+    have no part in the name of a run's folder (``name``, ``run_root``, …) do not count either. Empty where no command
+    line was.
     """
     hydra = _hydra(run_dir)
     shared = []

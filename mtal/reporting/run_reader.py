@@ -56,7 +56,8 @@ class Round:
         number: 0 for the initial set; round r >= 1 was picked with the model of round r - 1.
         labelled: frames labelled so far, those of this round included.
         picked: frames picked in this round.
-        metrics: ``"<task>/<metric>[/<class>]"`` or ``"joint"`` → value in [0, 1]; NaN where it could not be computed.
+        metrics: ``"<task>/<metric>[/<class>]"`` or ``"joint"`` → value in [0, 1], of ``HD95`` in pixels; NaN where it
+            could not be computed.
         class_counts: task → class → labelled frames so far that contain the class.
         val_labelled: labelled frames of the split ``val`` beside them, where the run read it.
         training: how long it was trained, where the run tells; see :class:`mtal.learning.training.Training`.
@@ -105,7 +106,7 @@ class Round:
 
 @dataclass(frozen=True)
 class Run:
-    """All that a run folder holds, without weights and embeddings."""
+    """What a run folder holds, without weights, embeddings and the scores of the pool."""
 
     path: Path
     config: Mapping[str, Any]
@@ -168,7 +169,11 @@ def stopped(path: Path) -> str:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The resolved configuration of the run in folder ``path``."""
+    """The resolved configuration of the run in folder ``path``.
+
+    Raises:
+        ValueError: it holds something else than keys and values.
+    """
     loaded = OmegaConf.load(path / "config.yaml")
     if not OmegaConf.is_dict(loaded):
         raise ValueError(f"{path / 'config.yaml'}: expected keys and values, found {type(loaded).__name__}")

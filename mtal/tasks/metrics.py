@@ -1,4 +1,4 @@
-"""Metrics of every head over a whole split, by torchmetrics.
+"""Metrics of every head over a whole split: of frames by torchmetrics, of pixels from counts of our own.
 
 Rule for absent classes: a class without a positive label in the split (for AUROC and sensitivity also: without a
 negative) has no score. It is reported as NaN and left out of the mean over classes, never averaged in as 0 or 1.
@@ -43,7 +43,8 @@ def joint_score(metrics: Mapping[str, float], tasks: Sequence[str]) -> float:
 class PoolMetrics:
     """Accumulates every task's predictions over a split, then gives all metrics at once.
 
-    Frame heads keep their scores (a few numbers a frame); pixel heads keep counts of pixels only.
+    Frame heads keep their scores (a few numbers a frame); pixel heads keep counts of pixels, and of
+    outlines a number for each frame and class.
 
     ``compute`` returns, by name:
 

@@ -18,6 +18,9 @@ class ReciprocalRank(Fusion):
     Args:
         k: damps the lead of the first ranks; 60 in the paper.
 
+    Raises:
+        ValueError: k is negative.
+
     >>> import torch
     >>> ReciprocalRank(k=1)(torch.tensor([[0.9, 0.1], [0.2, 0.8]])).tolist() == [1 / 2 + 1 / 3] * 2
     True

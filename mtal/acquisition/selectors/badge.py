@@ -45,6 +45,9 @@ class Badge(Selector):
         first: ``"largest_norm"`` starts at the largest uᵢ^γ·‖gᵢ‖² as the reference code of the paper does,
             ``"sampled"`` draws the start by it, which keeps one outlier from opening every round.
 
+    Raises:
+        ValueError: an argument is out of its range.
+
     >>> import torch
     >>> from mtal.acquisition.gradients import GradientBlock, JointGradientEmbedding
     >>> gradient = JointGradientEmbedding({"tools": GradientBlock(torch.tensor([[3.0], [3.0], [-1.0]]))})

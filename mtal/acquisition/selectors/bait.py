@@ -49,6 +49,9 @@ class Bait(Selector):
         regularization: λ, in units of what an average frame brings to an average direction, above 0.
         oversample: how many times the budget the forward pass picks, 1 or more.
 
+    Raises:
+        ValueError: an argument is out of its range.
+
     >>> import torch
     >>> factors = torch.tensor([[[2.0, 0.0]], [[2.0, 0.1]], [[0.0, 2.0]]])  # the first two tell the same
     >>> candidates = Candidates(np.arange(3, dtype=np.uint64), fisher={"tools": factors})

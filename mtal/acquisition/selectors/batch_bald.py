@@ -61,6 +61,9 @@ class BatchBald(Selector):
         samples: most configurations of the picked labels.
         max_outcomes: most joint labels of one frame.
 
+    Raises:
+        ValueError: an argument is out of its range.
+
     >>> import torch
     >>> from mtal.tasks.posterior import HeadOutput
     >>> probs = torch.tensor([[0.9, 0.9, 0.6], [0.1, 0.1, 0.4]])[:, :, None, None]  # the first two frames are the same

@@ -14,7 +14,7 @@ def boost(candidates: Candidates, gamma: float, free: npt.NDArray[np.bool_]) -> 
     Args:
         candidates: with their utility where γ is above 0.
         gamma: 0 or more.
-        free: ``[N]`` bool, the frames that may be picked; the others get 0 and do not set the range.
+        free: ``[N]`` bool, the frames that may be picked; the others do not set the range, and get 0 unless all get 1.
 
     >>> import torch
     >>> candidates = Candidates(np.arange(3, dtype=np.uint64), utility=torch.tensor([2.0, 4.0, 3.0]))

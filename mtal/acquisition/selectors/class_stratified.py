@@ -43,6 +43,9 @@ class ClassStratified(Selector):
         beta: inverse scale of the noise in round 1, above 0.
         decay: γ, what is left of the noise from one round to the next, above 0 and at most 1.
 
+    Raises:
+        ValueError: an argument is out of its range.
+
     >>> tools = HeadOutput("bernoulli", torch.tensor([[[0.9, 0.1]], [[0.8, 0.2]], [[0.7, 0.3]], [[0.1, 0.6]]]))
     >>> utility = torch.tensor([0.9, 0.8, 0.7, 0.1])
     >>> candidates = Candidates(

@@ -32,6 +32,9 @@ class Clips(Selector):
         top_fraction: share of a clip's frames, those of the highest utility and at least one, that make its utility;
             1 for the mean over all frames.
 
+    Raises:
+        ValueError: an argument is out of its range.
+
     >>> import torch
     >>> moments = Moments(np.zeros(6), np.array([0.0, 5.0, 10.0, 15.0, 20.0, 25.0]))
     >>> utility = torch.tensor([0.1, 0.9, 0.6, 0.7, 0.0, 0.1])

@@ -34,6 +34,9 @@ class ClusterCentres(Selector):
     Args:
         shortlist: frames clustered for each frame to pick, 1 or more; ``None`` for the whole pool.
 
+    Raises:
+        ValueError: an argument is out of its range.
+
     >>> x = torch.tensor([[0.0], [1.0], [2.0], [50.0], [52.0], [53.0], [54.0]])
     >>> candidates = Candidates(np.arange(7, dtype=np.uint64), features=x)
     >>> ClusterCentres()(candidates, 2, np.random.default_rng(0)).tolist()

@@ -43,8 +43,11 @@ class FacilityLocation(Selector):
     Args:
         gamma: 0 gives each represented frame the same weight; above 0 utilities, mapped to [0, 1] over the frames that
             may be picked, are raised to this power: what matters is represented.
-        max_reference: how many frames are represented, those of the smallest hashes; of more than 2³¹ pairs, from
-            524,288 frames on, fewer, down to 1024. ``None`` for all of them, at a cost that is quadratic in the pool.
+        max_reference: how many frames are represented, those of the smallest hashes; of more than 2³¹ pairs,
+            beyond 524,288 frames, fewer, down to 1024. ``None`` for all of them, at a cost quadratic in the pool.
+
+    Raises:
+        ValueError: an argument is out of its range.
 
     >>> x = torch.tensor([[0.0], [1.0], [2.0], [9.0], [10.0]])
     >>> candidates = Candidates(np.arange(5, dtype=np.uint64), features=x)

@@ -39,6 +39,9 @@ class Herding(Selector):
         max_reference: how many frames are represented, those of the smallest hashes; ``None`` for all of them, at a
             cost that is quadratic in the pool.
 
+    Raises:
+        ValueError: an argument is out of its range.
+
     >>> x = torch.tensor([[1.0, 0.0], [1.0, 0.1], [1.0, 0.2], [0.0, 1.0], [-0.1, 1.0]])
     >>> candidates = Candidates(np.arange(5, dtype=np.uint64), features=x)
     >>> Herding(gamma=0.0)(candidates, 2, np.random.default_rng(0)).tolist()  # 3 and 4 gain the same

@@ -32,6 +32,9 @@ class KCenterGreedy(Selector):
             candidates opens, since a farthest frame of nothing is not defined. ``"gradient"``: the joint gradient
             embedding, in which all heads have a say and labelled frames have no place; the longest gradient opens.
 
+    Raises:
+        ValueError: an argument is out of its range.
+
     >>> x = torch.tensor([[0.0], [1.0], [10.0], [4.0]])
     >>> candidates = Candidates(np.arange(4, dtype=np.uint64), features=x, labelled_features=torch.tensor([[0.0]]))
     >>> KCenterGreedy()(candidates, 3, np.random.default_rng(0)).tolist()

@@ -47,6 +47,9 @@ class KDeterminantal(Selector):
             to this power.
         ridge: above 0, what ``"map"`` adds to the diagonal of L.
 
+    Raises:
+        ValueError: an argument is out of its range.
+
     >>> x = torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]])
     >>> candidates = Candidates(np.arange(3, dtype=np.uint64), features=x)
     >>> KDeterminantal(gamma=0.0)(candidates, 2, np.random.default_rng(0)).tolist()

@@ -18,10 +18,9 @@ class MinimumGap(Rule):
     """|time − time'| ≥ seconds for frames of one video, against the frames picked in this call and the labelled ones.
 
     Neighbouring frames of a video look alike, so a second one is worth little. When no frame is far enough from the
-    others but frames remain, the gap is halved until one is, for the rest of the call, and one warning says so. A pick
-    costs one pass over the frames of its video.
+    others but frames remain, the gap is halved until one is, for the rest of the call, and one warning says so.
 
-    Cost: O(log N + frames within the gap) per pick.
+    Cost: O(log N + frames of the video) per pick.
 
     Args:
         seconds: the gap, 0 or more.

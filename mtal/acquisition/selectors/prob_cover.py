@@ -36,7 +36,7 @@ class ProbCover(Selector):
 
     Beyond 32,768 frames balls are counted on the 4,096 frames of the smallest hashes: the share s of the pool that a
     ball holds is then known with a standard error of √(s(1 − s)/4096), at most 0.8 %.
-    From 524,288 frames on they are as many as make 2³¹ pairs, down to 1024: at most 1.6 %. Where a
+    Beyond 524,288 frames they are as many as make 2³¹ pairs, down to 1024: at most 1.6 %. Where a
     ball holds hardly any frame but its own centre, shares are below that error: with 2,147 of 10,000 independent
     Gaussian frames 500 picks covered 9 %, instead of 13 % by exact counts; on videos 100 % either way.
 
@@ -47,6 +47,9 @@ class ProbCover(Selector):
             cluster only (``purity``), measured on 4,096 frames of the smallest hashes.
         purity: part of the balls that must be pure, above 0 and at most 1.
         clusters: of that k-means, about as many as there are kinds of frames.
+
+    Raises:
+        ValueError: an argument is out of its range.
 
     >>> x = torch.tensor([[0.0], [1.0], [2.0], [9.0], [10.0], [30.0]])
     >>> candidates = Candidates(np.arange(6, dtype=np.uint64), features=x)

@@ -32,6 +32,9 @@ class Stochastic(Selector):
             left, then uniformly.
         beta: 0 draws uniformly, towards infinity the highest utilities win.
 
+    Raises:
+        ValueError: an argument is out of its range; at the call, a utility is negative and the kind is power.
+
     >>> candidates = Candidates(np.arange(3, dtype=np.uint64), utility=torch.tensor([0.0, 0.9, 0.5]))
     >>> Stochastic("power", beta=100.0)(candidates, 3, np.random.default_rng(0)).tolist()
     [1, 2, 0]

@@ -31,6 +31,9 @@ class TypiClust(Selector):
         neighbours: of the typicality.
         minimum_size: frames of a cluster that is not small.
 
+    Raises:
+        ValueError: an argument is out of its range.
+
     >>> x = torch.tensor([[0.0], [1.0], [2.0], [50.0], [51.0], [53.0], [54.0]])
     >>> candidates = Candidates(np.arange(7, dtype=np.uint64), features=x)
     >>> sorted(TypiClust(minimum_size=1)(candidates, 2, np.random.default_rng(0)).tolist())

@@ -22,7 +22,7 @@ class CrossTaskInconsistency(JointSignal):
     show it for q_r to be 1. It does not depend on the resolution, as the chance that any site shows it would, and no
     single pixel decides it, as one would the maximum (f → 0). At a categorical site P is Σ_c p_sc over the relation's
     classes, at a Bernoulli site 1 − Π_c(1 − p_sc). A relation has no say on a frame on which one of its heads has no
-    valid site; a frame without a relation that counts gets 0. In [0, 1].
+    site that is more likely labelled than not; a frame without a relation that counts gets 0. In [0, 1].
 
     Cost: O(N·S log S) per relation.
 

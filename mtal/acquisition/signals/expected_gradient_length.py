@@ -26,7 +26,7 @@ class ExpectedGradientLength(Signal):
 
     - categorical, one site: Σ_y p_y‖p − e_y‖·‖h‖;
     - Bernoulli, one site, C ≤ 12: Σ_y Π_c p_c^{y_c}(1 − p_c)^{1 − y_c}·‖p − y‖·‖h‖ over all 2^C label sets;
-    - more classes, or S > 1 valid sites under a mean loss with independent labels: the root mean square
+    - more classes, or S > 1 sites under a mean loss with independent labels: the root mean square
       √(Ω⁻² Σ_s ω_s² ‖h_s‖² Σ_c p_sc(1 − p_sc)), Ω = Σ ω_s. The cross terms between sites vanish because E[p − y] = 0.
 
     :meth:`kind_for` says which one a head gets; it is the same for all frames of a head. The Bernoulli loss sums over
@@ -36,6 +36,9 @@ class ExpectedGradientLength(Signal):
 
     Args:
         kind: ``"length"`` takes the length wherever it is exact as above, ``"rms"`` the root mean square everywhere.
+
+    Raises:
+        ValueError: the kind is unknown.
 
     >>> head = HeadOutput("bernoulli", torch.tensor([[[0.5]], [[1.0]]]), features=torch.ones(2, 1, 3))
     >>> ExpectedGradientLength()(head).tolist()  # ½·‖(1, 1, 1, 1)‖

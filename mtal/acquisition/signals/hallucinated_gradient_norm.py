@@ -14,11 +14,11 @@ from mtal.tasks.posterior import HeadOutput
 
 
 class HallucinatedGradientNorm(Signal):
-    """‖S⁻¹ Σ_s (p_s − ŷ_s) ⊗ h_s‖: norm of the last layer's gradient at the model's own answer ŷ.
+    """‖Ω⁻¹ Σ_s ω_s (p_s − ŷ_s) ⊗ h_s‖: norm of the last layer's gradient at the model's own answer ŷ.
 
     Ash et al., ICLR 2020. ŷ = argmax p on categorical heads and [p > ½] on Bernoulli ones; h has a 1 appended for the
-    bias; S counts valid sites. With one site it is ‖p − ŷ‖·‖h‖, and no other label gives a shorter gradient. A frame
-    without a valid site gets 0. In [0, ∞).
+    bias; Ω = Σ ω_s is how much the sites count. With one site it is ‖p − ŷ‖·‖h‖, and no other label gives a shorter
+    gradient. A frame without a valid site gets 0. In [0, ∞).
 
     Cost: O(N·S·C·D) for pixels, O(N·(C + D)) for one site.
 

@@ -19,7 +19,7 @@ class JointGradientNorm(JointSignal):
 
     Weights w_t and scales s_t are fixed numbers, never taken from the batch, so any batching gives the same values.
     With the scale 1 it is the gradient of the summed loss itself; a scale of the head's mean ‖g_t‖ over a pool gives
-    every head an equal say. A head without a valid site on a frame adds nothing to it. In [0, ∞).
+    every head an equal say. A head without a site that is more likely labelled than not adds nothing. In [0, ∞).
 
     Cost: O(N·T·D) after the heads' shared gradients.
 

@@ -14,8 +14,9 @@ from mtal.tasks.posterior import HeadOutput
 class LearningLoss(Signal):
     """max(0, L̂): the loss of the frame as a module trained beside the head predicts it.
 
-    Yoo and Kweon, CVPR 2019. The module is trained on which of two frames has the larger loss, so its unit is its own
-    and it can predict less than 0, which counts as 0. A frame without a valid site gets 0. In [0, ∞).
+    Yoo and Kweon, CVPR 2019. The module is trained on which of two frames has the larger loss, so its unit is its own.
+    Ours predicts 0 or more; of another, less than 0 counts as 0. A frame without a site that is more likely labelled
+    than not gets 0. In [0, ∞).
 
     Cost: O(N).
 

@@ -16,7 +16,8 @@ class SharedGradientNorm(Signal):
     """‖g_t‖, g_t = ∂L_t/∂z at the output z of the shared encoder, under the head's own answer.
 
     All heads meet at z, so unlike gradients of their last layers these lengths compare from head to head, and a head
-    that has nothing left to learn falls silent by itself. A frame without a valid site gets 0. In [0, ∞).
+    that has nothing left to learn falls silent by itself. A frame without a site that is more likely labelled than not
+    gets 0. In [0, ∞).
 
     Cost: O(N·D) after one backward pass per head through heads and decoder.
 
@@ -35,7 +36,7 @@ class SharedGradientNorm(Signal):
 
 
 def shared_gradient(head: HeadOutput) -> Tensor:
-    """g_t in float64, 0 for a frame without a valid site, ``[N, D]``.
+    """g_t in float64, 0 for a frame without a site that is more likely labelled than not, ``[N, D]``.
 
     Raises:
         ValueError: the head has none.

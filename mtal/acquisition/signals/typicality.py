@@ -25,7 +25,7 @@ class Typicality(PoolSignal):
 
     Exact, and quadratic in the pool, up to ``max_reference`` frames; beyond it neighbours are sought among that many
     frames, drawn by :func:`~mtal.acquisition.draw.draw` (content and seed), so the order of the frames does not matter
-    and time is N·max_reference·D. Of more than 2³¹ pairs, from 262,144 frames on, fewer are drawn, down to 1024. One
+    and time is N·max_reference·D. Of more than 2³¹ pairs, beyond 262,144 frames, fewer are drawn, down to 1024. One
     copy of a frame is never its own neighbour.
 
     Among R of N frames the k nearest reach as far as k·N/R do among all, so it is the density at a larger scale. With

@@ -17,7 +17,8 @@ class VariationRatio(SiteSignal):
 
     Freeman, Elementary Applied Statistics 1965; Gal, Islam and Ghahramani, ICML 2017. A member answers argmax pₖ, or
     [pₖ > ½] to a Bernoulli label (C = 2 answers). The fewest votes that win are ⌈K/C⌉, so 1 is a vote split as evenly
-    as K members can split it and 0 a unanimous one; mean over valid sites. In [0, 1], in steps of 1/K before averaging.
+    as K members can split it and 0 a unanimous one; mean over valid sites. In [0, 1], at a site in steps of
+    1/(K − ⌈K/C⌉).
 
     Cost: O(K·N·S·C).
 

@@ -20,7 +20,7 @@ class LeftOut:
 
 
 def find_runs(folders: Sequence[Path]) -> list[Path]:
-    """Run folders among ``folders`` and anywhere below them, each once, in order of name.
+    """Run folders among ``folders`` and anywhere below them, each once: folder by folder, in order of name.
 
     A folder in which a run was begun or failed counts as one even where it did not get far enough to leave anything.
 

@@ -22,8 +22,8 @@ class PairedTest:
     Args:
         seeds: how many pairs there are.
         t_p: p of the paired t-test; NaN for fewer than two pairs.
-        wilcoxon_p: p of the exact signed-rank test. It can't go below 2^(1 − seeds): 0.0625 for five seeds. NaN for
-            fewer than two pairs.
+        wilcoxon_p: p of the signed-rank test, exact but for ties among more than 16 pairs. It can't go below
+            2^(1 − seeds): 0.0625 for five seeds. NaN for fewer than two pairs.
     """
 
     seeds: int
@@ -49,7 +49,10 @@ def paired_test(strategy: Floats, baseline: Floats) -> PairedTest:
 
 
 def _wilcoxon(difference: Floats) -> float:
-    """Exact also with ties and zeros, which scipy's tables are not: zeros are dropped, all signs are tried."""
+    """Exact also with zeros and, up to 16 pairs, with ties, which scipy's tables are not.
+
+    Zeros are dropped; among ties all signs are tried, or where they are too many the normal distribution tells.
+    """
     kept = difference[difference != 0]
     ranks = stats.rankdata(np.abs(kept))
     if len(kept) == len(np.unique(ranks)):

@@ -70,7 +70,7 @@ def sort_runs(runs: Sequence[Run], full_pool: Sequence[Run]) -> tuple[list[Setti
     Data that moved are the same data, see :func:`~mtal.reporting.comparison.moved_data.at_one_place`.
 
     Raises:
-        ValueError: a full-pool run is of a setting in which there is nothing else.
+        ValueError: there is no run to compare, or a full-pool run is of a setting in which there is nothing else.
     """
     placed = {run.path: run for run in at_one_place([*runs, *full_pool])}
     references = {run.path: placed[run.path] for run in (*full_pool, *(r for r in runs if is_full_pool(r)))}
