@@ -14,6 +14,7 @@ from mtal.annotation.request import Request
 from mtal.progress import track
 
 _AT_ONCE = 16  # frames in one call
+_BYTES = 2**25  # of pictures in one call, from which on no more are added; servers take 200 MB
 
 
 def make_tasks(project: Project, request: Request, left: Request, rows: Sequence[int]) -> None:
@@ -31,7 +32,8 @@ def make_tasks(project: Project, request: Request, left: Request, rows: Sequence
         FileNotFoundError: a recording is gone.
         ValueError: a frame cannot be read.
     """
-    names = {row: file_names(request.id, left.frame_ids[row]) for row in rows}
+    frame_ids, name = left.frame_ids, request.id  # each is made anew when it is asked for
+    names = {row: file_names(name, frame_ids[row]) for row in rows}
     sizes: dict[int, tuple[int, int]] = {}
     there = project.uploaded()
     files: dict[str, bytes] = {}
@@ -40,11 +42,11 @@ def make_tasks(project: Project, request: Request, left: Request, rows: Sequence
         row = rows[seen.row]
         sizes[row] = seen.picture.shape[:2]
         files |= {
-            name: _png(picture)
-            for name, picture in zip(names[row], (seen.picture, seen.strip), strict=True)
-            if name not in there
+            file: _png(picture)
+            for file, picture in zip(names[row], (seen.picture, seen.strip), strict=True)
+            if file not in there
         }
-        if len(files) >= 2 * _AT_ONCE:
+        if len(files) >= 2 * _AT_ONCE or sum(map(len, files.values())) > _BYTES:
             project.upload(files)
             files = {}
     if files:
@@ -53,14 +55,11 @@ def make_tasks(project: Project, request: Request, left: Request, rows: Sequence
     maps = {m.task: m for m in project.label_maps}
     places = {f: f"{n} of {len(request.frames)}" for n, f in enumerate(request.frame_ids, start=1)}
     for start in track(range(0, len(rows), _AT_ONCE), "Making tasks"):
-        project.add(
-            [
-                task_of(
-                    left, request.id, row, places[left.frame_ids[row]], maps, sizes[row], [there[n] for n in names[row]]
-                )
-                for row in rows[start : start + _AT_ONCE]
-            ]
-        )
+        tasks = []
+        for row in rows[start : start + _AT_ONCE]:
+            urls = [there[file] for file in names[row]]
+            tasks.append(task_of(left, name, row, places[frame_ids[row]], maps, sizes[row], urls))
+        project.add(tasks)
 
 
 def _png(picture: Picture) -> bytes:

@@ -69,11 +69,11 @@ class LabelStudioOracle(StoredAnswers):
         left = self.left(request)
         if not len(left.frames):
             return
-        there = self._once(self._tasks())
-        rows = [row for row, f in enumerate(left.frame_ids) if (request.id, f) not in there]
+        there, name = self._once(self._tasks()), request.id
+        rows = [row for row, f in enumerate(left.frame_ids) if (name, f) not in there]
         if rows:
             self.project.check()
-            self.note_asked(request.id, left)  # first, so that no task is ever there that this store did not ask for
+            self.note_asked(name, left)  # first, so that no task is ever there that this store did not ask for
             make_tasks(self.project, request, left, rows)
             self._once(self._tasks())  # a call that broke off before may have made its tasks after all
 
