@@ -71,7 +71,7 @@ class MeasuredCost(AnnotationCost):
         heads = dict.fromkeys(task for _, task in did)
         times = {head: int((did["frame_s", head] > 0).sum()) for head in heads}
         few = [head for head in heads if times[head] < LEAST]
-        self._take(self._given)
+        self.recall(self._given)
         if (few or not heads) and not self._said:
             self._said = True
             told = ", ".join(f"{head} {times[head]}" for head in few) or "nothing"
@@ -96,7 +96,7 @@ class MeasuredCost(AnnotationCost):
         speeds = {name: dict(some) for name, some in self._given.items()}
         for (name, head), value in zip(keys, found.tolist(), strict=True):
             speeds[name][head] = value
-        self._take(speeds)
+        self.recall(speeds)
 
     def _prior(self, key: tuple[str, str], did: Did) -> float:
         name, head = key
@@ -105,7 +105,8 @@ class MeasuredCost(AnnotationCost):
             placeholder = PLACEHOLDER_PIXEL_S if ("boundary_s", head) in did else PLACEHOLDER_FRAME_S
         return self._given[name].get(head, placeholder)
 
-    def _take(self, speeds: Mapping[str, Mapping[str, float]]) -> None:
+    def recall(self, speeds: Mapping[str, Mapping[str, float]]) -> None:
+        """Take the :attr:`speeds` of an earlier time."""
         self.frame_s, self.label_s = dict(speeds["frame_s"]), dict(speeds["label_s"])
         self.class_s, self.boundary_s = dict(speeds["class_s"]), dict(speeds["boundary_s"])
         self.look_s = speeds["look_s"][""]

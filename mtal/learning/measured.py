@@ -45,6 +45,18 @@ def learn_cost(acquisition: Acquisition, view: LabelView | None, tasks: Sequence
         (path / COST).write_text(json.dumps(cost.speeds, indent=1))
 
 
+def recall_cost(acquisition: Acquisition, path: Path) -> None:
+    """Go by the seconds that a round went by, where it measured any.
+
+    Args:
+        acquisition: whose cost is measured, or is not.
+        path: folder of the round.
+    """
+    cost = acquisition.limits.cost
+    if isinstance(cost, MeasuredCost) and (path / COST).is_file():
+        cost.recall(json.loads((path / COST).read_text()))
+
+
 def sittings(view: LabelView | None, tasks: Sequence[Task]) -> tuple[Did, Floats]:
     """The newest sittings in which somebody labelled heads of one frame, without breaks, and the seconds of each.
 

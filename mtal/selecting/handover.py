@@ -137,8 +137,7 @@ def _write(folder: Path, selection: Selection, config: DictConfig, about: dict[s
     (folder / "label_map.json").write_text(json.dumps(meaning, indent=1, ensure_ascii=False), encoding="utf-8")
     _frames_csv(selection, files, config.data.root).to_csv(folder / "frames.csv", index=False)
     maps = [task.label_map for task in selection.tasks]
-    asked = np.ones((len(files), len(maps)), dtype=bool)
-    request = Request("selection", selection.table, [m.task for m in maps], asked)
+    request = Request("selection", selection.table, [m.task for m in maps], selection.asked)
     write_about(folder, request.id, request, maps, [f"images/{file}" for file in files], sizes)
     (folder / _ABOUT).write_text(json.dumps(about, indent=1, ensure_ascii=False), encoding="utf-8")
     (folder / "README.txt").write_text(readme(selection, about), encoding="utf-8")
@@ -151,7 +150,12 @@ def _frames_csv(selection: Selection, files: list[str], root: str) -> pd.DataFra
     columns = {
         "rank": table["order"] + 1,
         "image": [f"images/{file}" for file in files],
-        **dict.fromkeys((*(form.column(t.name) for t in selection.tasks), form.UNUSABLE, form.SECONDS), ""),
+        **{
+            form.column(t.name): np.where(asked, "", form.NOT_ASKED)
+            for t, asked in zip(selection.tasks, selection.asked.T, strict=True)
+        },
+        form.UNUSABLE: "",
+        form.SECONDS: "",
         **{column: [f"{to}/{file}" for file in files] for column, to in folders.items()},
         "video": table["video"],
         "file": [relative_file(source, root) for source in table["source"]],

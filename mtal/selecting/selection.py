@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 from hydra.utils import instantiate
@@ -26,6 +27,7 @@ from mtal.learning.checks import check_acquisition
 from mtal.learning.experiment import augmented, new_model, relate
 from mtal.learning.inputs import FeatureInputs, FrameInputs, Inputs
 from mtal.learning.loop_settings import LoopSettings
+from mtal.learning.measured import recall_cost
 from mtal.learning.neighbours import with_neighbours
 from mtal.learning.out_of_fold import out_of_fold
 from mtal.learning.picking import Picker
@@ -50,11 +52,13 @@ class Selection:
         table: a row per pick: ``order, frame_id, patient, video, frame, time_s, source, utility, reason``, a column
             ``score/<task>/<signal>`` and ``percentile/<task>/<signal>`` for each score, ``predicted/<task>`` in words.
         tasks: the heads.
+        asked: which of them each pick is asked for, ``[n, T]``.
         pixel_tasks: those of which there are masks.
     """
 
     table: pd.DataFrame
     tasks: Sequence[Task]
+    asked: npt.NDArray[np.bool_]
     _model: MultiTaskModel
     _inputs: Inputs
     _positions: np.ndarray
@@ -95,6 +99,7 @@ def select(config: DictConfig, checkpoint: Checkpoint, budget: int) -> Selection
     tasks = build_tasks(dataset.label_maps, _plain(config.tasks.heads))
     relate(acquisition, tasks)
     check_acquisition(config, acquisition, tasks)
+    recall_cost(acquisition, checkpoint.folder.round_path(checkpoint.number))
     recordings = with_labelled(dataset, checkpoint.labelled(), acquisition)
     if budget > recordings.candidates:
         raise ValueError(
@@ -128,7 +133,9 @@ def select(config: DictConfig, checkpoint: Checkpoint, budget: int) -> Selection
     said = pd.DataFrame([words for look in looks for words in _in_words(tasks, look.heads)])
     for task in known.silent:
         said[f"predicted/{task}"] = "not learnt: no label so far"
-    return Selection(pd.concat([table, said], axis=1), tasks, model, inputs, positions, device, frames.windows)
+    asked_for = np.ones((len(table), len(tasks)), dtype=bool) if picks.asked is None else picks.asked[picks.rows]
+    table = pd.concat([table, said], axis=1)
+    return Selection(table, tasks, asked_for, model, inputs, positions, device, frames.windows)
 
 
 def _refuse_unserved(config: DictConfig, acquisition: Acquisition) -> None:

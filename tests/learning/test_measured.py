@@ -16,7 +16,7 @@ from mtal.annotation import Answer, LabelsPendingError, LabelStore, Said
 from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.learning import loop
 from mtal.learning.loop_settings import LoopSettings
-from mtal.learning.measured import as_output, learn_cost, sittings
+from mtal.learning.measured import as_output, learn_cost, recall_cost, sittings
 from mtal.learning.run_folder import RunFolder
 from mtal.tasks.task import Task
 
@@ -179,6 +179,14 @@ def interrupted_after_picking(patch):
         patch.setattr(loop, "settle", stop)
 
     return learn
+
+
+def test_what_a_round_went_by_is_recalled_for_other_recordings(timed, tmp_path):
+    acquisition = surgery.make_acquisition(cost=MeasuredCost())
+    recall_cost(acquisition, tmp_path)  # which has measured nothing
+    assert acquisition.limits.cost.frame_s == {}
+    recall_cost(acquisition, timed.round_path(2))
+    assert acquisition.limits.cost.frame_s["anatomy"] == pytest.approx(30, rel=0.1)
 
 
 def test_where_nobody_is_asked_the_placeholders_are_spent(experiment, start, tmp_path):

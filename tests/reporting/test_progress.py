@@ -32,7 +32,7 @@ def words(path) -> str:
 def test_what_the_terminal_says_is_on_the_page(path):
     waiting(path, seconds=600.0)
     text = words(path)
-    assert "Waiting for labels Round 1: 2 of 4 frames are done, and the rest is about 10 min 00 s of work." in text
+    assert "Waiting for labels Round 1: 2 of 4 frames are done, and the rest is about 10 min of work. As of 2" in text
     assert "Owed tools of 2 frames, anatomy of 1 frame Answered anna 3 frames, somebody without a name 1 frame" in text
     assert "Where /desk/&lt;01&gt;" in text
     assert "Key figures" in (path / "report.html").read_text()

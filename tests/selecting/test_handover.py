@@ -68,6 +68,17 @@ def test_can_be_given_back_to_an_oracle(selected, rows, tmp_path):
     assert len(oracle.view.answers) == 2 + 3  # and the rest is still owed
 
 
+def test_heads_that_are_not_worth_their_cost_are_not_asked_for(make, tmp_path):
+    options = ("acquisition/query=worth_its_cost", "acquisition/cost=annotator_seconds", "acquisition/signals=entropy")
+    assert make(tmp_path / "some", *options)
+    table = pd.read_csv(tmp_path / "some/frames.csv", dtype=str, keep_default_na=False)
+    asked = table[[f"label/{task}" for task in ("tools", "bleeding", "anatomy")]] == ""
+    assert asked.any(axis=1).all()
+    assert not asked.all(axis=None)
+    frames = json.loads((tmp_path / "some/request.json").read_text())["frames"]
+    assert [len(frame["asked"]) for frame in frames] == asked.sum(axis=1).tolist()
+
+
 def test_gap(rows):
     times = rows.groupby("video")["time_s"].apply(sorted)
     assert len(times) == 2
