@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -40,17 +41,12 @@ class MeasuredCost(AnnotationCost):
     8.0
     """
 
-    def __init__(
-        self,
-        frame_s: Mapping[str, float] | None = None,
-        label_s: Mapping[str, float] | None = None,
-        class_s: Mapping[str, float] | None = None,
-        boundary_s: Mapping[str, float] | None = None,
-        look_s: float = 0.0,
-    ) -> None:
-        super().__init__(frame_s, label_s, class_s, boundary_s, look_s)
-        self._given = self.speeds
-        self._said = False
+    _said = False
+
+    @cached_property
+    def _given(self) -> dict[str, dict[str, float]]:
+        """The seconds before anything was learnt, which is when they are first asked for."""
+        return self.speeds
 
     @property
     def speeds(self) -> dict[str, dict[str, float]]:

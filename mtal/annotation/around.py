@@ -10,8 +10,9 @@ import numpy.typing as npt
 import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
+from mtal.annotation.pictures import recordings
 from mtal.frames.protocol import Reader
-from mtal.frames.reader import open_reader, read_pictures
+from mtal.frames.reader import read_pictures
 
 Picture = npt.NDArray[np.uint8]
 SECONDS = (-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0)
@@ -41,13 +42,11 @@ def pictures_around(frames: pd.DataFrame) -> Iterator[Seen]:
         FileNotFoundError: a recording is gone.
         ValueError: a frame cannot be read.
     """
-    rows = frames.reset_index(drop=True).sort_values("frame")
-    for source, some in rows.groupby("source"):
-        with open_reader(str(source), on_truncated="keep") as reader:
-            for row, frame in zip(some.index.tolist(), some["frame"].tolist(), strict=True):
-                shown = neighbours(reader, frame)
-                pictures = dict(zip(shown, read_pictures(reader, list(shown)), strict=True))
-                yield Seen(row, pictures[frame], strip(list(pictures.values()), list(shown.values())))
+    for reader, some in recordings(frames):
+        for row, frame in zip(some.index.tolist(), some["frame"].tolist(), strict=True):
+            shown = neighbours(reader, frame)
+            pictures = dict(zip(shown, read_pictures(reader, list(shown)), strict=True))
+            yield Seen(row, pictures[frame], strip(list(pictures.values()), list(shown.values())))
 
 
 def neighbours(reader: Reader, frame: int) -> dict[int, float]:

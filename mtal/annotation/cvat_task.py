@@ -53,15 +53,7 @@ _SECOND = (
 def write_task(folder: Path, name: str, request: Request, labels: CvatLabels) -> None:
     """``images.zip``, ``labels.json``, ``annotations.xml``, ``frames.csv``, ``README.txt`` and ``given_back/``.
 
-    Args:
-        folder: which is there and empty.
-        name: that the folder will have.
-        request: what is asked for.
-        labels: of its heads.
-
-    Raises:
-        FileNotFoundError: a recording is gone.
-        ValueError: a frame cannot be read.
+    Arguments and errors as for :func:`mtal.annotation.hand_out.write_hand_out`, with the labels of its heads.
     """
     maps = [labels.label_maps[task] for task in request.tasks]
     files = picture_names(request.frames)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mtal.annotation.mask_files import plain
+from mtal.frames.protocol import Reader
 from mtal.frames.reader import open_reader, read_pictures
 
 _AT_ONCE = 8  # whole pictures in memory
@@ -28,9 +29,19 @@ def whole_pictures(frames: pd.DataFrame) -> Iterator[tuple[int, npt.NDArray[np.u
         FileNotFoundError: a recording is gone.
         ValueError: a frame cannot be read.
     """
+    for reader, some in recordings(frames):
+        for start in range(0, len(some), _AT_ONCE):
+            part = some.iloc[start : start + _AT_ONCE]
+            yield from zip(part.index.tolist(), read_pictures(reader, part["frame"].tolist()), strict=True)
+
+
+def recordings(frames: pd.DataFrame) -> Iterator[tuple[Reader, pd.DataFrame]]:
+    """Each recording of ``source, frame``, open, with its rows in order of ``frame``, which are numbered from 0.
+
+    Raises:
+        FileNotFoundError: a recording is gone.
+    """
     rows = frames.reset_index(drop=True).sort_values("frame")
     for source, some in rows.groupby("source"):
         with open_reader(str(source), on_truncated="keep") as reader:
-            for start in range(0, len(some), _AT_ONCE):
-                part = some.iloc[start : start + _AT_ONCE]
-                yield from zip(part.index.tolist(), read_pictures(reader, part["frame"].tolist()), strict=True)
+            yield reader, some

@@ -1,7 +1,12 @@
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import pytest
+from miniature import three_frames
 
 from mtal.annotation import Answer, LabelStore, Said
+from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.label_map import LabelMap
 
 TOOLS = LabelMap("tools", "frame", False, ("grasper", "hook"), ((0, 0, 1), (0, 0, 2)))
@@ -25,3 +30,20 @@ def answer():
         return Answer(frame_id, task, said, None if label is None else np.array(label, dtype=np.uint8), **more)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory) -> SurgicalDataset:
+    return three_frames.write(tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.fixture
+def request_of(dataset):
+    return partial(three_frames.request, dataset)
+
+
+@pytest.fixture
+def asked(oracle, request_of) -> Path:
+    """The folder of a request to the ``oracle`` of a file."""
+    oracle.ask(request_of())
+    return oracle.root / request_of().id

@@ -2,45 +2,24 @@ import json
 import os
 import shutil
 import time
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from miniature import three_frames
-from miniature.three_frames import ANATOMY, FILES, MAPS, A, B, C
+from miniature.three_frames import ANATOMY, FILES, MAPS, SIZE, A, B, C
 from PIL import Image
 
 from mtal.annotation import FolderOracle, LabelsPendingError, Request, State, settle
 from mtal.annotation.about import described
 from mtal.annotation.given_back import GivenBack
-from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.label_map import IGNORE
-
-SIZE = (20, 30)
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory) -> SurgicalDataset:
-    return three_frames.write(tmp_path_factory.mktemp("pictures"), SIZE)
-
-
-@pytest.fixture
-def request_of(dataset):
-    return partial(three_frames.request, dataset)
 
 
 @pytest.fixture
 def oracle(dataset, tmp_path) -> FolderOracle:
     return FolderOracle(dataset, tmp_path / "desk")
-
-
-@pytest.fixture
-def asked(oracle, request_of) -> Path:
-    """The folder of a request."""
-    oracle.ask(request_of())
-    return oracle.root / request_of().id
 
 
 def fill(folder: Path, cells: dict[tuple[int, str], str]) -> None:

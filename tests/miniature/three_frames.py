@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mtal.annotation import Request
+from mtal.annotation import Oracle, Request
 from mtal.datasets.dataset import SurgicalDataset
-from mtal.datasets.label_map import LabelMap
+from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.frames.image_folder import folder_source
 
 TOOLS = LabelMap("tools", "frame", False, ("grasper", "hook"), ((0, 0, 1), (0, 0, 2)))
@@ -19,10 +19,16 @@ ANATOMY = LabelMap("anatomy", "pixel", True, ("wall", "liver"), ((150, 0, 0), (2
 VESSELS = LabelMap("vessels", "pixel", False, ("artery", "bile duct"), ((1, 1, 0), (2, 1, 0)))
 MAPS = (TOOLS, PHASE, ANATOMY, VESSELS)
 A, B, C = "v/000000", "v/000001", "v/000002"
+SIZE = (20, 30)
 FILES = [f"00{k + 1}_v_00000{k}.png" for k in range(3)]
+_GENERATOR = np.random.default_rng(0)
+DRAWN = _GENERATOR.choice(np.array([0, 1, IGNORE], np.uint8), SIZE)
+"""A label of ``ANATOMY``."""
+LAYERS = _GENERATOR.integers(0, 2, (2, *SIZE)).astype(np.uint8)
+"""A label of ``VESSELS``."""
 
 
-def write(root: Path, size: tuple[int, int], maps: tuple[LabelMap, ...] = MAPS) -> SurgicalDataset:
+def write(root: Path, size: tuple[int, int] = SIZE, maps: tuple[LabelMap, ...] = MAPS) -> SurgicalDataset:
     """Frame k is of the gray value 90 + k."""
     rows = []
     for frame in range(3):
@@ -38,3 +44,8 @@ def request(dataset: SurgicalDataset, **more: Any) -> Request:
     asked = np.ones((3, len(tasks)), dtype=bool)
     asked[2, 1:] = False
     return Request("00", dataset.index.select([A, B, C]), tasks, asked, **more)
+
+
+def states(oracle: Oracle) -> dict[tuple[str, str], str]:
+    """Frame and head → what its label is, of all that was ever asked for."""
+    return {(f, t): s for f, t, s in oracle.view.states.itertuples(index=False)}

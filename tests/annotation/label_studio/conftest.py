@@ -3,12 +3,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from label_studio_server import TOKEN, FakeLabelStudio, serving
-from PIL import Image
+from miniature import three_frames
 
 from mtal.annotation import LabelStudioOracle, Request
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.label_map import LabelMap
-from mtal.frames.image_folder import folder_source
 
 TOOLS = LabelMap("tools", "frame", False, ("grasper", "<b>hook</b>"), ((0, 0, 1), (0, 0, 2)))
 PHASE = LabelMap("phase", "frame", True, ("prepare", "dissect"), ((0, 1, 0), (0, 2, 0)))
@@ -21,13 +20,7 @@ SIZE = (20, 30)
 @pytest.fixture(scope="session")
 def dataset(tmp_path_factory) -> SurgicalDataset:
     """Three pictures of one recording, of which nothing is known."""
-    root = tmp_path_factory.mktemp("pictures")
-    rows = []
-    for frame in range(3):
-        Image.fromarray(np.full((*SIZE, 3), 90 + frame, np.uint8)).save(root / f"{frame:02d}.png")
-        place = {"patient": "p", "video": "v", "frame": frame, "time_s": float(frame), "split": "pool"}
-        rows.append({**place, "source": folder_source(root, 0, 1.0), **{m.task: None for m in MAPS}})
-    return SurgicalDataset.from_rows("three", rows, MAPS)
+    return three_frames.write(tmp_path_factory.mktemp("pictures"), SIZE, MAPS)
 
 
 @pytest.fixture
