@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtal.datasets.masks import HeldOut, OwnSizeMasks
+from mtal.datasets.runs import Runs
 from mtal.frames.prefetch import prefetch
 from mtal.frames.window import Window
 from mtal.learning.inputs import Inputs, batched, ready, to_device
@@ -147,9 +148,9 @@ def known_numbers(numbers: Mapping[str, float]) -> dict[str, float | None]:
     return {name: None if math.isnan(value) else value for name, value in numbers.items()}
 
 
-def _labels(labels: HeldOut, rows: NDArray[np.int64]) -> Tensor | list[NDArray[np.uint8] | None]:
+def _labels(labels: HeldOut, rows: NDArray[np.int64]) -> Tensor | list[Runs | None]:
     if isinstance(labels, OwnSizeMasks):
-        return [labels.of(row) for row in rows.tolist()]
+        return [labels.runs(row) for row in rows.tolist()]
     return torch.from_numpy(labels[rows])
 
 

@@ -21,6 +21,7 @@ from torchmetrics.functional.classification import (
 )
 
 from mtal.datasets.label_map import IGNORE
+from mtal.datasets.runs import Runs
 from mtal.frames.window import WHOLE, Window
 from mtal.tasks.pixel_counts import Overlap, PixelCounts
 from mtal.tasks.task import Task
@@ -84,7 +85,7 @@ class PoolMetrics:
     def update(
         self,
         logits: Mapping[str, Tensor],
-        targets: Mapping[str, Tensor | Sequence[NDArray[np.uint8] | None]],
+        targets: Mapping[str, Tensor | Sequence[NDArray[np.uint8] | Runs | None]],
         groups: Sequence[str] = (),
         windows: Sequence[Window] = (),
     ) -> None:
@@ -92,8 +93,8 @@ class PoolMetrics:
 
         Args:
             logits: as the model gives them.
-            targets: uint8 with 255 left out (see :meth:`Task.loss`); masks may also be N arrays, each of its own size,
-                ``None`` where nobody labelled anything.
+            targets: uint8 with 255 left out (see :meth:`Task.loss`); masks may also be N arrays or runs, each of its
+                own size, ``None`` where nobody labelled anything.
             groups: whom each frame is of, for :meth:`by_group`; nobody where not given.
             windows: part of each mask that the model was shown; all of it where not given.
 
@@ -115,10 +116,14 @@ class PoolMetrics:
                 # a float32 sigmoid is 1 from a logit of 17 on and would tie the surest frames
                 self._frame[task.name].append((task.probs(x.double()), y.cpu().long()))
                 continue
-            masks = y.cpu().numpy() if isinstance(y, Tensor) else y
-            for of_frame, mask, group, window in zip(x, masks, groups, windows, strict=True):
+            masks: Iterable[NDArray[np.uint8] | Runs | None] = y.cpu().numpy() if isinstance(y, Tensor) else y
+            alike: dict[tuple[tuple[int, ...], Window], dict[int, NDArray[np.uint8] | Runs]] = {}
+            for k, (mask, window) in enumerate(zip(masks, windows, strict=True)):
                 if mask is not None:
-                    self._pixel[task.name].add(of_frame, mask, group, window)
+                    alike.setdefault((mask.shape, window), {})[k] = mask
+            for (_, window), some in alike.items():
+                of = [groups[k] for k in some]
+                self._pixel[task.name].add(x[list(some)], list(some.values()), of, window)
 
     def compute(self) -> dict[str, float]:
         """All metrics of all tasks and ``joint``.

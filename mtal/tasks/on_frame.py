@@ -1,36 +1,40 @@
 """What a pixel head says of every pixel of a frame, whatever its size and whatever part of it the model was shown.
 
 A map is interpolated from row to row of the frame, and along a row it is linear from cell to cell: where the two ends
-of such a stretch agree so does all of it, and else the one place is worked out where the answer changes. So what is
-said costs some thousands of operations and not one for each pixel and class.
+of such a stretch agree so does all of it, and else the places are worked out where the answer changes. So what is said
+costs some thousands of operations and not one for each pixel and class.
 
-Letters: C classes, h x w cells of the decoder's map, H x W pixels of the frame, P stretches whose ends do not agree.
+Letters: N frames, C classes, h x w cells of the decoder's map, H x W pixels of the frame, P stretches whose ends do not
+agree.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mtal.datasets.runs import Runs
 from mtal.frames.window import WHOLE, Window
-from mtal.tasks.runs import Runs
 from mtal.tasks.task import Task
 
 Size = tuple[int, int]
 """(H, W)."""
-_NEAR = 1e-4  # of a logit: a third class so near to the two where they cross is looked at pixel by pixel
+Cells = NDArray[np.float32]
+"""``[C, rows, w]``."""
+Places = NDArray[np.signedinteger[Any]]
 
 
 def said_at(task: Task, logits: Tensor, size: Size, window: Window = WHOLE) -> NDArray[np.uint8]:
     """What a pixel head says by ``logits [C, h, w]``: ``[H, W]`` class numbers, or ``[C, H, W]`` of 0 and 1."""
-    return runs_at(task, logits, size, window).pixels()
+    at = likeliest_at if task.family == "categorical" else above_zero_at
+    return at(logits, size, window)
 
 
 def runs_at(task: Task, logits: Tensor, size: Size, window: Window = WHOLE) -> Runs:
-    """The same as runs of equal pixels."""
+    """The same of ``logits [N, C, h, w]`` as runs of equal pixels: of ``[N, H, W]`` or ``[N, C, H, W]``."""
     runs = likeliest_runs if task.family == "categorical" else above_zero_runs
     return runs(logits, size, window)
 
@@ -49,7 +53,7 @@ def likeliest_at(logits: Tensor, size: Size, window: Window = WHOLE) -> NDArray[
     >>> likeliest_at(torch.tensor([[[0.5, -4.0]], [[0.0, 0.0]]]), (1, 4)).tolist()
     [[0, 1, 1, 1]]
     """
-    return likeliest_runs(logits, size, window).pixels()
+    return likeliest_runs(logits[None], size, window).pixels()[0]
 
 
 def above_zero_at(logits: Tensor, size: Size, window: Window = WHOLE) -> NDArray[np.uint8]:
@@ -58,53 +62,40 @@ def above_zero_at(logits: Tensor, size: Size, window: Window = WHOLE) -> NDArray
     >>> above_zero_at(torch.tensor([[[0.5, -4.0]]]), (1, 4)).tolist()
     [[[1, 0, 0, 0]]]
     """
-    return above_zero_runs(logits, size, window).pixels()
+    return above_zero_runs(logits[None], size, window).pixels()[0]
 
 
 def likeliest_runs(logits: Tensor, size: Size, window: Window = WHOLE) -> Runs:
-    """:func:`likeliest_at` as runs of equal pixels."""
-    maps, along = _down(logits, size, window)  # [C, H, w]
-    C, H, w = maps.shape
-    said, best = np.zeros((H, w), dtype=np.uint8), maps[0].copy()
-    for c in range(1, C):
-        np.copyto(said, np.uint8(c), where=maps[c] > best)
-        np.maximum(best, maps[c], out=best)
-    row, cell = np.nonzero(said[:, 1:] != said[:, :-1])  # [P]
-    at = row * w + cell
-    flat = maps.reshape(C, H * w)
-    left = flat.take(at, axis=1)  # [C, P]
-    rise = flat.take(at + 1, axis=1) - left
-    ours, theirs = (said.ravel().take(place).astype(np.int64) for place in (at, at + 1))  # [P]
-    pair = np.arange(len(at))
-    ahead = left[ours, pair] - left[theirs, pair]  # [P], of the left end's class at the left end
-    crossing = ahead / (ahead - (ahead + rise[ours, pair] - rise[theirs, pair]))
-    at_crossing = left + rise * crossing  # [C, P]
-    contend = at_crossing >= at_crossing[ours, pair] - _NEAR * (1 + np.abs(at_crossing[ours, pair]))
-    several = np.flatnonzero(contend.sum(axis=0) > 2)
-    begins = _first_pixel(along, cell, crossing, ours < theirs)  # [P]
-    begins[several] = along.begins[cell[several] + 1]
-    starts, values = _changes(said, row, cell, begins, along)
-    if len(several):
-        counts = np.diff(along.begins)[cell[several]]
-        of = several.repeat(counts)  # [M] pixels of these stretches
-        column = along.begins[cell[several]].repeat(counts) + _counted(counts)
-        answer = (left[:, of] + rise[:, of] * along.share[column]).argmax(axis=0).astype(np.uint8)
-        starts = np.concatenate([starts, row[of] * size[1] + column])
-        order = np.argsort(starts, kind="stable")
-        starts, values = starts[order], np.concatenate([values, answer])[order]
-    return Runs(starts, values, size)
+    """:func:`likeliest_at` of ``logits [N, C, h, w]`` as runs of equal pixels of ``[N, H, W]``."""
+    N, C, h, w = logits.shape
+    rows, along = _placed((h, w), size, window)
+    rows = rows.of_maps(N, h)
+    cells = _cells(logits.transpose(0, 1)).reshape(C, N * h, w)  # one frame below the other
+    of_cells = _likeliest(cells.reshape(C, -1))[0].reshape(N * h, w)
+    said, at = _down(of_cells, rows)  # [N H, w]
+    said[at] = _likeliest(_values(cells, rows, *at))[0]
+    row, cell = _changes_along(said)  # [P]
+    left, right = (_values(cells, rows, row, at) for at in (cell, cell + 1))  # [C, P]
+    ours, theirs = (said.ravel().take(row * w + at).astype(np.int64) for at in (cell, cell + 1))
+    stretch, place, ours, theirs = _envelope(left, right, ours, theirs)
+    row, cell = row.take(stretch), cell.take(stretch)
+    begins = _first_pixel(along, cell, place, ours < theirs)
+    return _runs(said, row, cell, begins, theirs.astype(np.uint8), (N, *size))
 
 
 def above_zero_runs(logits: Tensor, size: Size, window: Window = WHOLE) -> Runs:
-    """:func:`above_zero_at` as runs of equal pixels."""
-    maps, along = _down(logits, size, window)  # [C, H, w]
-    maps = maps.reshape(-1, maps.shape[2])  # [C H, w]
-    said = (maps > 0).astype(np.uint8)
-    row, cell = np.nonzero(said[:, 1:] != said[:, :-1])  # [P]
-    left, right = maps[row, cell], maps[row, cell + 1]
-    begins = _first_pixel(along, cell, left / (left - right), left <= 0)
-    starts, values = _changes(said, row, cell, begins, along)
-    return Runs(starts, values, (logits.shape[0], *size))
+    """:func:`above_zero_at` of ``logits [N, C, h, w]`` as runs of equal pixels of ``[N, C, H, W]``."""
+    N, C, h, w = logits.shape
+    rows, along = _placed((h, w), size, window)
+    rows = rows.of_maps(N * C, h)
+    cells = _cells(logits).reshape(1, N * C * h, w)  # one map below the other
+    said, at = _down((cells[0] > 0).astype(np.uint8), rows)  # [N C H, w]
+    said[at] = _values(cells, rows, *at)[0] > 0
+    row, cell = _changes_along(said)  # [P]
+    left, right = (_values(cells, rows, row, at)[0] for at in (cell, cell + 1))
+    was = said[row, cell]
+    begins = _first_pixel(along, cell, _crossing(left, right), was == 0)
+    return _runs(said, row, cell, begins, 1 - was, (N, C, *size))
 
 
 def inside(size: Size, window: Window = WHOLE) -> NDArray[np.bool_]:
@@ -118,14 +109,20 @@ def inside(size: Size, window: Window = WHOLE) -> NDArray[np.bool_]:
 
 
 class _Between(NamedTuple):
-    """The two cells that each of n pixels lies between along one side, and how near it is to the second."""
+    """The two cells that each of n pixels lies between along one side."""
 
     first: NDArray[np.int64]  # [n]
     second: NDArray[np.int64]  # [n]
-    share: NDArray[np.float32]  # [n], in [0, 1]
+    share: NDArray[np.float32]  # [n] in [0, 1], how near it is to the second
     begins: NDArray[np.int64]  # [cells + 1], the first pixel behind the middle of each cell; n at the end
     start: float  # of the map, in pixels
     step: float  # pixels from cell to cell
+
+    def of_maps(self, maps: int, cells: int) -> _Between:
+        """The same for maps of so many cells that lie one below the other."""
+        below = cells * np.arange(maps)[:, None]
+        first, second = ((below + x).ravel() for x in (self.first, self.second))
+        return self._replace(first=first, second=second, share=np.tile(self.share, maps))
 
 
 def _between(cells: int, side: int, span: tuple[float, float]) -> _Between:
@@ -137,17 +134,102 @@ def _between(cells: int, side: int, span: tuple[float, float]) -> _Between:
     return _Between(first, np.minimum(first + 1, cells - 1), share, begins, start, length / cells)
 
 
-def _down(logits: Tensor, size: Size, window: Window) -> tuple[NDArray[np.float32], _Between]:
-    """Rows of the map at the rows of the frame, ``[C, H, w]``, and where its columns are."""
-    rows, columns = (_between(n, size[a], window.span(size[a], a)) for a, n in enumerate(logits.shape[1:]))
-    cells = logits.detach().float().contiguous().cpu().numpy()  # [C, h, w]
-    maps = cells.take(rows.first, axis=1)  # [C, H, w]
-    maps += (cells.take(rows.second, axis=1) - maps) * rows.share[:, None]
-    return maps, columns
+def _placed(cells: Size, size: Size, window: Window) -> tuple[_Between, _Between]:
+    """Where the rows and columns of the frame are on the map."""
+    rows, columns = (_between(n, size[a], window.span(size[a], a)) for a, n in enumerate(cells))
+    return rows, columns
+
+
+def _cells(logits: Tensor) -> Cells:
+    cells: Cells = logits.detach().float().contiguous().cpu().numpy()
+    return cells
+
+
+def _down(of_cells: NDArray[np.uint8], rows: _Between) -> tuple[NDArray[np.uint8], tuple[Places, Places]]:
+    """What is said at each row of the frame and each column of the map, ``[H, w]``.
+
+    It is what is said at the cells above and below where these agree; rows and columns where they do not come second.
+    """
+    said, below = of_cells.take(rows.first, axis=0), of_cells.take(rows.second, axis=0)
+    row, column = np.divmod(np.flatnonzero(said != below), said.shape[1])
+    return said, (row, column)
+
+
+def _changes_along(said: NDArray[np.uint8]) -> tuple[Places, Places]:
+    """Rows and left columns of neighbours in a row of ``[H, w]`` that differ, in order."""
+    flat, w = said.ravel(), said.shape[1]
+    row, cell = np.divmod(np.flatnonzero(flat[1:] != flat[:-1]), w)
+    beside = cell < w - 1  # and not the first of the next row
+    return row[beside], cell[beside]
+
+
+def _values(cells: Cells, rows: _Between, row: Places, column: Places) -> NDArray[np.float32]:
+    """The map at M rows of the frame and columns of the map, ``[C, M]``."""
+    C, h, w = cells.shape
+    flat = cells.reshape(C, h * w)
+    found = flat.take(rows.first.take(row) * w + column, axis=1)
+    found += (flat.take(rows.second.take(row) * w + column, axis=1) - found) * rows.share.take(row)
+    return found
+
+
+def _likeliest(logits: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Argmax of each column of ``[C, M]``, the lowest number among equals, and max: ``[M]``."""
+    said, best = np.zeros(logits.shape[1], dtype=np.uint8), logits[0].copy()
+    for c in range(1, len(logits)):
+        np.copyto(said, np.uint8(c), where=logits[c] > best)
+        np.maximum(best, logits[c], out=best)
+    return said, best
+
+
+def _envelope(
+    left: NDArray[np.float32], right: NDArray[np.float32], ours: Places, theirs: Places
+) -> tuple[Places, NDArray[np.float32], Places, Places]:
+    """Where the highest of C lines becomes another one, from the left end of each of P stretches to the right one.
+
+    Where the lines that are highest at the ends cross, a third may be higher: then the same is asked of the two parts.
+
+    Args:
+        left: ``[C, P]`` at the left ends.
+        right: ``[C, P]`` at the right ends.
+        ours: ``[P]``, which line is the highest at the left end.
+        theirs: ``[P]``, which at the right end.
+
+    Returns:
+        Of N places in the order of the stretches and from left to right: the stretch, the place in [0, 1], and the
+        lines that are highest before and behind it, ``[N]`` each.
+    """
+    found, stretch = [], np.arange(len(ours))
+    for _ in range(len(left)):  # of C lines no more than C are highest somewhere
+        n = len(stretch)
+        at_ours, at_theirs = (line * n + np.arange(n) for line in (ours, theirs))
+        place = _crossing(*(ends.ravel().take(at_ours) - ends.ravel().take(at_theirs) for ends in (left, right)))
+        there = left + (right - left) * place  # [C, n]
+        third, most = _likeliest(there)
+        higher = (most > there.ravel().take(at_ours)) & (third != theirs)
+        stays, parts = np.flatnonzero(~higher), np.flatnonzero(higher)
+        found.append((stretch.take(stays), place.take(stays), ours.take(stays), theirs.take(stays)))
+        if not len(parts):
+            break
+        parts, middle = np.tile(parts, 2), third.take(parts).astype(np.int64)
+        half = len(middle)
+        stretch, left, right = stretch.take(parts), left.take(parts, axis=1), right.take(parts, axis=1)
+        ours = np.concatenate([ours.take(parts[:half]), middle])
+        theirs = np.concatenate([middle, theirs.take(parts[:half])])
+    stretch, place, ours, theirs = (np.concatenate(x) for x in zip(*found, strict=True))
+    if len(found) == 1:
+        return stretch, place, ours, theirs
+    order = np.lexsort((place, stretch))
+    return stretch.take(order), place.take(order), ours.take(order), theirs.take(order)
+
+
+def _crossing(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Where what is ``left`` at 0 and ``right`` at 1 is 0, of another sign at either end: ``[P]`` in [0, 1]."""
+    whole = left - right
+    return np.divide(left, whole, out=np.zeros_like(left), where=whole != 0).clip(0, 1)
 
 
 def _first_pixel(
-    along: _Between, cell: NDArray[np.int64], crossing: NDArray[np.float32], stays: NDArray[np.bool_]
+    along: _Between, cell: Places, crossing: NDArray[np.float32], stays: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
     """Column of the first pixel that is of the right end of each of P stretches.
 
@@ -162,21 +244,12 @@ def _first_pixel(
     return first.clip(along.begins[cell], along.begins[cell + 1])
 
 
-def _changes(
-    said: NDArray[np.uint8],
-    row: NDArray[np.int64],
-    cell: NDArray[np.int64],
-    begins: NDArray[np.int64],
-    along: _Between,
-) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Starts and values of runs: one for each row, and one for each stretch in which the answer changes."""
-    of_rows = np.arange(len(said)) * len(along.first)
-    starts = np.concatenate([of_rows, of_rows[row] + begins])
-    place = np.concatenate([np.arange(len(said)) * said.shape[1], row * said.shape[1] + cell + 1])
+def _runs(
+    said: NDArray[np.uint8], row: Places, cell: Places, begins: Places, then: NDArray[np.uint8], shape: tuple[int, ...]
+) -> Runs:
+    """A run for each row of ``said [H, w]``, and one for each of P places where the answer changes to ``then``."""
+    of_rows = np.arange(len(said))
+    starts = np.concatenate([of_rows * shape[-1], row * shape[-1] + begins])
+    place = np.concatenate([of_rows * said.shape[1], row * said.shape[1] + cell + 1])
     order = np.argsort(place, kind="stable")
-    return starts[order], said.ravel()[place[order]]
-
-
-def _counted(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """0, 1, … for each count, one after the other."""
-    return np.arange(counts.sum()) - (np.cumsum(counts) - counts).repeat(counts)
+    return Runs(starts[order], np.concatenate([said[:, 0], then])[order], shape)

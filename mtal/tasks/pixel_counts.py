@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtal.datasets.label_map import IGNORE
+from mtal.datasets.runs import Runs, confusion
 from mtal.frames.window import WHOLE, Window
 from mtal.tasks.on_frame import runs_at
-from mtal.tasks.runs import Runs, confusion
 from mtal.tasks.surface import Region, hausdorff_95, surface_dice
 from mtal.tasks.task import Task
 
@@ -39,22 +39,30 @@ class PixelCounts:
             self._measures["HD95"] = hausdorff_95
         self._surface: dict[str, list[NDArray[np.float64]]] = {name: [] for name in self._measures}
 
-    def add(self, logits: Tensor, mask: NDArray[np.uint8], group: str = "", window: Window = WHOLE) -> None:
-        """One more frame.
+    def add(
+        self, logits: Tensor, masks: Sequence[NDArray[np.uint8] | Runs], groups: Sequence[str], window: Window = WHOLE
+    ) -> None:
+        """More frames, whose masks are of one size.
 
         Args:
-            logits: ``[C, h, w]``.
-            mask: ``[H, W]`` class numbers, or ``[C, H, W]`` of 0 and 1 where they overlap; 255 is left out.
-            group: whom the frame is of.
-            window: part of the mask that the map of logits covers.
+            logits: ``[N, C, h, w]``.
+            masks: of N frames, ``[H, W]`` class numbers, or ``[C, H, W]`` of 0 and 1 where they overlap, or runs of
+                either; 255 is left out.
+            groups: whom each frame is of.
+            window: part of the masks that the maps of logits cover.
         """
-        size = (mask.shape[-2], mask.shape[-1])
-        said = runs_at(self.task, logits, size, window)
+        truths = [mask if isinstance(mask, Runs) else Runs.of(mask) for mask in masks]
+        truth = Runs.joined(truths)
+        said = runs_at(self.task, logits, (truth.shape[-2], truth.shape[-1]), window)
         exclusive = self.task.family == "categorical"
-        found = _overlap(said, mask, len(self.task.classes)) if exclusive else _overlap_of_each(said.pixels(), mask)
-        self._of[group] = self._of[group] + found if group in self._of else found
-        for name, measure in self._measures.items():
-            self._surface[name].append(self._of_outlines(said.pixels(), mask, found, measure))
+        classes = len(self.task.classes)
+        overlaps = _overlaps(truth, said, classes) if exclusive else _overlaps_of_each(truth, said)  # [N, 3, C]
+        for group, found in zip(groups, overlaps, strict=True):
+            self._of[group] = self._of[group] + found if group in self._of else found
+        if self._measures:
+            for mask, answer, found in zip(truths, said.pixels(), overlaps, strict=True):
+                for name, measure in self._measures.items():
+                    self._surface[name].append(self._of_outlines(mask.pixels(), answer, found, measure))
 
     def surface(self) -> dict[str, NDArray[np.float64]]:
         """By measure, its mean for each class over the frames that show it, ``[C]``; NaN where none does."""
@@ -76,8 +84,8 @@ class PixelCounts:
 
     def _of_outlines(
         self,
-        said: NDArray[np.uint8],
         mask: NDArray[np.uint8],
+        said: NDArray[np.uint8],
         found: Overlap,
         measure: Callable[[Region, Region], float],
     ) -> NDArray[np.float64]:
@@ -95,11 +103,14 @@ class PixelCounts:
         return np.zeros((3, len(self.task.classes)), dtype=np.int64)
 
 
-def _overlap(said: Runs, mask: NDArray[np.uint8], classes: int) -> Overlap:  # [H, W], [H, W]
-    table = confusion(Runs.of(mask), said, classes)[:classes, :classes]  # rows are the truth
-    return np.stack([table.diagonal(), table.sum(axis=1), table.sum(axis=0)])
+def _overlaps(truth: Runs, said: Runs, classes: int) -> NDArray[np.int64]:
+    table = confusion(truth, said, classes)[:, :classes, :classes]  # rows are the truth
+    return np.stack([table.diagonal(axis1=1, axis2=2), table.sum(axis=2), table.sum(axis=1)], axis=1)
 
 
-def _overlap_of_each(said: NDArray[np.uint8], mask: NDArray[np.uint8]) -> Overlap:  # [C, H, W], [C, H, W]
-    there, told = mask == 1, (said == 1) & (mask != IGNORE)
-    return np.stack([np.count_nonzero(x, axis=(1, 2)) for x in (there & told, there, told)])
+def _overlaps_of_each(truth: Runs, said: Runs) -> NDArray[np.int64]:
+    """Of runs of ``[N, C, H, W]``."""
+    N, C = truth.shape[:2]
+    layers = (N * C, *truth.shape[2:])
+    table = confusion(truth._replace(shape=layers), said._replace(shape=layers), 2).reshape(N, C, 3, 3)
+    return np.stack([table[..., 1, 1], table[..., 1, :].sum(axis=2), table[..., :2, 1].sum(axis=2)], axis=1)

@@ -6,7 +6,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from mtal.frames.window import WHOLE, Window
-from mtal.tasks.on_frame import above_zero_at, inside, likeliest_at
+from mtal.tasks.on_frame import above_zero_at, above_zero_runs, inside, likeliest_at, likeliest_runs
 
 
 def smooth(*shape, seed=0):
@@ -42,6 +42,14 @@ def test_where_two_are_equal_at_a_pixel():
     assert likeliest_at(logits.flip(0), (1, 7)).tolist() == [[1, 1, 1, 0, 0, 0, 0]]
     assert above_zero_at(logits[:1], (1, 7)).tolist() == [[[1, 1, 1, 0, 0, 0, 0]]]
     assert above_zero_at(-logits[:1], (1, 7)).tolist() == [[[0, 0, 0, 0, 1, 1, 1]]]
+
+
+def test_frames_of_a_batch_are_as_each_by_itself():
+    logits = torch.randn(3, 4, 6, 5, generator=torch.Generator().manual_seed(0))
+    for window in (WHOLE, Window(-0.2, 0.1, 1.4, 0.6)):
+        for runs, at in ((likeliest_runs, likeliest_at), (above_zero_runs, above_zero_at)):
+            together = runs(logits, (20, 33), window)
+            np.testing.assert_array_equal(together.pixels(), [at(x, (20, 33), window) for x in logits])
 
 
 def test_the_lowest_number_wins_among_equals():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix
 
-from mtal.tasks.runs import Runs, confusion
+from mtal.datasets.runs import Runs, confusion
 
 
 @pytest.fixture
@@ -31,16 +31,25 @@ class TestRuns:
 class TestConfusion:
     def test_agrees_with_scikit_learn(self, masks):
         for truth, said in masks:
-            table = confusion(Runs.of(truth), Runs.of(said), 4)
-            np.testing.assert_array_equal(table[:4, :4], confusion_matrix(truth.ravel(), said.ravel(), labels=range(4)))
-            assert table.sum() == truth.size
+            frames = [(truth, said), (said, truth), (truth, truth)]
+            wanted, answers = (Runs.joined([Runs.of(x) for x in column]) for column in zip(*frames, strict=True))
+            table = confusion(wanted, answers, 4)  # [3, 5, 5]
+            for found, pair in zip(table, frames, strict=True):
+                expected = confusion_matrix(*(x.ravel() for x in pair), labels=range(4))
+                np.testing.assert_array_equal(found[:4, :4], expected)
+                assert found.sum() == truth.size
 
     def test_what_is_no_class_stands_apart(self):
-        truth, said = (np.array(row, dtype=np.uint8) for row in ([0, 255, 255, 1, 7], [1, 1, 0, 1, 0]))
+        truth, said = (np.array([row], dtype=np.uint8) for row in ([0, 255, 255, 1, 7], [1, 1, 0, 1, 0]))
         table = confusion(Runs.of(truth), Runs.of(said), 2)
-        assert table.tolist() == [[0, 1, 0], [0, 1, 0], [2, 1, 0]]
+        assert table.tolist() == [[[0, 1, 0], [0, 1, 0], [2, 1, 0]]]
 
     def test_runs_of_no_pixels(self):
-        truth = Runs(np.array([0, 0, 3]), np.array([1, 0, 1], dtype=np.uint8), (4,))
-        said = Runs(np.array([0, 0, 0, 2]), np.array([0, 0, 1, 0], dtype=np.uint8), (4,))
-        assert confusion(truth, said, 2).tolist() == [[1, 2, 0], [1, 0, 0], [0, 0, 0]]
+        truth = Runs(np.array([0, 0, 3]), np.array([1, 0, 1], dtype=np.uint8), (1, 4))
+        said = Runs(np.array([0, 0, 0, 2, 4]), np.array([0, 0, 1, 0, 1], dtype=np.uint8), (1, 4))
+        assert confusion(truth, said, 2).tolist() == [[[1, 2, 0], [1, 0, 0], [0, 0, 0]]]
+
+
+def test_frames_one_after_the_other(masks):
+    for pair in masks:
+        np.testing.assert_array_equal(Runs.joined([Runs.of(x) for x in pair]).pixels(), np.stack(pair))

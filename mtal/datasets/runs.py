@@ -1,15 +1,18 @@
 """A mask as runs of equal pixels: some thousands where there are half a million pixels.
 
-Letters: R runs, C classes.
+Letters: R runs, N frames, C classes.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+Starts = NDArray[np.signedinteger[Any]]
 
 
 class Runs(NamedTuple):
@@ -22,7 +25,7 @@ class Runs(NamedTuple):
         shape: of the array.
     """
 
-    starts: NDArray[np.int64]
+    starts: Starts
     values: NDArray[np.uint8]
     shape: tuple[int, ...]
 
@@ -31,16 +34,28 @@ class Runs(NamedTuple):
         """The runs of an array that is not empty.
 
         >>> Runs.of(np.array([[7, 7, 0], [0, 0, 7]], dtype=np.uint8))[:2]
-        (array([0, 2, 5]), array([7, 0, 7], dtype=uint8))
+        (array([0, 2, 5], dtype=int32), array([7, 0, 7], dtype=uint8))
         """
         flat = np.ascontiguousarray(pixels).reshape(-1)
         starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
-        return cls(starts, flat[starts], pixels.shape)
+        return cls(starts.astype(np.int32), flat[starts], pixels.shape)
 
     @property
-    def lengths(self) -> NDArray[np.int64]:
+    def nbytes(self) -> int:
+        """Bytes that they take."""
+        return self.starts.nbytes + self.values.nbytes
+
+    @property
+    def lengths(self) -> Starts:
         """``[R]`` pixels of each run."""
         return np.diff(self.starts, append=math.prod(self.shape))
+
+    @classmethod
+    def joined(cls, several: Sequence[Runs]) -> Runs:
+        """The runs of N arrays of one shape, one after the other, ``[N, …]``."""
+        size = math.prod(several[0].shape)
+        starts = np.concatenate([runs.starts + k * size for k, runs in enumerate(several)])
+        return cls(starts, np.concatenate([runs.values for runs in several]), (len(several), *several[0].shape))
 
     def pixels(self) -> NDArray[np.uint8]:
         """The array."""
@@ -48,22 +63,25 @@ class Runs(NamedTuple):
 
 
 def confusion(truth: Runs, said: Runs, classes: int) -> NDArray[np.int64]:
-    """How many pixels have each pair of values, ``[C + 1, C + 1]`` by truth and by what is said.
+    """How many pixels of each frame have each pair of values, ``[N, C + 1, C + 1]`` by truth and by what is said.
 
     Values of C or more, such as 255, are in the last row and column.
 
     Args:
-        truth: of a mask.
-        said: of as many pixels.
+        truth: of ``[N, …]`` masks. No run reaches into the next frame, as in :meth:`joined`.
+        said: of as many pixels, likewise.
         classes: C.
     """
+    N, K = truth.shape[0], classes + 1
     starts = np.concatenate([truth.starts, said.starts])
     order = np.argsort(starts, kind="stable")  # merges the two in linear time
     of_said = order >= len(truth.starts)
     last_said = np.cumsum(of_said) - 1  # −1 for the first one alone, which is empty as both begin at 0
     last_truth = np.arange(len(order)) - last_said - 1
     wanted, answer = np.minimum(truth.values, classes)[last_truth], np.minimum(said.values, classes)[last_said]
-    pairs = wanted.astype(np.int64) * (classes + 1) + answer
-    lengths = np.diff(starts[order], append=math.prod(truth.shape))
-    pixels = np.bincount(pairs, weights=lengths, minlength=(classes + 1) ** 2)  # exact: below 2⁵³
-    return pixels.astype(np.int64).reshape(classes + 1, classes + 1)
+    starts = starts[order]
+    lengths = np.diff(starts, append=math.prod(truth.shape))
+    frame = np.minimum(starts // math.prod(truth.shape[1:]), N - 1)  # an empty run may stand at the very end
+    pairs = (frame * K + wanted) * K + answer
+    pixels = np.bincount(pairs, weights=lengths, minlength=N * K**2)  # exact: below 2⁵³
+    return pixels.astype(np.int64).reshape(N, K, K)
