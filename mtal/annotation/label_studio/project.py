@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -115,8 +116,9 @@ class Project:
         self.server.post(f"/api/projects/{self.number}/import", list(tasks))
 
     def remove(self, task: int) -> None:
-        """Take a task out."""
-        self.server.delete(f"/api/tasks/{task}/")
+        """Take a task out, unless somebody else was quicker."""
+        with suppress(LookupError):
+            self.server.delete(f"/api/tasks/{task}/")
 
     def users(self) -> dict[int, str]:
         """Number → address of all who have an account."""

@@ -76,7 +76,9 @@ class Server:
         except (requests.exceptions.MissingSchema, requests.exceptions.InvalidSchema):
             raise ValueError(f"oracle.url={self.url} is no address of a server; write http://HOST:PORT") from None
         except requests.RequestException as error:
-            raise AwayError(f"Label Studio at {self.url} does not answer ({_why(error)}); start it") from None
+            raise AwayError(
+                f"Label Studio at {self.url} does not answer ({_why(error)}); once it does, the same command goes on"
+            ) from None
         if answer.status_code == 401 and self._access and not renewed:  # the short-lived one has run out
             self._access = ""
             return self._call(method, path, renewed=True, **how)
@@ -102,7 +104,10 @@ class Server:
                 "token of somebody who may change the project"
             )
         if status >= 500:
-            raise AwayError(f"Label Studio at {self.url} is not well ({status} for {method} {path}); look at its log")
+            raise AwayError(
+                f"Label Studio at {self.url} is not well ({status} for {method} {path}), as its log tells; once it is, "
+                "the same command goes on"
+            )
         if status == 404:
             raise LookupError(f"Label Studio at {self.url} has no {path}")
         if status >= 400:
@@ -139,7 +144,7 @@ class Server:
 def _why(error: requests.RequestException) -> str:
     """In few words; the text of the library has the whole request in it."""
     if isinstance(error, requests.exceptions.SSLError):
-        return "its certificate is not trusted"
+        return "its certificate is not trusted, or it speaks http and not https"
     if isinstance(error, requests.Timeout):
         return "no answer in time"
     return "the connection broke" if "aborted" in str(error).lower() else "no connection"

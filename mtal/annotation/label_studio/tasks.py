@@ -87,7 +87,7 @@ def _why(request: Request, frame: Mapping[Any, Any]) -> str:
     if isinstance(utility := frame.get("utility"), float) and not np.isnan(utility):
         told.append(f"utility {utility:.3g}")
     if scores := _scores(frame):
-        told.append(f"higher than in so many % of the frames: {scores}")
+        told.append(f"percentiles: {scores}")
     return "; ".join(told)
 
 
