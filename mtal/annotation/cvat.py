@@ -44,8 +44,8 @@ class CvatOracle(RequestFolders):
         write_task(folder, name, request, self.labels)
 
     def where(self, request: Request) -> str:
-        """The folder for exports."""
-        return str(self.root / request.id / GIVEN_BACK)
+        """CVAT, and the folder for exports."""
+        return f"CVAT, as README.txt says, with exports into {self.root / request.id / GIVEN_BACK}"
 
     def collect(self) -> None:
         """See :class:`~mtal.annotation.oracle.Oracle`; an export that was taken in is not read again."""

@@ -216,10 +216,10 @@ def _told(say: Any, cells: Cells, row: int, name: str) -> Any:
 
 
 def _class_numbers(file: Path, label_map: LabelMap, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """``[H, W]`` class numbers from grays or our colours; 0 and 1 of a mask of one class."""
+    """``[H, W]`` class numbers from grays, from our colours painted over them, or 0 and 1 of a mask of one class."""
     values: dict[Any, int] = {n: n for n in (*range(len(label_map.classes)), IGNORE)}
     if not label_map.exclusive:
         values = {0: 0, THERE: 1}
     elif held_values(file).colored:
-        values = {color: n for n, color in enumerate(label_map.colors)}
+        values = {(n, n, n): n for n in values} | {color: n for n, color in enumerate(label_map.colors)}
     return class_numbers(file, replace(label_map, values=values), size)

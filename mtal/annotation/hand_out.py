@@ -118,7 +118,7 @@ def _readme(name: str, request: Request, label_maps: list[LabelMap]) -> str:
             fill(f"{m.task}: {', '.join(f'{g} = {what}' for g, what in grays(m).items())}", _WIDTH) for m in pixel
         )
         if colored := [m for m in pixel if m.exclusive]:
-            sections["OR, IN COLOURED MASKS"] = "\n".join(
+            sections["OR, IN RGB MODE, COLOURS PAINTED OVER THE GRAY"] = "\n".join(
                 fill(
                     f"{m.task}: "
                     + ", ".join(f"{'/'.join(map(str, c))} = {n}" for c, n in zip(m.colors, m.classes, strict=True)),

@@ -16,10 +16,16 @@ _CHOICES: Mapping[str, str] = {
     "Fusion": "acquisition.fusion",
     "Weights of the heads": "acquisition.weights",
     "Selector": "acquisition.selector",
+    "Heads asked for": "acquisition.query",
+    "Seconds of annotators": "acquisition.cost",
     "Seconds between picks": "acquisition.minimum_gap_s",
     "Loss weighting": "tasks.weighting",
+    "Augmentation": "augment",
+    "Who labels": "oracle",
     "Initial frames": "loop.initial",
     "Frames per round": "loop.batch",
+    "Seconds per round": "loop.batch_seconds",
+    "Answers per round": "loop.batch_answers",
     "Rounds": "loop.rounds",
     "Rounds of flat val before it stops": "loop.stop.val_flat_rounds",
     "Entropy of the pool at which it stops": "loop.stop.uncertainty_below",
@@ -37,6 +43,8 @@ def summarize(config: Mapping[str, Any]) -> dict[str, str]:
     """Label → choice in words, for the choices that ``config`` holds."""
     found = {label: describe(_at(config, place)) for label, place in _CHOICES.items()}
     found["Signals"] = describe(_signals(config))
+    if found["Seconds per round"] or found["Answers per round"]:
+        found["Frames per round"] = ""  # is not read
     return {label: words for label, words in found.items() if words}
 
 

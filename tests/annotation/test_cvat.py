@@ -81,7 +81,10 @@ class TestTask:
         request = request_of(guess=lambda row, size: {"tools": np.array([0, 1], np.uint8)})
         oracle.ask(request)
         shutil.copy(oracle.root / request.id / "annotations.xml", oracle.root / request.id / "given_back/job.xml")
-        with pytest.raises(LabelsPendingError, match=r"0 of 3 frames are done.*Answer in .*given_back"):
+        with pytest.raises(
+            LabelsPendingError,
+            match=r"0 of 3 .*Answer in CVAT, as README.txt says, with exports into .*given_back, then",
+        ):
             settle(oracle, request)
 
     def test_asked_again_changes_nothing(self, oracle, request_of, asked):

@@ -133,6 +133,15 @@ class TestGivenBack:
         states = oracle.availability([A, B, C], [m.task for m in MAPS]).states([A, B, C])
         assert states.tolist() == [[State.ASKABLE] * 4, [1, State.NEVER, 1, 1], [State.NEVER] * 4]
 
+    def test_colours_may_be_painted_over_the_mask_that_was_handed_out(self, oracle, asked):
+        painted = np.asarray(Image.open(asked / "masks/anatomy" / FILES[0]).convert("RGB")).copy()  # nothing known yet
+        painted[:5], painted[5:9], painted[9:12] = (200, 0, 0), (150, 0, 0), (1, 1, 1)
+        write(asked / "masks/anatomy" / FILES[0], painted)
+        fill(asked, {(0, "label/anatomy"): "done"})
+        oracle.collect()
+        (label,) = oracle.label([A], SIZE)["anatomy"]
+        assert label[:, 0].tolist() == [1] * 5 + [0] * 4 + [1] * 3 + [IGNORE] * 8
+
     def test_only_what_is_new_is_taken_in_and_corrections_are(self, oracle, asked, dataset):
         mask = asked / "masks/anatomy" / FILES[0]
         write(mask, np.zeros(SIZE))

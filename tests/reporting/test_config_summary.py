@@ -42,6 +42,20 @@ def test_aggregations_that_all_signals_share_are_told_once():
     }
 
 
+@pytest.mark.parametrize(
+    ("budget", "told"), [("batch_seconds", "Seconds per round"), ("batch_answers", "Answers per round")]
+)
+def test_the_budget_that_counts_is_told(budget, told):
+    query = {"_target_": "mtal.acquisition.WorthItsCost"}
+    found = summarize(
+        {
+            "loop": {"batch": 4, "batch_seconds": None, "batch_answers": None, budget: 300},
+            "acquisition": {"query": query},
+        }
+    )
+    assert found == {told: "300", "Heads asked for": "WorthItsCost"}
+
+
 def test_title():
     assert title({"name": "demo"}, "seed=1") == "demo · seed=1"
     assert title({}, "seed=1") == "seed=1"
