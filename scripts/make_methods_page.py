@@ -13,7 +13,7 @@ from types import ModuleType
 
 import yaml
 
-from mtal.acquisition import aggregation, fusion, normalizers, selectors, signals, weights
+from mtal.acquisition import aggregation, fusion, normalizers, query, selectors, signals, weights
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAGE = REPOSITORY / "docs" / "methods.md"
@@ -88,6 +88,13 @@ SECTIONS: tuple[tuple[str, str, ModuleType, type, tuple[str, ...]], ...] = (
         selectors,
         selectors.Rule,
         (),
+    ),
+    (
+        "Heads of a picked frame",
+        "`acquisition/query`; the costs are those of `acquisition/cost`.",
+        query,
+        query.Query,
+        ("query",),
     ),
 )
 

@@ -5,24 +5,29 @@ Letters: N frames, T heads.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
+
+__all__ = ["AllHeads", "Query", "WorthItsCost"]
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 
-class Query(Protocol):
-    """Chooses heads of frames."""
+class Query(ABC):
+    """Chooses heads of frames.
 
-    @property
-    def asks_all(self) -> bool:
-        """Whether it asks for all that can be asked for, and so needs neither gains nor seconds."""
-        ...
+    Attributes:
+        asks_all: it asks for all that can be asked for, and so needs neither gains nor seconds.
+    """
 
+    asks_all: ClassVar[bool] = False
+
+    @abstractmethod
     def __call__(self, gains: Floats, seconds: Floats, askable: Bools, look_s: float) -> Bools:
         """Which heads to ask for in each frame, ``[N, T]``: among those that can be, and one or more of these.
 
@@ -32,12 +37,14 @@ class Query(Protocol):
             askable: which heads can be asked for, ``[N, T]``.
             look_s: seconds that a frame takes besides.
         """
-        ...
 
 
 @dataclass(frozen=True)
-class AllHeads:
-    """All heads that can be asked for: each picked frame teaches all of them."""
+class AllHeads(Query):
+    """All heads that can be asked for: each picked frame teaches all of them.
+
+    Cost: O(1).
+    """
 
     asks_all: ClassVar[bool] = True
 
@@ -47,15 +54,15 @@ class AllHeads:
 
 
 @dataclass(frozen=True)
-class WorthItsCost:
+class WorthItsCost(Query):
     """argmax over S ≠ ∅ of Σ_{t∈S} gₜ / (look_s + Σ_{t∈S} cₜ): the heads with the most expected gain per second.
 
     gₜ is the head's normalised score times its say, cₜ what its answer is expected to take. The best set holds the
     heads of the highest gₜ/cₜ, as many as it takes, so T sets are compared and not 2ᵀ. Without ``look_s``, the time to
     open a frame and look at it, one head alone is always best, and heads join it only where they are as good.
 
-    That asking for some heads only can be better value is PartAL's (Durasov et al., arXiv 2211.11546); the rule is
-    ours.
+    That asking for some heads only can be better value is PartAL's (Durasov et al., arXiv 2022, 2211.11546); the rule
+    is ours.
 
     Cost: O(N T log T).
 
@@ -65,8 +72,6 @@ class WorthItsCost:
     >>> WorthItsCost()(gains, seconds, np.array([[True, True]]), look_s=200.0).tolist()
     [[True, True]]
     """
-
-    asks_all: ClassVar[bool] = False
 
     def __call__(self, gains: Floats, seconds: Floats, askable: Bools, look_s: float) -> Bools:
         """See :class:`Query`; among equals the larger set.
