@@ -1,4 +1,5 @@
 import os
+from time import sleep
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -337,10 +338,28 @@ class TestServer:
         assert len([r for r in caplog.records if "not well" in r.getMessage()]) == 1
 
     def test_nobody_there(self, start, request_of):
-        with pytest.raises(
-            AwayError, match=r"Label Studio at http://127\.0\.0\.1:9 does not answer \(no connection\); once"
-        ):
+        told = r"Label Studio at http://127\.0\.0\.1:9 does not answer \(no connection\); once it does, the same"
+        with pytest.raises(AwayError, match=told):
             start(url="http://127.0.0.1:9").ask(request_of())
+
+    def test_a_call_that_it_refuses(self, start, request_of, fake):
+        def refuse(method: str, path: str) -> None:
+            if path.endswith("/import"):
+                raise StatusError(413)
+
+        fake.before = refuse
+        with pytest.raises(ValueError, match=r"refuses POST /api/projects/1/import: .*as the test has it"):
+            start().ask(request_of())
+
+    def test_https_where_there_is_none(self, start, url, request_of):
+        with pytest.raises(AwayError, match="its certificate is not trusted, or it speaks http and not https"):
+            start(url=url.replace("http:", "https:")).ask(request_of())
+
+    def test_an_answer_that_does_not_come(self, start, request_of, fake, monkeypatch):
+        monkeypatch.setattr("mtal.annotation.label_studio.server._TIMEOUT_S", (5, 0.05))
+        fake.before = lambda method, path: sleep(0.3)
+        with pytest.raises(AwayError, match=r"\(no answer in time\)"):
+            start().ask(request_of())
 
     @pytest.mark.parametrize(
         ("address", "why"),
