@@ -203,7 +203,9 @@ def _envelope(
         n = len(stretch)
         at_ours, at_theirs = (line * n + np.arange(n) for line in (ours, theirs))
         place = _crossing(*(ends.ravel().take(at_ours) - ends.ravel().take(at_theirs) for ends in (left, right)))
-        there = left + (right - left) * place  # [C, n]
+        there = right - left  # [C, n]
+        there *= place
+        there += left
         third, most = _likeliest(there)
         higher = (most > there.ravel().take(at_ours)) & (third != theirs)
         stays, parts = np.flatnonzero(~higher), np.flatnonzero(higher)
