@@ -21,6 +21,7 @@ from mtal.learning.run_folder import RunFolder
 from mtal.learning.scoring import score_pool
 from mtal.learning.trainer_settings import TrainerSettings
 from mtal.learning.training import MultiTaskModule
+from mtal.learning.unlabelled_settings import Propagation, PseudoLabelling
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 STRATEGIES = sorted(path.stem for path in (CONFIGS / "strategy").glob("*.yaml"))
@@ -112,3 +113,20 @@ def test_the_whole_run_picks_as_on_the_cpu(name, frozen, strategy, run, there, f
     monkeypatch.undo()
     for a, b in zip(picks, run(strategy(name), name="cpu", **parts), strict=True):
         assert a.tolist() == b.tolist()
+
+
+def test_what_nobody_labelled_is_learnt_as_on_the_cpu(run, there, tmp_path):
+    """Pseudo-labels of a teacher on the second device, and masks that were carried on the CPU."""
+    kinds = {
+        "pseudo_labels": PseudoLabelling(1.0, threshold=0.51, frames=8),
+        "propagation": Propagation(1.0, neighbours=1),
+    }
+    run(surgery.make_acquisition(), rounds=1, trainer=replace(THERE, **kinds), name="there")
+    with pytest.MonkeyPatch.context() as back:
+        back.setattr(TrainerSettings, "device", lambda self: torch.device("cpu"))
+        run(surgery.make_acquisition(), rounds=1, trainer=replace(HERE, **kinds), name="here")
+    assert {DEVICE} in there["trained"]
+    for name in ("pseudo_labels", "propagated"):
+        here, beside = (pd.read_parquet(tmp_path / f"{where}/rounds/01/{name}.parquet") for where in ("here", "there"))
+        assert len(here)
+        pd.testing.assert_frame_equal(here, beside)
