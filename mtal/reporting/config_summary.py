@@ -20,8 +20,7 @@ _CHOICES: Mapping[str, str] = {
     "Seconds of annotators": "acquisition.cost",
     "Seconds between picks": "acquisition.minimum_gap_s",
     "Loss weighting": "tasks.weighting",
-    "Augmentation": "augment",
-    "Who labels": "oracle",
+    "Who labels": "oracle._target_",
     "Initial frames": "loop.initial",
     "Frames per round": "loop.batch",
     "Seconds per round": "loop.batch_seconds",
@@ -43,6 +42,7 @@ def summarize(config: Mapping[str, Any]) -> dict[str, str]:
     """Label → choice in words, for the choices that ``config`` holds."""
     found = {label: describe(_at(config, place)) for label, place in _CHOICES.items()}
     found["Signals"] = describe(_signals(config))
+    found["Who labels"] = found["Who labels"].rpartition(".")[2]
     if found["Seconds per round"] or found["Answers per round"]:
         found["Frames per round"] = ""  # is not read
     return {label: words for label, words in found.items() if words}

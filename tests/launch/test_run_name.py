@@ -2,9 +2,12 @@ import doctest
 import hashlib
 import itertools
 import re
+from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
+from mtal.free_keys import FREE_KEYS
 from mtal.launch import run_name
 from mtal.launch.run_name import run_folder_name
 
@@ -47,6 +50,13 @@ def test_different_options_different_folders():
 
 def test_same_options_same_folder():
     assert [run_folder_name(c) for c in COMMANDS] == [run_folder_name(c) for c in COMMANDS]
+
+
+def test_a_desk_or_a_server_that_moves_starts_no_other_run():
+    config = OmegaConf.load(Path(run_name.__file__).parents[2] / "configs/config.yaml")
+    assert {key for key in FREE_KEYS if key.startswith("oracle.")} <= {
+        *config.hydra.job.config.override_dirname.exclude_keys
+    }
 
 
 def test_safe_as_one_folder_s_name():

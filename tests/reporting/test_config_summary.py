@@ -56,6 +56,10 @@ def test_the_budget_that_counts_is_told(budget, told):
     assert found == {told: "300", "Heads asked for": "WorthItsCost"}
 
 
+def test_who_labels_is_told_and_not_where():
+    assert summarize({"oracle": {"_target_": "a.FolderOracle", "root": "/desk"}}) == {"Who labels": "FolderOracle"}
+
+
 def test_title():
     assert title({"name": "demo"}, "seed=1") == "demo · seed=1"
     assert title({}, "seed=1") == "seed=1"
