@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
 from rich.console import Console
 
 from mtal.datasets import SurgicalDataset
@@ -18,7 +17,7 @@ from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.datasets.split_report import examples, split_report
 from mtal.frames import open_reader, read_pictures
 from mtal.launch import check_overrides, ending_by_signal, register
-from mtal.launch.faults import FAULTS_OF_INPUT, tell
+from mtal.launch.faults import FAULTS_OF_INPUT, refuse_missing, tell
 from mtal.launch.plain_warnings import plain_warnings
 from mtal.reporting.label_sheet import LabelledPicture, write_label_sheet
 from mtal.reporting.split_tables import print_split_report, write_split_report
@@ -33,7 +32,7 @@ def main() -> None:
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         config = compose("config", overrides=sys.argv[1:])
     try:
-        OmegaConf.to_container(config, throw_on_missing=True)
+        refuse_missing(config)
         with plain_warnings(Console(stderr=True)):
             inspect(instantiate(config.data), Path(config.run_root) / "inspect")
     except FAULTS_OF_INPUT as error:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from textwrap import fill
+
 import numpy as np
 import numpy.typing as npt
 
 from mtal.annotation.answers import Said
-from mtal.annotation.mask_files import mask_folders
+from mtal.annotation.mask_files import grays, mask_folders
 from mtal.datasets.label_map import LabelMap
 from mtal.suggest import nearest
 
@@ -35,6 +38,29 @@ def asks(label_map: LabelMap) -> str:
         f"write all that are there with {SEPARATOR} between them, {NONE} if none is, {UNKNOWN} if it cannot be told: "
         f"{names}"
     )
+
+
+CELLS = (
+    f"A cell that is left empty is still owed, and one with {NOT_ASKED} is not asked for. Write x under {UNUSABLE} if "
+    f"the image is good for nothing; it is then never used. Under {SECONDS} there is room for how long an image took. "
+    "Save as CSV, and leave names of columns, images and masks as they are."
+)
+"""What the other cells are for, in words."""
+
+
+def masks(label_maps: Sequence[LabelMap], width: int) -> dict[str, str]:
+    """Title → lines on what the values in the masks of pixel heads mean."""
+    sections = {}
+    if label_maps:
+        sections["GRAY VALUES IN THE MASKS"] = [
+            f"{m.task}: {', '.join(f'{gray} = {what}' for gray, what in grays(m).items())}" for m in label_maps
+        ]
+    if colored := [m for m in label_maps if m.exclusive]:
+        sections["OR, IN RGB MODE, COLOURS PAINTED OVER THE GRAY"] = [
+            f"{m.task}: {', '.join(f'{r}/{g}/{b} = {n}' for (r, g, b), n in zip(m.colors, m.classes, strict=True))}"
+            for m in colored
+        ]
+    return {title: "\n".join(fill(line, width) for line in lines) for title, lines in sections.items()}
 
 
 def tags(cell: str, label_map: LabelMap) -> tuple[Said, npt.NDArray[np.uint8] | None]:

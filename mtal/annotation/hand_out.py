@@ -95,12 +95,7 @@ def _readme(name: str, request: Request, label_maps: list[LabelMap]) -> str:
     steps = [
         "Open frames.csv in a spreadsheet. For every image answer each column that begins with label/:",
         *(fill(f"- {form.column(m.task)}: {form.asks(m)}", _WIDTH, subsequent_indent="  ") for m in label_maps),
-        fill(
-            f"A cell that is left empty is still owed, and one with {form.NOT_ASKED} is not asked for. Write x under "
-            f"{form.UNUSABLE} if the image is good for nothing; it is then never used. Under {form.SECONDS} there is "
-            "room for how long an image took. Save as CSV, and leave names of columns, images and masks as they are.",
-            _WIDTH,
-        ),
+        fill(form.CELLS, _WIDTH),
         fill(
             "Heads may be answered in any order, and an answer may be corrected later. A second annotator works in a "
             "copy of this folder beside it, whose name has a dot and a name at its end, as in "
@@ -108,22 +103,9 @@ def _readme(name: str, request: Request, label_maps: list[LabelMap]) -> str:
             _WIDTH,
         ),
     ]
-    pixel = [m for m in label_maps if m.support == "pixel"]
     sections = {
         f"{len(request.frames)} FRAMES TO LABEL": fill(f"{len(request.frames)} frames, {first}", _WIDTH),
         "WHAT TO DO": "\n".join(steps),
+        **form.masks([m for m in label_maps if m.support == "pixel"], _WIDTH),
     }
-    if pixel:
-        sections["GRAY VALUES IN THE MASKS"] = "\n".join(
-            fill(f"{m.task}: {', '.join(f'{g} = {what}' for g, what in grays(m).items())}", _WIDTH) for m in pixel
-        )
-        if colored := [m for m in pixel if m.exclusive]:
-            sections["OR, IN RGB MODE, COLOURS PAINTED OVER THE GRAY"] = "\n".join(
-                fill(
-                    f"{m.task}: "
-                    + ", ".join(f"{'/'.join(map(str, c))} = {n}" for c, n in zip(m.colors, m.classes, strict=True)),
-                    _WIDTH,
-                )
-                for m in colored
-            )
     return "\n\n".join(f"{title}\n\n{text}" for title, text in sections.items()) + "\n"

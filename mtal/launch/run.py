@@ -17,7 +17,7 @@ from rich.markup import escape
 
 from mtal.annotation import LabelsPendingError
 from mtal.launch.command_line import keep_command
-from mtal.launch.faults import FAULTS_OF_INPUT, tell
+from mtal.launch.faults import FAULTS_OF_INPUT, refuse_missing, tell
 from mtal.launch.index import note_in_index
 from mtal.launch.interruption import STANDING, stoppable
 from mtal.launch.plain_warnings import plain_warnings
@@ -54,6 +54,7 @@ def launch(config: DictConfig) -> float | None:
     try:
         # here as well as around the program, for the workers of a sweep, where Lightning would take SIGTERM for an end
         with stoppable(), plain_warnings(Console(stderr=True)):
+            refuse_missing(config)
             return _run(config, path, console, sweeping)
     except LabelsPendingError as pending:
         told = f"[yellow]waiting for labels:[/yellow] {escape(str(pending))}"

@@ -7,7 +7,7 @@ from textwrap import fill
 from typing import Any
 
 from mtal.annotation import form
-from mtal.annotation.mask_files import grays, mask_folders
+from mtal.annotation.mask_files import mask_folders
 from mtal.selecting.selection import Selection
 
 _WIDTH = 100
@@ -34,12 +34,8 @@ def readme(selection: Selection, about: Mapping[str, Any]) -> str:
         f"{count} FRAMES TO LABEL": fill(first, _WIDTH),
         "WHAT IS HERE": "\n".join(f"{name:<{wide}}{what}" for name, what in files.items()),
         "WHAT TO DO": "\n".join(_steps(selection)),
+        **form.masks([t.label_map for t in selection.pixel_tasks], _WIDTH),
     }
-    if selection.pixel_tasks:
-        sections["GRAY VALUES IN THE MASKS"] = "\n".join(
-            fill(f"{t.name}: {', '.join(f'{gray} = {what}' for gray, what in grays(t.label_map).items())}", _WIDTH)
-            for t in selection.pixel_tasks
-        )
     if about["dropped"]:
         told = ", ".join(f"{n} {reason.replace('_', ' ')}" for reason, n in about["dropped"].items())
         sections["LEFT OUT AS NOT WORTH A LABEL"] = told
@@ -69,4 +65,8 @@ def _steps(selection: Selection) -> list[str]:
     for task in selection.tasks:
         what = f"- {form.column(task.name)}: {form.asks(task.label_map)}"
         steps.append(fill(what, _WIDTH, subsequent_indent="  "))
-    return [*steps, "The guesses are often wrong, most of all in these frames: trust your eyes."]
+    return [
+        *steps,
+        fill(form.CELLS, _WIDTH),
+        "The guesses are often wrong, most of all in these frames: trust your eyes.",
+    ]

@@ -203,9 +203,10 @@ class TestFaults:
     def broken(self, data, tmp_path) -> Path:
         return shutil.copytree(data, tmp_path / "broken")
 
-    def test_root_not_given(self, start, options):
+    def test_places_not_given(self, start, options):
         without = [o for o in options if not o.startswith("data.root")]
-        self.refused(start(*without), 1, "data.root", "give it on the command line")
+        told = "data.root, oracle.root: no value was given; add data.root=… oracle.root=… to the command line"
+        self.refused(start(*without, "oracle=folder"), 1, told)
 
     def test_root_is_missing(self, start, options):
         self.refused(start(*options, "data.root=/nowhere"), 1, "/nowhere/img: no such folder")

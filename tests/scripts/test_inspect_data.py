@@ -49,7 +49,7 @@ def test_prints_and_writes(inspect, tmp_path):
         (["data.root=nowhere"], "error: nowhere: no video here; the root of CholecSeg8k holds"),
         (
             [],
-            "error: Missing mandatory value: root: give it on the command line, such as data.root=",
+            "error: data.root: no value was given; add data.root=… to the command line",
         ),
     ],
 )

@@ -138,6 +138,7 @@ def test_what_became_of_the_videos(selected):
     for words in ("5 FRAMES TO LABEL", "5 frames from 2 of 2 videos", "1 near black", "broken.mp4: not a video"):
         assert words in readme
     assert "2 = glottal space" in readme
+    assert "Write x under unusable if the image is good for nothing" in " ".join(readme.split())
 
 
 def test_second_time_does_nothing(selected, make):
