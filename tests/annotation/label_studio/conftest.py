@@ -54,3 +54,10 @@ def request_of(dataset):
         return Request("00", frames.assign(**more.pop("columns", {})), [m.task for m in MAPS], asked, **more)
 
     return make
+
+
+@pytest.fixture
+def asked(start, request_of, fake) -> dict[str, int]:
+    """Frame → its task."""
+    start().ask(request_of())
+    return {task["data"]["frame_id"]: number for number, task in fake.tasks.items()}
