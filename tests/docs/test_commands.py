@@ -22,7 +22,7 @@ from mtal.learning.loop_settings import LoopSettings
 from mtal.selecting import Request
 
 REPOSITORY = Path(__file__).parents[2]
-PAGES = [REPOSITORY / page for page in ("README.md", "CONTRIBUTING.md", "docs/results.md", "docs/methods.md")]
+PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 SHOWN = re.compile(r"python (scripts/.*)|make run ARGS=(.*)")
 register()
 
