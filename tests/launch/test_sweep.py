@@ -11,7 +11,7 @@ from miniature.killed_sweep import RUNS
 from miniature.runs import all_runs, content
 
 TESTS = Path(__file__).resolve().parents[1]
-KILLS = 6
+KILLS = 4
 
 pytestmark = pytest.mark.filterwarnings("ignore:bleeding. no label so far")
 
@@ -218,7 +218,7 @@ def test_a_sweep_killed_at_random_moments_ends_like_one_that_was_not(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
     assert len(told["finished_at_kill"]) == KILLS
-    assert len(set(told["finished_at_kill"])) > 2  # hit at different stages of the sweep
+    assert len(set(told["finished_at_kill"])) > 1  # hit at different stages of the sweep
     assert told["written_again"] == 0
     whole, killed = ({run.name: content(run) for run in all_runs(tmp_path / name)} for name in ("whole", "killed"))
     assert len(whole) == RUNS
