@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from functools import partial
@@ -68,6 +69,7 @@ def launch(config: DictConfig) -> float | None:
             if not isinstance(error, OtherRunError):
                 _note(config, path)
             return None
+        _end_log(path)
         _remove_empty(path, config)
         if not isinstance(error, FAULTS_OF_INPUT) or os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
@@ -99,6 +101,15 @@ def _remove_empty(path: Path, config: DictConfig) -> None:
             return
         if folder.is_dir():
             folder.rmdir()
+
+
+def _end_log(path: Path) -> None:
+    """Whatever is logged from now on is not of this run, whose folder may be gone."""
+    root = logging.getLogger()
+    for handler in list(root.handlers):
+        if isinstance(handler, logging.FileHandler) and Path(handler.baseFilename).is_relative_to(path.resolve()):
+            root.removeHandler(handler)
+            handler.close()
 
 
 def _standing(path: Path, last: int) -> str:

@@ -1,4 +1,5 @@
 import json
+import logging
 import shutil
 import subprocess
 import sys
@@ -207,6 +208,12 @@ class TestFaults:
         without = [o for o in options if not o.startswith("data.root")]
         told = "data.root, oracle.root: no value was given; add data.root=… oracle.root=… to the command line"
         self.refused(start(*without, "oracle=folder"), 1, told)
+
+    def test_a_run_that_is_refused_logs_no_more(self, start, options, tmp_path):
+        """Its folder is gone, and what others log in this process would be an error."""
+        assert start(*options, "loop.batch=0")[0] == 1
+        logging.getLogger("mtal").warning("of somebody else")
+        assert not (tmp_path / "runs").exists()
 
     def test_root_is_missing(self, start, options):
         self.refused(start(*options, "data.root=/nowhere"), 1, "/nowhere/img: no such folder")

@@ -11,7 +11,7 @@ from miniature.killed_sweep import RUNS
 from miniature.runs import all_runs, content
 
 TESTS = Path(__file__).resolve().parents[1]
-KILLS = 4
+KILLS = 3
 
 pytestmark = pytest.mark.filterwarnings("ignore:bleeding. no label so far")
 

@@ -8,7 +8,7 @@ import pytest
 from miniature.runs import content
 
 TESTS = Path(__file__).resolve().parents[1]
-KILLS = 12
+KILLS = 9
 
 
 @pytest.mark.slow

@@ -25,8 +25,8 @@ from mtal.launch import register  # takes along, before the first fork, what att
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "run.py"
 FUSIONS = ("mean", "pareto")
-SWEEP = (f"acquisition/fusion={','.join(FUSIONS)}", "seed=0,1")
-RUNS = 4
+SWEEP = (f"acquisition/fusion={','.join(FUSIONS)}", "seed=0")
+RUNS = 2
 
 
 def child(arguments: list[str]) -> int:
