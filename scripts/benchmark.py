@@ -8,6 +8,7 @@ python scripts/benchmark.py surgery      labelled frames per second that the syn
 python scripts/benchmark.py decoding     sampling a video and reading it from the cache against a bare decode by PyAV
 python scripts/benchmark.py growth       methods on 10,000 to 1,000,000 frames: time and memory
 python scripts/benchmark.py evaluation   scoring masks at the labels' resolution against that of the model's input
+python scripts/benchmark.py answers      taking in a hundred new answers of people where thousands are there
 python scripts/benchmark.py logging      what logging to W&B adds to a round of the demo
 """
 
@@ -23,6 +24,7 @@ from importlib import import_module
 from pathlib import Path
 from statistics import median
 
+from benchmarks import answers as new_answers
 from benchmarks import dashboards
 from benchmarks import decoding as decoding_passes
 from benchmarks import evaluation as evaluation_pass
@@ -98,6 +100,10 @@ def evaluation(arguments: argparse.Namespace) -> None:
     CONSOLE.print(evaluation_pass.compare(by_both_clocks, arguments.frames, arguments.repeats))
 
 
+def answers(arguments: argparse.Namespace) -> None:
+    CONSOLE.print(new_answers.compare(by_both_clocks, arguments.frames, arguments.repeats))
+
+
 def logging(arguments: argparse.Namespace) -> None:
     CONSOLE.print(dashboards.compare(REPOSITORY, arguments.rounds, arguments.repeats))
 
@@ -147,6 +153,10 @@ def main() -> None:
     nine.add_argument("--steps", type=int, default=40)
     nine.add_argument("--repeats", type=int, default=5)
     nine.set_defaults(run=training)
+    ten = choices.add_parser("answers")
+    ten.add_argument("--frames", type=int, nargs="+", default=[1000, 10_000])
+    ten.add_argument("--repeats", type=int, default=3)
+    ten.set_defaults(run=answers)
     arguments = parser.parse_args()
     arguments.run(arguments)
 
