@@ -158,6 +158,9 @@ def _in_a_process(stored: StoredScan, limit_s: float, running: set[DecodingProce
     """
     process = free_process()
     running.add(process)
+    if stopped.is_set():  # too late for whoever ends those that run
+        process.end()
+        return
     try:
         kind, value = process.ask((run_elsewhere, (stored,)), limit_s)
     except queue.Empty:
@@ -165,12 +168,16 @@ def _in_a_process(stored: StoredScan, limit_s: float, running: set[DecodingProce
             f"{stored.source}: decoding got stuck, with nothing new for {limit_s:g} s; re-encode the file"
         )
     except (EOFError, BrokenPipeError):
-        if not stopped.is_set():
-            how = signal.Signals(-(process.exit_code or 0)).name
-            stored.quarantine(f"{stored.source}: decoding crashed ({how}); re-encode the file")
+        if stopped.is_set():
+            return
+        code = process.exit_code or 0
+        if code >= 0:  # no decoder ends a process in order
+            raise RuntimeError(f"{stored.source}: looking through it ended its process (exit code {code})") from None
+        stored.quarantine(f"{stored.source}: decoding crashed ({signal.Signals(-code).name}); re-encode the file")
     else:
-        put_back(process)
         if kind == "error":
+            process.end()
             raise RuntimeError(f"{stored.source}: looking through it failed:\n{value}") from value
+        put_back(process)
     finally:
         running.discard(process)

@@ -80,6 +80,9 @@ def main() -> None:
             function, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that started this one
         except EOFError:
             return
+        except Exception as error:  # noqa: BLE001 - what is asked for is not there in this process
+            sender.send("error", _portable(error))
+            return  # in the middle of the request
         try:
             result = function(*arguments)
         except Exception as error:  # noqa: BLE001 - it is raised again in the process that asked

@@ -1,8 +1,10 @@
 import logging
 import os
 import signal
+import sys
 import threading
 import time
+import types
 from pathlib import Path
 
 import pandas as pd
@@ -89,6 +91,24 @@ def test_a_fault_of_the_program_is_no_fault_of_the_video(videos, folder, tmp_pat
     sampler = StrangeSampler("program", str(tmp_path / "log"))
     with pytest.raises(RuntimeError, match=r"(?s)program\.mp4: looking through it failed.*a fault of the program"):
         index_videos({"program": videos["program"]}, sampler, ALL, folder, progress=False)
+    assert list(Path(folder / "scans").iterdir()) == []
+
+
+def test_a_sampler_that_is_not_there_in_the_other_process(videos, folder, monkeypatch):
+    module = types.ModuleType("only_here")
+    exec("class Sampler: pass", module.__dict__)
+    monkeypatch.setitem(sys.modules, "only_here", module)
+    with pytest.raises(RuntimeError, match=r"a\.mp4: looking through it failed:\nNo module named 'only_here'"):
+        index_videos({"a": videos["a"]}, module.Sampler(), ALL, folder, progress=False)
+    assert list(Path(folder / "scans").iterdir()) == []
+
+
+def test_a_process_that_ends_in_order_is_no_fault_of_the_video(videos, folder, tmp_path):
+    videos["leave"] = videos["a"].rename(videos["a"].with_name("leave.mp4"))
+    with pytest.raises(RuntimeError, match=r"leave\.mp4: looking through it ended its process \(exit code 3\)"):
+        index_videos(
+            {"leave": videos["leave"]}, StrangeSampler("leave", str(tmp_path / "log")), ALL, folder, progress=False
+        )
     assert list(Path(folder / "scans").iterdir()) == []
 
 
