@@ -54,7 +54,7 @@ class Runs(NamedTuple):
     def joined(cls, several: Sequence[Runs]) -> Runs:
         """The runs of N arrays of one shape, one after the other, ``[N, …]``."""
         size = math.prod(several[0].shape)
-        starts = np.concatenate([runs.starts + k * size for k, runs in enumerate(several)])
+        starts = np.concatenate([runs.starts.astype(np.int64) + k * size for k, runs in enumerate(several)])
         return cls(starts, np.concatenate([runs.values for runs in several]), (len(several), *several[0].shape))
 
     def pixels(self) -> NDArray[np.uint8]:

@@ -53,3 +53,11 @@ class TestConfusion:
 def test_frames_one_after_the_other(masks):
     for pair in masks:
         np.testing.assert_array_equal(Runs.joined([Runs.of(x) for x in pair]).pixels(), np.stack(pair))
+
+
+def test_more_pixels_than_32_bits_count():
+    """A batch of large frames with many classes."""
+    one = Runs(np.array([0, 5], dtype=np.int32), np.array([1, 2], dtype=np.uint8), (2**30,))
+    joined = Runs.joined([one] * 5)
+    assert joined.starts.tolist() == [k * 2**30 + start for k in range(5) for start in (0, 5)]
+    assert joined.lengths.tolist() == [5, 2**30 - 5] * 5
