@@ -45,6 +45,58 @@ def second_device() -> Iterator[torch.device]:
         yield device
 
 
+# A small data set with all three heads, and the features of a small frozen encoder, made once; what makes them takes
+# the whole of mtal along.
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Three patients of sixteen frames."""
+    from miniature import surgery
+
+    return surgery.write(tmp_path_factory.mktemp("surgery") / "set")
+
+
+@pytest.fixture(scope="session")
+def frames(dataset: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Their pictures."""
+    from miniature import surgery
+
+    from mtal.frames.cache import FrameCache
+
+    cache = FrameCache(tmp_path_factory.mktemp("frames"))
+    return cache.get(dataset.index.table, (surgery.SIZE, surgery.SIZE), progress=False)
+
+
+@pytest.fixture(scope="session")
+def tasks(dataset: Any) -> list[Any]:
+    """Their heads."""
+    from mtal.tasks.task import build_tasks
+
+    return build_tasks(dataset.label_maps, {m.task: {} for m in dataset.label_maps})
+
+
+@pytest.fixture(scope="session")
+def features(frames: Any, tasks: list[Any], tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Their features."""
+    from miniature import surgery
+
+    from mtal.scoring.inputs import FeatureInputs
+
+    return FeatureInputs.compute(
+        surgery.make_model(tasks), frames, tmp_path_factory.mktemp("features"), torch.device("cpu")
+    )
+
+
+@pytest.fixture(scope="session")
+def targets(dataset: Any, tasks: list[Any]) -> dict[str, Any]:
+    """Labels of every frame of the data set, by task."""
+    from miniature import surgery
+
+    size = (surgery.SIZE, surgery.SIZE)
+    return {t.name: dataset.labels.targets(t.name, dataset.index.frame_ids, size) for t in tasks}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests come first: handed out last, one of them would keep a single process busy at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}

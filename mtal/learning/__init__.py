@@ -1,1 +1,1 @@
-"""Train, score the pool, go round the loop, keep the run folder."""
+"""Train, go round the loop, pick, keep the run folder."""

@@ -17,9 +17,9 @@ from mtal.datasets.masks import HeldOut, OwnSizeMasks
 from mtal.datasets.runs import Runs
 from mtal.frames.prefetch import prefetch
 from mtal.frames.window import Window
-from mtal.learning.inputs import Inputs, batched, ready, to_device
 from mtal.models import MultiTaskModel
 from mtal.progress import track
+from mtal.scoring.inputs import Inputs, batched, ready, to_device
 from mtal.suggest import nearest
 from mtal.tasks.events import Events, find_events
 from mtal.tasks.metrics import PoolMetrics, main_metric

@@ -23,15 +23,15 @@ from mtal.learning.augmentation import Augmentation
 from mtal.learning.checks import check_acquisition
 from mtal.learning.determinism import deterministic
 from mtal.learning.evaluation import EvaluationSettings
-from mtal.learning.inputs import FeatureInputs, FrameInputs, Inputs
 from mtal.learning.loop import Experiment, RoundListener
 from mtal.learning.loop_settings import LoopSettings
-from mtal.learning.neighbours import with_neighbours
 from mtal.learning.run_folder import RunFolder
 from mtal.learning.seeds import integer_seed
 from mtal.learning.trainer_settings import TrainerSettings
 from mtal.learning.views import AugmentedInputs, CachedViews
 from mtal.models import MultiTaskModel, build_encoder
+from mtal.scoring.inputs import FeatureInputs, FrameInputs, Inputs
+from mtal.scoring.neighbours import with_neighbours
 from mtal.tasks.task import Task, build_tasks
 
 

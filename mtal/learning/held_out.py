@@ -17,11 +17,11 @@ from mtal.frames.cache import FrameArray
 from mtal.frames.window import of_rows
 from mtal.learning.evaluation import EvaluationSettings, measure
 from mtal.learning.fingerprints import label_digests, looks, spread
-from mtal.learning.inputs import Inputs
 from mtal.learning.picks import labelled_frames
 from mtal.learning.run_folder import RunFolder
 from mtal.learning.seeds import numpy_generator
 from mtal.models import MultiTaskModel
+from mtal.scoring.inputs import Inputs
 from mtal.tasks.metrics import PoolMetrics
 from mtal.tasks.task import Task
 

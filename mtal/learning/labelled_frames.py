@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from mtal.datasets.masks import SomeLabels
-from mtal.learning.inputs import Inputs, ModelInput
 from mtal.learning.views import AugmentedInputs
+from mtal.scoring.inputs import Inputs, ModelInput
 
 
 class Batch(NamedTuple):

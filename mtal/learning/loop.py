@@ -22,7 +22,6 @@ from mtal.learning.answers import PICKS, Answers
 from mtal.learning.derived_labels import DerivedLabels
 from mtal.learning.evaluation import EvaluationSettings, known_numbers, record
 from mtal.learning.held_out import HeldOutFrames
-from mtal.learning.inputs import Inputs
 from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.measured import learn_cost
 from mtal.learning.multi_task_loss import Weighting
@@ -41,7 +40,6 @@ from mtal.learning.reference import first_scores
 from mtal.learning.round import Round
 from mtal.learning.run_folder import RunFolder
 from mtal.learning.seeds import integer_seed
-from mtal.learning.site_weights import learn_site_weights, read_annotatable, write_annotatable
 from mtal.learning.standing import Standing, needs_out_of_fold, past_rounds, standing
 from mtal.learning.stop import PoolIsDoneError, note, reason, uncertainty
 from mtal.learning.trainer_settings import TrainerSettings
@@ -50,6 +48,8 @@ from mtal.learning.unlabelled import Teacher, Unlabelled
 from mtal.learning.validation import fit_judged
 from mtal.learning.weights_file import WEIGHTS, read_weights, write_weights
 from mtal.models import MultiTaskModel
+from mtal.scoring.inputs import Inputs
+from mtal.scoring.site_weights import learn_site_weights, read_annotatable, write_annotatable
 from mtal.tasks.task import Task
 
 STORE = "store.json"

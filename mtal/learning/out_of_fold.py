@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from mtal.datasets.masks import SomeLabels, take
-from mtal.learning.inputs import Inputs, batched, ready, to_device
 from mtal.learning.multi_task_loss import Weighting
 from mtal.learning.seeds import integer_seed
 from mtal.learning.trainer_settings import TrainerSettings
 from mtal.learning.training import fit
 from mtal.models import MultiTaskModel
+from mtal.scoring.inputs import Inputs, batched, ready, to_device
 from mtal.tasks.metrics import PoolMetrics
 from mtal.tasks.posterior import HeadOutput
 from mtal.tasks.task import Task

@@ -20,18 +20,18 @@ from mtal.acquisition import Acquisition, Candidates, Moments, PoolView, ScoreTa
 from mtal.annotation import Availability
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.frames.window import Windows
-from mtal.learning.inputs import Inputs
 from mtal.learning.picks import Picks
-from mtal.learning.pool_scores import PoolScores
 from mtal.learning.previous_posteriors import read_previous, write_posteriors
 from mtal.learning.reference import SCORES
 from mtal.learning.round import Round
-from mtal.learning.scoring import LabelledView, look_at, look_at_labelled, score_pool, shared_features
 from mtal.learning.seeds import integer_seed, numpy_generator
-from mtal.learning.site_weights import AskedSites, LabelledSites, read_annotatable
 from mtal.learning.standing import write_standing
 from mtal.models import MultiTaskModel
 from mtal.models.annotatability import Annotatability
+from mtal.scoring.inputs import Inputs
+from mtal.scoring.look import LabelledView, look_at, look_at_labelled, score_pool, shared_features
+from mtal.scoring.pool_scores import PoolScores
+from mtal.scoring.site_weights import AskedSites, LabelledSites, read_annotatable
 from mtal.tasks.task import Task
 
 TIMINGS = "timings.json"

@@ -19,8 +19,8 @@ from mtal.datasets.masks import HeldOut, SomeLabels, in_parts, labelled_rows
 from mtal.frames.cache import FrameArray
 from mtal.frames.fit import padding
 from mtal.frames.window import WHOLE, Window, Windows, of_rows
-from mtal.learning.inputs import Inputs, batched, ready, to_device
 from mtal.models import MultiTaskModel
+from mtal.scoring.inputs import Inputs, batched, ready, to_device
 from mtal.tasks.on_frame import inside, said_at
 from mtal.tasks.task import Task
 

@@ -12,8 +12,8 @@ from mtal.datasets.label_map import IGNORE
 from mtal.datasets.masks import Labels, Masks, SomeLabels, labelled_rows
 from mtal.frames.cache import FrameArray
 from mtal.learning.derived_labels import DerivedLabels
-from mtal.learning.neighbours import NOBODY, neighbours
 from mtal.learning.unlabelled_settings import Propagation
+from mtal.scoring.neighbours import NOBODY, neighbours
 from mtal.tasks.task import Task
 
 NAME = "propagated"

@@ -16,13 +16,13 @@ from mtal.acquisition.calibration import fit_temperature
 from mtal.datasets.label_map import IGNORE
 from mtal.datasets.masks import SomeLabels
 from mtal.learning.derived_labels import CoarseMasks, DerivedLabels
-from mtal.learning.inputs import Inputs
-from mtal.learning.neighbours import NOBODY
 from mtal.learning.out_of_fold import by_site, sampled
-from mtal.learning.scoring import look_at
-from mtal.learning.site_weights import SiteWeights
 from mtal.learning.unlabelled_settings import PseudoLabelling
 from mtal.models import MultiTaskModel
+from mtal.scoring.inputs import Inputs
+from mtal.scoring.look import look_at
+from mtal.scoring.neighbours import NOBODY
+from mtal.scoring.site_weights import SiteWeights
 from mtal.tasks.posterior import HeadOutput
 from mtal.tasks.task import Task
 

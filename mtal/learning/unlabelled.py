@@ -13,15 +13,15 @@ from mtal.datasets.masks import SomeLabels
 from mtal.frames.cache import FrameArray
 from mtal.frames.index import FrameIndex
 from mtal.learning.derived_labels import DerivedLabels
-from mtal.learning.inputs import Inputs
 from mtal.learning.picks import annotated
 from mtal.learning.propagation import propagated
 from mtal.learning.pseudo_labels import NAME, pseudo_labels, temperatures
 from mtal.learning.seeds import numpy_generator
-from mtal.learning.site_weights import AskedSites
 from mtal.learning.trainer_settings import TrainerSettings
 from mtal.models import MultiTaskModel
 from mtal.models.annotatability import Annotatability
+from mtal.scoring.inputs import Inputs
+from mtal.scoring.site_weights import AskedSites
 from mtal.tasks.task import Task
 
 SomeFrames = tuple[npt.NDArray[np.int64], Mapping[str, SomeLabels]]

@@ -14,7 +14,6 @@ import torch
 from mtal.datasets.masks import SomeLabels, take
 from mtal.learning.derived_labels import DerivedLabels
 from mtal.learning.evaluation import evaluate
-from mtal.learning.inputs import Inputs
 from mtal.learning.multi_task_loss import Weighting
 from mtal.learning.out_of_fold import assign_folds
 from mtal.learning.picks import class_counts
@@ -22,6 +21,7 @@ from mtal.learning.plateau import Measure
 from mtal.learning.trainer_settings import TrainerSettings
 from mtal.learning.training import Training, fit
 from mtal.models import MultiTaskModel
+from mtal.scoring.inputs import Inputs
 from mtal.tasks.task import Task
 
 PARTS = 5

@@ -13,10 +13,10 @@ from torch import Tensor
 from mtal.frames.bounded_folder import BoundedFolder
 from mtal.frames.cache import FrameArray
 from mtal.learning.augmentation import Augmentation
-from mtal.learning.inputs import FeatureInputs, FrameInputs, Inputs, ModelInput, encoder_key, ready
-from mtal.learning.levels_folder import make_room, whole_file
 from mtal.models import MultiTaskModel
 from mtal.progress import track
+from mtal.scoring.inputs import FeatureInputs, FrameInputs, Inputs, ModelInput, encoder_key, ready
+from mtal.scoring.levels_folder import make_room, whole_file
 
 
 class AugmentedInputs:
@@ -51,7 +51,7 @@ class AugmentedInputs:
         return len(self.inputs)
 
     def batch(self, positions: np.ndarray) -> ModelInput:
-        """See :class:`~mtal.learning.inputs.Inputs`."""
+        """See :class:`~mtal.scoring.inputs.Inputs`."""
         return self.inputs.batch(positions)
 
     def prepare(self, model: MultiTaskModel, positions: np.ndarray, device: torch.device) -> None:

@@ -25,20 +25,20 @@ from mtal.frames.cache import FrameArray, FrameCache
 from mtal.frames.window import Windows
 from mtal.learning.checks import check_acquisition
 from mtal.learning.experiment import augmented, new_model, relate
-from mtal.learning.inputs import FeatureInputs, FrameInputs, Inputs
 from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.measured import recall_cost
-from mtal.learning.neighbours import with_neighbours
 from mtal.learning.out_of_fold import out_of_fold
 from mtal.learning.picking import Picker
 from mtal.learning.picks import Picks, annotated, picks_table, said_on_frame
 from mtal.learning.reference import Reference, first_scores
 from mtal.learning.round import Round
-from mtal.learning.scoring import look_at
 from mtal.learning.seeds import integer_seed
 from mtal.learning.standing import Standing, needs_out_of_fold, past_rounds, standing
 from mtal.learning.trainer_settings import TrainerSettings
 from mtal.models import MultiTaskModel
+from mtal.scoring.inputs import FeatureInputs, FrameInputs, Inputs
+from mtal.scoring.look import look_at
+from mtal.scoring.neighbours import with_neighbours
 from mtal.selecting.checkpoint import Checkpoint
 from mtal.selecting.recordings import NEEDS_NONE, Recordings, with_labelled
 from mtal.tasks.task import Task, build_tasks

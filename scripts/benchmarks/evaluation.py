@@ -17,9 +17,9 @@ from mtal.datasets.masks import HeldOut, OwnSizeMasks
 from mtal.datasets.surgery.names import LABEL_MAPS
 from mtal.frames.cache import FrameArray
 from mtal.learning.evaluation import measure
-from mtal.learning.inputs import FeatureInputs, FrameInputs, Inputs
 from mtal.learning.training import TrainerSettings, fit
 from mtal.models import MultiTaskModel, build_encoder
+from mtal.scoring.inputs import FeatureInputs, FrameInputs, Inputs
 from mtal.tasks.task import Task
 
 CASES = (

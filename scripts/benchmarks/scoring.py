@@ -33,9 +33,9 @@ from mtal.acquisition.signals import (
 from mtal.datasets.surgery.names import LABEL_MAPS
 from mtal.frames.cache import FrameArray
 from mtal.frames.prefetch import prefetch
-from mtal.learning.inputs import FeatureInputs, FrameInputs, Inputs, batched, to_device
-from mtal.learning.scoring import score_pool
 from mtal.models import MultiTaskModel, build_encoder
+from mtal.scoring.inputs import FeatureInputs, FrameInputs, Inputs, batched, to_device
+from mtal.scoring.look import score_pool
 from mtal.tasks.task import Task
 
 Clock = Callable[[dict[str, Callable[[], object]], int], dict[str, float]]

@@ -18,7 +18,6 @@ from torch import nn
 from mtal.datasets.surgery.names import LABEL_MAPS
 from mtal.frames.cache import FrameArray
 from mtal.launch import register
-from mtal.learning.inputs import FeatureInputs, Inputs, to_device
 from mtal.learning.labelled_frames import LabelledFrames
 from mtal.learning.multi_task_loss import MultiTaskLoss
 from mtal.learning.optimiser import parameter_groups, schedule
@@ -26,6 +25,7 @@ from mtal.learning.trainer_settings import TrainerSettings
 from mtal.learning.training import fit
 from mtal.learning.views import AugmentedInputs, CachedViews
 from mtal.models import MultiTaskModel, build_encoder
+from mtal.scoring.inputs import FeatureInputs, Inputs, to_device
 from mtal.tasks.class_balance import class_weights
 from mtal.tasks.pixel_grid import PixelGrid
 from mtal.tasks.task import Task

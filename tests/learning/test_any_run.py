@@ -21,9 +21,9 @@ from miniature import surgery
 from miniature.watched import WatchedOracle, watched
 
 from mtal.launch import register
-from mtal.learning.inputs import FrameInputs
 from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.trainer_settings import TrainerSettings
+from mtal.scoring.inputs import FrameInputs
 
 STRATEGIES = sorted(path.stem for path in (composed.CONFIGS / "strategy").glob("*.yaml"))
 INITIAL, ROUNDS = 5, 2

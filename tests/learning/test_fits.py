@@ -17,9 +17,9 @@ from mtal.frames.image_folder import folder_source
 from mtal.frames.window import WHOLE, of_rows
 from mtal.learning.evaluation import measure
 from mtal.learning.experiment import seen_through
-from mtal.learning.inputs import FrameInputs
 from mtal.learning.picks import predict_masks, said_on_frame, write_images
-from mtal.learning.site_weights import AskedSites
+from mtal.scoring.inputs import FrameInputs
+from mtal.scoring.site_weights import AskedSites
 from mtal.tasks.on_frame import inside
 from mtal.tasks.task import Task
 

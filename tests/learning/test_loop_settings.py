@@ -34,8 +34,8 @@ class TestWrongSettings:
 
 def test_frozen_and_free_encoders_are_both_kept_whole(tasks, frames, dataset, tmp_path):
     """Round r loads what round r - 1 kept; a free encoder must be part of it."""
-    from mtal.learning.inputs import FrameInputs
     from mtal.learning.run_folder import RunFolder
+    from mtal.scoring.inputs import FrameInputs
 
     made = surgery.make_experiment(
         dataset,

@@ -10,13 +10,13 @@ from torch.nn import functional
 
 from mtal.datasets.label_map import IGNORE
 from mtal.learning.augmentation import Augmentation
-from mtal.learning.inputs import FrameInputs
 from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.pseudo_labels import confident, pseudo_labels, temperatures
 from mtal.learning.trainer_settings import TrainerSettings
 from mtal.learning.training import fit
 from mtal.learning.unlabelled_settings import PseudoLabelling
 from mtal.learning.views import AugmentedInputs, CachedViews
+from mtal.scoring.inputs import FrameInputs
 from mtal.tasks.posterior import HeadOutput
 
 CPU = torch.device("cpu")

@@ -15,13 +15,13 @@ from second_device import DEVICE
 
 from mtal.launch import register
 from mtal.learning.determinism import deterministic
-from mtal.learning.inputs import FrameInputs
 from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.run_folder import RunFolder
-from mtal.learning.scoring import score_pool
 from mtal.learning.trainer_settings import TrainerSettings
 from mtal.learning.training import MultiTaskModule
 from mtal.learning.unlabelled_settings import Propagation, PseudoLabelling
+from mtal.scoring.inputs import FrameInputs
+from mtal.scoring.look import score_pool
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 STRATEGIES = sorted(path.stem for path in (CONFIGS / "strategy").glob("*.yaml"))

@@ -11,13 +11,13 @@ from safetensors.torch import load_file
 from torch.nn import functional
 
 from mtal.datasets.label_map import IGNORE
-from mtal.learning.inputs import FrameInputs
 from mtal.learning.labelled_frames import LabelledFrames
 from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.multi_task_loss import MultiTaskLoss
 from mtal.learning.trainer_settings import TrainerSettings
 from mtal.learning.training import MultiTaskModule, Training, fit
 from mtal.models import ranking_loss
+from mtal.scoring.inputs import FrameInputs
 from mtal.tasks.pixel_grid import PixelGrid
 
 AT = np.array([3, 0, 17, 20, 9, 26])

@@ -6,13 +6,13 @@ import torch
 from miniature import surgery
 
 from mtal.learning.augmentation import Augmentation
-from mtal.learning.inputs import FrameInputs
 from mtal.learning.labelled_frames import LabelledFrames
 from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.trainer_settings import TrainerSettings
 from mtal.learning.training import fit
 from mtal.learning.views import AugmentedInputs, CachedViews
 from mtal.models import MultiTaskModel
+from mtal.scoring.inputs import FrameInputs
 
 AT = np.array([3, 0, 17, 20])
 CPU = torch.device("cpu")

@@ -20,11 +20,11 @@ from mtal.datasets.label_table import LabelTable
 from mtal.frames.cache import FrameArray
 from mtal.frames.image_folder import folder_source
 from mtal.frames.index import FrameIndex, frame_id
-from mtal.learning.inputs import Inputs
 from mtal.learning.loop import Experiment
 from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.trainer_settings import TrainerSettings
 from mtal.models import MultiTaskModel, build_encoder
+from mtal.scoring.inputs import Inputs
 from mtal.tasks.task import Task, build_tasks
 
 SIZE = 64

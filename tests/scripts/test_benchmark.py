@@ -8,9 +8,9 @@ import torch
 from miniature import surgery
 
 from mtal.frames.cache import FrameArray
-from mtal.learning.inputs import FeatureInputs
 from mtal.learning.trainer_settings import TrainerSettings
 from mtal.learning.training import fit
+from mtal.scoring.inputs import FeatureInputs
 from mtal.tasks.task import Task
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"

@@ -17,9 +17,9 @@ from mtal.datasets.label_map import IGNORE
 from mtal.datasets.masks import SomeLabels, in_parts, labelled_rows, take
 from mtal.frames.fit import shares_inside
 from mtal.frames.window import Windows, of_rows
-from mtal.learning.inputs import Inputs, batched, ready, to_device
 from mtal.models import MultiTaskModel
 from mtal.models.annotatability import Annotatability, learn_annotatability
+from mtal.scoring.inputs import Inputs, batched, ready, to_device
 from mtal.tasks.task import Task
 
 Grid = tuple[int, int]

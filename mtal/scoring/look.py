@@ -13,12 +13,12 @@ from mtal.acquisition import Acquisition
 from mtal.acquisition.coarse import coarse_posterior
 from mtal.acquisition.fisher import fisher_factor, fisher_sum
 from mtal.frames.prefetch import prefetch
-from mtal.learning.inputs import Inputs, ModelInput, batched, ready, to_device
-from mtal.learning.pool_scores import Collector, Kept, Look, PoolScores, of_all
-from mtal.learning.site_weights import SiteWeights
 from mtal.models import ModelOutput, MultiTaskModel
 from mtal.models.shared_gradient import shared_gradients
 from mtal.progress import track
+from mtal.scoring.inputs import Inputs, ModelInput, batched, ready, to_device
+from mtal.scoring.pool_scores import Collector, Kept, Look, PoolScores, of_all
+from mtal.scoring.site_weights import SiteWeights
 from mtal.tasks.posterior import HeadOutput
 from mtal.tasks.task import Task
 

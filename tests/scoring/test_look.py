@@ -19,9 +19,9 @@ from mtal.acquisition.signals import (
     SharedGradientNorm,
     Variance,
 )
-from mtal.learning.inputs import FrameInputs
-from mtal.learning.scoring import head_outputs, look_at, look_at_labelled, score_pool, shared_features
 from mtal.models.shared_gradient import shared_gradients
+from mtal.scoring.inputs import FrameInputs
+from mtal.scoring.look import head_outputs, look_at, look_at_labelled, score_pool, shared_features
 
 CPU = torch.device("cpu")
 AT = np.array([31, 4, 17, 0, 9, 26, 11])

@@ -11,9 +11,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from mtal.learning.inputs import Inputs
-from mtal.learning.scoring import shared_features
 from mtal.models import MultiTaskModel
+from mtal.scoring.inputs import Inputs
+from mtal.scoring.look import shared_features
 
 NOBODY = -1
 
@@ -40,7 +40,7 @@ class WithNeighbours:
         return len(self.inputs)
 
     def batch(self, positions: np.ndarray) -> list[Tensor]:
-        """See :class:`~mtal.learning.inputs.Inputs`."""
+        """See :class:`~mtal.scoring.inputs.Inputs`."""
         levels = self.inputs.batch(positions)
         assert not isinstance(levels, Tensor)
         return [torch.from_numpy(self._pooled[self.places[positions]]), *levels]

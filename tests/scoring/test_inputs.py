@@ -9,8 +9,8 @@ from miniature import surgery
 
 from mtal.frames.bounded_folder import BoundedFolder
 from mtal.frames.cache import FrameArray
-from mtal.learning.inputs import FeatureInputs, FrameInputs, batched, to_device
 from mtal.models import MultiTaskModel, build_encoder
+from mtal.scoring.inputs import FeatureInputs, FrameInputs, batched, to_device
 
 CPU = torch.device("cpu")
 SOME = np.array([40, 2, 2, 17])
@@ -160,7 +160,7 @@ class TestFeatureInputs:
 
     def test_key_changes_with_the_layout_on_disk(self, model, frames, features, tmp_path, monkeypatch):
         """Levels that lie there with their channels elsewhere would be read as other numbers without an error."""
-        monkeypatch.setattr("mtal.learning.inputs._FORMAT", 1)
+        monkeypatch.setattr("mtal.scoring.inputs._FORMAT", 1)
         made = FeatureInputs.compute(model, frames, tmp_path, CPU)
         assert made.folder.name != features.folder.name
 

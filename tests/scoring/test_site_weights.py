@@ -9,15 +9,15 @@ from torch.nn.functional import adaptive_avg_pool2d
 from mtal.acquisition import Entropy, SharedGradientNorm
 from mtal.acquisition.signals import Contrastive
 from mtal.datasets.label_map import IGNORE
-from mtal.learning.scoring import look_at, look_at_labelled, score_pool
-from mtal.learning.site_weights import (
+from mtal.models.annotatability import Annotatability
+from mtal.scoring.look import look_at, look_at_labelled, score_pool
+from mtal.scoring.site_weights import (
     AskedSites,
     LabelledSites,
     learn_site_weights,
     read_annotatable,
     write_annotatable,
 )
-from mtal.models.annotatability import Annotatability
 
 CPU = torch.device("cpu")
 AT = np.array([3, 30, 7, 12, 21])

@@ -3,9 +3,9 @@ import pandas as pd
 import torch
 from miniature import surgery
 
-from mtal.learning.inputs import FeatureInputs
-from mtal.learning.neighbours import WithNeighbours, neighbours, with_neighbours
 from mtal.models import MultiTaskModel, build_encoder
+from mtal.scoring.inputs import FeatureInputs
+from mtal.scoring.neighbours import WithNeighbours, neighbours, with_neighbours
 
 CPU = torch.device("cpu")
 

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from mtal.frames.bounded_folder import BoundedFolder
 from mtal.frames.cache import FrameArray
 from mtal.frames.prefetch import prefetch
-from mtal.learning.levels_folder import Levels, write_levels
 from mtal.models import MultiTaskModel
 from mtal.progress import track
+from mtal.scoring.levels_folder import Levels, write_levels
 
 ModelInput = Tensor | list[Tensor]
 Module = TypeVar("Module", bound=nn.Module)

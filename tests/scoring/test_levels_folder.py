@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mtal.frames.bounded_folder import BoundedFolder
-from mtal.learning.levels_folder import write_levels
+from mtal.scoring.levels_folder import write_levels
 
 LEVELS = [np.arange(10 * 6, dtype=np.float16).reshape(10, 2, 3), np.ones((10, 5), dtype=np.float16)]
 BATCHES = [[x[:4] for x in LEVELS], [x[4:] for x in LEVELS]]
@@ -37,7 +37,7 @@ def test_channels_last_views(tmp_path):
 
 def test_room_is_looked_for_first(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr("mtal.learning.levels_folder.shutil.disk_usage", lambda path: usage(0, 0, BYTES - 1))
+    monkeypatch.setattr("mtal.scoring.levels_folder.shutil.disk_usage", lambda path: usage(0, 0, BYTES - 1))
     asked = []
     with pytest.raises(OSError, match=r"made: the encoder's features of 10 frames need .* GiB are free; free some"):
         write_levels((asked.append(len(b)) or b for b in BATCHES), 10, tmp_path / "made")
@@ -64,7 +64,7 @@ def test_a_disk_that_fills_meanwhile(tmp_path, monkeypatch, where):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     if where == "fsync":
-        monkeypatch.setattr("mtal.learning.levels_folder.os.fsync", full)
+        monkeypatch.setattr("mtal.scoring.levels_folder.os.fsync", full)
     else:
         written = []
 
