@@ -244,6 +244,7 @@ class Acquisition:
         blocks: Mapping[str, GradientBlock],
         inactive_tasks: Collection[str] = (),
         weights: Mapping[str, float] | None = None,
+        round_number: int = 1,
     ) -> ScoreTable:
         """What the selector read of each head that has a say, ``[N, …]``; no column where it read nothing of a head.
 
@@ -254,11 +255,14 @@ class Acquisition:
             blocks: task to the gradients of the whole pool.
             inactive_tasks: heads that have no label so far.
             weights: task to this round's adaptive weight; 1 where not given.
+            round_number: of the running round, from 1.
         """
-        if "utility" in self.selector_needs:
+        reads = self.selection.selector.reads(round_number)
+        if "utility" in reads:
             return table.only(self.blend.heard(table, self.say.of(table.tasks, weights, inactive_tasks)))
-        say = self.say.of(blocks, weights, inactive_tasks)
-        lengths = {task: block.sq_norm.sqrt() for task, block in blocks.items() if say[task] > 0}
+        read = blocks if "gradient" in reads else {}
+        say = self.say.of(read, weights, inactive_tasks)
+        lengths = {task: block.sq_norm.sqrt() for task, block in read.items() if say[task] > 0}
         return table.only(()).with_columns({(task, "gradient_length"): length for task, length in lengths.items()})
 
     def select(
@@ -274,6 +278,8 @@ class Acquisition:
         budget_answers: int | None = None,
         *,
         cold: bool = False,
+        why: dict[int, str] | None = None,
+        labelled_patients: npt.NDArray[np.int64] | None = None,
     ) -> Tensor:
         """Positions of the picks in order of choice, ``[budget]`` int64, fewer only when no more are left.
 
@@ -288,12 +294,23 @@ class Acquisition:
             answers: as for :class:`Limits`.
             budget_answers: as for :class:`Limits`.
             cold: pick the initial set.
+            why: as for :class:`Selector`.
+            labelled_patients: as for :class:`Limits`.
 
         Raises:
             ValueError: the budget is below 1, or something needed is missing.
         """
-        rules = self.limits(candidates.moments, labelled_moments, patients, cost_s, budget_s, answers, budget_answers)
-        return self.selection(candidates, budget, generator, rules, cold=cold)
+        rules = self.limits(
+            candidates.moments,
+            labelled_moments,
+            patients,
+            cost_s,
+            budget_s,
+            answers,
+            budget_answers,
+            labelled_patients,
+        )
+        return self.selection(candidates, budget, generator, rules, cold=cold, why=why)
 
 
 def _part(kind: type[_Part], given: Mapping[str, Any]) -> _Part:

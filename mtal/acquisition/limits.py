@@ -16,7 +16,7 @@ from mtal.acquisition.selectors.constraints import Rule
 from mtal.acquisition.selectors.cost_budget import CostBudget
 from mtal.acquisition.selectors.minimum_gap import MinimumGap
 
-Most = int | Literal["even"] | None
+Most = int | Literal["even", "quota"] | None
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Limits:
         minimum_gap_s: seconds between picks of one video, and between them and labelled frames; 0 for none.
         max_per_video: most picks of one video in a batch; ``"even"`` for a second one only when every video with
             frames left has one, and so on; ``None`` for any number.
-        max_per_patient: the same of a patient.
+        max_per_patient: the same of a patient; ``"quota"`` is ``"even"`` over labelled frames and picks together: none
+            of a patient while another with frames left has fewer.
         cost: annotator seconds that a frame takes; needed for a budget in seconds.
         query: which heads of a picked frame are asked for; all of them by default.
 
@@ -49,8 +50,11 @@ class Limits:
         if not 0 <= self.minimum_gap_s < float("inf"):
             raise ValueError(f"minimum_gap_s must be 0 seconds or more, not {self.minimum_gap_s}")
         for name, limit in (("max_per_video", self.max_per_video), ("max_per_patient", self.max_per_patient)):
-            if not (limit is None or limit == "even" or (isinstance(limit, int) and limit >= 1)):
-                raise ValueError(f"{name} must be 1 frame or more, even, or null for any number, not {limit}")
+            words = ("even", "quota") if name == "max_per_patient" else ("even",)
+            if not (limit is None or limit in words or (isinstance(limit, int) and limit >= 1)):
+                raise ValueError(
+                    f"{name} must be 1 frame or more, {', '.join(words)}, or null for any number, not {limit}"
+                )
 
     def __call__(
         self,
@@ -61,6 +65,7 @@ class Limits:
         budget_s: float | None = None,
         answers: npt.NDArray[np.int64] | None = None,
         budget_answers: int | None = None,
+        labelled_patients: npt.NDArray[np.int64] | None = None,
     ) -> list[Rule]:
         """Fresh rules for one batch of N candidates, the most important first.
 
@@ -72,6 +77,7 @@ class Limits:
             budget_s: annotator seconds to spend at most; ``None`` for no such limit.
             answers: ``[N]`` heads that each candidate would be asked for; needed for a budget in answers.
             budget_answers: answers to ask for at most; ``None`` for no such limit.
+            labelled_patients: ``[M]`` codes of the labelled frames' patients; none where ``None``.
 
         Raises:
             ValueError: something needed is missing.
@@ -90,12 +96,19 @@ class Limits:
         if self.max_per_patient is not None:
             if patients is None:
                 raise ValueError("max_per_patient: give the patients of the candidates, or set it to null")
-            rules.append(_cap(self.max_per_patient, patients, "patient"))
+            counted = labelled_patients if self.max_per_patient == "quota" else None
+            rules.append(_cap(self.max_per_patient, patients, "patient", counted))
         return [*rules, *_budgets(cost_s, budget_s, answers, budget_answers)]
 
 
-def _cap(limit: int | str, groups: npt.NDArray[np.int64], name: str) -> Cap:
-    return Cap(1, groups, name=name, told=False) if isinstance(limit, str) else Cap(limit, groups, name=name)
+def _cap(
+    limit: int | str, groups: npt.NDArray[np.int64], name: str, labelled: npt.NDArray[np.int64] | None = None
+) -> Cap:
+    if not isinstance(limit, str):
+        return Cap(limit, groups, name=name)
+    codes, counts = np.unique([] if labelled is None else labelled, return_counts=True)
+    already = {int(code): int(count) for code, count in zip(codes, counts, strict=True)}
+    return Cap(1, groups, already, name=name, told=False)
 
 
 def _budgets(

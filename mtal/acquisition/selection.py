@@ -43,6 +43,7 @@ class Selection:
         rules: list[Rule] | None = None,
         *,
         cold: bool = False,
+        why: dict[int, str] | None = None,
     ) -> Tensor:
         """Positions of the picks in order of choice, ``[budget]`` int64, fewer only when no more are left.
 
@@ -52,10 +53,11 @@ class Selection:
             generator: the only source of randomness.
             rules: what else holds of the picks, fresh for each call, see :class:`~mtal.acquisition.limits.Limits`.
             cold: pick the initial set.
+            why: as for :class:`~mtal.acquisition.selectors.base.Selector`.
 
         Raises:
             ValueError: the budget is below 1, or something needed is missing.
         """
         excluded = None if candidates.utility is None else candidates.utility.isnan().cpu().numpy()  # [N]
         selector = self.cold_start if cold else self.selector
-        return selector(candidates, budget, generator, Constraint(len(candidates), excluded, rules or ()))
+        return selector(candidates, budget, generator, Constraint(len(candidates), excluded, rules or ()), why)

@@ -22,6 +22,7 @@ from mtal.learning.answers import PICKS, Answers
 from mtal.learning.derived_labels import DerivedLabels
 from mtal.learning.evaluation import EvaluationSettings, known_numbers, record
 from mtal.learning.held_out import HeldOutFrames
+from mtal.learning.hidden_labels import hidden_labels
 from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.measured import learn_cost
 from mtal.learning.multi_task_loss import Weighting
@@ -118,9 +119,9 @@ class Experiment:
         self._availability = self.oracle.availability(self._pool, [t.name for t in self.tasks])
         self._answers = Answers(self.oracle, self.tasks, self.frames, self._availability, self.acquisition.limits.query)
         self._device = self.trainer.device()
-        self._picker = Picker(
-            self.dataset, self.inputs, self.tasks, self.acquisition, self._device, self.seed, self.frames.windows
-        )
+        hidden = hidden_labels(self.acquisition, self.oracle, self.dataset, self.tasks, self._size)
+        where = (self._device, self.seed, self.frames.windows)
+        self._picker = Picker(self.dataset, self.inputs, self.tasks, self.acquisition, *where, hidden)
         people = self.oracle.asks_people  # who find frames unusable on the way
         askable = None if people else len(self._picker.candidates((), self._availability))
         self._first = self.loop.first(len(self._pool), askable)

@@ -17,10 +17,14 @@ import torch
 from torch import Tensor
 
 from mtal.acquisition import Acquisition, Candidates, Moments, PoolView, ScoreTable, tie_break
+from mtal.acquisition.shown import Shown
+from mtal.acquisition.signals.task_consistency import answers_of
 from mtal.annotation import Availability
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.frames.window import Windows
+from mtal.learning.hidden_labels import HiddenLabels
 from mtal.learning.picks import Picks
+from mtal.learning.presence import shown_by
 from mtal.learning.previous_posteriors import read_previous, write_posteriors
 from mtal.learning.reference import SCORES
 from mtal.learning.round import Round
@@ -56,6 +60,7 @@ class Picker:
         device: where the model runs.
         seed: of the whole run.
         windows: what the model is shown of each frame; all of it where ``None``.
+        hidden: labels that nobody has given yet, for a selector that is a bound.
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class Picker:
         device: torch.device,
         seed: int,
         windows: Windows | None = None,
+        hidden: HiddenLabels | None = None,
     ) -> None:
         self.inputs = inputs
         self.windows = windows
@@ -74,6 +80,7 @@ class Picker:
         self.acquisition = acquisition
         self.device = device
         self.seed = seed
+        self._hidden = hidden
         table = dataset.index.table
         self._row = pd.Series(np.arange(len(table)), index=table["frame_id"])
         self._pool = table.loc[table["split"] == "pool", "frame_id"].tolist()
@@ -126,11 +133,15 @@ class Picker:
                 fisher=seen.fisher or None,
                 labelled_fisher=None if labelled_view is None else labelled_view.fisher or None,
                 moments=self._moments(frame_ids),
+                shown=self._shown_classes(asked, frame_ids, seen),
+                hidden=None if self._hidden is None else self._hidden(frame_ids),
                 round_number=asked.number,
             )
             queried = self._query(asked, table, frame_ids, weights, seen)
             cost_s = seen.cost_s if queried is None else queried.cost_s
-            at = self._select(candidates, frame_ids, asked, cost_s, None if queried is None else queried.heads)
+            why: dict[int, str] = {}
+            heads = None if queried is None else queried.heads
+            at = self._select(candidates, frame_ids, asked, cost_s, heads, why)
         _write_scores(asked.path, frame_ids, table, utility, seen)
         write_standing(asked.path, known, weights, len(asked.labelled))
         if "previous" in self.acquisition.pool_needs:
@@ -141,9 +152,10 @@ class Picker:
             because=self.acquisition.selection.selector.reason(asked.number),
             table=table,
             utility=utility.numpy(),
-            went_by=self.acquisition.went_by(table, seen.gradients, known.silent, weights),
+            went_by=self.acquisition.went_by(table, seen.gradients, known.silent, weights, asked.number),
             cost_s=cost_s,
-            asked=None if queried is None else queried.heads,
+            asked=heads,
+            why=why,
         )
 
     def _query(
@@ -262,6 +274,10 @@ class Picker:
         if not needs:
             return {}
         previous = read_previous(asked.folder, frame_ids) if "previous" in needs else None
+        heard = [t.name for t in self.tasks if t.name not in asked.known.silent] if "others" in needs else []
+        others = {
+            t.name: _others(t.name, heard, seen, labelled_view) if "others" in needs else None for t in self.tasks
+        }
         return {
             task.name: PoolView(
                 features=torch.from_numpy(seen.shared),
@@ -271,10 +287,25 @@ class Picker:
                 members=seen.members.get(task.name),
                 previous=None if previous is None else tuple(p[task.name] for p in previous if task.name in p),
                 moments=self._moments(frame_ids),
+                others=others[task.name],
                 seed=integer_seed(self.seed, asked.number, "signals") % 2**32,
             )
             for task in self.tasks
         }
+
+    def _shown_classes(self, asked: Round, frame_ids: list[str], seen: PoolScores) -> Shown | None:
+        if "shown" not in self.acquisition.selector_needs:
+            return None
+        return shown_by(
+            self.tasks,
+            asked.known.presence,
+            seen.posteriors,
+            seen.shared,
+            self._patient[self._rows(frame_ids)],
+            self._patient[self._rows(asked.labelled)],
+            self.askable(asked),
+            seen.cost_s if asked.budget_s is not None else None,
+        )
 
     def _utility(self, asked: Round, table: ScoreTable, frame_ids: list[str], weights: Mapping[str, float]) -> Tensor:
         compared = self._compared(asked, frame_ids)
@@ -296,6 +327,7 @@ class Picker:
         asked: Round,
         cost_s: npt.NDArray[np.float64] | None = None,
         heads: npt.NDArray[np.bool_] | None = None,
+        why: dict[int, str] | None = None,
     ) -> npt.NDArray[np.int64]:
         at: npt.NDArray[np.int64] = self.acquisition.select(
             candidates,
@@ -308,6 +340,8 @@ class Picker:
             self._answers(asked, frame_ids) if heads is None else heads.sum(axis=1),
             asked.budget_answers,
             cold=asked.number == 0,
+            why=why,
+            labelled_patients=self._patient[self._rows(asked.labelled)],
         ).numpy()
         return at
 
@@ -323,6 +357,19 @@ class Picker:
     def _moments(self, frame_ids: Sequence[str]) -> Moments:
         rows = self._rows(frame_ids)
         return Moments(self._video[rows], self._time_s[rows])
+
+
+def _others(
+    task: str, heard: Sequence[str], seen: PoolScores, labelled_view: LabelledView | None
+) -> tuple[Tensor, Tensor]:
+    """What the other heads that have learnt anything say of candidates and labelled frames."""
+    assert labelled_view is not None
+    said = (seen.posteriors, labelled_view.posteriors)
+    sizes = (len(seen.shared), len(labelled_view.shared))
+    ours, theirs = (
+        answers_of({t: heads[t] for t in heard if t != task}, n) for heads, n in zip(said, sizes, strict=True)
+    )
+    return ours, theirs
 
 
 def _write_scores(path: Path, frame_ids: list[str], table: ScoreTable, utility: Tensor, seen: PoolScores) -> None:

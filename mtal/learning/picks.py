@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,7 @@ class Picks:
         frame_ids: in order of choice.
         rows: the picks' rows among the round's N candidates.
         because: what decided beyond scores or gradients, in words; empty for nothing.
+        why: candidate to what made just this one be picked, in words, in place of ``because``.
         table: scores of the candidates; ``None`` where nothing was scored.
         utility: ``[N]`` of the candidates.
         went_by: what the selector read of the candidates by head and signal; ``None`` where nothing was scored.
@@ -48,6 +49,7 @@ class Picks:
     went_by: ScoreTable | None = None
     cost_s: npt.NDArray[np.float64] | None = None
     asked: npt.NDArray[np.bool_] | None = None
+    why: Mapping[int, str] = field(default_factory=dict)
 
 
 _AT_ONCE = 32  # pictures, or maps of all pixels, in memory
@@ -111,7 +113,7 @@ def _reasons(picks: Picks) -> pd.DataFrame:
         reasons["reason_task"] = [read.columns[b][0] for b in best]
         reasons["reason_signal"] = [read.columns[b][1] for b in best]
         reasons["reason_percentile"] = percentiles[np.arange(n), best]
-    reasons["reason_because"] = because
+    reasons["reason_because"] = [picks.why.get(int(i), because) for i in picks.rows]
     return reasons
 
 

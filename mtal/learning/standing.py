@@ -14,6 +14,7 @@ from mtal.acquisition import Acquisition, Evidence, Headroom, PastRound, fit_tem
 from mtal.datasets.masks import SomeLabels
 from mtal.learning.out_of_fold import OutOfFold
 from mtal.learning.picks import annotated, class_counts
+from mtal.learning.presence import LabelledPresence, labelled_presence
 from mtal.learning.run_folder import RunFolder
 from mtal.tasks.task import Task
 
@@ -29,12 +30,14 @@ class Standing:
         silent: heads without a label so far.
         class_weights: task to ``[C]`` weights for aggregations that weigh classes; empty for none.
         temperatures: task to the temperature of its posterior; empty for none.
+        presence: which classes labelled frames show; empty where nobody asks.
     """
 
     evidence: Evidence
     silent: tuple[str, ...] = ()
     class_weights: Mapping[str, Tensor] = field(default_factory=dict)
     temperatures: Mapping[str, float] = field(default_factory=dict)
+    presence: LabelledPresence = field(default_factory=LabelledPresence)
 
     def with_gradient_length(self, lengths: Mapping[str, float]) -> Standing:
         """The same with what only the pass over the pool can tell."""
@@ -44,7 +47,8 @@ class Standing:
 def needs_out_of_fold(acquisition: Acquisition) -> bool:
     """Whether anything asks for cross-validation on the labelled frames."""
     by_weights = acquisition.say.weights.needs & {"out_of_fold", "history"}
-    return bool(by_weights) or acquisition.measurement.calibrate or acquisition.measurement.class_weights == "headroom"
+    by_class = "shown" in acquisition.selector_needs or acquisition.measurement.class_weights == "headroom"
+    return bool(by_weights) or by_class or acquisition.measurement.calibrate
 
 
 def standing(
@@ -76,11 +80,15 @@ def standing(
     temperatures = {}
     if acquisition.measurement.calibrate and validated is not None:
         temperatures = {t: fit_temperature(head, validated.targets[t]) for t, head in validated.heads.items()}
+    shown = LabelledPresence()
+    if "shown" in acquisition.selector_needs:
+        shown = labelled_presence(tasks, labels, validated, temperatures)
     return Standing(
         evidence,
         silent=tuple(task for task, known in annotated(tasks, labels).items() if not known),
         class_weights=_class_weights(acquisition, evidence),
         temperatures=temperatures,
+        presence=shown,
     )
 
 
@@ -113,6 +121,7 @@ def write_standing(path: Path, known: Standing, weights: Mapping[str, float], la
         "weights": dict(weights),
         "class_weights": {task: w.tolist() for task, w in known.class_weights.items()},
         "temperatures": dict(known.temperatures),
+        "trust": known.presence.trust,
     }
     (path / EVIDENCE).write_text(json.dumps(content, indent=1))
 

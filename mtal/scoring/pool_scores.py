@@ -155,7 +155,7 @@ class Kept:
             )
             self.left_columns[task] = None if block.right is None else block.left.shape[1]
             self.collector.add(f"gradient/{task}", block.to_array())
-        if "posterior" in self.pool_needs | self.selector_needs or "previous" in self.pool_needs:
+        if {"posterior", "previous"} & self.pool_needs or {"posterior", "shown"} & self.selector_needs:
             self.coarse[task] = coarse_posterior(head)
             self._add(f"posterior/{task}", self.coarse[task].probs)
             self._add_valid(f"posterior/{task}", self.coarse[task])

@@ -87,7 +87,7 @@ def looks_at_labelled(acquisition: Acquisition) -> str:
     ]
     if signals:
         return signals[0]
-    if acquisition.selector_needs & {"features", "fisher"}:
+    if acquisition.selector_needs & {"features", "fisher", "shown"}:
         return type(acquisition.selection.selector).__name__
     if not needs_out_of_fold(acquisition):
         return ""

@@ -143,6 +143,7 @@ def _refuse_unserved(config: DictConfig, acquisition: Acquisition) -> None:
     needs = acquisition.batch_needs | acquisition.pool_needs | acquisition.selector_needs
     for need, lacking, why in (
         ("previous", True, "forgetting compares a frame's answers in earlier rounds, and new recordings were in none"),
+        ("hidden", True, "hidden_label_bound reads labels that nobody has given: it is a bound for simulations"),
         ("predicted_loss", not config.model.loss_prediction, "the model of the checkpoint predicts no losses"),
         ("members", config.model.dropout == 0, "members are dropout members, and the model of the checkpoint has none"),
     ):

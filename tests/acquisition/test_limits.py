@@ -23,9 +23,21 @@ def test_no_limits_are_no_rules():
     [
         ({"minimum_gap_s": -1.0}, "minimum_gap_s must be 0 seconds or more"),
         ({"minimum_gap_s": float("inf")}, "minimum_gap_s must be 0 seconds or more"),
-        ({"max_per_patient": 0}, "max_per_patient must be 1 frame or more, even, or null for any number, not 0"),
+        ({"max_per_video": "quota"}, "max_per_video must be 1 frame or more, even, or null for any number, not quota"),
+        ({"max_per_patient": 0}, "max_per_patient must be 1 frame or more, even, quota, or null for any number, not 0"),
     ],
 )
 def test_impossible_limits_are_refused(options, match):
     with pytest.raises(ValueError, match=match):
         Limits(**options)
+
+
+def test_quota_counts_what_is_labelled():
+    """Patient 7 has two labelled frames and 8 one; 9 has none: 9, then 8 and 9, then all three by utility."""
+    patients = np.array([7, 7, 8, 8, 9, 9])
+    rules = Limits(max_per_patient="quota")(patients=patients, labelled_patients=np.array([7, 8, 7]))
+    candidates = Candidates(np.arange(6, dtype=np.uint64), utility=torch.tensor([0.9, 0.8, 0.7, 0.6, 0.5, 0.4]))
+    picks = Selection(TopK())(candidates, 5, np.random.default_rng(0), rules).tolist()
+    assert patients[picks].tolist() == [9, 8, 9, 7, 8]
+    even = Limits(max_per_patient="even")(patients=patients, labelled_patients=np.array([7, 8, 7]))
+    assert patients[Selection(TopK())(candidates, 3, np.random.default_rng(0), even).tolist()].tolist() == [7, 8, 9]

@@ -38,6 +38,7 @@ def random_view(family="categorical", cells=1, frames=FRAMES, labelled=7, classe
         replace(members, valid=pool.valid),
         tuple(random_posterior(family, frames, cells, classes, seed=seed + r).probs for r in (4, 5)),
         Moments(np.arange(frames) // 8, np.arange(frames) % 8),
+        others=tuple(torch.rand(n, 5, generator=generator, dtype=torch.float64) for n in (frames, labelled)),
         seed=seed,
     )
 
@@ -55,6 +56,7 @@ def candidates(view, index):
         members=rows(view.members, index),
         previous=tuple(earlier[index] for earlier in view.previous),
         moments=Moments(view.moments.video[index], view.moments.time_s[index]),
+        others=(view.others[0][index], view.others[1]),
     )
 
 
@@ -64,6 +66,7 @@ def labelled(view, index):
         view,
         labelled_features=view.labelled_features[index],
         labelled_posterior=rows(view.labelled_posterior, index),
+        others=(view.others[0], view.others[1][index]),
     )
 
 
@@ -79,6 +82,7 @@ def cast(view, dtype):
         labelled_posterior=head(view.labelled_posterior),
         members=head(view.members),
         previous=tuple(earlier.to(dtype) for earlier in view.previous),
+        others=tuple(answers.to(dtype) for answers in view.others),
     )
 
 
@@ -182,7 +186,7 @@ class PoolSignalAxioms:
         view = random_view(family, cells)
         for signal in self.signals:
             values = signal(labelled(view, []))
-            if "labelled_features" in signal.needs:
+            if signal.needs & {"labelled_features", "labelled_posterior"}:
                 assert values.shape == (FRAMES,)
                 assert len(values.unique()) == 1
             else:

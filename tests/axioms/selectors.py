@@ -11,6 +11,7 @@ from mtal.acquisition.fisher import fisher_factor
 from mtal.acquisition.gradients import GradientBlock, JointGradientEmbedding
 from mtal.acquisition.moments import Moments
 from mtal.acquisition.selectors import Candidates, Cap, Constraint, CostBudget, MinimumGap, tie_break
+from mtal.acquisition.shown import Shown
 from mtal.tasks.posterior import HeadOutput
 
 
@@ -35,6 +36,26 @@ def make(utility, left, features, labelled=None, ids=None):
         },
         members=frame_heads(torch.stack([left + step * features[:, :1] for step in (-1, 0, 2)]), features),
         moments=moments(ids),
+        shown=shown(left, moments(ids).video),
+        hidden={"tools": (left > 0).double().numpy(), "anatomy": (left < 0).double().numpy()},
+    )
+
+
+def shown(left, patients):
+    """Two heads, five labelled frames of the first two patients; predictions say something, and so do utilities."""
+    C = left.shape[1]
+    labelled = np.arange(5 * C).reshape(5, C) % 3 == 0
+    heads = {"tools": left.sigmoid(), "anatomy": (-left).sigmoid()}
+    return Shown(
+        classes={task: tuple(f"{task}{c}" for c in range(C)) for task in heads},
+        expected={task: p.double().numpy() for task, p in heads.items()},
+        known={task: labelled.astype(float) for task in heads},
+        headroom={task: np.linspace(0.2, 0.8, C) for task in heads},
+        absence=frozenset({"tools"}),
+        patients=patients.astype(np.int64),
+        labelled_patients=np.array([0, 0, 1, 0, 1]),
+        alike=0.4,
+        trust=0.5,
     )
 
 

@@ -5,6 +5,7 @@ from mtal.acquisition.selectors.bait import Bait
 from mtal.acquisition.selectors.base import Candidates, Selector
 from mtal.acquisition.selectors.batch_bald import BatchBald
 from mtal.acquisition.selectors.cap import Cap
+from mtal.acquisition.selectors.class_cover import ClassCover
 from mtal.acquisition.selectors.class_stratified import ClassStratified
 from mtal.acquisition.selectors.clips import Clips
 from mtal.acquisition.selectors.cluster_centres import ClusterCentres
@@ -12,6 +13,8 @@ from mtal.acquisition.selectors.constraints import Constraint, Rule
 from mtal.acquisition.selectors.cost_budget import CostBudget
 from mtal.acquisition.selectors.facility_location import FacilityLocation
 from mtal.acquisition.selectors.herding import Herding
+from mtal.acquisition.selectors.hidden_label_bound import HiddenLabelBound
+from mtal.acquisition.selectors.joint_cover import JointCover
 from mtal.acquisition.selectors.k_center_greedy import KCenterGreedy
 from mtal.acquisition.selectors.k_determinantal import KDeterminantal
 from mtal.acquisition.selectors.minimum_gap import MinimumGap
@@ -30,6 +33,7 @@ __all__ = [
     "BatchBald",
     "Candidates",
     "Cap",
+    "ClassCover",
     "ClassStratified",
     "Clips",
     "ClusterCentres",
@@ -37,6 +41,8 @@ __all__ = [
     "CostBudget",
     "FacilityLocation",
     "Herding",
+    "HiddenLabelBound",
+    "JointCover",
     "KCenterGreedy",
     "KDeterminantal",
     "MinimumGap",

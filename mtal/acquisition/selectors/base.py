@@ -18,6 +18,7 @@ from mtal.acquisition.gradients import JointGradientEmbedding
 from mtal.acquisition.moments import Moments
 from mtal.acquisition.round_warning import RoundWarning
 from mtal.acquisition.selectors.constraints import Constraint
+from mtal.acquisition.shown import Shown
 from mtal.tasks.posterior import HeadOutput
 
 
@@ -36,6 +37,9 @@ class Candidates:
         fisher: task to factors V ``[N, R, P]`` of each frame's Fisher information, F = Vᵀ V.
         labelled_fisher: task to the summed Fisher information of the labelled frames, ``[P, P]``.
         moments: video and time of the N frames.
+        shown: which classes the frames are expected to show, and labelled ones do.
+        hidden: task to ``[N, C]``, 1 where a frame shows the class and 0 where not, as nobody has said yet; NaN where
+            nobody will. For bounds in simulations.
         round_number: of the running round, from 1; for schedules that change over rounds.
 
     Raises:
@@ -52,6 +56,8 @@ class Candidates:
     fisher: Mapping[str, Tensor] | None = None
     labelled_fisher: Mapping[str, Tensor] | None = None
     moments: Moments | None = None
+    shown: Shown | None = None
+    hidden: Mapping[str, npt.NDArray[np.float64]] | None = None
     round_number: int = 1
 
     def __post_init__(self) -> None:
@@ -71,15 +77,28 @@ class Candidates:
         return len(self.tie_break)
 
     def _sizes(self) -> Iterator[tuple[str, int]]:
-        for name in ("utility", "gradient", "features", "moments"):
+        for name in ("utility", "gradient", "features", "moments", "shown"):
             values = getattr(self, name)
             if values is not None:
                 yield name, len(values)
         for name in ("posterior", "members"):
             for task, head in (getattr(self, name) or {}).items():
                 yield f"{name}.{task}", int(head.probs.shape[-3])
-        for task, factors in (self.fisher or {}).items():
-            yield f"fisher.{task}", len(factors)
+        for name in ("fisher", "hidden"):
+            for task, rows in (getattr(self, name) or {}).items():
+                yield f"{name}.{task}", len(rows)
+
+
+class Picked(int):
+    """The position of a pick, and what made this one be picked, in words."""
+
+    why: str
+
+    def __new__(cls, position: int, why: str) -> Picked:
+        """A position with its reason."""
+        picked = super().__new__(cls, position)
+        picked.why = why
+        return picked
 
 
 class Selector(ABC):
@@ -88,8 +107,8 @@ class Selector(ABC):
     The order of the candidates does not matter: ties and draws go by their hashes.
 
     Attributes:
-        needs: which of ``"utility"``, ``"gradient"``, ``"features"``, ``"posterior"``, ``"members"``, ``"fisher"`` and
-            ``"moments"`` the candidates have to bring.
+        needs: which of ``"utility"``, ``"gradient"``, ``"features"``, ``"posterior"``, ``"members"``, ``"fisher"``,
+            ``"moments"``, ``"shown"`` and ``"hidden"`` the candidates have to bring.
         because: why a pick is picked, beyond its utility, in words that end "picked because: "; empty where the utility
             is all.
 
@@ -107,6 +126,7 @@ class Selector(ABC):
         budget: int,
         generator: np.random.Generator,
         constraint: Constraint | None = None,
+        why: dict[int, str] | None = None,
     ) -> Tensor:
         """Positions of the picks in order of choice, ``[budget]`` int64.
 
@@ -115,6 +135,7 @@ class Selector(ABC):
             budget: how many to pick, 1 or more; with a hard rule such as a cost budget, the most to pick.
             generator: the only source of randomness.
             constraint: what may be picked; a fresh one for each call, ``None`` for any frame once.
+            why: filled with what made each frame be picked, where that differs from frame to frame.
 
         Warns:
             UserWarning: fewer frames than the budget are left, or a hard rule ends the picking before it should.
@@ -127,6 +148,8 @@ class Selector(ABC):
         picks = self._one_by_one(candidates, wanted, generator, constraint) if at_once is None else at_once.tolist()
         if at_once is not None:
             constraint.pick_all(at_once)
+        if why is not None:
+            why.update({int(pick): pick.why for pick in picks if isinstance(pick, Picked)})
         if len(picks) < budget:
             _warn_short(budget, len(picks), constraint)
         return torch.tensor(picks, dtype=torch.int64)
@@ -140,6 +163,10 @@ class Selector(ABC):
             picks.append(next(chosen))
             constraint.pick(picks[-1])
         return picks
+
+    def reads(self, round_number: int) -> frozenset[str]:
+        """What of :attr:`needs` decides in a round, for selectors that change over rounds."""
+        return self.needs
 
     def reason(self, round_number: int) -> str:
         """:attr:`because` of the picks of a round, counted from 1, for selectors that change over rounds."""
@@ -160,6 +187,8 @@ class Selector(ABC):
         self, candidates: Candidates, budget: int, generator: np.random.Generator, constraint: Constraint
     ) -> Iterator[int]:
         """Yield one allowed position after the other; each is picked from ``constraint`` before the next is asked.
+
+        A position may be a :class:`Picked`, which says what made just this frame be picked.
 
         Args:
             candidates: the pool.

@@ -48,6 +48,10 @@ class Switch(Selector):
         """Yield what the selector of this round yields."""
         return self._of(candidates.round_number).choose(candidates, budget, generator, constraint)
 
+    def reads(self, round_number: int) -> frozenset[str]:
+        """What the selector of this round reads."""
+        return self._of(round_number).reads(round_number)
+
     def reason(self, round_number: int) -> str:
         """Why the selector of this round picks."""
         return self._of(round_number).reason(round_number)

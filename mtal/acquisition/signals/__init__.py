@@ -22,6 +22,7 @@ from mtal.acquisition.signals.pool_view import PoolView
 from mtal.acquisition.signals.predictive_entropy import PredictiveEntropy
 from mtal.acquisition.signals.relations import Relation, relations_by_name
 from mtal.acquisition.signals.shared_gradient_norm import SharedGradientNorm
+from mtal.acquisition.signals.task_consistency import TaskConsistency
 from mtal.acquisition.signals.temporal_inconsistency import TemporalInconsistency
 from mtal.acquisition.signals.typicality import Typicality
 from mtal.acquisition.signals.variance import Variance
@@ -54,6 +55,7 @@ __all__ = [
     "SharedGradientNorm",
     "Signal",
     "SiteSignal",
+    "TaskConsistency",
     "TemporalInconsistency",
     "Typicality",
     "Variance",

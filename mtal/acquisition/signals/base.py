@@ -158,7 +158,7 @@ class PoolSignal(_Scored):
     Attributes:
         per_head: one column per head, else a single column ``("shared", name)`` from a view without posteriors.
         needs: any of ``"features"``, ``"labelled_features"``, ``"posterior"``, ``"labelled_posterior"``, ``"members"``,
-            ``"previous"``, ``"moments"``.
+            ``"previous"``, ``"moments"``, ``"others"``.
 
     Raises:
         ValueError: the view lacks what the signal needs, or a value is not finite or lies outside ``range``.

@@ -28,6 +28,7 @@ class PoolView:
         members: of the candidates, ``probs [K, N, G, C]``.
         previous: ``[N, G, C]`` posteriors of the same candidates in earlier rounds, oldest first; may be empty.
         moments: video and time of the candidates.
+        others: what all other heads say of the candidates and of the labelled frames, ``[N, P]`` and ``[M, P]``.
         seed: of whatever is drawn.
 
     Raises:
@@ -42,6 +43,7 @@ class PoolView:
     members: HeadOutput | None = None
     previous: tuple[Tensor, ...] | None = None
     moments: Moments | None = None
+    others: tuple[Tensor, Tensor] | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -52,6 +54,7 @@ class PoolView:
                 ("posterior", None if self.posterior is None else self.posterior.probs.shape[-3]),
                 ("members", None if self.members is None else self.members.probs.shape[-3]),
                 ("moments", None if self.moments is None else len(self.moments)),
+                ("others", None if self.others is None else len(self.others[0])),
                 *((f"previous[{i}]", len(p)) for i, p in enumerate(self.previous or ())),
             )
             if size is not None
