@@ -183,7 +183,11 @@ def serving(fake: FakeLabelStudio) -> Iterator[str]:
         def _do(self) -> None:
             url = urlsplit(self.path)
             query = {k: v[0] for k, v in parse_qs(url.query).items()}
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            length = int(self.headers.get("Content-Length", 0))
+            body = self.rfile.read(length)
+            if len(body) < length:  # whoever calls was killed in the middle
+                self.close_connection = True
+                return
             with fake.lock:
                 fake.calls.append((self.command, url.path))
                 try:

@@ -18,11 +18,12 @@ from mtal.launch import register
 from mtal.learning.experiment import run_experiment
 
 TESTS = Path(__file__).resolve().parents[1]
+TOOLS = LabelMap("tools", "frame", False, recordings.TOOLS, ((0, 0, 1), (0, 0, 2)))
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
-    """Four rounds with people, killed at every step, and the same experiment simulated."""
+    """Four rounds with people, killed on the way, and the same experiment simulated."""
     root = tmp_path_factory.mktemp("project")
     done = subprocess.run(
         [sys.executable, str(TESTS / "miniature" / "killed_people.py"), str(root)],
@@ -72,22 +73,44 @@ def test_so_are_those_of_people_with_cvat(project, tmp_path):
 
 @pytest.mark.slow
 def test_killed_at_every_step_nothing_is_asked_twice_and_nothing_lost(project):
-    told = json.loads((project / "told.json").read_text())
-    assert {moment for moment, times in told["kills"].items() if times} == {
-        *("picking", "picked", "writing pictures", "handed out", "asked"),
-        *("collecting", "collected", "training", "trained", "named"),
-    }
+    told = json.loads((project / "told.json").read_text())["folder"]
+    moments = {"writing pictures", "handed out", "asked", "collecting", "collected"}
+    assert {moment for moment, times in told["kills"].items() if times} == moments
     requests = [name.rpartition("_")[0] for name in told["requests"]]
     assert requests == ["00", "01", "02", "03", "held_out"]
-    tools = LabelMap("tools", "frame", False, ("grasper", "hook"), ((0, 0, 1), (0, 0, 2)))
-    rows = LabelStore(project / "desk" / "labels", [tools]).rows()
-    rows = rows[rows["task"] == "tools"]
-    asked, answers = rows[rows["state"] == "asked"], rows[rows["state"] == "labelled"]
-    assert len(asked) == len(answers) == 5 + 4 + 3 * 3
-    for some in (asked, answers):
-        assert not some["frame_id"].duplicated().any()
+    asked = asked_and_answered_once(project / "desk" / "labels")
     held_out = pd.read_parquet(project / "people" / "held_out.parquet")["frame_id"]
     assert set(held_out) == set(asked.loc[asked["request"].str.startswith("held_out"), "frame_id"])
     assert held_out.str.startswith("carl/").all()
     learnt = pd.concat(pd.read_parquet(f) for f in project.glob("people/rounds/*/picks.parquet"))["frame_id"]
     assert not learnt.str.startswith("carl/").any()
+
+
+@pytest.mark.slow
+def test_killed_at_twenty_random_moments_and_five_times_without_the_server_it_ends_the_same(project):
+    told = json.loads((project / "told.json").read_text())["server"]
+    assert len(told["kills"]) == 20
+    assert {phase for phase, _ in told["kills"]} == {"picking", "asking", "collecting", "training"}
+    assert len(told["broken"]) == 5
+    assert told["broken"][0].endswith("/import")  # while pictures are sent
+    assert len(told["tasks"]) == len({frame for _, frame in told["tasks"]}) == 5 + 4 + 3 * 3
+    asked = asked_and_answered_once(project / "labels")
+    assert set(map(tuple, told["tasks"])) == set(zip(asked["request"], asked["frame_id"], strict=True))
+    simulated, people = content(project / "simulated"), content(project / "studio")
+    assert {name for name in people if name not in simulated} == {f"0{r}/store.json" for r in range(4)}
+    assert {name for name in simulated if simulated[name] != people[name]} <= {f"0{r}/picks.parquet" for r in range(4)}
+    for number in range(4):  # those of people say how long they took as well
+        picks = f"rounds/0{number}/picks.parquet"
+        one, other = (pd.read_parquet(project / run / picks) for run in ("simulated", "studio"))
+        pd.testing.assert_frame_equal(one, other[one.columns], check_exact=True)
+
+
+def asked_and_answered_once(labels: Path) -> pd.DataFrame:
+    """The rows of a store by which the tools of each frame were asked for."""
+    rows = LabelStore(labels, [TOOLS]).rows()
+    rows = rows[rows["task"] == "tools"]
+    asked, answers = rows[rows["state"] == "asked"], rows[rows["state"] == "labelled"]
+    assert len(asked) == len(answers) == 5 + 4 + 3 * 3
+    for some in (asked, answers):
+        assert not some["frame_id"].duplicated().any()
+    return asked

@@ -12,6 +12,7 @@ import pandas as pd
 from miniature import cvat_annotator, film
 from PIL import Image
 
+from mtal.annotation.label_studio import brush
 from mtal.datasets import videos
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.label_map import IGNORE
@@ -99,6 +100,26 @@ def answer_cvat(folder: Path) -> None:
         drawn = cvat_annotator.masks("anatomy", ("wall", "liver"), mask(video, int(frame)))
         images[image] = [*(cvat_annotator.tag(f"tools/{name}") for name in there), *drawn, cvat_annotator.tag("done")]
     cvat_annotator.give_back(folder, images, (H, W))
+
+
+def painted(video: str, frame: int) -> list[dict[str, Any]]:
+    """The same answer as results of Label Studio."""
+    there = [name for name, is_there in zip(TOOLS, tags(video, frame), strict=True) if is_there]
+    found = [chosen("label/tools", *there) if there else chosen("state/tools", "checked, none of these is there")]
+    size = {"original_width": W, "original_height": H, "image_rotation": 0}
+    about = {"from_name": "label/anatomy", "to_name": "image", "type": "brushlabels"}
+    for number, name in enumerate(("wall", "liver")):
+        region = mask(video, frame) == number
+        if region.any():
+            value = {"format": "rle", "rle": brush.encode(region), "brushlabels": [name]}
+            found.append({"id": name, **about, "value": value, **size})
+    return found
+
+
+def chosen(control: str, *names: str) -> dict[str, Any]:
+    """What was ticked, as a result of Label Studio."""
+    about = {"from_name": control, "to_name": "image", "type": "choices", "id": control}
+    return {**about, "value": {"choices": list(names)}}
 
 
 def fill_in(folder: Path, images: slice = slice(None), tasks: tuple[str, ...] = ("tools", "anatomy")) -> None:

@@ -53,22 +53,22 @@ class Annotator:
         while (task := self.next(project)) is not None:
             data = task["data"]
             video, frame = data["frame_id"].split("/")
-            results = self.tags(video, int(frame)) + self.regions(video, int(frame))
+            results = recordings.painted(video, int(frame))
             number = len(self.answered)
             if number == 0:
                 for url in (data["image"], data["around"].rpartition("(")[2].strip(")")):
                     assert self.session.get(self.url + url).headers["Content-Type"] == "image/png"
             if number % 6 == 1:  # changes his mind
-                wrong = self.submit(task["id"], [self.choices("state/tools", "cannot be told")])
+                wrong = self.submit(task["id"], [recordings.chosen("state/tools", "cannot be told")])
                 self.session.patch(
                     f"{self.url}/api/annotations/{wrong}/", json={"result": results, "lead_time": 20}
                 ).raise_for_status()
             elif number % 6 == 2:  # deletes his first annotation, and begins anew
-                wrong = self.submit(task["id"], [self.choices("frame", "unusable")])
+                wrong = self.submit(task["id"], [recordings.chosen("frame", "unusable")])
                 self.session.delete(f"{self.url}/api/annotations/{wrong}/").raise_for_status()
                 self.submit(task["id"], results)
             elif number % 6 == 3:  # answers twice
-                self.submit(task["id"], [self.choices("frame", "unusable")])
+                self.submit(task["id"], [recordings.chosen("frame", "unusable")])
                 self.submit(task["id"], results)
             else:
                 self.submit(task["id"], results)
@@ -85,27 +85,6 @@ class Annotator:
         )
         made.raise_for_status()
         return made.json()["id"]
-
-    def tags(self, video: str, frame: int) -> list[dict[str, Any]]:
-        there = [n for n, is_there in zip(recordings.TOOLS, recordings.tags(video, frame), strict=True) if is_there]
-        if there:
-            return [self.choices("label/tools", *there)]
-        return [self.choices("state/tools", "checked, none of these is there")]
-
-    def regions(self, video: str, frame: int) -> list[dict[str, Any]]:
-        mask, found = recordings.mask(video, frame), []
-        for number, name in enumerate(("wall", "liver")):
-            if (mask == number).any():
-                value = {"format": "rle", "rle": brush.encode(mask == number), "brushlabels": [name]}
-                size = {"original_width": mask.shape[1], "original_height": mask.shape[0], "image_rotation": 0}
-                about = {"from_name": "label/anatomy", "to_name": "image", "type": "brushlabels"}
-                found.append({"id": name, **about, "value": value, **size})
-        return found
-
-    @staticmethod
-    def choices(control: str, *names: str) -> dict[str, Any]:
-        about = {"from_name": control, "to_name": "image", "type": "choices", "id": control}
-        return {**about, "value": {"choices": list(names)}}
 
 
 @pytest.fixture(scope="module")
