@@ -85,16 +85,24 @@ class Availability:
         columns = self._columns(self.tasks if tasks is None else tasks)
         self._states[np.ix_(self._rows(frame_ids), columns)] = state
 
-    def answered(self, frame_ids: Sequence[str], known: Mapping[str, npt.NDArray[np.bool_]]) -> None:
+    def answered(
+        self,
+        frame_ids: Sequence[str],
+        known: Mapping[str, npt.NDArray[np.bool_]],
+        asked: Mapping[str, npt.NDArray[np.bool_]],
+    ) -> None:
         """Take note of answers: labelled where a head got any, and never where it was asked for and got none.
 
         Args:
-            frame_ids: N frames that were asked for.
+            frame_ids: N frames.
             known: head to whether each frame got a label, ``[N]``.
+            asked: head to whether each frame was asked for it, ``[N]``.
         """
         rows = self._rows(frame_ids)
         for task, got in known.items():
-            self._states[rows, self._column[task]] = np.where(got, State.LABELLED, State.NEVER)
+            column = self._column[task]
+            nothing = np.where(asked[task], State.NEVER, self._states[rows, column])
+            self._states[rows, column] = np.where(got, State.LABELLED, nothing)
 
     def _rows(self, frame_ids: Sequence[str]) -> npt.NDArray[np.int64]:
         unknown = [f for f in frame_ids if f not in self._row]

@@ -66,9 +66,11 @@ class Answers:
         frame_ids = folder.labelled()
         if not frame_ids:
             return [], {}
-        known = self.of(frame_ids, folder.asked())
+        asked = folder.asked()
+        known = self.of(frame_ids, asked)
         got = labelled_frames(self.tasks, known)
-        self.availability.answered(frame_ids, got)
+        were = {t.name: asked.loc[frame_ids, f"asked/{t.name}"].to_numpy(dtype=bool) for t in self.tasks}
+        self.availability.answered(frame_ids, got, were)
         rows = np.flatnonzero(np.any(list(got.values()), axis=0))  # the others turned out to be unusable
         return [frame_ids[i] for i in rows.tolist()], {task: take(some, rows) for task, some in known.items()}
 

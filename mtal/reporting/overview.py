@@ -19,6 +19,8 @@ from mtal.reporting.page import clock, environment, layer_of, thumbnail
 from mtal.reporting.pick import Score
 from mtal.reporting.run_reader import Task, read_mask, tasks_of
 
+_NOT_ASKED = "-"  # in a cell of frames.csv that is for a label
+
 THUMBNAIL = 300
 """Longer side of a frame on the page, in pixels: 200 frames stay under 10 MB."""
 
@@ -36,6 +38,7 @@ class FrameCard:
     utility: float
     scores: tuple[Score, ...]
     predictions: tuple[tuple[str, str], ...]  # head, what it says
+    not_asked: tuple[str, ...]  # heads that need no label here
     image: str
     size: tuple[int, int]
     layers: tuple[str, ...]
@@ -64,11 +67,13 @@ def write_overview(folder: Path) -> Path:
     rows = pd.read_csv(folder / "frames.csv", dtype=str, keep_default_na=False).to_dict("records")
     tasks = tasks_of(about["tasks"], folder / "selection.json")
     pixel = [t for t in tasks.values() if rows and _masks(rows[0], t)]
+    cards = [_card(row, folder, pixel) for row in rows]
     page = (
         environment()
         .get_template("overview.html.j2")
         .render(
-            cards=[_card(row, folder, pixel) for row in rows],
+            cards=cards,
+            some_heads=any(card.not_asked for card in cards),
             videos=[_video(told, rows) for told in about["videos"]],
             about=about,
             pixel=pixel,
@@ -96,6 +101,7 @@ def _card(row: Mapping[Any, str], folder: Path, pixel: Sequence[Task]) -> FrameC
         utility=_number(row["utility"]),
         scores=_scores(row),
         predictions=predictions,
+        not_asked=tuple(k.removeprefix("label/") for k, v in row.items() if k.startswith("label/") and v == _NOT_ASKED),
         image=image,
         size=size,
         layers=tuple(layer_of(_read(folder, _masks(row, task), task), task, size) for task in pixel),

@@ -27,7 +27,7 @@ class Pick:
     """One row of ``picks.parquet``.
 
     ``labels`` holds, per frame-level task, the names of the classes that are present, or None where the task is not
-    annotated in this frame.
+    annotated in this frame; ``not_asked`` the tasks that it was not asked for, as others were worth more.
     """
 
     order: int
@@ -40,13 +40,21 @@ class Pick:
     reason: str
     scores: tuple[Score, ...]
     labels: Mapping[str, tuple[str, ...] | None]
+    not_asked: frozenset[str] = frozenset()
+
+    def in_words(self, task: str, present: tuple[str, ...] | None) -> str:
+        """What is said of the classes of a task in this frame."""
+        if present is None:
+            return "not asked" if task in self.not_asked else "not annotated"
+        return ", ".join(present) or "none"
 
 
 def picks_of(run: Run, number: int) -> list[Pick]:
     """The picks of round ``number`` of ``run`` in order of choice."""
     this = next(r for r in run.rounds if r.number == number)
-    rows = this.picks.to_dict("records")
-    return [_pick({str(key): value for key, value in row.items()}, number, run.frame_tasks()) for row in rows]
+    rows = [{str(key): value for key, value in row.items()} for row in this.picks.to_dict("records")]
+    chosen = list(run.tasks) if _chooses_heads(run.config) else []  # else only what nobody could answer is not asked
+    return [_pick(row, number, run.frame_tasks(), chosen) for row in rows]
 
 
 def ordinal(percentile: float) -> str:
@@ -60,7 +68,12 @@ def ordinal(percentile: float) -> str:
     return f"{whole}{suffix}"
 
 
-def _pick(row: dict[str, Any], number: int, tasks: Sequence[Task]) -> Pick:
+def _chooses_heads(config: Mapping[str, Any]) -> bool:
+    query = (config.get("acquisition") or {}).get("query") or {}
+    return not str(query.get("_target_", "AllHeads")).endswith("AllHeads")
+
+
+def _pick(row: dict[str, Any], number: int, tasks: Sequence[Task], chosen: Sequence[str]) -> Pick:
     return Pick(
         order=int(row["order"]),
         frame_id=str(row["frame_id"]),
@@ -72,6 +85,7 @@ def _pick(row: dict[str, Any], number: int, tasks: Sequence[Task]) -> Pick:
         reason=_reason(row, number),
         scores=_scores(row),
         labels={task.name: _present(row.get(f"label/{task.name}"), task) for task in tasks},
+        not_asked=frozenset(task for task in chosen if not row.get(f"asked/{task}", True)),
     )
 
 

@@ -53,6 +53,7 @@ class Card:
     size: tuple[int, int]
     labels: tuple[tuple[int, str], ...]  # which of the pixel heads, and what it shows
     predictions: tuple[tuple[int, str], ...]
+    not_asked: tuple[str, ...]  # pixel heads that others were worth more than
 
 
 def write_report(run_dir: Path | str) -> Path:
@@ -171,15 +172,10 @@ def _card(this: Round, pick: Pick, pixel_tasks: Sequence[Task]) -> Card:
         if (path := this.label_mask(pick.order, task.name)) is not None:
             mask = read_mask(path, task.family, task.classes)
             labels.append((head, layer_of(mask, task, size)))
-            seen.append(f"{task.name}: {_in_words(classes_in(mask, task))}")
+            seen.append(f"{task.name}: {pick.in_words(task.name, classes_in(mask, task))}")
         if (path := this.predicted_mask(pick.order, task.name)) is not None:
             predictions.append((head, layer_of(read_mask(path, task.family, task.classes), task, size)))
-    seen += [f"{task}: {_in_words(present)}" for task, present in pick.labels.items()]
+    seen += [f"{task}: {pick.in_words(task, present)}" for task, present in pick.labels.items()]
     alt = f"Frame {pick.frame} of {pick.video}, {clock(pick.time_s)}. {'; '.join(seen)}."
-    return Card(pick, image, alt, size, tuple(labels), tuple(predictions))
-
-
-def _in_words(present: tuple[str, ...] | None) -> str:
-    if present is None:
-        return "not annotated"
-    return ", ".join(present) or "none"
+    not_asked = tuple(task.name for task in pixel_tasks if task.name in pick.not_asked)
+    return Card(pick, image, alt, size, tuple(labels), tuple(predictions), not_asked)

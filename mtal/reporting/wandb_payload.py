@@ -81,7 +81,7 @@ def _table(run: Run, picks: Sequence[Pick]) -> wandb.Table:
             pick.reason,
         ]
         row.append(_finite(pick.utility))
-        row += [_in_words(pick.labels[task]) for task in tasks]
+        row += [pick.in_words(task, pick.labels[task]) for task in tasks]
         row += [_finite(score.value) for score in pick.scores] + [_finite(score.percentile) for score in pick.scores]
         rows.append(row)
     return wandb.Table(columns=columns, data=rows)
@@ -98,7 +98,7 @@ def _image(this: Round, pick: Pick, pixel_tasks: Sequence[Task]) -> wandb.Image 
             ("label", this.label_mask(pick.order, task.name)),
             ("prediction", this.predicted_mask(pick.order, task.name)),
         ):
-            if mask is not None:
+            if mask is not None and not (kind == "label" and task.name in pick.not_asked):
                 masks |= _masks(mask, task, kind)
     return wandb.Image(str(path), caption=f"{pick.frame_id}: {pick.reason}", masks=masks or None)
 
@@ -116,10 +116,6 @@ def _masks(path: Path, task: Task, kind: str) -> dict[str, dict[str, Any]]:
         }
         for name, layer in zip(task.classes, mask, strict=True)
     }
-
-
-def _in_words(present: tuple[str, ...] | None) -> str:
-    return "not annotated" if present is None else ", ".join(present) or "none"
 
 
 def _finite(value: float) -> float | None:

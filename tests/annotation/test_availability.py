@@ -34,12 +34,23 @@ def test_what_is_asked_is_no_longer_askable(labels):
 
 
 def test_an_answer_without_a_label_is_never_asked_for_again(labels):
-    labels.answered(["a/000025", "a/000000"], {"tools": np.array([True, False]), "anatomy": np.array([False, True])})
+    known = {"tools": np.array([True, False]), "anatomy": np.array([False, True])}
+    labels.answered(["a/000025", "a/000000"], known, {task: np.array([True, True]) for task in known})
     assert labels.states(FRAMES[:2])[:, [0, 2]].tolist() == [
         [State.NEVER, State.LABELLED],
         [State.LABELLED, State.NEVER],
     ]
     assert labels.candidates(FRAMES, TASKS) == ["a/000000"]  # its bleeding was not asked for
+
+
+def test_a_head_that_was_not_asked_for_can_still_be(labels):
+    known = {"tools": np.array([True, False]), "anatomy": np.array([False, False])}
+    asked = {"tools": np.array([True, True]), "anatomy": np.array([False, True])}
+    labels.answered(["a/000025", "a/000000"], known, asked)
+    assert labels.states(FRAMES[:2])[:, [0, 2]].tolist() == [
+        [State.NEVER, State.NEVER],
+        [State.LABELLED, State.ASKABLE],
+    ]
 
 
 def test_refuses_unknown_frames(labels):

@@ -115,6 +115,16 @@ def test_needs_nothing_else(page):
     assert "default-src 'none'" in page
 
 
+def test_heads_that_a_frame_is_not_asked_for(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "some")
+    table = pd.read_csv(folder / "frames.csv").assign(**{"label/tools": ["", "-"], "label/anatomy": ""})
+    table.to_csv(tmp_path / "some" / "frames.csv", index=False)
+    page = write_overview(tmp_path / "some").read_text()
+    assert page.count('<span class="chip off">tools not asked</span>') == 1
+    assert "anatomy not asked" not in page
+    assert "Frames are to be labelled for tools, anatomy, each for those that it is asked for." in page
+
+
 def test_without_masks_and_scores(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "bare", ignore=shutil.ignore_patterns("masks"))
     table = pd.read_csv(folder / "frames.csv")

@@ -4,8 +4,9 @@ import json
 
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 
-from mtal.reporting import read_run
+from mtal.reporting import read_run, write_report
 from mtal.reporting.pick import ordinal, picks_of
 
 
@@ -33,6 +34,25 @@ def test_labels_tell_absent_from_not_annotated(run_dir):
     shown = [pick.labels for pick in picks_of(read_run(run_dir), 1)]
     assert [labels["tools"] for labels in shown] == [("grasper", "hook"), (), ("hook",), None]
     assert [labels["bleeding"] for labels in shown] == [None] * 4
+
+
+def test_labels_tell_not_asked_from_not_annotated(run_dir):
+    """Nobody is asked for what nobody can answer either, which is not a choice."""
+    path = run_dir / "rounds" / "01" / "picks.parquet"
+    picks = pd.read_parquet(path)
+    picks["label/tools"] = [[1, 1], [255, 255], [255, 255], [0, 0]]
+    picks = picks.assign(**{"asked/tools": [True, True, False, True], "asked/anatomy": [False, True, True, True]})
+    picks.to_parquet(path)
+    for query, missing in (("AllHeads", "not annotated"), ("WorthItsCost", "not asked")):
+        config = OmegaConf.load(run_dir / "config.yaml")
+        OmegaConf.update(config, "acquisition.query", {"_target_": f"mtal.acquisition.{query}"}, force_add=True)
+        OmegaConf.save(config, run_dir / "config.yaml")
+        shown = picks_of(read_run(run_dir), 1)
+        said = [pick.in_words("tools", pick.labels["tools"]) for pick in shown]
+        assert said == ["grasper, hook", "not annotated", missing, "none"]
+        page = write_report(run_dir).read_text()
+        assert (page.count('<span class="chip off">tools not asked</span>') == 1) is (missing == "not asked")
+        assert (page.count('<span class="chip off">anatomy not asked</span>') == 1) is (missing == "not asked")
 
 
 @pytest.mark.parametrize("column", [[2, 0, 255, 1], [[2], [0], [255], [1]]], ids=["numbers", "lists of one number"])
