@@ -45,11 +45,11 @@ def test_an_answer_without_a_label_is_never_asked_for_again(labels):
 
 def test_a_head_that_was_not_asked_for_can_still_be(labels):
     known = {"tools": np.array([True, False]), "anatomy": np.array([False, False])}
-    asked = {"tools": np.array([True, True]), "anatomy": np.array([False, True])}
+    asked = {"tools": np.array([True, True]), "anatomy": np.array([True, False])}
     labels.answered(["a/000025", "a/000000"], known, asked)
     assert labels.states(FRAMES[:2])[:, [0, 2]].tolist() == [
-        [State.NEVER, State.NEVER],
-        [State.LABELLED, State.ASKABLE],
+        [State.NEVER, State.ASKABLE],
+        [State.LABELLED, State.NEVER],
     ]
 
 
