@@ -54,12 +54,13 @@ class MeasuredCost(AnnotationCost):
         named = {name: dict(getattr(self, name)) for name in ("frame_s", "label_s", "class_s", "boundary_s")}
         return {**named, "look_s": {"": self.look_s}}
 
-    def learn(self, did: Did, seconds: Floats) -> None:
+    def learn(self, did: Did, seconds: Floats, lacking: str = "") -> None:
         """Take the seconds from what was measured, all that was, in place of what was learnt before.
 
         Args:
             did: what was done.
             seconds: that each of the G sittings took, ``[G]``.
+            lacking: why other answers were not measured, as a sentence.
 
         Warns:
             UserWarning: some heads were not measured often enough so far; said once.
@@ -73,7 +74,8 @@ class MeasuredCost(AnnotationCost):
             told = ", ".join(f"{head} {times[head]}" for head in few) or "nothing"
             warnings.warn(
                 f"acquisition/cost=measured: too few answers were timed to know how long one takes ({told}; {LEAST} of "
-                "each head are needed), so the seconds of the configuration, or placeholders, stand in for those",
+                "each head are needed), so the seconds of the configuration, or placeholders, stand in for those"
+                + (f". {lacking}" if lacking else ""),
                 stacklevel=2,
             )
         alone = np.ones(len(seconds), dtype=bool)  # [G]: sittings of heads that are all known well

@@ -22,6 +22,8 @@ from mtal.datasets.dataset import SurgicalDataset
 from mtal.refusals import Refusals
 from mtal.suggest import nearest
 
+TOOL = "cvat"
+"""Its answers have no seconds, as its exports have none."""
 _CLEAN, _FAULTY = "clean", "faulty"
 
 
@@ -88,7 +90,7 @@ class CvatOracle(RequestFolders):
                         with faults:
                             answer = self._answer(entry, frame, task, annotator, known)
                             if answer is not None:
-                                yield replace(answer, tool="cvat", request=asked["id"], time=time)
+                                yield replace(answer, tool=TOOL, request=asked["id"], time=time)
 
     def _frame(self, entry: Entry, frames: dict[str, Any], seen: set[str]) -> dict[str, Any]:
         """What was asked of the frame of an entry, which could be an answer."""

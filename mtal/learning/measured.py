@@ -14,6 +14,7 @@ from mtal.acquisition import Acquisition, MeasuredCost
 from mtal.acquisition.costs import predicted_boundary, predicted_classes
 from mtal.acquisition.measured_cost import Did, Floats
 from mtal.annotation import LabelView, Said
+from mtal.annotation.cvat import TOOL as CVAT
 from mtal.annotation.seconds import without_breaks
 from mtal.datasets.label_map import IGNORE
 from mtal.datasets.masks import Labels
@@ -41,7 +42,7 @@ def learn_cost(acquisition: Acquisition, view: LabelView | None, tasks: Sequence
     """
     cost = acquisition.limits.cost
     if isinstance(cost, MeasuredCost):
-        cost.learn(*sittings(view, tasks))
+        cost.learn(*sittings(view, tasks), lacking=_never_timed(view))
         (path / COST).write_text(json.dumps(cost.speeds, indent=1))
 
 
@@ -86,6 +87,18 @@ def sittings(view: LabelView | None, tasks: Sequence[Task]) -> tuple[Did, Floats
         for name, amount in _done(view, task, row).items():
             did.setdefault((name, task.name), np.zeros(len(at)))[g] = amount
     return did, seconds
+
+
+def _never_timed(view: LabelView | None) -> str:
+    """Which answers no tool will ever time, and what to do; ``""`` where there are none."""
+    count = 0 if view is None else int(((view.answers["tool"] == CVAT) & view.answers["seconds"].isna()).sum())
+    return (
+        f"CVAT's exports do not say how long anything took, and {count} answers are from there: give the seconds "
+        "yourself with acquisition/cost=annotator_seconds, or ask with oracle=label_studio, which measures them, or "
+        "oracle=folder, where they are filled in"
+        if count
+        else ""
+    )
 
 
 def _done(view: LabelView, task: Task, row: Mapping[Any, Any]) -> dict[str, float]:

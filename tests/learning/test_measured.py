@@ -2,6 +2,7 @@
 
 import io
 import json
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -77,6 +78,18 @@ def test_a_sitting_is_what_was_answered_at_once_and_breaks_are_left_out(view):
 
 def test_where_nobody_is_asked_nothing_is_measured():
     assert sittings(None, TASKS)[0] == {}
+
+
+def test_that_cvat_measures_nothing_is_told_with_the_way_out(view, tmp_path):
+    store, cost = LabelStore(tmp_path, [TOOLS, ANATOMY]), MeasuredCost()
+    label = np.array([1, 0, 0], dtype=np.uint8)
+    store.add([Answer(f"v/{k:06d}", "tools", Said.LABELLED, label, "anna", tool="cvat") for k in range(30)])
+    acquisition = surgery.make_acquisition(cost=cost, selector=TopK())
+    with pytest.warns(UserWarning, match=r"\(nothing; 20 .*CVAT's exports do not say .* 30 answers .*label_studio"):
+        learn_cost(acquisition, store.view(), TASKS, tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        learn_cost(surgery.make_acquisition(cost=MeasuredCost(), selector=TopK()), view, TASKS, tmp_path)
 
 
 @pytest.mark.parametrize("family", ["categorical", "bernoulli"])
