@@ -7,6 +7,7 @@ python scripts/benchmark.py acquisition  every method against the published libr
 python scripts/benchmark.py surgery      labelled frames per second that the synthetic surgery is drawn at, on one core
 python scripts/benchmark.py decoding     sampling a video and reading it from the cache against a bare decode by PyAV
 python scripts/benchmark.py growth       methods on 10,000 to 1,000,000 frames: time and memory
+python scripts/benchmark.py round        a whole round after the encoder: time and memory of each of its stages
 python scripts/benchmark.py evaluation   scoring masks at the labels' resolution against that of the model's input
 python scripts/benchmark.py answers      taking in a hundred new answers of people where thousands are there
 python scripts/benchmark.py logging      what logging to W&B adds to a round of the demo
@@ -28,6 +29,7 @@ from benchmarks import answers as new_answers
 from benchmarks import dashboards
 from benchmarks import decoding as decoding_passes
 from benchmarks import evaluation as evaluation_pass
+from benchmarks import round as whole_round
 from benchmarks import scoring as scoring_pass
 from benchmarks import training as training_step
 from benchmarks.clocks import Seconds
@@ -108,7 +110,7 @@ def logging(arguments: argparse.Namespace) -> None:
     CONSOLE.print(dashboards.compare(REPOSITORY, arguments.rounds, arguments.repeats))
 
 
-def main() -> None:
+def main() -> None:  # noqa: PLR0915  one paragraph for each command
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     choices = parser.add_subparsers(required=True)
     one = choices.add_parser("scoring")
@@ -157,6 +159,11 @@ def main() -> None:
     ten.add_argument("--frames", type=int, nargs="+", default=[1000, 10_000])
     ten.add_argument("--repeats", type=int, default=3)
     ten.set_defaults(run=answers)
+    eleven = choices.add_parser("round")
+    eleven.add_argument("--frames", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    eleven.add_argument("--budget", type=int, default=500)
+    eleven.add_argument("overrides", nargs="*", help="such as acquisition/selector=k_center_greedy")
+    eleven.set_defaults(run=whole_round.compare)
     arguments = parser.parse_args()
     arguments.run(arguments)
 

@@ -24,6 +24,7 @@ from mtal.acquisition.say import Say
 from mtal.acquisition.score_table import Column, ScoreTable
 from mtal.acquisition.selection import Selection
 from mtal.acquisition.selectors.base import Candidates, Selector
+from mtal.acquisition.selectors.constraints import Rule
 from mtal.acquisition.signals.base import SHARED, JointSignal, PoolSignal, Signal
 from mtal.acquisition.signals.pool_view import PoolView
 from mtal.suggest import nearest
@@ -300,16 +301,16 @@ class Acquisition:
         Raises:
             ValueError: the budget is below 1, or something needed is missing.
         """
-        rules = self.limits(
-            candidates.moments,
-            labelled_moments,
-            patients,
-            cost_s,
-            budget_s,
-            answers,
-            budget_answers,
-            labelled_patients,
-        )
+
+        def rules(at: npt.NDArray[np.int64] | slice) -> list[Rule]:
+            moments = None if candidates.moments is None else candidates.moments.take(at)
+            patient = None if patients is None else patients[at]
+            cost = None if cost_s is None else cost_s[at]
+            asked = None if answers is None else answers[at]
+            return self.limits(
+                moments, labelled_moments, patient, cost, budget_s, asked, budget_answers, labelled_patients
+            )
+
         return self.selection(candidates, budget, generator, rules, cold=cold, why=why)
 
 

@@ -33,3 +33,7 @@ class Moments:
 
     def __len__(self) -> int:
         return len(self.video)
+
+    def take(self, index: npt.NDArray[np.int64] | slice) -> Moments:
+        """Those of the frames at ``index``."""
+        return Moments(self.video[index], self.time_s[index])

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -85,6 +87,11 @@ class ScoreTable:
         ranks = average_rank(self.values)  # [N, T]
         others = (~self.values.isnan()).sum(dim=0) - 1  # [T]
         return torch.where(others > 0, (ranks - 1) * 100 / others.clamp(min=1), ranks * 50)
+
+    def percentiles_at(self, rows: npt.NDArray[np.int64]) -> Tensor:
+        """:meth:`percentiles` of n frames among all, one column after the other: ``[n, T]``."""
+        found = [self.only([column]).percentiles()[rows] for column in self.columns]  # T of [n, 1]
+        return torch.cat(found, dim=1) if found else torch.empty(len(rows), 0, dtype=torch.float64)
 
     def resolve(self, policy: NanPolicy = "raise") -> tuple[ScoreTable, Tensor]:
         """Table without NaN, and the ``[N]`` bool of frames that it keeps.

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from mtal.acquisition.selectors.base import Candidates, Selector
 from mtal.acquisition.selectors.constraints import Constraint, Rule
 from mtal.acquisition.selectors.random import Random
+from mtal.acquisition.short_list import COMPARES, Rules, short_list
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,11 @@ class Selection:
     Args:
         selector: picks the batch of a round.
         cold_start: picks the initial set, before there is a model; at random by default.
+        shortlist: beyond how many candidates a selector that compares frames with each other picks in two stages, see
+            :func:`~mtal.acquisition.short_list.short_list`; ``None`` never.
+
+    Raises:
+        ValueError: ``shortlist`` is below 1.
 
     >>> import torch
     >>> from mtal.acquisition import TopK, tie_break
@@ -29,6 +36,11 @@ class Selection:
 
     selector: Selector
     cold_start: Selector = field(default_factory=Random)
+    shortlist: int | None = 1_000_000
+
+    def __post_init__(self) -> None:
+        if self.shortlist is not None and self.shortlist < 1:
+            raise ValueError(f"shortlist must be 1 frame or more, or null for no short list, not {self.shortlist}")
 
     @property
     def reads_the_pool(self) -> bool:
@@ -40,7 +52,7 @@ class Selection:
         candidates: Candidates,
         budget: int,
         generator: np.random.Generator,
-        rules: list[Rule] | None = None,
+        rules: Rules | None = None,
         *,
         cold: bool = False,
         why: dict[int, str] | None = None,
@@ -51,13 +63,33 @@ class Selection:
             candidates: the pool, with what the selector needs. A frame of NaN utility is not picked.
             budget: how many frames to pick, 1 or more.
             generator: the only source of randomness.
-            rules: what else holds of the picks, fresh for each call, see :class:`~mtal.acquisition.limits.Limits`.
+            rules: gives what else holds of the picks among some of the candidates, fresh at each call, see
+                :class:`~mtal.acquisition.limits.Limits`.
             cold: pick the initial set.
             why: as for :class:`~mtal.acquisition.selectors.base.Selector`.
 
         Raises:
             ValueError: the budget is below 1, or something needed is missing.
         """
-        excluded = None if candidates.utility is None else candidates.utility.isnan().cpu().numpy()  # [N]
         selector = self.cold_start if cold else self.selector
-        return selector(candidates, budget, generator, Constraint(len(candidates), excluded, rules or ()), why)
+        if self.shortlist is None or len(candidates) <= self.shortlist or not selector.needs & COMPARES:
+            return _picked(selector, candidates, budget, generator, [] if rules is None else rules(slice(None)), why)
+        listed = short_list(selector, candidates, budget, self.shortlist, generator, rules)
+        of_listed = [] if rules is None else rules(listed)
+        of_list: dict[int, str] = {}
+        picks = _picked(selector, candidates.take(listed), budget, generator, of_listed, of_list)
+        if why is not None:
+            why.update({int(listed[i]): words for i, words in of_list.items()})
+        return torch.from_numpy(listed)[picks]
+
+
+def _picked(
+    selector: Selector,
+    candidates: Candidates,
+    budget: int,
+    generator: np.random.Generator,
+    rules: list[Rule],
+    why: dict[int, str] | None,
+) -> Tensor:
+    excluded = None if candidates.utility is None else candidates.utility.isnan().cpu().numpy()  # [N]
+    return selector(candidates, budget, generator, Constraint(len(candidates), excluded, rules), why)

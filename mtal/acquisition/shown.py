@@ -6,7 +6,7 @@ Letters: N candidates, M labelled frames, C classes, S sites.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +63,15 @@ class Shown:
 
     def __len__(self) -> int:
         return len(self.patients)
+
+    def take(self, index: Codes | slice) -> Shown:
+        """The same of the candidates at ``index``."""
+        return replace(
+            self,
+            expected={task: p[index] for task, p in self.expected.items()},
+            patients=self.patients[index],
+            cost_s=None if self.cost_s is None else self.cost_s[index],
+        )
 
 
 def presence(head: HeadOutput) -> Tensor:

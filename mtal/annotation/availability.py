@@ -7,6 +7,9 @@ from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
+
+from mtal.frames.index import FrameIds, positions
 
 
 class State(IntEnum):
@@ -43,23 +46,30 @@ class Availability:
     [[False, False], [True, False]]
     """
 
-    def __init__(
-        self, frame_ids: Sequence[str], tasks: Sequence[str], states: npt.NDArray[np.uint8] | None = None
-    ) -> None:
+    def __init__(self, frame_ids: FrameIds, tasks: Sequence[str], states: npt.NDArray[np.uint8] | None = None) -> None:
         self.tasks = tuple(tasks)
-        self._row = {f: i for i, f in enumerate(frame_ids)}
+        self.frame_ids = pd.Series(frame_ids, dtype="str").reset_index(drop=True)
         self._column = {t: i for i, t in enumerate(self.tasks)}
-        if len(self._row) != len(frame_ids) or len(self._column) != len(self.tasks):
+        if self.frame_ids.duplicated().any() or len(self._column) != len(self.tasks):
             raise ValueError("a frame or a head stands twice in the availability of labels")
-        shape = (len(self._row), len(self.tasks))
+        shape = (len(self.frame_ids), len(self.tasks))
         self._states = np.full(shape, State.ASKABLE, dtype=np.uint8) if states is None else np.array(states, np.uint8)
         if self._states.shape != shape:
             raise ValueError(f"states must be {list(shape)}, not {list(self._states.shape)}")
 
     def __len__(self) -> int:
-        return len(self._row)
+        return len(self.frame_ids)
 
-    def states(self, frame_ids: Sequence[str]) -> npt.NDArray[np.uint8]:
+    def askable_at(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Which heads of the frames in these rows an annotator could be asked for, ``[N, T]``."""
+        return self._states[rows] == State.ASKABLE
+
+    def counted(self, tasks: Iterable[str]) -> npt.NDArray[np.int64]:
+        """How many heads among ``tasks`` the frame of each row can be asked for, ``[rows]``."""
+        askable = self._states[:, self._columns(tasks)] == State.ASKABLE
+        return np.asarray(askable.sum(axis=1), dtype=np.int64)
+
+    def states(self, frame_ids: FrameIds) -> npt.NDArray[np.uint8]:
         """:class:`State` of N frames in the order asked, ``[N, T]``.
 
         Raises:
@@ -67,27 +77,18 @@ class Availability:
         """
         return self._states[self._rows(frame_ids)]
 
-    def askable(self, frame_ids: Sequence[str]) -> npt.NDArray[np.bool_]:
+    def askable(self, frame_ids: FrameIds) -> npt.NDArray[np.bool_]:
         """Which heads of N frames an annotator could be asked for, ``[N, T]``."""
         return self.states(frame_ids) == State.ASKABLE
 
-    def answers(self, frame_ids: Sequence[str], tasks: Iterable[str]) -> npt.NDArray[np.int64]:
-        """How many heads among ``tasks`` each frame can be asked for, ``[N]``."""
-        return np.asarray(self.askable(frame_ids)[:, self._columns(tasks)].sum(axis=1), dtype=np.int64)
-
-    def candidates(self, frame_ids: Sequence[str], tasks: Iterable[str]) -> list[str]:
-        """The frames among ``frame_ids`` that have an askable head among ``tasks``, in the order given."""
-        kept = np.flatnonzero(self.answers(frame_ids, tasks))
-        return [frame_ids[i] for i in kept.tolist()]
-
-    def mark(self, frame_ids: Sequence[str], state: State, tasks: Iterable[str] | None = None) -> None:
+    def mark(self, frame_ids: FrameIds, state: State, tasks: Iterable[str] | None = None) -> None:
         """Give frames a state, under all heads or under some."""
         columns = self._columns(self.tasks if tasks is None else tasks)
         self._states[np.ix_(self._rows(frame_ids), columns)] = state
 
     def answered(
         self,
-        frame_ids: Sequence[str],
+        frame_ids: FrameIds,
         known: Mapping[str, npt.NDArray[np.bool_]],
         asked: Mapping[str, npt.NDArray[np.bool_]],
     ) -> None:
@@ -104,11 +105,8 @@ class Availability:
             nothing = np.where(asked[task], State.NEVER, self._states[rows, column])
             self._states[rows, column] = np.where(got, State.LABELLED, nothing)
 
-    def _rows(self, frame_ids: Sequence[str]) -> npt.NDArray[np.int64]:
-        unknown = [f for f in frame_ids if f not in self._row]
-        if unknown:
-            raise KeyError(f"{len(unknown)} frames have no known availability of labels, the first is {unknown[0]!r}")
-        return np.array([self._row[f] for f in frame_ids], dtype=np.int64)
+    def _rows(self, frame_ids: FrameIds) -> npt.NDArray[np.int64]:
+        return positions(self.frame_ids, frame_ids, "the availability of labels")
 
     def _columns(self, tasks: Iterable[str]) -> npt.NDArray[np.int64]:
         return np.array([self._column[t] for t in tasks], dtype=np.int64)

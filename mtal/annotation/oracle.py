@@ -13,6 +13,7 @@ from mtal.annotation.availability import Availability
 from mtal.annotation.request import Request, Status
 from mtal.annotation.view import LabelView
 from mtal.datasets.label_table import LabelTable
+from mtal.frames.index import FrameIds
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class Oracle(Protocol):
         """Seconds between looks at answers that are waited for; ``None`` to end and be called again."""
         ...
 
-    def availability(self, frame_ids: Sequence[str], tasks: Sequence[str]) -> Availability:
+    def availability(self, frame_ids: FrameIds, tasks: Sequence[str]) -> Availability:
         """What can be asked of ``frame_ids`` and what nobody can answer, head by head; nothing is asked yet."""
         ...
 

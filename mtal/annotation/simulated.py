@@ -9,6 +9,7 @@ import numpy as np
 from mtal.annotation.availability import Availability, State
 from mtal.annotation.request import Request, Status
 from mtal.datasets.dataset import SurgicalDataset
+from mtal.frames.index import FrameIds
 
 
 class SimulatedOracle:
@@ -27,7 +28,7 @@ class SimulatedOracle:
     def __init__(self, dataset: SurgicalDataset) -> None:
         self._dataset = dataset
 
-    def availability(self, frame_ids: Sequence[str], tasks: Sequence[str]) -> Availability:
+    def availability(self, frame_ids: FrameIds, tasks: Sequence[str]) -> Availability:
         """See :class:`~mtal.annotation.oracle.Oracle`; whether there is a label is looked up, not what it says."""
         known = [self._dataset.labels.labelled(task, frame_ids) for task in tasks]  # T of [N]
         states = np.where(np.array(known).T, State.ASKABLE, State.NEVER)  # [N, T]

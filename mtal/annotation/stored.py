@@ -18,6 +18,7 @@ from mtal.annotation.view import LabelView
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.label_map import IGNORE
 from mtal.datasets.label_table import LabelTable
+from mtal.frames.index import FrameIds
 
 
 class StoredAnswers(ABC):
@@ -62,7 +63,7 @@ class StoredAnswers(ABC):
         """See :class:`~mtal.annotation.oracle.Oracle`."""
         return self.view.digest
 
-    def availability(self, frame_ids: Sequence[str], tasks: Sequence[str]) -> Availability:
+    def availability(self, frame_ids: FrameIds, tasks: Sequence[str]) -> Availability:
         """See :class:`~mtal.annotation.oracle.Oracle`; what is labelled already can be asked for, and is answered."""
         known = Availability(frame_ids, tasks)
         states, mine = self.view.states, set(frame_ids)

@@ -17,6 +17,7 @@ from mtal.datasets.mask import Size, class_numbers
 from mtal.datasets.pixel_labels import MaskFile
 from mtal.datasets.threads import in_threads
 from mtal.frames.fit import fitted_mask
+from mtal.frames.index import FrameIds
 from mtal.frames.window import WHOLE, Window
 from mtal.refusals import Refusals
 
@@ -139,7 +140,7 @@ class LabelTable:
         mask = self._masks[task][self._rows(task, [frame_id])[0]]
         return None if mask is None else self._drawn(mask, frame_id, self.label_maps[task])
 
-    def labelled(self, task: str, frame_ids: Sequence[str]) -> NDArray[np.bool_]:
+    def labelled(self, task: str, frame_ids: FrameIds) -> NDArray[np.bool_]:
         """Whether anybody labelled anything of a task in N frames, ``[N]``; nothing is told of what.
 
         A mask in which every pixel is ``IGNORE`` says nothing, so each mask has to be looked into once.
@@ -169,7 +170,7 @@ class LabelTable:
         self._shows_labels |= {(task, row): shows for row, shows in zip(unseen, found, strict=True)}
         return np.array([self._shows_labels.get((task, row), False) for row in rows.tolist()], dtype=bool)
 
-    def _rows(self, task: str, frame_ids: Sequence[str]) -> NDArray[np.int64]:
+    def _rows(self, task: str, frame_ids: FrameIds) -> NDArray[np.int64]:
         if task not in self.label_maps:
             raise KeyError(f"no task {task!r} in the label table; tasks are {', '.join(self.label_maps)}")
         unknown = [f for f in frame_ids if f not in self._row]

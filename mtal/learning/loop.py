@@ -96,10 +96,9 @@ class Experiment:
     encoder: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        table = self.dataset.index.table
-        self._position = {f: i for i, f in enumerate(table["frame_id"])}
-        self._pool = table.loc[table["split"] == "pool", "frame_id"].tolist()
-        if not self._pool or not (table["split"] == "test").any():
+        index = self.dataset.index
+        pool = index.pool
+        if not len(pool) or not (index.table["split"] == "test").any():
             raise ValueError(
                 f"data set {self.dataset.name!r} needs frames in the splits pool and test; see its split option"
             )
@@ -116,7 +115,8 @@ class Experiment:
         if self.weighting not in get_args(Weighting):
             raise ValueError(f"tasks.weighting must be {' or '.join(get_args(Weighting))}, not {self.weighting!r}")
         self._size: tuple[int, int] = self.frames.size
-        self._availability = self.oracle.availability(self._pool, [t.name for t in self.tasks])
+        of_pool = index.table["frame_id"].iloc[pool]
+        self._availability = self.oracle.availability(of_pool, [t.name for t in self.tasks])
         self._answers = Answers(self.oracle, self.tasks, self.frames, self._availability, self.acquisition.limits.query)
         self._device = self.trainer.device()
         hidden = hidden_labels(self.acquisition, self.oracle, self.dataset, self.tasks, self._size)
@@ -124,7 +124,7 @@ class Experiment:
         self._picker = Picker(self.dataset, self.inputs, self.tasks, self.acquisition, *where, hidden)
         people = self.oracle.asks_people  # who find frames unusable on the way
         askable = None if people else len(self._picker.candidates((), self._availability))
-        self._first = self.loop.first(len(self._pool), askable)
+        self._first = self.loop.first(len(pool), askable)
         self._unlabelled = Unlabelled(
             self.tasks, self.inputs, self.frames, self.dataset.index, self.trainer, self._device, self.seed
         )
@@ -203,7 +203,7 @@ class Experiment:
     def _pick_round(self, folder: RunFolder, number: int, labelled: list[str], known: Mapping[str, SomeLabels]) -> None:
         timings: dict[str, float] = {}
         with folder.picking(number) as path:
-            if not self._picker.candidates(labelled, self._availability):
+            if not len(self._picker.candidates(labelled, self._availability)):
                 raise PoolIsDoneError("every frame of the pool that can be labelled is")
             model = self._model_before(folder, number)
             if number:
@@ -229,7 +229,7 @@ class Experiment:
         model = cache(lambda: self._model_before(folder, number))  # nobody asks where all is answered
 
         def guess(row: int, size: tuple[int, int]) -> dict[str, np.ndarray]:
-            at = self._position[frame_ids[row]]
+            (at,) = self.positions([frame_ids[row]]).tolist()
             return said_on_frame(model(), self.tasks, self.inputs, at, size, self._device, self.frames.windows)
 
         return Request(f"{number:02d}", table.assign(source=sources), tasks, asked, guess=guess if number else None)
@@ -266,7 +266,7 @@ class Experiment:
         derived: Sequence[DerivedLabels],
     ) -> Training:
         positions = self.positions(frame_ids)
-        patients, videos = (self.dataset.index.table[kind].to_numpy()[positions] for kind in ("patient", "video"))
+        patients, videos = (self._kinds(kind, positions) for kind in ("patient", "video"))
         return fit_judged(
             model,
             self.tasks,
@@ -306,7 +306,11 @@ class Experiment:
 
     def positions(self, frame_ids: Sequence[str]) -> np.ndarray:
         """Rows of the frame index."""
-        return np.array([self._position[f] for f in frame_ids], dtype=np.int64)
+        return self.dataset.index.positions(frame_ids)
+
+    def _kinds(self, kind: str, positions: np.ndarray) -> np.ndarray:
+        """Patients or videos of some rows of the frame index."""
+        return self.dataset.index.table[kind].iloc[positions].astype("str").to_numpy()
 
     def _pick(self, model: MultiTaskModel, asked: Round) -> Picks:
         asked = replace(asked, availability=self._availability)
@@ -373,7 +377,7 @@ class Experiment:
                     asked.labels,
                     self.trainer,
                     folds=self.loop.folds,
-                    groups=[self.dataset.index.table[kind].to_numpy()[positions] for kind in ("patient", "video")],
+                    groups=[self._kinds(kind, positions) for kind in ("patient", "video")],
                     weighting=self.weighting,
                     seed=integer_seed(self.seed, asked.number, "folds"),
                     steps=self.loop.steps_per_fold(asked.folder, self.trainer),

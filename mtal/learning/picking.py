@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -26,8 +25,8 @@ from mtal.learning.hidden_labels import HiddenLabels
 from mtal.learning.picks import Picks
 from mtal.learning.presence import shown_by
 from mtal.learning.previous_posteriors import read_previous, write_posteriors
-from mtal.learning.reference import SCORES
 from mtal.learning.round import Round
+from mtal.learning.score_files import write_embeddings, write_scores
 from mtal.learning.seeds import integer_seed, numpy_generator
 from mtal.learning.standing import write_standing
 from mtal.models import MultiTaskModel
@@ -39,6 +38,8 @@ from mtal.scoring.site_weights import AskedSites, LabelledSites, read_annotatabl
 from mtal.tasks.task import Task
 
 TIMINGS = "timings.json"
+Rows = npt.NDArray[np.int64]
+"""Of the frame index."""
 
 
 @dataclass(frozen=True)
@@ -81,22 +82,33 @@ class Picker:
         self.device = device
         self.seed = seed
         self._hidden = hidden
-        table = dataset.index.table
-        self._row = pd.Series(np.arange(len(table)), index=table["frame_id"])
-        self._pool = table.loc[table["split"] == "pool", "frame_id"].tolist()
-        self._video = np.asarray(pd.Categorical(table["video"], sorted(table["video"].unique())).codes, dtype=np.int64)
-        self._patient = np.asarray(
-            pd.Categorical(table["patient"], sorted(table["patient"].unique())).codes, dtype=np.int64
-        )
-        self._time_s = table["time_s"].to_numpy(dtype=np.float64)
+        self.index = dataset.index
+        table = self.index.table
+        self._pool = self.index.pool
+        self._video = table["video"].cat.codes.to_numpy()
+        self._patient = table["patient"].cat.codes.to_numpy()
+        self._time_s = table["time_s"].to_numpy()
 
-    def candidates(self, labelled: Iterable[str], availability: Availability | None) -> list[str]:
-        """Frames of the pool that were not picked and of which a head that counts can be asked for, in index order."""
-        before = set(labelled)
-        left = [f for f in self._pool if f not in before]
-        if availability is None:
-            return left
-        return availability.candidates(left, [t.name for t in self.tasks if t.weight > 0])
+    def candidates(self, labelled: Sequence[str], availability: Availability | None) -> Rows:
+        """Frames of the pool that were not picked and of which a head that counts can be asked for.
+
+        Args:
+            labelled: those that were picked.
+            availability: of the pool, in the order of the frame index; everything can be asked for where ``None``.
+
+        Returns:
+            Rows of the frame index in its order, ``[N]``.
+        """
+        left = np.zeros(len(self.index), dtype=bool)  # [frames]
+        left[self._pool] = True if availability is None else self._counted(availability) > 0
+        left[self.index.positions(labelled)] = False
+        return np.flatnonzero(left)
+
+    def _counted(self, availability: Availability) -> npt.NDArray[np.int64]:
+        """How many heads that count each frame of the pool can be asked for."""
+        if len(availability) != len(self._pool):
+            raise ValueError(f"the availability is of {len(availability)} frames, the pool has {len(self._pool)}")
+        return availability.counted([t.name for t in self.tasks if t.weight > 0])
 
     def pick(self, model: MultiTaskModel, asked: Round) -> Picks:
         """The frames of a round, by what the model of the round before says of the pool.
@@ -104,26 +116,27 @@ class Picker:
         Scores and evidence are written to the round's path. The initial set goes by the untrained model's encoder at
         most.
         """
-        frame_ids = self.candidates(asked.labelled, asked.availability)
-        asked = self._without_unaskable(asked)
+        rows = self.candidates(asked.labelled, asked.availability)
+        asked = self._without_unaskable(asked, rows)
         if asked.number == 0:
-            return self._cold(model, asked, frame_ids)
+            return self._cold(model, asked, rows)
         if not self.acquisition.reads_the_pool:
-            return self._unseen(model, asked, frame_ids)
+            return self._unseen(model, asked, rows)
         with timed(asked.timings, "score"):
-            seen = self._seen(model, asked, frame_ids)
+            seen = self._seen(model, asked, rows)
             labelled_view = self._labelled_view(model, asked)
-            views = self._views(asked, frame_ids, seen, labelled_view)
+            views = self._views(asked, rows, seen, labelled_view)
             table = seen.table.with_columns(self.acquisition.score_views(views))
-        with timed(asked.timings, "select"):
+        with timed(asked.timings, "fuse"):
             known = asked.known.with_gradient_length(seen.gradient_length)
             weights = self.acquisition.say.weights(known.evidence)
-            utility = self._utility(asked, table, frame_ids, weights)
+            utility = self._utility(asked, table, rows, weights)
             gradient = None
             if seen.gradients:
                 gradient = self.acquisition.joint_gradient(seen.gradients, known.silent, weights)
+        with timed(asked.timings, "select"):
             candidates = Candidates(
-                self._hashes(asked.number, frame_ids),
+                self._hashes(asked.number, rows),
                 utility=utility,
                 gradient=gradient,
                 features=torch.from_numpy(seen.shared),
@@ -132,22 +145,24 @@ class Picker:
                 members={t: head for t, head in seen.members.items() if head.probs.shape[2] == 1} or None,
                 fisher=seen.fisher or None,
                 labelled_fisher=None if labelled_view is None else labelled_view.fisher or None,
-                moments=self._moments(frame_ids),
-                shown=self._shown_classes(asked, frame_ids, seen),
-                hidden=None if self._hidden is None else self._hidden(frame_ids),
+                moments=self._moments(rows),
+                shown=self._shown_classes(asked, rows, seen),
+                hidden=None if self._hidden is None else self._hidden(self._ids(rows)),
                 round_number=asked.number,
             )
-            queried = self._query(asked, table, frame_ids, weights, seen)
+            queried = self._query(asked, table, rows, weights, seen)
             cost_s = seen.cost_s if queried is None else queried.cost_s
             why: dict[int, str] = {}
             heads = None if queried is None else queried.heads
-            at = self._select(candidates, frame_ids, asked, cost_s, heads, why)
-        _write_scores(asked.path, frame_ids, table, utility, seen)
-        write_standing(asked.path, known, weights, len(asked.labelled))
-        if "previous" in self.acquisition.pool_needs:
-            write_posteriors(asked.path, frame_ids, seen.posteriors)
+            at = self._select(candidates, rows, asked, cost_s, heads, why)
+        with timed(asked.timings, "write"):
+            write_scores(asked.path, self.index.table["frame_id"].iloc[rows], table, utility, seen.cost_s)
+            write_embeddings(asked.path, seen.shared)
+            write_standing(asked.path, known, weights, len(asked.labelled))
+            if "previous" in self.acquisition.pool_needs:
+                write_posteriors(asked.path, rows, seen.posteriors)
         return Picks(
-            [frame_ids[i] for i in at],
+            self._ids(rows[at]),
             at,
             because=self.acquisition.selection.selector.reason(asked.number),
             table=table,
@@ -159,15 +174,15 @@ class Picker:
         )
 
     def _query(
-        self, asked: Round, table: ScoreTable, frame_ids: list[str], weights: Mapping[str, float], seen: PoolScores
+        self, asked: Round, table: ScoreTable, rows: Rows, weights: Mapping[str, float], seen: PoolScores
     ) -> _Queried | None:
         """Which heads each candidate would be asked for; ``None`` for all that can be."""
         cost = self.acquisition.limits.cost
         if self.acquisition.limits.query.asks_all or cost is None or seen.cost_by_head is None:
             return None
         tasks = [t.name for t in self.tasks]
-        can = self.askable(asked)
-        askable = np.stack([can.get(t, np.ones(len(frame_ids), dtype=bool)) for t in tasks], axis=1)  # [N, T]
+        can = self._askable(asked, rows)
+        askable = np.stack([can.get(t, np.ones(len(rows), dtype=bool)) for t in tasks], axis=1)  # [N, T]
         askable &= np.array([t.weight > 0 for t in self.tasks])
         heads = self.acquisition.query(
             table,
@@ -176,50 +191,48 @@ class Picker:
             tasks,
             asked.known.silent,
             weights=weights,
-            **self._compared(asked, frame_ids),
+            **self._compared(asked, rows),
         )
         heads |= askable & np.isin(tasks, asked.known.silent)  # one without a label so far has no say, and needs one
         return _Queried(heads, cost.look_s * heads.any(axis=1) + (seen.cost_by_head * heads).sum(axis=1))
 
-    def _cold(self, model: MultiTaskModel, asked: Round, frame_ids: list[str]) -> Picks:
+    def _cold(self, model: MultiTaskModel, asked: Round, rows: Rows) -> Picks:
         with timed(asked.timings, "select"):
             features = None
             if "features" in self.acquisition.selection.cold_start.needs:
-                features = torch.from_numpy(shared_features(model, self.inputs, self._rows(frame_ids), self.device))
-            candidates = Candidates(self._hashes(0, frame_ids), features=features, moments=self._moments(frame_ids))
-            at = self._select(candidates, frame_ids, asked)
-        return Picks([frame_ids[i] for i in at], at, self.acquisition.selection.cold_start.reason(asked.number))
+                features = torch.from_numpy(shared_features(model, self.inputs, rows, self.device))
+            candidates = Candidates(self._hashes(0, rows), features=features, moments=self._moments(rows))
+            at = self._select(candidates, rows, asked)
+        return Picks(self._ids(rows[at]), at, self.acquisition.selection.cold_start.reason(asked.number))
 
-    def _unseen(self, model: MultiTaskModel, asked: Round, frame_ids: list[str]) -> Picks:
+    def _unseen(self, model: MultiTaskModel, asked: Round, rows: Rows) -> Picks:
         """Picks of a selector that reads nothing of the model: it looks at the pool for the frames' cost at most."""
         cost_s = None
         if asked.budget_s is not None and self.acquisition.limits.cost is not None:
             with timed(asked.timings, "score"):
-                rows, doing = self._rows(frame_ids), "Estimating the cost"
-                sites = AskedSites({}, self.askable(asked), self._shown(rows))
+                doing = "Estimating the cost"
+                sites = AskedSites({}, self._askable(asked, rows), self._shown(rows))
                 looks = look_at(model, self.tasks, self.inputs, rows, self.device, site_weights=sites, doing=doing)
                 cost_s = torch.cat([self.acquisition.limits.cost(look.heads) for look in looks]).numpy()  # [N]
         with timed(asked.timings, "select"):
-            moments = self._moments(frame_ids)
-            bare = Candidates(self._hashes(asked.number, frame_ids), moments=moments, round_number=asked.number)
-            at = self._select(bare, frame_ids, asked, cost_s)
-        return Picks(
-            [frame_ids[i] for i in at], at, self.acquisition.selection.selector.reason(asked.number), cost_s=cost_s
-        )
+            moments = self._moments(rows)
+            bare = Candidates(self._hashes(asked.number, rows), moments=moments, round_number=asked.number)
+            at = self._select(bare, rows, asked, cost_s)
+        return Picks(self._ids(rows[at]), at, self.acquisition.selection.selector.reason(asked.number), cost_s=cost_s)
 
-    def _seen(self, model: MultiTaskModel, asked: Round, frame_ids: list[str]) -> PoolScores:
+    def _seen(self, model: MultiTaskModel, asked: Round, rows: Rows) -> PoolScores:
         """What a pass of the model over the candidates leaves behind."""
         return score_pool(
             model,
             self.tasks,
             self.inputs,
-            self._rows(frame_ids),
+            rows,
             self.acquisition,
             self.device,
             class_weights=asked.known.class_weights,
             temperatures=asked.known.temperatures,
             silent=asked.known.silent,
-            site_weights=AskedSites(self._annotatable(asked), self.askable(asked), self._shown(self._rows(frame_ids))),
+            site_weights=AskedSites(self._annotatable(asked), self._askable(asked, rows), self._shown(rows)),
             seed=integer_seed(self.seed, asked.number, "members"),
         )
 
@@ -231,21 +244,23 @@ class Picker:
 
     def askable(self, asked: Round) -> dict[str, npt.NDArray[np.bool_]]:
         """Whether each head can be asked for in each candidate, ``[N]``; nothing where all can."""
+        return self._askable(asked, self.candidates(asked.labelled, asked.availability))
+
+    def _askable(self, asked: Round, rows: Rows) -> dict[str, npt.NDArray[np.bool_]]:
         if asked.availability is None:
             return {}
-        frame_ids = self.candidates(asked.labelled, asked.availability)
-        return dict(zip(asked.availability.tasks, asked.availability.askable(frame_ids).T, strict=True))
+        askable = asked.availability.askable_at(np.searchsorted(self._pool, rows))  # [N, T]
+        return dict(zip(asked.availability.tasks, askable.T, strict=True))
 
-    def _answers(self, asked: Round, frame_ids: Sequence[str]) -> npt.NDArray[np.int64]:
+    def _answers(self, asked: Round, rows: Rows) -> npt.NDArray[np.int64]:
         """How many heads that count each candidate would be asked for, ``[N]``."""
-        counted = [t.name for t in self.tasks if t.weight > 0]
         if asked.availability is None:
-            return np.full(len(frame_ids), len(counted), dtype=np.int64)
-        return asked.availability.answers(frame_ids, counted)
+            return np.full(len(rows), sum(t.weight > 0 for t in self.tasks), dtype=np.int64)
+        return self._counted(asked.availability)[np.searchsorted(self._pool, rows)]
 
-    def _without_unaskable(self, asked: Round) -> Round:
+    def _without_unaskable(self, asked: Round, rows: Rows) -> Round:
         """The round with no say for heads that can be asked for in no candidate."""
-        used_up = [task for task, askable in self.askable(asked).items() if not askable.any()]
+        used_up = [task for task, askable in self._askable(asked, rows).items() if not askable.any()]
         silent = tuple(dict.fromkeys([*asked.known.silent, *used_up]))
         return replace(asked, known=replace(asked.known, silent=silent))
 
@@ -254,7 +269,7 @@ class Picker:
         of_pool = self.acquisition.pool_needs & {"labelled_features", "labelled_posterior"}
         if not of_pool and not self.acquisition.selector_needs & {"features", "fisher"}:
             return None
-        rows = self._rows(asked.labelled)
+        rows = self.index.positions(asked.labelled)
         return look_at_labelled(
             model,
             self.tasks,
@@ -267,13 +282,13 @@ class Picker:
         )
 
     def _views(
-        self, asked: Round, frame_ids: list[str], seen: PoolScores, labelled_view: LabelledView | None
+        self, asked: Round, rows: Rows, seen: PoolScores, labelled_view: LabelledView | None
     ) -> dict[str, PoolView]:
         """The pool as each head sees it."""
         needs = self.acquisition.pool_needs
         if not needs:
             return {}
-        previous = read_previous(asked.folder, frame_ids) if "previous" in needs else None
+        previous = read_previous(asked.folder, self.index, rows) if "previous" in needs else None
         heard = [t.name for t in self.tasks if t.name not in asked.known.silent] if "others" in needs else []
         others = {
             t.name: _others(t.name, heard, seen, labelled_view) if "others" in needs else None for t in self.tasks
@@ -286,14 +301,14 @@ class Picker:
                 labelled_posterior=None if labelled_view is None else labelled_view.posteriors.get(task.name),
                 members=seen.members.get(task.name),
                 previous=None if previous is None else tuple(p[task.name] for p in previous if task.name in p),
-                moments=self._moments(frame_ids),
+                moments=self._moments(rows),
                 others=others[task.name],
                 seed=integer_seed(self.seed, asked.number, "signals") % 2**32,
             )
             for task in self.tasks
         }
 
-    def _shown_classes(self, asked: Round, frame_ids: list[str], seen: PoolScores) -> Shown | None:
+    def _shown_classes(self, asked: Round, rows: Rows, seen: PoolScores) -> Shown | None:
         if "shown" not in self.acquisition.selector_needs:
             return None
         return shown_by(
@@ -301,29 +316,29 @@ class Picker:
             asked.known.presence,
             seen.posteriors,
             seen.shared,
-            self._patient[self._rows(frame_ids)],
-            self._patient[self._rows(asked.labelled)],
-            self.askable(asked),
+            self._patient[rows].astype(np.int64),
+            self._patient[self.index.positions(asked.labelled)].astype(np.int64),
+            self._askable(asked, rows),
             seen.cost_s if asked.budget_s is not None else None,
         )
 
-    def _utility(self, asked: Round, table: ScoreTable, frame_ids: list[str], weights: Mapping[str, float]) -> Tensor:
-        compared = self._compared(asked, frame_ids)
+    def _utility(self, asked: Round, table: ScoreTable, rows: Rows, weights: Mapping[str, float]) -> Tensor:
+        compared = self._compared(asked, rows)
         return self.acquisition.utility(table, asked.known.silent, weights=weights, **compared)
 
-    def _compared(self, asked: Round, frame_ids: list[str]) -> dict[str, Any]:
+    def _compared(self, asked: Round, rows: Rows) -> dict[str, Any]:
         """What normalisers compare the candidates with."""
-        reference_ids = asked.reference.frame_ids if asked.reference else ()
+        of_reference = self.index.positions(asked.reference.frame_ids) if asked.reference else ()
         return {
-            "videos": self._video[self._rows(frame_ids)],
+            "videos": self._video[rows].astype(np.int64),
             "reference": asked.reference.table if asked.reference else None,
-            "reference_videos": self._video[self._rows(reference_ids)] if reference_ids else None,
+            "reference_videos": self._video[of_reference].astype(np.int64) if len(of_reference) else None,
         }
 
     def _select(
         self,
         candidates: Candidates,
-        frame_ids: list[str],
+        rows: Rows,
         asked: Round,
         cost_s: npt.NDArray[np.float64] | None = None,
         heads: npt.NDArray[np.bool_] | None = None,
@@ -333,30 +348,30 @@ class Picker:
             candidates,
             asked.budget,
             numpy_generator(self.seed, asked.number, "select"),
-            self._moments(asked.labelled),
-            self._patient[self._rows(frame_ids)],
+            self._moments(self.index.positions(asked.labelled)),
+            self._patient[rows].astype(np.int64),
             cost_s,
             asked.budget_s,
-            self._answers(asked, frame_ids) if heads is None else heads.sum(axis=1),
+            self._answers(asked, rows) if heads is None else heads.sum(axis=1),
             asked.budget_answers,
             cold=asked.number == 0,
             why=why,
-            labelled_patients=self._patient[self._rows(asked.labelled)],
+            labelled_patients=self._patient[self.index.positions(asked.labelled)].astype(np.int64),
         ).numpy()
         return at
 
-    def _hashes(self, number: int, frame_ids: list[str]) -> npt.NDArray[np.uint64]:
-        return tie_break(integer_seed(self.seed, number, "ties"), frame_ids)
+    def _hashes(self, number: int, rows: Rows) -> npt.NDArray[np.uint64]:
+        return tie_break(integer_seed(self.seed, number, "ties"), self.index.table["frame_id"].iloc[rows])
 
-    def _rows(self, frame_ids: Sequence[str]) -> npt.NDArray[np.int64]:
-        return self._row[list(frame_ids)].to_numpy(dtype=np.int64)
+    def _ids(self, rows: Rows) -> list[str]:
+        """The frames in a few rows of the index."""
+        return self.index.table["frame_id"].iloc[rows].tolist()
 
-    def _shown(self, rows: npt.NDArray[np.int64]) -> Windows | None:
+    def _shown(self, rows: Rows) -> Windows | None:
         return None if self.windows is None else self.windows[rows]
 
-    def _moments(self, frame_ids: Sequence[str]) -> Moments:
-        rows = self._rows(frame_ids)
-        return Moments(self._video[rows], self._time_s[rows])
+    def _moments(self, rows: Rows) -> Moments:
+        return Moments(self._video[rows].astype(np.int64), self._time_s[rows])
 
 
 def _others(
@@ -370,17 +385,6 @@ def _others(
         answers_of({t: heads[t] for t in heard if t != task}, n) for heads, n in zip(said, sizes, strict=True)
     )
     return ours, theirs
-
-
-def _write_scores(path: Path, frame_ids: list[str], table: ScoreTable, utility: Tensor, seen: PoolScores) -> None:
-    columns: dict[str, Any] = {"frame_id": frame_ids}
-    for (task, signal), column in zip(table.columns, table.values.numpy().T, strict=True):  # noqa: PD011  a tensor
-        columns[f"{task}/{signal}"] = column
-    columns["utility"] = utility.numpy()
-    if seen.cost_s is not None:
-        columns["cost_s"] = seen.cost_s
-    pd.DataFrame(columns).to_parquet(path / SCORES, index=False)
-    np.save(path / "embeddings.npy", seen.shared.astype(np.float16))
 
 
 @contextmanager

@@ -81,7 +81,7 @@ def picks_table(
     if picks.cost_s is not None:
         table["cost_s"] = picks.cost_s[at]
     if picks.table is not None:
-        values, percentiles = picks.table.values.numpy()[at], picks.table.percentiles().numpy()[at]  # noqa: PD011
+        values, percentiles = picks.table.values.numpy()[at], picks.table.percentiles_at(at).numpy()  # noqa: PD011
         columns = {}
         for c, (name, signal) in enumerate(picks.table.columns):
             columns[f"score/{name}/{signal}"] = values[:, c]
@@ -108,7 +108,7 @@ def _reasons(picks: Picks) -> pd.DataFrame:
     if read is not None and not read.columns:
         because = because or "no score told it from the other frames"
     elif read is not None:
-        percentiles = read.percentiles().numpy()[picks.rows]  # [n, columns]
+        percentiles = read.percentiles_at(picks.rows).numpy()  # [n, columns]
         best = np.nan_to_num(percentiles, nan=-1.0).argmax(axis=1)
         reasons["reason_task"] = [read.columns[b][0] for b in best]
         reasons["reason_signal"] = [read.columns[b][1] for b in best]

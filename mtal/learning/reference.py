@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +9,9 @@ import pandas as pd
 import torch
 
 from mtal.acquisition import ScoreTable
+from mtal.frames.index import FrameIds
 from mtal.learning.run_folder import RunFolder
-
-SCORES = "scores.parquet"
+from mtal.learning.score_files import SCORES
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Reference:
     """
 
     table: ScoreTable
-    frame_ids: Sequence[str] = ()
+    frame_ids: FrameIds = ()
 
 
 def first_scores(folder: RunFolder) -> Reference | None:
@@ -37,5 +36,5 @@ def first_scores(folder: RunFolder) -> Reference | None:
             names = [c for c in frame.columns if "/" in c]
             columns = tuple((task, signal) for task, signal in (n.split("/", 1) for n in names))
             scores = torch.tensor(frame[names].to_numpy(dtype=np.float64))  # [R, T]
-            return Reference(ScoreTable(columns, scores), frame["frame_id"].tolist())
+            return Reference(ScoreTable(columns, scores), frame["frame_id"])
     return None

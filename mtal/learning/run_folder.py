@@ -138,7 +138,8 @@ class RunFolder:
             write_whole(self.path / ENCODER, json.dumps(prints.encoder, indent=1))
         begun = self._begun()
         if moved or not begun or not (self.path / "frames.parquet").exists():
-            _write_table(self.path / "frames.parquet", index.table)
+            with _whole_file(self.path / "frames.parquet") as file:
+                index.write(file)
         if held_out is not None and not (begun and (self.path / LABELS).exists()):
             self.keep_held_out(held_out)
         for leftover in (*self.rounds.glob(".*/"), *self._picked.glob(".*/")):
@@ -333,6 +334,13 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def _write_table(path: Path, table: pd.DataFrame) -> None:
+    with _whole_file(path) as file:
+        table.to_parquet(file, index=False)
+
+
+@contextmanager
+def _whole_file(path: Path) -> Iterator[Path]:
+    """A name beside ``path`` to write under; it becomes ``path`` when the block ends without an error."""
     temporary = path.with_name(f".{path.name}")
-    table.to_parquet(temporary, index=False)
+    yield temporary
     temporary.rename(path)

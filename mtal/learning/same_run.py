@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mtal.frames.index import typed
 from mtal.free_keys import is_free
 from mtal.learning.fingerprints import look_alike
 from mtal.learning.old_options import old_options, with_values
@@ -97,6 +98,7 @@ def refuse_frames(file: Path, before: pd.DataFrame, now: pd.DataFrame) -> bool:
     Raises:
         ValueError: the frames, their times, patients or splits are others.
     """
+    before, now = typed(before), typed(now)
     if not before.drop(columns="source").equals(now.drop(columns="source")):
         gone, new = (sorted(set(a["frame_id"]) - set(b["frame_id"])) for a, b in ((before, now), (now, before)))
         told = [
@@ -106,7 +108,7 @@ def refuse_frames(file: Path, before: pd.DataFrame, now: pd.DataFrame) -> bool:
             f"{file} lists other frames than the data set does now: the data changed since this run "
             f"({'; '.join(told) or 'times, patients or splits differ'}). {_WAY_OUT}"
         )
-    return not bool((before["source"] == now["source"]).all())
+    return not before["source"].equals(now["source"])
 
 
 def refuse_labels(path: Path, before: pd.DataFrame, now: pd.DataFrame, whose: str) -> None:

@@ -5,7 +5,7 @@ Letters: K members, N frames, S sites per frame (1 for a frame-level head), C cl
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -114,6 +114,17 @@ class HeadOutput:
         probs = self.probs.detach().to(self._wide)
         return probs.clamp(0.0, 1.0) if self._strays else probs  # most do not, and a copy of a map is large
 
+    def take(self, index: Tensor | slice) -> HeadOutput:
+        """What it says of the frames at ``index``."""
+        return replace(
+            self,
+            probs=self.probs[..., index, :, :],
+            valid=_rows(self.valid, index),
+            features=_rows(self.features, index),
+            shared_gradient=_rows(self.shared_gradient, index),
+            predicted_loss=_rows(self.predicted_loss, index),
+        )
+
     def _check_extras(self) -> None:
         N, S, C = self.probs.shape[-3:]
         if self.grid is not None and self.grid[0] * self.grid[1] != S:
@@ -127,6 +138,10 @@ class HeadOutput:
                 raise ValueError(f"class_weights must be [{C}], not {list(self.class_weights.shape)}")
             if not (self.class_weights.isfinite().all() and (self.class_weights >= 0).all()):
                 raise ValueError(f"class_weights must be finite and 0 or more, not {self.class_weights.tolist()}")
+
+
+def _rows(values: Tensor | None, index: Tensor | slice) -> Tensor | None:
+    return None if values is None else values[index]
 
 
 def _check_valid(valid: Tensor) -> None:

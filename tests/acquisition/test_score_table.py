@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -81,3 +82,13 @@ class TestPercentiles:
         percentiles = table([1.0, 0.0], [math.nan, 0.0], [3.0, 1.0]).percentiles()
         assert percentiles[[0, 2], 0].tolist() == [0.0, 100.0]
         assert percentiles[1, 0].isnan()
+
+
+def test_percentiles_of_some_rows_are_those_among_all():
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randint(0, 5, (40, 3), generator=generator).double()
+    values[3, 1] = torch.nan
+    table = ScoreTable((("a", "x"), ("a", "y"), ("b", "x")), values)
+    rows = np.array([3, 0, 39, 3])
+    torch.testing.assert_close(table.percentiles_at(rows), table.percentiles()[rows], rtol=0, atol=0, equal_nan=True)
+    assert table.only(()).percentiles_at(rows).shape == (4, 0)

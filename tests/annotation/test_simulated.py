@@ -37,4 +37,4 @@ def test_can_be_asked_for_what_the_data_set_holds_and_reads_no_label_for_it(tmp_
     known = SimulatedOracle(replace(dataset, labels=labels)).availability(frames, ["anatomy", "tools", "bleeding"])
     expected = [[i % 4 == 0 and f != void, f != bare, False] for i, f in enumerate(frames)]
     assert known.askable(frames).tolist() == expected
-    assert known.candidates([bare, void, frames[0]], known.tasks) == [void, frames[0]]
+    assert known.counted(known.tasks).tolist() == [sum(row) for row in expected]

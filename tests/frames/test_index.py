@@ -82,3 +82,22 @@ class TestFrameIndex:
     def test_missing_column(self):
         with pytest.raises(ValueError, match=r"lacks the columns \['patient'\]"):
             FrameIndex(TWO.drop(columns="patient"))
+
+    def test_positions_follow_the_order_asked(self):
+        index = FrameIndex(TWO)
+        asked = ["b/001250", "a/000000", "b/001250"]
+        assert index.positions(asked).tolist() == index.positions(pd.Series(asked)).tolist() == [2, 0, 2]
+        assert index.positions([]).tolist() == []
+
+    def test_no_column_holds_python_objects(self):
+        """A string each of ten million frames would be gigabytes."""
+        kinds = FrameIndex(TWO.astype(object)).table.dtypes
+        assert not any(pd.api.types.is_object_dtype(kind) for kind in kinds)
+        shared = [c for c, kind in kinds.items() if isinstance(kind, pd.CategoricalDtype)]
+        assert shared == ["patient", "video", "source", "split"]
+
+    def test_plain_columns_on_disk_and_of_a_few_rows(self, tmp_path):
+        index = FrameIndex(TWO)
+        index.write(tmp_path / "frames.parquet")
+        pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "frames.parquet"), index.select(index.frame_ids))
+        assert index.pool.tolist() == [1, 2]

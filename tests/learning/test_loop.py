@@ -205,7 +205,7 @@ class TestFolder:
         assert finished[3] == summary["metrics"]
 
     def test_timings(self, finished):
-        for number, stages in ((0, set()), (1, {"score"})):
+        for number, stages in ((0, set()), (1, {"score", "fuse", "write"})):
             timings = json.loads((finished[0] / f"rounds/0{number}/timings.json").read_text())
             assert set(timings) == stages | {"select", "label", "train", "annotatability", "evaluate"}
             assert all(seconds >= 0 for seconds in timings.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mtal.acquisition.embedding import all_finite
-from mtal.acquisition.gradients import JointGradientEmbedding
+from mtal.acquisition.gradients import SideBySide
 from mtal.acquisition.moments import Moments
 from mtal.acquisition.round_warning import RoundWarning
 from mtal.acquisition.selectors.constraints import Constraint
@@ -48,7 +48,7 @@ class Candidates:
 
     tie_break: npt.NDArray[np.uint64]
     utility: Tensor | None = None
-    gradient: JointGradientEmbedding | None = None
+    gradient: SideBySide | None = None
     features: Tensor | None = None
     labelled_features: Tensor | None = None
     posterior: Mapping[str, HeadOutput] | None = None
@@ -75,6 +75,27 @@ class Candidates:
 
     def __len__(self) -> int:
         return len(self.tie_break)
+
+    def take(self, index: npt.NDArray[np.int64] | slice) -> Candidates:
+        """The candidates at ``index``, beside the same labelled frames; a slice copies nothing."""
+        at = index if isinstance(index, slice) else torch.from_numpy(index)
+
+        def heads(outputs: Mapping[str, HeadOutput] | None) -> Mapping[str, HeadOutput] | None:
+            return None if outputs is None else {task: head.take(at) for task, head in outputs.items()}
+
+        return replace(
+            self,
+            tie_break=self.tie_break[index],
+            utility=None if self.utility is None else self.utility[at],
+            gradient=None if self.gradient is None else self.gradient.take(at),
+            features=None if self.features is None else self.features[at],
+            posterior=heads(self.posterior),
+            members=heads(self.members),
+            fisher=None if self.fisher is None else {task: factors[at] for task, factors in self.fisher.items()},
+            moments=None if self.moments is None else self.moments.take(index),
+            shown=None if self.shown is None else self.shown.take(index),
+            hidden=None if self.hidden is None else {task: y[index] for task, y in self.hidden.items()},
+        )
 
     def _sizes(self) -> Iterator[tuple[str, int]]:
         for name in ("utility", "gradient", "features", "moments", "shown"):

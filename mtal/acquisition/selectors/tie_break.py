@@ -21,8 +21,15 @@ def tie_break(seed: int, frame_ids: Iterable[str]) -> npt.NDArray[np.uint64]:
     >>> a != b and tie_break(0, ["video01/000025"]).tolist() == [a]
     True
     """
-    digests = (blake2b(f"{seed}\0{frame_id}".encode(), digest_size=8).digest() for frame_id in frame_ids)
-    return np.array([int.from_bytes(digest, "big") for digest in digests], dtype=np.uint64)
+    start = blake2b(f"{seed}\0".encode(), digest_size=8)
+
+    def digest(frame_id: str) -> bytes:
+        own = start.copy()
+        own.update(frame_id.encode())
+        return own.digest()
+
+    digests = b"".join(map(digest, frame_ids))
+    return np.frombuffer(digests, dtype=">u8").astype(np.uint64)
 
 
 def largest(
