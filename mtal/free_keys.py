@@ -15,6 +15,7 @@ FREE_KEYS = (
     "oracle.poll_s",
     "logger",
     "loop.rounds",
+    "loop.keep_tables_gib",
     "loop.stop",
 )
 

@@ -106,6 +106,10 @@ class FrameIndex:
         """
         return positions(self.table["frame_id"], frame_ids)
 
+    def names(self, column: str, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
+        """Patients, say, of the frames at some rows, ``[n]`` of strings."""
+        return np.asarray(self.table[column].iloc[positions].astype("str"), dtype=object)
+
     def select(self, frame_ids: Sequence[str]) -> pd.DataFrame:
         """Rows of ``frame_ids`` in the order asked, with plain columns.
 

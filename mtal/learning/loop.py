@@ -23,11 +23,12 @@ from mtal.learning.derived_labels import DerivedLabels
 from mtal.learning.evaluation import EvaluationSettings, known_numbers, record
 from mtal.learning.held_out import HeldOutFrames
 from mtal.learning.hidden_labels import hidden_labels
+from mtal.learning.kept_tables import let_go_of_tables
 from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.measured import learn_cost
 from mtal.learning.multi_task_loss import Weighting
 from mtal.learning.out_of_fold import out_of_fold
-from mtal.learning.picking import TIMINGS, Picker, timed, write_timings
+from mtal.learning.picking import Picker
 from mtal.learning.picks import (
     Picks,
     class_counts,
@@ -43,6 +44,7 @@ from mtal.learning.run_folder import RunFolder
 from mtal.learning.seeds import integer_seed
 from mtal.learning.standing import Standing, needs_out_of_fold, past_rounds, standing
 from mtal.learning.stop import PoolIsDoneError, note, reason, uncertainty
+from mtal.learning.timings import TIMINGS, timed, write_timings
 from mtal.learning.trainer_settings import TrainerSettings
 from mtal.learning.training import Training
 from mtal.learning.unlabelled import Teacher, Unlabelled
@@ -148,6 +150,7 @@ class Experiment:
                 break
             for listener in self.listeners:
                 listener(folder.path, number)
+            let_go_of_tables(folder, self.loop.keep_tables_gib, self.acquisition.blend.frozen_statistics)
         else:
             note(folder, "")
         last: dict[str, float] = folder.metrics(folder.complete_rounds() - 1)["metrics"]
@@ -266,7 +269,7 @@ class Experiment:
         derived: Sequence[DerivedLabels],
     ) -> Training:
         positions = self.positions(frame_ids)
-        patients, videos = (self._kinds(kind, positions) for kind in ("patient", "video"))
+        patients, videos = (self.dataset.index.names(kind, positions) for kind in ("patient", "video"))
         return fit_judged(
             model,
             self.tasks,
@@ -307,10 +310,6 @@ class Experiment:
     def positions(self, frame_ids: Sequence[str]) -> np.ndarray:
         """Rows of the frame index."""
         return self.dataset.index.positions(frame_ids)
-
-    def _kinds(self, kind: str, positions: np.ndarray) -> np.ndarray:
-        """Patients or videos of some rows of the frame index."""
-        return self.dataset.index.table[kind].iloc[positions].astype("str").to_numpy()
 
     def _pick(self, model: MultiTaskModel, asked: Round) -> Picks:
         asked = replace(asked, availability=self._availability)
@@ -377,7 +376,7 @@ class Experiment:
                     asked.labels,
                     self.trainer,
                     folds=self.loop.folds,
-                    groups=[self._kinds(kind, positions) for kind in ("patient", "video")],
+                    groups=[self.dataset.index.names(kind, positions) for kind in ("patient", "video")],
                     weighting=self.weighting,
                     seed=integer_seed(self.seed, asked.number, "folds"),
                     steps=self.loop.steps_per_fold(asked.folder, self.trainer),

@@ -30,6 +30,8 @@ class LoopSettings:
             decides.
         stop: when to end before the last round.
         test_frames: how many of the held-out frames to test on, drawn at random; all where ``None``.
+        keep_tables_gib: what scores and features of the pool of all rounds may take on disk together, see
+            :func:`~mtal.learning.kept_tables.let_go_of_tables`; ``None`` keeps all.
 
     Raises:
         ValueError: a number is out of range.
@@ -44,6 +46,7 @@ class LoopSettings:
     fold_steps: int | None = None
     stop: StopRule = field(default_factory=StopRule)
     test_frames: int | None = None
+    keep_tables_gib: float | None = 20.0
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> LoopSettings:
@@ -62,6 +65,8 @@ class LoopSettings:
             raise ValueError(f"loop.batch_answers must be 1 or more, or null to count frames, not {self.batch_answers}")
         if self.test_frames is not None and self.test_frames < 1:
             raise ValueError(f"loop.test_frames must be 1 or more, or null for all, not {self.test_frames}")
+        if self.keep_tables_gib is not None and not 0 <= self.keep_tables_gib < math.inf:
+            raise ValueError(f"loop.keep_tables_gib must be 0 or more, or null to keep all, not {self.keep_tables_gib}")
         if self.folds < 2 or (self.fold_steps is not None and self.fold_steps < 1):
             raise ValueError(
                 f"loop.folds must be ≥ 2 and loop.fold_steps ≥ 1 or null, not {self.folds} and {self.fold_steps}"

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +25,7 @@ from mtal.learning.round import Round
 from mtal.learning.score_files import write_embeddings, write_scores
 from mtal.learning.seeds import integer_seed, numpy_generator
 from mtal.learning.standing import write_standing
+from mtal.learning.timings import timed
 from mtal.models import MultiTaskModel
 from mtal.models.annotatability import Annotatability
 from mtal.scoring.inputs import Inputs
@@ -37,7 +34,6 @@ from mtal.scoring.pool_scores import PoolScores
 from mtal.scoring.site_weights import AskedSites, LabelledSites, read_annotatable
 from mtal.tasks.task import Task
 
-TIMINGS = "timings.json"
 Rows = npt.NDArray[np.int64]
 """Of the frame index."""
 
@@ -385,16 +381,3 @@ def _others(
         answers_of({t: heads[t] for t in heard if t != task}, n) for heads, n in zip(said, sizes, strict=True)
     )
     return ours, theirs
-
-
-@contextmanager
-def timed(timings: dict[str, float], stage: str) -> Iterator[None]:
-    """Add the seconds of the block to ``timings[stage]``."""
-    start = time.perf_counter()
-    yield
-    timings[stage] = timings.get(stage, 0.0) + time.perf_counter() - start
-
-
-def write_timings(path: Path, timings: Mapping[str, float]) -> None:
-    """Write the seconds of the stages into the folder of a round."""
-    (path / TIMINGS).write_text(json.dumps({k: round(v, 3) for k, v in timings.items()}))

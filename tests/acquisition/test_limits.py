@@ -37,7 +37,8 @@ def test_quota_counts_what_is_labelled():
     patients = np.array([7, 7, 8, 8, 9, 9])
     rules = Limits(max_per_patient="quota")(patients=patients, labelled_patients=np.array([7, 8, 7]))
     candidates = Candidates(np.arange(6, dtype=np.uint64), utility=torch.tensor([0.9, 0.8, 0.7, 0.6, 0.5, 0.4]))
-    picks = Selection(TopK())(candidates, 5, np.random.default_rng(0), rules).tolist()
+    picks = Selection(TopK())(candidates, 5, np.random.default_rng(0), lambda _: rules).tolist()
     assert patients[picks].tolist() == [9, 8, 9, 7, 8]
     even = Limits(max_per_patient="even")(patients=patients, labelled_patients=np.array([7, 8, 7]))
-    assert patients[Selection(TopK())(candidates, 3, np.random.default_rng(0), even).tolist()].tolist() == [7, 8, 9]
+    picks = Selection(TopK())(candidates, 3, np.random.default_rng(0), lambda _: even).tolist()
+    assert patients[picks].tolist() == [7, 8, 9]

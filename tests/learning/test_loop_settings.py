@@ -22,6 +22,10 @@ class TestMinimumGap:
 
 
 class TestWrongSettings:
+    def test_tables(self):
+        with pytest.raises(ValueError, match=r"loop\.keep_tables_gib must be 0 or more, or null to keep all, not -1"):
+            LoopSettings(keep_tables_gib=-1)
+
     def test_weighting(self, experiment):
         with pytest.raises(ValueError, match=r"tasks\.weighting must be fixed or uncertainty, not 'none'"):
             experiment(weighting="none")
