@@ -36,6 +36,17 @@ def composed_once() -> None:
     remember_choices()
 
 
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Starts programs that have everything imported; see ``tests/warm.py``."""
+    from warm import Warm
+
+    folder = tmp_path_factory.getbasetemp()
+    starter = Warm(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
+    yield starter
+    starter.close()
+
+
 @pytest.fixture
 def second_device() -> Iterator[torch.device]:
     """A device beside the CPU; see ``tests/second_device.py``."""

@@ -14,7 +14,6 @@ from typing import Any
 from hydra._internal import config_loader_impl
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from omegaconf import DictConfig
 
 _listed: dict[Any, Any] = {}
@@ -29,7 +28,8 @@ def remember_choices() -> None:
         ConfigLoaderImpl._compose_config_from_defaults_list = _composing(
             ConfigLoaderImpl._compose_config_from_defaults_list
         )
-        FileConfigSource.load_config = _reading(FileConfigSource.load_config)
+        ConfigLoaderImpl._load_single_config = _merging(ConfigLoaderImpl._load_single_config)
+        ConfigRepository.load_config = _reading(ConfigRepository.load_config)
         ConfigRepository.__deepcopy__ = _with_the_same_sources
 
 
@@ -65,15 +65,38 @@ def _composing(plain: Callable[..., DictConfig]) -> Callable[..., DictConfig]:
 
 
 def _reading(plain: Callable[..., Any]) -> Callable[..., Any]:
-    """A file as it was when it was read first."""
+    """A file as it was when it was read first. Nobody may change what comes out; see below."""
 
-    def load_config(self: FileConfigSource, config_path: str) -> Any:
-        key = self.path, config_path
+    def load_config(self: ConfigRepository, config_path: str) -> Any:
+        key = _sources(self), config_path
         if key not in _read:
             _read[key] = plain(self, config_path)
-        return deepcopy(_read[key])
+        return _read[key]
 
     return load_config
+
+
+def _merging(plain: Callable[..., Any]) -> Callable[..., Any]:
+    """One of those configurations on its way into the others, which are merged in place."""
+
+    def _load_single_config(self: ConfigLoaderImpl, default: Any, repo: Any) -> Any:
+        return plain(self, default, _Copying(repo))
+
+    return _load_single_config
+
+
+class _Copying:
+    """A repository that gives away copies."""
+
+    def __init__(self, repo: Any) -> None:
+        self._repo = repo
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._repo, name)
+
+    def load_config(self, config_path: str) -> Any:
+        loaded = self._repo.load_config(config_path)
+        return loaded and replace(loaded, config=deepcopy(loaded.config))
 
 
 def _with_the_same_sources(self: ConfigRepository, _: Any) -> ConfigRepository:

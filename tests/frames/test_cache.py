@@ -6,8 +6,6 @@ import pickle
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -245,17 +243,16 @@ def test_more_recordings_than_files_may_be_open(tmp_path):
 
 
 class TestProcesses:
-    """Real processes, each with its own interpreter; a decode is two chunks."""
+    """Real processes; a decode is two chunks."""
 
     @pytest.fixture
-    def fill(self, tmp_path):
+    def fill(self, tmp_path, warm):
         (tmp_path / "long").mkdir()
         for k in range(cache_filler.FRAMES):
             Image.new("RGB", (16, 16), (k,) * 3).save(tmp_path / "long" / f"{k}.png")
 
         def start(delay_s):
-            command = [cache_filler.__file__, tmp_path / "cache", tmp_path / "long", tmp_path / "log", delay_s]
-            return subprocess.Popen([sys.executable, *map(str, command)], stdout=subprocess.PIPE, text=True)
+            return warm.start(cache_filler.__file__, tmp_path / "cache", tmp_path / "long", tmp_path / "log", delay_s)
 
         return start
 

@@ -1,8 +1,6 @@
 import os
 import pickle
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -132,7 +130,7 @@ def left_of(marker: str) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are looked for in /proc")
-def test_sweep_in_processes_leaves_none_behind(data, tmp_path):
+def test_sweep_in_processes_leaves_none_behind(data, tmp_path, warm):
     """W&B's service and the workers of the sweep among them, each in the middle of a training.
 
     By SIGTERM, at which a scheduler would otherwise see success; both signals take one way, see the single run.
@@ -140,24 +138,23 @@ def test_sweep_in_processes_leaves_none_behind(data, tmp_path):
     number, code = signal.SIGTERM, 143
     marker = f"MTAL_TEST={tmp_path}"
     options = [f"run_root={tmp_path / 'runs'}", f"cache={tmp_path / 'cache'}", "name=mini"]
-    command = [
-        *(sys.executable, str(ROOT / "scripts" / "run.py"), "-m", *vocalfolds.OPTIONS, *options, f"data.root={data}"),
+    arguments = [
+        *("-m", *vocalfolds.OPTIONS, *options, f"data.root={data}"),
         *("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=0,1", "trainer.steps=1000000"),
         *("logger=wandb", "logger.mode=offline"),
     ]
-    environment = {**os.environ, "MTAL_TEST": str(tmp_path)}
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    process = warm.start(ROOT / "scripts" / "run.py", *arguments, env={"MTAL_TEST": str(tmp_path)})
     try:
         until = time.monotonic() + 200
         while len(list(tmp_path.glob("runs/mini/*/rounds/.00/picks.parquet"))) < 2:
-            assert process.poll() is None, process.communicate()
+            assert process.poll() is None, process.communicate(1)
             assert time.monotonic() < until
             time.sleep(0.1)
         time.sleep(1)
         process.send_signal(number)
         _, err = process.communicate(timeout=60)
     finally:
-        process.kill()
+        process.send_signal(signal.SIGKILL)
     assert process.returncode == code
     lines = [line for line in err.splitlines() if line.startswith("stopped by")]
     assert lines == [

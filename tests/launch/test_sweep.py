@@ -1,7 +1,4 @@
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -206,15 +203,8 @@ class TestSweep:
 
 
 @pytest.mark.slow
-def test_a_sweep_killed_at_random_moments_ends_like_one_that_was_not(tmp_path):
-    done = subprocess.run(
-        [sys.executable, str(TESTS / "miniature" / "killed_sweep.py"), str(tmp_path), str(KILLS)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)])},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
+def test_a_sweep_killed_at_random_moments_ends_like_one_that_was_not(tmp_path, warm):
+    done = warm.run(TESTS / "miniature" / "killed_sweep.py", tmp_path, KILLS)
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
     assert len(told["finished_at_kill"]) == KILLS

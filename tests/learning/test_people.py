@@ -1,9 +1,6 @@
 """People in the loop: the simulated experiment and the real project are the same program with another oracle."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -22,17 +19,10 @@ TOOLS = LabelMap("tools", "frame", False, recordings.TOOLS, ((0, 0, 1), (0, 0, 2
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Path:
+def project(tmp_path_factory, warm) -> Path:
     """Four rounds with people, killed on the way, and the same experiment simulated."""
     root = tmp_path_factory.mktemp("project")
-    done = subprocess.run(
-        [sys.executable, str(TESTS / "miniature" / "killed_people.py"), str(root)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)])},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=500,
-    )
+    done = warm.run(TESTS / "miniature" / "killed_people.py", root)
     assert done.returncode == 0, done.stdout + done.stderr
     (root / "told.json").write_text(done.stdout.splitlines()[-1])
     return root

@@ -1,7 +1,4 @@
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,15 +9,8 @@ KILLS = 9
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_random_moments_ends_like_one_that_was_not(tmp_path):
-    done = subprocess.run(
-        [sys.executable, str(TESTS / "miniature" / "killed.py"), str(tmp_path), str(KILLS)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)])},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=500,
-    )
+def test_a_run_killed_at_random_moments_ends_like_one_that_was_not(tmp_path, warm):
+    done = warm.run(TESTS / "miniature" / "killed.py", tmp_path, KILLS)
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
     assert len(told["rounds_at_kill"]) == KILLS
