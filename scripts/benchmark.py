@@ -42,16 +42,26 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 CONSOLE = Console()
 
 
-def by_both_clocks(measured: dict[str, Callable[[], object]], repeats: int) -> dict[str, Seconds]:
-    """Median seconds of each; they take turns, so that a noisy moment hits all of them."""
+def by_both_clocks(
+    measured: dict[str, Callable[[], object]], repeats: int, patience: float = float("inf")
+) -> dict[str, Seconds]:
+    """Median seconds of each; they take turns, so that a noisy moment hits all of them.
+
+    Once all turns have taken ``patience`` seconds there is no other one; where the first, which warms up, takes them
+    all, it is what counts.
+    """
     clocks = (time.perf_counter, time.process_time)
     taken: dict[str, list[list[float]]] = {name: [] for name in measured}
+    began = time.perf_counter()
     for turn in range(repeats + 1):
+        if turn and time.perf_counter() - began > patience:
+            break
+        if turn == 1:
+            taken = {name: [] for name in measured}
         for name, run in measured.items():
             start = [clock() for clock in clocks]
             run()
-            if turn:  # the first turn warms up
-                taken[name].append([clock() - at for clock, at in zip(clocks, start, strict=True)])
+            taken[name].append([clock() - at for clock, at in zip(clocks, start, strict=True)])
     return {name: Seconds(*map(median, zip(*some, strict=True))) for name, some in taken.items()}
 
 
@@ -89,9 +99,8 @@ def loop(_: argparse.Namespace) -> None:
 
 def acquisition(arguments: argparse.Namespace) -> None:
     peers = import_module("benchmarks.peers")  # needs requirements-peers.txt, unlike all the rest
-    sizes = {"frames": arguments.frames, "width": arguments.width, "budget": arguments.budget, "seed": arguments.seed}
-    for table in peers.compare(side_by_side, arguments.method, peers.Arrays(**sizes)):
-        CONSOLE.print(table)
+    for shown in peers.compare(by_both_clocks, arguments.method, arguments.sizes, arguments.seeds):
+        CONSOLE.print(shown)
 
 
 def decoding(arguments: argparse.Namespace) -> None:
@@ -122,10 +131,9 @@ def main() -> None:  # noqa: PLR0915  one paragraph for each command
     choices.add_parser("loop").set_defaults(run=loop)
     three = choices.add_parser("acquisition")
     three.add_argument("--method", default="", help="only methods whose name contains this")
-    three.add_argument("--frames", type=int, default=2000)
-    three.add_argument("--width", type=int, default=128, help="features of a frame")
-    three.add_argument("--budget", type=int, default=50)
-    three.add_argument("--seed", type=int, default=0)
+    sizes = ["2000x128/50", "20000x128/50", "2000x512/500", "20000x512/500"]
+    three.add_argument("--sizes", nargs="+", default=sizes, help="FRAMESxFEATURES/PICKS")
+    three.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     three.set_defaults(run=acquisition)
     four = choices.add_parser("growth")
     four.add_argument("--frames", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])

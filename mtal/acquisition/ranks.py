@@ -28,11 +28,12 @@ def average_rank(values: Tensor, *, descending: bool = False) -> Tensor:
         new = ordered[1:] != ordered[:-1]  # [N − 1]
         if new.all():
             rank[order] = places
-            continue
-        starts = np.flatnonzero(np.r_[True, new])  # of the runs of ties
-        lengths = np.diff(starts, append=len(ordered))
-        rank[order] = np.repeat(starts + (lengths + 1) / 2, lengths)
-    ranks[np.isnan(columns)] = np.nan
+        else:
+            starts = np.flatnonzero(np.r_[True, new])  # of the runs of ties
+            lengths = np.diff(starts, append=len(ordered))
+            rank[order] = np.repeat(starts + (lengths + 1) / 2, lengths)
+        if len(order) and np.isnan(ordered[-1]):
+            rank[np.isnan(column)] = np.nan
     return torch.from_numpy(np.ascontiguousarray(ranks.T)).to(values.device)  # [N, T]
 
 

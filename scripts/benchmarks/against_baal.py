@@ -91,7 +91,6 @@ COMPARISONS = (
         in_their_units=ours.in_nats,
         tolerance=1e-5,  # theirs is in float32
         prepare=with_targets,
-        repeats=9,
     ),
 )
 FAULTS = (

@@ -56,7 +56,6 @@ COMPARISONS = (
         "picks",
         differing_picks,
         prepare=log_members,
-        repeats=1,
     ),
 )
 FAULTS: tuple[Fault, ...] = ()

@@ -1,10 +1,10 @@
-"""Methods that are published as loops over NumPy arrays: TorchAL's core-set, fast-map-dpp, ranks by two sorts."""
+"""Methods that are published as loops over NumPy arrays: TorchAL's core-set, fast-map-dpp, CAL, ranks by two sorts."""
 
 from __future__ import annotations
 
 import numpy as np
 from benchmarks import ours
-from benchmarks.peers import Arrays, Comparison, Fault, differing_picks
+from benchmarks.peers import Arrays, Comparison, Fault, differing_picks, volume_lost
 
 PEER = "numpy"
 
@@ -24,7 +24,8 @@ def their_k_center(arrays: Arrays) -> list[int]:
 def their_map(arrays: Arrays) -> list[int]:
     """Chen, Zhang and Zhou, NeurIPS 2018: the whole kernel, then a row of its Cholesky factor for each pick."""
     x = arrays.single / np.linalg.norm(arrays.single, axis=1, keepdims=True)
-    kernel = x @ x.T + ours.RIDGE * np.eye(len(x), dtype=np.float32)  # [N, N]
+    kernel = x @ x.T  # [N, N]
+    kernel[np.diag_indices(len(x))] += ours.RIDGE
     left = kernel.diagonal().copy()  # [N]
     rows = np.zeros((arrays.budget, len(x)), dtype=np.float32)
     picks = [0]
@@ -37,12 +38,23 @@ def their_map(arrays: Arrays) -> list[int]:
     return picks
 
 
+def their_contrastive(arrays: Arrays) -> np.ndarray:
+    """Mean KL(p_neighbour ‖ p) to the ten nearest labelled frames by cosine."""
+    x, labelled = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (arrays.features, arrays.labelled))
+    near = np.argpartition(-(x @ labelled.T), 10, axis=1)[:, :10]  # [N, 10]
+    known, probs = (np.maximum(p, ours.LEAST) for p in (arrays.labelled_probs, arrays.probs))
+    known, probs = known / known.sum(axis=1, keepdims=True), probs / probs.sum(axis=1, keepdims=True)
+    own = (known * np.log(known)).sum(axis=1)[near].mean(axis=1)  # [N]
+    return own - (known[near].mean(axis=1) * np.log(probs)).sum(axis=1)
+
+
 def their_reciprocal_rank(arrays: Arrays) -> np.ndarray:
     ranks = (-arrays.scores).argsort(axis=0).argsort(axis=0) + 1  # [N, T]
     return np.argsort(-(1 / (60 + ranks)).sum(axis=1), kind="stable")[: arrays.budget]
 
 
 COMPARISONS = (
+    Comparison("CAL", PEER, "argpartition of cosines", their_contrastive, ours.contrastive),
     Comparison(
         "k-centre, labelled, float32",
         PEER,
@@ -52,7 +64,16 @@ COMPARISONS = (
         "picks",
         differing_picks,
     ),
-    Comparison("k-DPP, MAP, float32", PEER, "fast-map-dpp's loop", their_map, ours.map_picks, "picks", differing_picks),
+    Comparison(
+        "k-DPP, MAP, float32",
+        PEER,
+        "fast-map-dpp's loop",
+        their_map,
+        ours.map_picks,
+        "log det per pick, where ours has less",
+        volume_lost,
+        tolerance=1e-4,  # float32 of the peer
+    ),
     Comparison(
         "reciprocal rank and top-k",
         PEER,

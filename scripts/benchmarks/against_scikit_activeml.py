@@ -228,6 +228,7 @@ COMPARISONS = (
         "picks",
         differing_picks,
         prepare=prob_cover,
+        bearable=lambda arrays: arrays.frames <= 2000,
     ),
     Comparison(
         "facility location",
@@ -237,7 +238,7 @@ COMPARISONS = (
         ours.facility_location,
         "picks",
         differing_picks,
-        repeats=3,
+        bearable=lambda arrays: arrays.frames <= 2000,
     ),
     Comparison(
         "BatchBALD, 5 picks enumerated",
@@ -248,7 +249,7 @@ COMPARISONS = (
         "picks",
         differing_picks,
         prepare=lambda arrays: arrays.members,
-        repeats=1,
+        bearable=lambda arrays: arrays.frames <= 2000,  # else 15 GiB
     ),
     Comparison(
         "BatchBALD, sampled",
@@ -261,7 +262,7 @@ COMPARISONS = (
         "information of the batch, where ours has less",
         shortfall,
         tolerance=0.02,  # the noise of both samples
-        repeats=1,
+        bearable=lambda arrays: arrays.frames * arrays.budget <= 10**5,
     ),
     Comparison(
         "consensus KL",

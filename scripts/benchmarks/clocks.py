@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 
 class Seconds(NamedTuple):
@@ -13,5 +13,10 @@ class Seconds(NamedTuple):
     processor: float
 
 
-Clock = Callable[[dict[str, Callable[[], object]], int], dict[str, Seconds]]
-"""Median seconds of each of several jobs, which take turns so many times."""
+class Clock(Protocol):
+    """Median seconds of each of several jobs, which take turns so many times, fewer once ``patience`` is over."""
+
+    def __call__(
+        self, measured: dict[str, Callable[[], object]], repeats: int, patience: float = ...
+    ) -> dict[str, Seconds]:
+        """Measure."""

@@ -42,6 +42,7 @@ from mtal.acquisition.signals import (
 )
 
 RIDGE = 1e-3  # of the k-DPP: float32 of the peer cannot tell less
+LEAST = 1e-7  # probability that CAL knows
 if TYPE_CHECKING:
     from benchmarks.peers import Arrays
 
@@ -93,7 +94,7 @@ def expected_gradient_length(arrays: Arrays) -> Tensor:
 
 def contrastive(arrays: Arrays) -> Tensor:
     view = PoolView(**features(arrays), posterior=arrays.head, labelled_posterior=arrays.labelled_head)
-    return Contrastive(k=10, eps=1e-7)(view)
+    return Contrastive(k=10, eps=LEAST)(view)
 
 
 def discriminative(arrays: Arrays) -> Tensor:
@@ -160,6 +161,13 @@ def map_picks(arrays: Arrays) -> Tensor:
     """k-DPP without utilities."""
     candidates = Candidates(arrays.hashes, features=torch.from_numpy(arrays.single))
     selector = KDeterminantal(gamma=0.0, ridge=RIDGE)
+    return selector(candidates, arrays.budget, np.random.default_rng(arrays.seed))
+
+
+def sampled(arrays: Arrays) -> Tensor:
+    """k-DPP without utilities."""
+    candidates = Candidates(arrays.hashes, features=torch.from_numpy(arrays.features))
+    selector = KDeterminantal("sample", gamma=0.0)
     return selector(candidates, arrays.budget, np.random.default_rng(arrays.seed))
 
 

@@ -5,8 +5,9 @@ Letters: N frames of the pool, M labelled frames, D features, C classes, K membe
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, partialmethod
 from importlib import import_module
@@ -18,6 +19,7 @@ from unittest.mock import patch
 import numpy as np
 import numpy.typing as npt
 import torch
+from benchmarks.clocks import Clock
 from rich.table import Table
 from scipy.spatial.distance import pdist
 from scipy.special import logsumexp, softmax
@@ -27,7 +29,8 @@ from tqdm import tqdm
 from mtal.tasks.posterior import HeadOutput
 
 Floats = npt.NDArray[np.float64]
-SideBySide = Callable[[dict[str, Callable[[], object]], int], dict[str, float]]
+PATIENCE = 6.0
+"""Seconds after which two methods take no more turns."""
 
 MODULES = (
     "numpy",
@@ -39,6 +42,7 @@ MODULES = (
     "moocore",
     "fpsample",
     "submodlib",
+    "dppy",
     "pymoo",
     "faiss",
 )
@@ -75,8 +79,9 @@ class Arrays:
         means = generator.normal(size=(self.classes, self.width))  # [C, D]
         classes = generator.integers(0, self.classes, N + self.labelled_frames)  # [N + M]
         x = 0.6 * means[classes] + generator.normal(size=(len(classes), self.width))  # [N + M, D]
-        weight = 1.5 * means / self.width**0.5  # [C, D]
-        noise = 0.08 * generator.normal(size=(self.member_count, *weight.shape))  # [K, C, D]
+        unit = (128 / self.width) ** 0.5  # so that posteriors are as sure whatever the width
+        weight = unit * 1.5 * means / self.width**0.5  # [C, D]
+        noise = unit * 0.08 * generator.normal(size=(self.member_count, *weight.shape))  # [K, C, D]
         probs = softmax(x @ weight.T, axis=1)  # [N + M, C]
         values = {
             "features": x[:N],
@@ -100,6 +105,11 @@ class Arrays:
     def single(self) -> npt.NDArray[np.float32]:
         """The pool in float32, ``[N, D]``."""
         return self.features.astype(np.float32)
+
+    @cached_property
+    def unit(self) -> Floats:
+        """The pool, each frame of length 1, ``[N, D]``."""
+        return self.features / np.linalg.norm(self.features, axis=1, keepdims=True)
 
     @cached_property
     def everything(self) -> Floats:
@@ -168,6 +178,13 @@ def foreign_picks(_: Arrays, ours: Any, theirs: Any) -> float:
     return float(len(set(np.asarray(ours).tolist()) ^ set(np.asarray(theirs).tolist())))
 
 
+def volume_lost(arrays: Arrays, ours: Any, theirs: Any) -> float:
+    """How much less our batch's log det of the cosines is than theirs, per pick."""
+    rows = [arrays.unit[np.asarray(picks)] for picks in (ours, theirs)]
+    mine, others = (float(np.linalg.slogdet(x @ x.T)[1]) for x in rows)
+    return max(0.0, others - mine) / len(rows[0])
+
+
 @dataclass(frozen=True)
 class Comparison:
     """One method in both.
@@ -183,7 +200,8 @@ class Comparison:
         tolerance: the largest error that is rounding or, for estimates, noise.
         prepare: done before the clock starts, so that the peer finds its inputs in the layout it wants.
         in_their_units: done after the clock has stopped: our answer on the peer's scale.
-        repeats: timed turns.
+        repeats: timed turns, fewer where they take long.
+        bearable: whether the peer ends within minutes and gigabytes.
     """
 
     method: str
@@ -197,6 +215,7 @@ class Comparison:
     prepare: Callable[[Arrays], object] = lambda arrays: arrays
     in_their_units: Callable[[Arrays, Any], Any] = lambda _, answer: answer
     repeats: int = 21
+    bearable: Callable[[Arrays], bool] = lambda _: True
 
     def difference(self, arrays: Arrays, ours: object, theirs: object) -> float:
         """How far the answers are apart."""
@@ -222,11 +241,17 @@ class Fault:
     shows: Callable[[], bool]
 
 
-def compare(side_by_side: SideBySide, methods: str, arrays: Arrays) -> tuple[Table, Table]:
-    """Every comparison whose method's name contains ``methods``, and the faults.
+def compare(by_both_clocks: Clock, methods: str, sizes: list[str], seeds: list[int]) -> Iterator[Table | str]:
+    """Every comparison whose method's name contains ``methods``: a table for each size, then the faults.
+
+    Args:
+        by_both_clocks: what measures.
+        methods: part of the name.
+        sizes: of the form ``<frames>x<features>/<picks>``.
+        seeds: of the arrays.
 
     Raises:
-        SystemExit: a peer is not installed.
+        SystemExit: a peer is not installed, or a size is of another form.
     """
     torch.set_num_threads(1)
     comparisons, faults = [], []
@@ -237,29 +262,62 @@ def compare(side_by_side: SideBySide, methods: str, arrays: Arrays) -> tuple[Tab
             raise SystemExit(f"{error}: python -m pip install -r requirements-peers.txt") from error
         comparisons += [c for c in module.COMPARISONS if methods in c.method]
         faults += [f for f in module.FAULTS if methods in f.method]
-    pool = f"{arrays.frames} x {arrays.width}, {arrays.classes} classes, {arrays.member_count} members"
-    title = f"One thread; pool {pool}, {arrays.labelled_frames} labelled, budget {arrays.budget}"
-    columns = ("method", "peer", "function", "peer, ms", "mtal, ms", "ratio", "compared", "largest error")
-    timed = Table(*columns, title=title)
+    comparisons.sort(key=lambda c: (c.method, c.peer))
+    faults.sort(key=lambda f: (f.method, f.peer))
     quiet = patch.object(tqdm, "__init__", partialmethod(tqdm.__init__, disable=True))  # progress bars cost them time
-    wrong = Table("method", "peer", "function", "what it does instead", "seen", title="Not compared with")
     with threadpool_limits(1), quiet, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for c in sorted(comparisons, key=lambda c: (c.method, c.peer)):
-            timed.add_row(c.method, f"{c.peer} {version(c.peer)}", c.function, *measure(c, arrays, side_by_side))
-        for f in sorted(faults, key=lambda f: (f.method, f.peer)):
+        for size in sizes:
+            yield _timed(by_both_clocks, comparisons, [arrays_of(size, seed) for seed in seeds])
+        wrong = Table("method", "peer", "function", "what it does instead", "seen", title="Not compared with")
+        for f in faults:
             seen = "yes" if f.shows() else "no longer"
             wrong.add_row(f.method, f"{f.peer} {version(f.peer)}", f.function, f.why, seen)
-    return timed, wrong
+        yield wrong
 
 
-def measure(comparison: Comparison, arrays: Arrays, side_by_side: SideBySide) -> tuple[str, ...]:
+def arrays_of(size: str, seed: int) -> Arrays:
+    """Of a size such as ``2000x128/50``.
+
+    Raises:
+        SystemExit: it is of another form.
+    """
+    match = re.fullmatch(r"(\d+)x(\d+)/(\d+)", size)
+    if match is None:
+        raise SystemExit(f"--sizes is of FRAMESxFEATURES/PICKS, such as 2000x128/50, not {size}")
+    frames, width, budget = map(int, match.groups())
+    return Arrays(frames=frames, width=width, budget=budget, seed=seed)
+
+
+def _timed(by_both_clocks: Clock, comparisons: list[Comparison], pools: list[Arrays]) -> Table:
+    """One row per comparison, with what each of the pools, of one size, shows in its cells."""
+    first = pools[0]
+    shape = f"{first.frames} x {first.width}, {first.classes} classes, {first.member_count} members"
+    seeds = ", ".join(str(pool.seed) for pool in pools)
+    title = f"One thread; pool {shape}, {first.labelled_frames} labelled, budget {first.budget}; seeds {seeds}"
+    columns = ("method", "peer", "function", "peer, CPU ms", "mtal, CPU ms", "mtal / peer", "compared", "largest error")
+    table = Table(*columns, title=title)
+    for c in comparisons:
+        measured = [measure(c, pool, by_both_clocks) for pool in pools if c.bearable(pool)]
+        cells = [" | ".join(cell) for cell in zip(*measured, strict=True)] or ["too long", "", "", ""]
+        table.add_row(c.method, f"{c.peer} {version(c.peer)}", c.function, *cells[:3], c.same, cells[3])
+    return table
+
+
+def measure(comparison: Comparison, arrays: Arrays, by_both_clocks: Clock) -> tuple[str, ...]:
     """Milliseconds of both, their ratio, and how far the answers are apart."""
     prepared = comparison.prepare(arrays)
-    seconds = side_by_side(
-        {"theirs": lambda: comparison.theirs(prepared), "ours": lambda: comparison.ours(arrays)}, comparison.repeats
-    )
-    error = comparison.difference(arrays, comparison.ours(arrays), comparison.theirs(prepared))
+    answers: dict[str, object] = {}
+
+    def theirs() -> None:
+        answers["theirs"] = comparison.theirs(prepared)
+
+    def ours() -> None:
+        answers["ours"] = comparison.ours(arrays)
+
+    taken = by_both_clocks({"theirs": theirs, "ours": ours}, comparison.repeats, PATIENCE)
+    seconds = {name: both.processor for name, both in taken.items()}
+    error = comparison.difference(arrays, answers["ours"], answers["theirs"])
     verdict = f"{error:.1e}" if error <= comparison.tolerance else f"{error:.1e}: NOT THE SAME"
-    ratio = seconds["theirs"] / seconds["ours"]
-    return f"{1e3 * seconds['theirs']:.2f}", f"{1e3 * seconds['ours']:.2f}", f"{ratio:.3g}", comparison.same, verdict
+    ratio = seconds["ours"] / seconds["theirs"]
+    return f"{1e3 * seconds['theirs']:.2f}", f"{1e3 * seconds['ours']:.2f}", f"{ratio:.2g}", verdict

@@ -23,6 +23,7 @@ PACKAGES = {
     "numpy": "numpy",
     "fpsample": "fpsample",
     "submodlib": "submodlib",
+    "dppy": "dppy",
     "pymoo": "pymoo",
     "faiss": "faiss",
 }

@@ -44,3 +44,19 @@ def test_the_bare_loop_ends_with_the_weights_that_lightning_ends_with(benchmarks
         states.append(made.trained_state())
     for name, one in states[0].items():
         torch.testing.assert_close(one, states[1][name], rtol=1e-6, atol=1e-7)
+
+
+def test_a_size_of_another_form_is_refused(benchmarks):
+    with pytest.raises(SystemExit, match="FRAMESxFEATURES/PICKS, such as 2000x128/50, not 2000x128"):
+        benchmarks("peers").arrays_of("2000x128", seed=0)
+
+
+def test_patience_ends_the_turns(benchmarks, monkeypatch):
+    """The first one, which warms up, counts where there is no other."""
+    monkeypatch.syspath_prepend(SCRIPTS)
+    benchmark = import_module("benchmark")
+    calls = []
+    taken = benchmark.by_both_clocks({"a": lambda: calls.append(0)}, 5)
+    assert len(calls) == 6
+    assert set(benchmark.by_both_clocks({"a": lambda: calls.append(0)}, 5, patience=0.0)) == set(taken)
+    assert len(calls) == 7

@@ -27,11 +27,11 @@ class SiteAggregation(ABC):
             values: ``[N, S]``, one per site; what stands at invalid sites is not looked at.
             head: where the values come from.
         """
-        counts = head.site_weights  # [N, S]
         if head.valid is not None:
-            values = values.where(counts > 0, 0.0)
+            values = values.where(head.site_weights > 0, 0.0)
         if values.shape[1] == 1:
             return values[:, 0]
+        counts = head.site_weights  # [N, S]
         wide = values if values.dtype in (torch.float32, torch.float64) else values.float()  # sums in half overflow
         return self.aggregate(wide, counts.to(wide), head).to(values.dtype)
 

@@ -45,8 +45,9 @@ class Fusion(ABC):
             )
         if not all_finite(scores):
             raise ValueError(f"{int((~scores.isfinite()).sum())} scores are not finite")
-        if not (weights.isfinite().all() and (weights >= 0).all() and (weights > 0).any()):
-            raise ValueError(f"weights must be 0 or more and not all 0, not {weights.tolist()}")
+        given = weights.tolist()
+        if not (all(0 <= weight < math.inf for weight in given) and any(given)):
+            raise ValueError(f"weights must be 0 or more and not all 0, not {given}")
         scores = scores.detach().cpu().double().contiguous()
         if len(scores) == 0:
             return torch.zeros(0, dtype=torch.float64)

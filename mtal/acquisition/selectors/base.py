@@ -228,7 +228,7 @@ class Selector(ABC):
         missing = [need for need in sorted(self.needs) if getattr(candidates, need) is None]
         if missing:
             raise ValueError(f"{type(self).__name__} needs {', '.join(missing)} of the candidates")
-        if "utility" in self.needs and candidates.utility is not None:
+        if "utility" in self.needs and candidates.utility is not None and not all_finite(candidates.utility):
             wrong = ~candidates.utility.isfinite().cpu().numpy() & constraint.free
             if wrong.any():
                 raise ValueError(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mtal.acquisition.signals.base import SiteSignal
 
-_FEW = 1 << 15  # probabilities of which topk takes less time than to go class by class
+_FEW = 1 << 15  # probabilities for which torch takes longer to start its loops than to run them
 
 
 class Margin(SiteSignal):
@@ -33,12 +34,16 @@ class Margin(SiteSignal):
 
     def categorical(self, probs: Tensor) -> Tensor:
         """1 − (p₁ − p₂), ``[N, S, C]`` to ``[N, S]``."""
-        if probs.numel() <= _FEW:
-            first, second = probs.topk(2, dim=-1).values.unbind(dim=-1)  # [N, S]
-            return 1 - (first - second)
-        first = torch.maximum(probs[..., 0], probs[..., 1])  # [N, S]
-        second = torch.minimum(probs[..., 0], probs[..., 1])  # [N, S]
-        for c in range(2, probs.shape[-1]):  # for a map, a tenth of the time of topk
-            second = torch.maximum(second, torch.minimum(first, probs[..., c]))
-            first = torch.maximum(first, probs[..., c])
-        return 1 - (first - second)
+        if probs.device.type == "cpu" and probs.numel() <= _FEW:
+            classes = np.ascontiguousarray(np.moveaxis(probs.detach().numpy(), -1, 0))  # [C, N, S]
+            return torch.from_numpy(1 - _lead(classes, np.maximum, np.minimum))
+        return 1 - _lead(probs.movedim(-1, 0), torch.maximum, torch.minimum)
+
+
+def _lead(classes: Any, maximum: Any, minimum: Any) -> Any:
+    """p₁ − p₂ of ``[C, N, S]``, class by class: for a map, a tenth of the time of ``topk``; ``[N, S]``."""
+    first, second = maximum(classes[0], classes[1]), minimum(classes[0], classes[1])  # [N, S] each
+    for p in classes[2:]:
+        second = maximum(second, minimum(first, p))
+        first = maximum(first, p)
+    return first - second

@@ -20,7 +20,7 @@ def test_worked_examples_categorical(probs, expected):
     assert Margin()(head).item() == pytest.approx(expected, abs=1e-12)
 
 
-@pytest.mark.parametrize("sites", [1, 3000])  # few enough for topk, and too many
+@pytest.mark.parametrize("sites", [1, 3000])  # few enough for NumPy, and too many
 def test_is_the_gap_of_the_sorted_probabilities(sites):
     head = random_head("categorical", sites, frames=2, classes=7, holes=False)
     falling = head.probs.sort(dim=-1, descending=True).values  # [2, S, 7]
