@@ -14,6 +14,7 @@ FREE_KEYS = (
     "oracle.wait",
     "oracle.poll_s",
     "logger",
+    "scoring",
     "loop.rounds",
     "loop.keep_tables_gib",
     "loop.stop",

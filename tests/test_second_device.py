@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mtal.learning.determinism import deterministic
+from mtal.models.determinism import deterministic
 
 
 @pytest.fixture

@@ -104,6 +104,7 @@ class RunSchema:
     oracle: Any = MISSING
     trainer: Any = MISSING
     augment: Any = MISSING
+    scoring: Any = MISSING
     logger: Any = MISSING
 
 

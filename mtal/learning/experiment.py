@@ -21,7 +21,6 @@ from mtal.frames.fit import check_fit
 from mtal.frames.window import Windows, of_rows
 from mtal.learning.augmentation import Augmentation
 from mtal.learning.checks import check_acquisition
-from mtal.learning.determinism import deterministic
 from mtal.learning.evaluation import EvaluationSettings
 from mtal.learning.loop import Experiment, RoundListener
 from mtal.learning.loop_settings import LoopSettings
@@ -30,6 +29,8 @@ from mtal.learning.seeds import integer_seed
 from mtal.learning.trainer_settings import TrainerSettings
 from mtal.learning.views import AugmentedInputs, CachedViews
 from mtal.models import MultiTaskModel, build_encoder
+from mtal.models.determinism import deterministic
+from mtal.scoring.engine import Engine
 from mtal.scoring.inputs import FeatureInputs, FrameInputs, Inputs
 from mtal.scoring.neighbours import with_neighbours
 from mtal.tasks.task import Task, build_tasks
@@ -55,6 +56,7 @@ def build_experiment(
     trainer: TrainerSettings = instantiate(config.trainer)
     _refuse_rates_of_a_frozen_encoder(config, trainer)
     acquisition: Acquisition = instantiate(config.acquisition)
+    engine: Engine = instantiate(config.scoring)
     dataset: SurgicalDataset = instantiate(config.data)
     tasks = build_tasks(dataset.label_maps, _plain(config.tasks.heads))
     if check is not None:
@@ -91,6 +93,7 @@ def build_experiment(
         seed=config.seed,
         listeners=listeners,
         encoder=model.encoder.description,
+        engine=engine,
     )
 
 

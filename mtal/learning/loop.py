@@ -51,6 +51,7 @@ from mtal.learning.unlabelled import Teacher, Unlabelled
 from mtal.learning.validation import fit_judged
 from mtal.learning.weights_file import WEIGHTS, read_weights, write_weights
 from mtal.models import MultiTaskModel
+from mtal.scoring.engine import Engine
 from mtal.scoring.inputs import Inputs
 from mtal.scoring.site_weights import learn_site_weights, read_annotatable, write_annotatable
 from mtal.tasks.task import Task
@@ -80,6 +81,7 @@ class Experiment:
         seed: of the whole run.
         listeners: told of every complete round.
         encoder: what the model's encoder is, see :attr:`~mtal.models.Encoder.description`.
+        engine: who scores the pool; this process where ``None``.
     """
 
     dataset: SurgicalDataset
@@ -96,6 +98,7 @@ class Experiment:
     seed: int = 0
     listeners: Sequence[RoundListener] = ()
     encoder: Mapping[str, Any] = field(default_factory=dict)
+    engine: Engine | None = None
 
     def __post_init__(self) -> None:
         index = self.dataset.index
@@ -123,7 +126,7 @@ class Experiment:
         self._device = self.trainer.device()
         hidden = hidden_labels(self.acquisition, self.oracle, self.dataset, self.tasks, self._size)
         where = (self._device, self.seed, self.frames.windows)
-        self._picker = Picker(self.dataset, self.inputs, self.tasks, self.acquisition, *where, hidden)
+        self._picker = Picker(self.dataset, self.inputs, self.tasks, self.acquisition, *where, hidden, self.engine)
         people = self.oracle.asks_people  # who find frames unusable on the way
         askable = None if people else len(self._picker.candidates((), self._availability))
         self._first = self.loop.first(len(pool), askable)
@@ -146,6 +149,7 @@ class Experiment:
             try:
                 self._round(folder, number)
             except PoolIsDoneError as done:
+                folder.forget_scored(number)
                 note(folder, str(done), done)
                 break
             for listener in self.listeners:
@@ -312,7 +316,7 @@ class Experiment:
         return self.dataset.index.positions(frame_ids)
 
     def _pick(self, model: MultiTaskModel, asked: Round) -> Picks:
-        asked = replace(asked, availability=self._availability)
+        asked = replace(asked, availability=self._availability, shards=asked.folder.scored_path(asked.number))
         if asked.number == 0:
             return self._picker.pick(model, asked)
         left = self._picker.candidates(asked.labelled, self._availability)

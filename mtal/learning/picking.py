@@ -28,9 +28,12 @@ from mtal.learning.standing import write_standing
 from mtal.learning.timings import timed
 from mtal.models import MultiTaskModel
 from mtal.models.annotatability import Annotatability
+from mtal.scoring.engine import Engine
 from mtal.scoring.inputs import Inputs
-from mtal.scoring.look import LabelledView, look_at, look_at_labelled, score_pool, shared_features
+from mtal.scoring.look import LabelledView, look_at, look_at_labelled, shared_features
+from mtal.scoring.pool import score_pool
 from mtal.scoring.pool_scores import PoolScores
+from mtal.scoring.segments import Videos
 from mtal.scoring.site_weights import AskedSites, LabelledSites, read_annotatable
 from mtal.tasks.task import Task
 
@@ -58,6 +61,7 @@ class Picker:
         seed: of the whole run.
         windows: what the model is shown of each frame; all of it where ``None``.
         hidden: labels that nobody has given yet, for a selector that is a bound.
+        engine: who scores the pool; this process where ``None``.
     """
 
     def __init__(
@@ -70,8 +74,10 @@ class Picker:
         seed: int,
         windows: Windows | None = None,
         hidden: HiddenLabels | None = None,
+        engine: Engine | None = None,
     ) -> None:
         self.inputs = inputs
+        self.engine = engine
         self.windows = windows
         self.tasks = list(tasks)
         self.acquisition = acquisition
@@ -230,6 +236,9 @@ class Picker:
             silent=asked.known.silent,
             site_weights=AskedSites(self._annotatable(asked), self._askable(asked, rows), self._shown(rows)),
             seed=integer_seed(self.seed, asked.number, "members"),
+            videos=Videos(self._video[rows], self.index.table["video"].cat.categories.tolist()),
+            engine=self.engine,
+            folder=asked.shards,
         )
 
     def _annotatable(self, asked: Round) -> dict[str, Annotatability]:

@@ -31,6 +31,7 @@ class Round:
         budget_answers: heads' answers to ask for at most; ``None`` for no such limit.
         labels: of the frames picked before, by task; ``None`` counts all of their sites.
         availability: what can be asked of the pool; everything where ``None``.
+        shards: where the scores of segments lie until the round has picked; ``None`` for nowhere.
     """
 
     number: int
@@ -45,3 +46,4 @@ class Round:
     budget_answers: int | None = None
     labels: Mapping[str, SomeLabels] | None = None
     availability: Availability | None = None
+    shards: Path | None = None

@@ -61,7 +61,7 @@ class RunFolder:
     A round is picked, then asked for, then learnt from. What it picked is written under a temporary name and renamed
     to ``picked/<number>`` when whole; what it learnt likewise to ``rounds/<number>``, which takes over what was picked.
     A killed run therefore leaves complete rounds, at most one that was picked, and temporary folders, which the next
-    start removes.
+    start removes. What a round has scored of the pool is in ``scored/<number>`` until it has picked.
 
     Args:
         path: the folder; made when it is not there.
@@ -71,6 +71,7 @@ class RunFolder:
         self.path = path
         self.rounds = path / "rounds"
         self._picked = path / "picked"
+        self._scored = path / "scored"
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -146,6 +147,9 @@ class RunFolder:
             shutil.rmtree(leftover)
         for number in range(self.complete_rounds()):
             self._let_go(number)
+        for folder in self._scored.glob("*/"):
+            if int(folder.name) < self.complete_rounds() or self.picked_path(int(folder.name)).is_dir():
+                self.forget_scored(int(folder.name))
         return self.complete_rounds()
 
     def keep_held_out(self, held_out: pd.DataFrame) -> None:
@@ -252,8 +256,19 @@ class RunFolder:
         try:
             with _whole_folder(self.picked_path(number)) as temporary:
                 yield temporary
+            self.forget_scored(number)
         finally:
             self._tidy()
+
+    def scored_path(self, number: int) -> Path:
+        """Where a round keeps what it has scored of the pool until it has picked."""
+        return self._scored / f"{number:02d}"
+
+    def forget_scored(self, number: int) -> None:
+        """Remove what a round has scored, which is of use for its picks alone."""
+        shutil.rmtree(self.scored_path(number), ignore_errors=True)
+        if self._scored.is_dir() and not any(self._scored.iterdir()):
+            self._scored.rmdir()
 
     @contextmanager
     def round(self, number: int) -> Iterator[Path]:

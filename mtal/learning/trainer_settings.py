@@ -51,7 +51,7 @@ class TrainerSettings:
         accelerator, devices, strategy: as Lightning's Trainer takes them. Several devices train by ``ddp_spawn``, since
             the loop around the training must stay one process.
         precision: of training; scoring and evaluation are in float32 always.
-        deterministic: the same bits at every run on a GPU too, see :func:`~mtal.learning.determinism.deterministic`.
+        deterministic: the same bits at every run on a GPU too, see :func:`~mtal.models.determinism.deterministic`.
         pseudo_labels: what is learnt from the last round's model on frames without a label.
         propagation: what is learnt from masks of labelled frames on the frames beside them.
 

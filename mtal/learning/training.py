@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from mtal.datasets.masks import SomeLabels
 from mtal.learning.augmentation import Augmentation
 from mtal.learning.derived_labels import DerivedLabels
-from mtal.learning.determinism import deterministic
 from mtal.learning.labelled_frames import Batch, LabelledFrames
 from mtal.learning.multi_task_loss import MultiTaskLoss, Weighting
 from mtal.learning.optimiser import parameter_groups, schedule
@@ -31,6 +30,7 @@ from mtal.learning.training_progress import TrainingProgress
 from mtal.learning.views import AugmentedInputs
 from mtal.learning.weight_average import WeightAverage
 from mtal.models import ModelOutput, MultiTaskModel
+from mtal.models.determinism import deterministic
 from mtal.scoring.inputs import Inputs
 from mtal.tasks.class_balance import class_weights
 from mtal.tasks.pixel_grid import PixelGrid

@@ -47,6 +47,11 @@ class AugmentedInputs:
         self.cache = cache
         self.views = augmentation.views if cache is not None else views
 
+    @property
+    def key(self) -> str:
+        """See :class:`~mtal.scoring.inputs.Inputs`: of the frames as they are."""
+        return self.inputs.key
+
     def __len__(self) -> int:
         return len(self.inputs)
 

@@ -34,6 +34,11 @@ _log = logging.getLogger(__name__)
 class Inputs(Protocol):
     """Model inputs of every frame of a data set, by position in its frame index."""
 
+    @property
+    def key(self) -> str:
+        """A digest of all that they depend on."""
+        ...
+
     def __len__(self) -> int:
         """Number of frames."""
         ...
@@ -48,6 +53,11 @@ class FrameInputs:
 
     def __init__(self, frames: FrameArray) -> None:
         self.frames = frames
+
+    @property
+    def key(self) -> str:
+        """See :class:`Inputs`."""
+        return self.frames.key
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -80,6 +90,11 @@ class FeatureInputs:
 
     def __len__(self) -> int:
         return len(self._levels[0])
+
+    @property
+    def key(self) -> str:
+        """See :class:`Inputs`; the folder is named after it."""
+        return self.folder.name
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
@@ -153,7 +168,7 @@ def _encoded(model: MultiTaskModel, frames: FrameArray, device: torch.device, ba
     ready(model.encoder, device)
     inputs = FrameInputs(frames)
     batches = list(batched(np.arange(len(frames)), batch_size))
-    for images in track(prefetch(inputs.batch(b) for b in batches), "Encoding frames once", total=len(batches)):
+    for images in track(prefetch(inputs.batch(b) for b in batches), "Encoding frames once", len(batches), "batches"):
         with torch.inference_mode():
             levels = model.encode(images.to(device))
             levels = [x.permute(0, 2, 3, 1) if x.ndim == 4 else x for x in levels]

@@ -1,4 +1,4 @@
-"""One streaming pass of the model over the pool: every signal of every head, and what is kept for later stages."""
+"""What the model says of frames, batch by batch, with all that signals and selectors read of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mtal.models import ModelOutput, MultiTaskModel
 from mtal.models.shared_gradient import shared_gradients
 from mtal.progress import track
 from mtal.scoring.inputs import Inputs, ModelInput, batched, ready, to_device
-from mtal.scoring.pool_scores import Collector, Kept, Look, PoolScores, of_all
+from mtal.scoring.pool_scores import Collector, Look, of_all
 from mtal.scoring.site_weights import SiteWeights
 from mtal.tasks.posterior import HeadOutput
 from mtal.tasks.task import Task
@@ -38,63 +38,6 @@ class LabelledView:
     fisher: dict[str, Tensor] = field(default_factory=dict)
 
 
-def score_pool(
-    model: MultiTaskModel,
-    tasks: Sequence[Task],
-    inputs: Inputs,
-    positions: np.ndarray,
-    acquisition: Acquisition,
-    device: torch.device,
-    batch_size: int = 32,
-    *,
-    class_weights: Mapping[str, Tensor] | None = None,
-    temperatures: Mapping[str, float] | None = None,
-    silent: Collection[str] = (),
-    site_weights: SiteWeights | None = None,
-    seed: int = 0,
-) -> PoolScores:
-    """Look at each candidate once.
-
-    The next batch is read while the model works. Memory grows by a few numbers per frame (scores, gradient factors,
-    pooled features, coarse posteriors) and never with the frames themselves. The encoder runs once whatever is asked:
-    members and shared gradients start from its output.
-
-    Args:
-        model: scored in evaluation mode.
-        tasks: heads to score.
-        inputs: model inputs of all frames.
-        positions: ``[N]`` candidates.
-        acquisition: says which signals are wanted and what has to be kept.
-        device: where the model runs.
-        batch_size: frames at a time.
-        class_weights: by task, ``[C]``, for aggregations that ask; ``None`` weights all classes the same.
-        temperatures: by task, of calibrated heads; 1 where not given.
-        silent: heads without a label so far; signals see a shared gradient of 0 from these.
-        site_weights: how much each site of a head counts; ``None`` counts all in full.
-        seed: of the members' dropout masks.
-    """
-    kept = Kept(acquisition, len(positions), silent)
-    looks = look_at(
-        model,
-        tasks,
-        inputs,
-        positions,
-        device,
-        batch_size,
-        wanted=acquisition.batch_needs | acquisition.pool_needs | acquisition.selector_needs,
-        members=acquisition.measurement.members,
-        class_weights=class_weights,
-        temperatures=temperatures,
-        site_weights=site_weights,
-        seed=seed,
-        doing="Scoring the pool",
-    )
-    with torch.inference_mode():
-        for look in looks:
-            kept.keep(look)
-    return kept.scores()
-
-
 def look_at_labelled(
     model: MultiTaskModel,
     tasks: Sequence[Task],
@@ -110,15 +53,15 @@ def look_at_labelled(
     """Look at each labelled frame once, for what ``acquisition`` compares candidates with.
 
     Args:
-        model: as for :func:`score_pool`.
-        tasks: as for :func:`score_pool`.
+        model: looks in evaluation mode.
+        tasks: the heads.
         inputs: model inputs of all frames.
         positions: ``[M]`` labelled frames; there may be none.
         acquisition: says what is needed.
         device: where the model runs.
         batch_size: frames at a time.
-        temperatures: as for :func:`score_pool`.
-        site_weights: as for :func:`score_pool`.
+        temperatures: by task, of calibrated heads; 1 where not given.
+        site_weights: how much each site of a head counts; ``None`` counts all in full.
     """
     collector = Collector(len(positions))
     coarse: dict[str, HeadOutput] = {}
@@ -165,9 +108,13 @@ def look_at(
     temperatures: Mapping[str, float] | None = None,
     site_weights: SiteWeights | None = None,
     seed: int = 0,
-    doing: str = "Looking at frames",
+    first: int = 0,
+    doing: str | None = "Looking at frames",
 ) -> Iterator[Look]:
     """What the model says of the frames at ``positions``, batch by batch in their order.
+
+    The next batch is read while the model works. The encoder runs once whatever is asked: members and shared gradients
+    start from its output.
 
     Args:
         model: looks in evaluation mode.
@@ -182,15 +129,16 @@ def look_at(
         temperatures: by task; 1 where not given.
         site_weights: how much each site of a head counts; ``None`` counts all in full.
         seed: of the members' dropout masks, which are the same for all frames.
-        doing: what the progress bar says.
+        first: the row of the first of these frames, for ``site_weights``.
+        doing: what the progress bar says; ``None`` for no bar.
     """
     model = ready(model, device)
     batches = list(batched(np.arange(len(positions)), batch_size))
     loaded = prefetch((rows, inputs.batch(positions[rows])) for rows in batches)
     options = _Options(frozenset(wanted), members, class_weights or {}, temperatures or {}, site_weights, seed)
-    for rows, batch in track(loaded, doing, total=len(batches)):
+    for rows, batch in loaded if doing is None else track(loaded, doing, total=len(batches), unit="batches"):
         with torch.inference_mode():
-            look = _look(model, tasks, to_device(batch, device), rows, options)
+            look = _look(model, tasks, to_device(batch, device), first + rows, options)
         yield look
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
+from joblib import hash as hash_of
 from torch import Tensor
 
 from mtal.models import MultiTaskModel
@@ -35,6 +36,11 @@ class WithNeighbours:
         there = np.ones((len(pooled) + 1, 1), dtype=np.float32)
         self._pooled = np.hstack([np.vstack([pooled, np.zeros_like(pooled[:1])]), there])  # the last row is nobody's
         self._pooled[NOBODY] = 0
+
+    @property
+    def key(self) -> str:
+        """See :class:`~mtal.scoring.inputs.Inputs`."""
+        return f"{self.inputs.key} {hash_of(self.places)}"
 
     def __len__(self) -> int:
         return len(self.inputs)

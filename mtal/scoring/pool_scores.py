@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import math
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +15,8 @@ from mtal.acquisition import Acquisition, GradientBlock, ScoreTable, gradient_bl
 from mtal.acquisition.coarse import coarse_posterior
 from mtal.acquisition.fisher import fisher_factor
 from mtal.acquisition.gradients import shared_gradient_block
+from mtal.acquisition.score_table import Column
+from mtal.scoring.shards import Columns
 from mtal.tasks.posterior import HeadOutput
 
 
@@ -81,7 +85,13 @@ class Collector:
 
 
 class Kept:
-    """What is kept of each batch, for those who need it."""
+    """What is kept of each batch of a segment, for those who need it.
+
+    Args:
+        acquisition: says what is needed.
+        size: frames of the segment.
+        silent: heads without a label so far.
+    """
 
     def __init__(self, acquisition: Acquisition, size: int, silent: Collection[str]) -> None:
         self.acquisition = acquisition
@@ -90,17 +100,15 @@ class Kept:
         self.pool_needs = acquisition.pool_needs
         self.selector_needs = acquisition.selector_needs
         self.collector = Collector(size)
-        self.columns: tuple[tuple[str, str], ...] = ()
+        self.columns: list[Column] = []
         self.left_columns: dict[str, int | None] = {}
-        self.coarse: dict[str, HeadOutput] = {}
-        self.members: dict[str, HeadOutput] = {}
-        self.length: dict[str, float] = {}
+        self.heads: dict[str, dict[str, Any]] = {}
 
     def keep(self, look: Look) -> None:
         """One more batch."""
         self._add("shared", look.shared.float())
         scores = self.acquisition.score({t: self._heard(t, head) for t, head in look.heads.items()}, look.members)
-        self.columns = tuple(scores)
+        self.columns = list(scores)
         none = torch.empty(len(look.shared), 0, dtype=torch.float64)  # all signals may be of the whole pool
         self._add("scores", torch.stack(list(scores.values()), dim=1) if scores else none)
         if self.acquisition.limits.cost is not None:
@@ -111,33 +119,13 @@ class Kept:
             self._keep_head(task, head)
         for task, head in (look.members or {}).items():
             if "members" in self.pool_needs or ("members" in self.selector_needs and head.probs.shape[2] == 1):
-                self.members[task] = coarse_posterior(head)
-                self._add(f"members/{task}", self.members[task].probs.half().transpose(0, 1))
-                self._add_valid(f"members/{task}", self.members[task])
+                coarse = coarse_posterior(head)
+                self._add_head(f"members/{task}", coarse, coarse.probs.half().transpose(0, 1))  # [n, K, G, C]
 
-    def scores(self) -> PoolScores:
+    def all(self) -> Columns:
         """Of all batches."""
-        arrays, tensor = self.collector.arrays, self.collector.tensor
-        size = self.collector.size
-        return PoolScores(
-            table=ScoreTable(self.columns, tensor("scores")),
-            shared=arrays["shared"],
-            gradients={
-                task: GradientBlock.from_array(arrays[f"gradient/{task}"], left)
-                for task, left in self.left_columns.items()
-            },
-            posteriors={
-                task: of_all(head, tensor(f"posterior/{task}"), self._valid(f"posterior/{task}"))
-                for task, head in self.coarse.items()
-            },
-            members={
-                task: of_all(head, tensor(f"members/{task}").transpose(0, 1), self._valid(f"members/{task}"))
-                for task, head in self.members.items()
-            },
-            fisher={name.removeprefix("fisher/"): tensor(name) for name in arrays if name.startswith("fisher/")},
-            gradient_length={task: total / size for task, total in self.length.items()},
-            cost_s=arrays.get("cost"),
-            cost_by_head=arrays.get("cost_by_head"),
+        return Columns(
+            self.collector.arrays, {"columns": self.columns, "left_columns": self.left_columns, "heads": self.heads}
         )
 
     def _heard(self, task: str, head: HeadOutput) -> HeadOutput:
@@ -156,24 +144,67 @@ class Kept:
             self.left_columns[task] = None if block.right is None else block.left.shape[1]
             self.collector.add(f"gradient/{task}", block.to_array())
         if {"posterior", "previous"} & self.pool_needs or {"posterior", "shown"} & self.selector_needs:
-            self.coarse[task] = coarse_posterior(head)
-            self._add(f"posterior/{task}", self.coarse[task].probs)
-            self._add_valid(f"posterior/{task}", self.coarse[task])
+            coarse = coarse_posterior(head)
+            self._add_head(f"posterior/{task}", coarse, coarse.probs)
         if "fisher" in self.selector_needs:
             self._add(f"fisher/{task}", fisher_factor(head).float())
         if head.shared_gradient is not None:
-            length = torch.linalg.vector_norm(head.shared_gradient.double(), dim=1).sum()
-            self.length[task] = self.length.get(task, 0.0) + float(length)
+            self._add(f"gradient_length/{task}", torch.linalg.vector_norm(head.shared_gradient.double(), dim=1))
 
     def _add(self, name: str, rows: Tensor) -> None:
         self.collector.add(name, rows.cpu().numpy())
 
-    def _add_valid(self, name: str, head: HeadOutput) -> None:
+    def _add_head(self, name: str, head: HeadOutput, probs: Tensor) -> None:
+        self.heads[name] = {"family": head.family, "grid": head.grid}
+        self._add(name, probs)
         if head.valid is not None:
             self._add(f"{name}/valid", head.valid)
 
-    def _valid(self, name: str) -> Tensor | None:
-        return self.collector.tensor(f"{name}/valid") if f"{name}/valid" in self.collector.arrays else None
+
+def pool_scores(columns: Columns, class_weights: Mapping[str, Tensor]) -> PoolScores:
+    """What one pass has left behind, of what was kept of all its segments.
+
+    Args:
+        columns: of all candidates, see :meth:`Kept.all`.
+        class_weights: by task, ``[C]``, as the pass has seen them.
+    """
+    arrays, about = columns.arrays, columns.about
+
+    def of_kind(kind: str) -> dict[str, str]:
+        return {n.removeprefix(kind): n for n in arrays if n.startswith(kind) and not n.endswith("/valid")}
+
+    def heads(kind: str) -> dict[str, HeadOutput]:
+        found = {}
+        for task, name in of_kind(kind).items():
+            known, valid, weights = about["heads"][name], arrays.get(f"{name}/valid"), class_weights.get(task)
+            probs = torch.from_numpy(arrays[name])
+            found[task] = HeadOutput(
+                known["family"],
+                probs.transpose(0, 1) if kind == "members/" else probs,
+                None if valid is None else torch.from_numpy(valid),
+                grid=None if known["grid"] is None else tuple(known["grid"]),
+                class_weights=None if weights is None else weights.cpu().float(),
+            )
+        return found
+
+    return PoolScores(
+        table=ScoreTable(
+            tuple((task, signal) for task, signal in about["columns"]), torch.from_numpy(arrays["scores"])
+        ),
+        shared=arrays["shared"],
+        gradients={
+            task: GradientBlock.from_array(arrays[name], about["left_columns"][task])
+            for task, name in of_kind("gradient/").items()
+        },
+        posteriors=heads("posterior/"),
+        members=heads("members/"),
+        fisher={task: torch.from_numpy(arrays[name]) for task, name in of_kind("fisher/").items()},
+        gradient_length={  # exact, so that it does not matter in what pieces the frames came
+            task: math.fsum(arrays[name]) / len(arrays[name]) for task, name in of_kind("gradient_length/").items()
+        },
+        cost_s=arrays.get("cost"),
+        cost_by_head=arrays.get("cost_by_head"),
+    )
 
 
 def of_all(of_batch: HeadOutput, probs: Tensor, valid: Tensor | None) -> HeadOutput:

@@ -31,7 +31,7 @@ from mtal.selecting.handover import select_frames
 from mtal.suggest import nearest
 
 OWN = ("videos", "checkpoint", "budget", "name", "selections")
-OPEN = ("data", "acquisition", "strategy", "trainer", "seed", "cache", "cache_limit_gib")
+OPEN = ("data", "acquisition", "strategy", "trainer", "seed", "cache", "cache_limit_gib", "scoring")
 """Parts of the configuration that are not the run's affair."""
 _OF_THE_RUN = ("acquisition", "augment", "encoder", "frames", "loop", "model", "tasks", "trainer")
 
@@ -107,7 +107,7 @@ def configured(request: Request, checkpoint: Checkpoint, configs: Path) -> DictC
     for key in ("data", "acquisition"):
         OmegaConf.resolve(composed[key])
     config = checkpoint.config.copy()
-    replaced = ["data", "cache", "cache_limit_gib"]
+    replaced = ["data", "cache", "cache_limit_gib", "scoring"]
     if any("/" in o.partition("=")[0] or o.startswith("strategy=") for o in request.overrides if "data/" not in o):
         replaced.append("acquisition")
     for key in replaced:

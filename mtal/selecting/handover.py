@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from joblib import hash as hash_of
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
@@ -19,9 +20,9 @@ from mtal.annotation.mask_files import grays, mask_folders, write_masks
 from mtal.annotation.pictures import picture_names, whole_pictures
 from mtal.datasets.videos import find_recordings, found_folder
 from mtal.frames.hygiene import REASONS
-from mtal.learning.determinism import deterministic
 from mtal.learning.experiment import describe_tasks
 from mtal.learning.same_run import differences
+from mtal.models.determinism import deterministic
 from mtal.progress import track
 from mtal.reporting.overview import write_overview
 from mtal.selecting.checkpoint import Checkpoint
@@ -52,12 +53,14 @@ def select_frames(config: DictConfig, checkpoint: Checkpoint, budget: int, folde
         return False
     partial = folder.with_name(f".{folder.name}")
     with deterministic(config.trainer.get("deterministic") is True):
-        selection = select(config, checkpoint, budget)
+        scored = Path(config.cache) / "scored" / hash_of(str(folder.resolve()))
+        selection = select(config, checkpoint, budget, scored)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         try:
             _write(partial, selection, config, {"asked": asked, **_found(config)})
             partial.rename(folder)
+            shutil.rmtree(scored, ignore_errors=True)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return True

@@ -36,6 +36,7 @@ from mtal.learning.seeds import integer_seed
 from mtal.learning.standing import Standing, needs_out_of_fold, past_rounds, standing
 from mtal.learning.trainer_settings import TrainerSettings
 from mtal.models import MultiTaskModel
+from mtal.scoring.engine import Engine
 from mtal.scoring.inputs import FeatureInputs, FrameInputs, Inputs
 from mtal.scoring.look import look_at
 from mtal.scoring.neighbours import with_neighbours
@@ -79,13 +80,15 @@ class Selection:
         return said_on_frame(self._model, self.pixel_tasks, self._inputs, at, size, self._device, self._windows)
 
 
-def select(config: DictConfig, checkpoint: Checkpoint, budget: int) -> Selection:
+def select(config: DictConfig, checkpoint: Checkpoint, budget: int, scored: Path | None = None) -> Selection:
     """Pick frames of the recordings ``config.data`` as the run of ``checkpoint`` would pick its next batch.
 
     Args:
         config: the run's, with its data and, perhaps, its acquisition replaced.
         checkpoint: the trained model and what it has learnt from.
         budget: frames to pick.
+        scored: where the scores of segments lie until the caller removes it, so that a selection that was killed goes
+            on; ``None`` for nowhere.
 
     Raises:
         ValueError: there are fewer frames, or the acquisition needs what recordings without labels cannot give.
@@ -110,7 +113,8 @@ def select(config: DictConfig, checkpoint: Checkpoint, budget: int) -> Selection
     bound = _bound(config)
     frames = _frames(config, recordings, bound)
     inputs = _inputs(config, model, recordings, frames, device, bound)
-    picker = Picker(recordings.dataset, inputs, tasks, acquisition, device, config.seed, frames.windows)
+    engine: Engine = instantiate(config.scoring)
+    picker = Picker(recordings.dataset, inputs, tasks, acquisition, device, config.seed, frames.windows, engine=engine)
     number = checkpoint.number + 1
     labels = checkpoint.labels(tasks)
     known = Standing(Evidence({}), silent=tuple(task for task, some in annotated(tasks, labels).items() if not some))
@@ -125,6 +129,7 @@ def select(config: DictConfig, checkpoint: Checkpoint, budget: int) -> Selection
             recordings.labelled,
             known,
             _reference(checkpoint, acquisition, tasks),
+            shards=scored,
         )
         picks = picker.pick(model, asked)
     positions = pd.Index(recordings.dataset.index.table["frame_id"]).get_indexer(pd.Index(picks.frame_ids))

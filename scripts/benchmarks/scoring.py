@@ -35,7 +35,7 @@ from mtal.frames.cache import FrameArray
 from mtal.frames.prefetch import prefetch
 from mtal.models import MultiTaskModel, build_encoder
 from mtal.scoring.inputs import FeatureInputs, FrameInputs, Inputs, batched, to_device
-from mtal.scoring.look import score_pool
+from mtal.scoring.pool import score_pool
 from mtal.tasks.task import Task
 
 Clock = Callable[[dict[str, Callable[[], object]], int], dict[str, float]]

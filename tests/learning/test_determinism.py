@@ -5,9 +5,9 @@ import pytest
 import torch
 from miniature import surgery
 
-from mtal.learning.determinism import deterministic
 from mtal.learning.trainer_settings import TrainerSettings
 from mtal.learning.training import fit
+from mtal.models.determinism import deterministic
 
 CUDNN = torch.backends.cudnn
 

@@ -14,14 +14,14 @@ from miniature import surgery
 from second_device import DEVICE
 
 from mtal.launch import register
-from mtal.learning.determinism import deterministic
 from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.run_folder import RunFolder
 from mtal.learning.trainer_settings import TrainerSettings
 from mtal.learning.training import MultiTaskModule
 from mtal.learning.unlabelled_settings import Propagation, PseudoLabelling
+from mtal.models.determinism import deterministic
 from mtal.scoring.inputs import FrameInputs
-from mtal.scoring.look import score_pool
+from mtal.scoring.pool import score_pool
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 STRATEGIES = sorted(path.stem for path in (CONFIGS / "strategy").glob("*.yaml"))

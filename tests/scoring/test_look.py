@@ -21,7 +21,8 @@ from mtal.acquisition.signals import (
 )
 from mtal.models.shared_gradient import shared_gradients
 from mtal.scoring.inputs import FrameInputs
-from mtal.scoring.look import head_outputs, look_at, look_at_labelled, score_pool, shared_features
+from mtal.scoring.look import head_outputs, look_at, look_at_labelled, shared_features
+from mtal.scoring.pool import score_pool
 
 CPU = torch.device("cpu")
 AT = np.array([31, 4, 17, 0, 9, 26, 11])
@@ -85,6 +86,8 @@ class TestScorePool:
 
     def test_fault_of_the_reading_thread_comes_through(self, model, tasks, features):
         class Torn:
+            key = "torn"
+
             def __len__(self):
                 return len(features)
 

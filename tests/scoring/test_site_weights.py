@@ -10,7 +10,8 @@ from mtal.acquisition import Entropy, SharedGradientNorm
 from mtal.acquisition.signals import Contrastive
 from mtal.datasets.label_map import IGNORE
 from mtal.models.annotatability import Annotatability
-from mtal.scoring.look import look_at, look_at_labelled, score_pool
+from mtal.scoring.look import look_at, look_at_labelled
+from mtal.scoring.pool import score_pool
 from mtal.scoring.site_weights import (
     AskedSites,
     LabelledSites,
