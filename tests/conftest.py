@@ -108,6 +108,12 @@ def targets(dataset: Any, tasks: list[Any]) -> dict[str, Any]:
     return {t.name: dataset.labels.targets(t.name, dataset.index.frame_ids, size) for t in tasks}
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: in a third of the time a test waits for one that it started."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests come first: handed out last, one of them would keep a single process busy at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
