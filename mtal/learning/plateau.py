@@ -1,9 +1,10 @@
-"""Train until the score of ``val`` stops rising, and keep the best weights."""
+"""Train until the score of ``val`` stops rising and keep the best weights, or train again for as long."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import lightning
@@ -27,6 +28,36 @@ class Slowable(Protocol):
     rate: float
 
 
+@dataclass(frozen=True)
+class Course:
+    """How a training went from step to step.
+
+    Attributes:
+        steps: optimiser steps to the weights that were kept.
+        slower_from: step from which on the learning rate was a tenth; ``None`` where it was the full one throughout.
+    """
+
+    steps: int
+    slower_from: int | None = None
+
+    def stretched(self, factor: float) -> Course:
+        """The same course of so many times the steps, rounded up."""
+        slower = None if self.slower_from is None else math.ceil(self.slower_from * factor)
+        return Course(math.ceil(self.steps * factor), slower)
+
+
+class AsBefore(lightning.Callback):
+    """Lowers the learning rate where a course does."""
+
+    def __init__(self, course: Course) -> None:
+        self.course = course
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: Any, *args: Any, **kwargs: Any) -> None:
+        """From the next step on, as :class:`UntilPlateau` does."""
+        if self.course.slower_from is not None and trainer.global_step >= self.course.slower_from:
+            pl_module.rate = SLOWER
+
+
 class UntilPlateau(lightning.Callback):
     """Stops rising: no measurement was better than the best so far for ``patience`` of them in a row.
 
@@ -43,6 +74,7 @@ class UntilPlateau(lightning.Callback):
         converged: whether the score had stopped rising at the lower rate before the steps were spent.
         best_step: step of the highest score; 0 where none could be measured.
         best: metrics there.
+        slower_from: step at which the learning rate was turned down, if it was.
     """
 
     def __init__(
@@ -56,6 +88,7 @@ class UntilPlateau(lightning.Callback):
         self.converged = False
         self.best_step = 0
         self.best: Mapping[str, float] = {}
+        self.slower_from: int | None = None
         self._weights: dict[str, Tensor] = {}
         self._waited = 0
 
@@ -74,6 +107,7 @@ class UntilPlateau(lightning.Callback):
             self._waited = 0
             if pl_module.rate == 1.0:
                 pl_module.rate = SLOWER
+                self.slower_from = step
             else:
                 self.converged = self.best_step > 0
                 trainer.should_stop = True

@@ -23,7 +23,7 @@ from mtal.learning.derived_labels import DerivedLabels
 from mtal.learning.labelled_frames import Batch, LabelledFrames
 from mtal.learning.multi_task_loss import MultiTaskLoss, Weighting
 from mtal.learning.optimiser import parameter_groups, schedule
-from mtal.learning.plateau import Measure, UntilPlateau
+from mtal.learning.plateau import AsBefore, Course, Measure, UntilPlateau
 from mtal.learning.seeds import integer_seed
 from mtal.learning.trainer_settings import TrainerSettings
 from mtal.learning.training_progress import TrainingProgress
@@ -49,6 +49,7 @@ class Training:
         scores: step and joint score of each measurement of ``val``.
         val: all metrics of ``val`` with the weights that were kept, where they could be measured.
         judged_on: what served as ``val``, in words.
+        course: to the weights that were kept, where ``val`` decided.
     """
 
     steps: int
@@ -58,6 +59,7 @@ class Training:
     scores: Sequence[tuple[int, float]] = ()
     val: Mapping[str, float] | None = None
     judged_on: str = ""
+    course: Course | None = None
 
     def record(self) -> dict[str, Any]:
         """What the run folder keeps of it."""
@@ -177,6 +179,7 @@ def fit(
     weighting: Weighting = "fixed",
     seed: int = 0,
     measure: Measure | None = None,
+    course: Course | None = None,
     derived: Sequence[DerivedLabels] = (),
 ) -> Training:
     """Train ``model`` in place on the frames at ``positions`` with their ``targets``.
@@ -193,6 +196,7 @@ def fit(
         weighting: how the heads' losses add up.
         seed: of batch order and dropout.
         measure: gives the metrics of ``val``, where ``settings`` want to train until they stop rising.
+        course: to be followed in its place; nothing is measured then.
         derived: frames that teach beside the labelled ones.
 
     Raises:
@@ -204,13 +208,13 @@ def fit(
         raise ValueError("there is no labelled frame to train on")
     average = None if settings.ema is None else WeightAverage(settings.ema)
     plateau = None
-    if settings.until == "plateau":
+    if settings.until == "plateau" and course is None:
         if measure is None:
             raise ValueError("trainer.until=plateau needs val to be measured, and there is nothing to measure it by")
         judged = None if average is None else lambda: average.model
         plateau = UntilPlateau(measure, settings.patience, settings.measure_every, judged)
     weights = {t.name: class_weights(t, targets[t.name], settings.class_balance) for t in tasks}
-    steps = settings.length(len(positions))
+    steps = settings.length(len(positions)) if course is None else course.steps
     loss = MultiTaskLoss(tasks, weights, weighting, settings.frame_loss, settings.pixel_loss)
     augmentation = None
     if isinstance(inputs, AugmentedInputs):
@@ -232,7 +236,8 @@ def fit(
         deterministic(settings.deterministic),
         TemporaryDirectory(prefix="mtal-") as root,
     ):
-        trainer = _trainer(model, settings, steps, root, [c for c in (average, plateau) if c is not None])
+        callbacks = (average, plateau, None if course is None else AsBefore(course))
+        trainer = _trainer(model, settings, steps, root, [c for c in callbacks if c is not None])
         trainer.fit(module, data.loader(settings.batch_size))
     model.eval()
     if not all(p.isfinite().all() for p in model.parameters()):
@@ -242,7 +247,10 @@ def fit(
     if plateau is None:
         return Training(made, passes, made)
     plateau.restore(model)
-    return Training(made, passes, plateau.best_step or made, plateau.converged, plateau.scores, plateau.best or None)
+    kept = plateau.best_step or made
+    slower = plateau.slower_from if plateau.slower_from is not None and plateau.slower_from < kept else None
+    course = Course(kept, slower)
+    return Training(made, passes, kept, plateau.converged, plateau.scores, plateau.best or None, course=course)
 
 
 def _beside(some: DerivedLabels, inputs: Inputs, settings: TrainerSettings, steps: int, seed: int) -> LabelledFrames:

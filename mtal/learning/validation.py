@@ -1,8 +1,9 @@
-"""Train with an eye on frames that are not learnt from: the split ``val``, or a part of the labelled frames."""
+"""Train until frames that are not learnt from say stop: those of the split ``val``, or some of the labelled ones."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -43,7 +44,11 @@ def fit_judged(
     seed: int = 0,
     derived: Sequence[DerivedLabels] = (),
 ) -> Training:
-    """:func:`~mtal.learning.training.fit` on the labelled frames, or on all but those that tell when to stop.
+    """:func:`~mtal.learning.training.fit` on the labelled frames, until ``val`` says stop where it is to.
+
+    Where there is no ``val``, some of the labelled frames are held out to find how long to train, and then the model is
+    trained on all of them: as many passes, and at the same learning rates on the way (Goodfellow, Bengio and Courville,
+    Deep Learning, 2016, algorithm 7.2, with passes in place of steps). Labels are too dear to serve for that alone.
 
     Args:
         model: trained in place.
@@ -59,7 +64,7 @@ def fit_judged(
         weighting: how the heads' losses add up.
         seed: of the training.
         derived: frames that teach beside the labelled ones; those that owe their labels to a frame that is held out,
-            or lie in a video of which every labelled frame is, are left out.
+            or lie in a video of which every labelled frame is, are left out while the length is sought.
     """
     train = partial(fit, model, tasks, inputs, settings=settings, weighting=weighting, seed=seed)
     if settings.until != "plateau":
@@ -76,13 +81,22 @@ def fit_judged(
 
     videos = np.asarray(videos)
     unseen = np.setdiff1d(videos[held], videos[learnt])
-    training = train(
-        positions=positions[learnt],
-        targets={task: take(y, learnt) for task, y in labels.items()},
+    tried = fit(
+        deepcopy(model),
+        tasks,
+        inputs,
+        positions[learnt],
+        {task: take(y, learnt) for task, y in labels.items()},
+        settings,
+        weighting=weighting,
+        seed=seed,
         measure=measure,
         derived=[some.without(positions[held], unseen) for some in derived],
     )
-    return replace(training, judged_on=out.of)
+    assert tried.course is not None
+    course = tried.course.stretched(len(positions) / len(learnt))
+    training = train(positions=positions, targets=labels, course=course, derived=derived)
+    return replace(training, converged=tried.converged, scores=tried.scores, judged_on=out.of)
 
 
 class HeldOut(NamedTuple):

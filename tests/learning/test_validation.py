@@ -1,4 +1,5 @@
 import json
+import math
 import re
 from dataclasses import replace
 
@@ -10,10 +11,11 @@ from mtal.datasets.dataset import SurgicalDataset
 from mtal.frames.index import FrameIndex
 from mtal.learning.labelled_frames import LabelledFrames
 from mtal.learning.loop_settings import LoopSettings
+from mtal.learning.plateau import SLOWER
 from mtal.learning.run_folder import RunFolder
 from mtal.learning.stop import StopRule
 from mtal.learning.trainer_settings import TrainerSettings
-from mtal.learning.training import fit
+from mtal.learning.training import MultiTaskModule, fit
 from mtal.learning.unlabelled_settings import Propagation, PseudoLabelling
 from mtal.learning.validation import hold_out
 from mtal.tasks.task import Task
@@ -118,14 +120,16 @@ class TestRounds:
         made = experiment(trainer=UNTIL, loop=LoopSettings(8, 3, 1))
         start(made, tmp_path)
         test = set(made.positions(made.dataset.index.split("test").frame_ids).tolist())
-        for told, at in zip(records(tmp_path), learnt, strict=True):
+        for told, at, everything in zip(records(tmp_path), learnt[::2], learnt[1::2], strict=True):
             many, patient = re.fullmatch(
                 rf"(\d+) of {told['labelled']} labelled frames: patient ([ab])", told["training"]["judged_on"]
             ).groups()
             patients = set(made.dataset.index.table["patient"].to_numpy()[at])
             assert patients == {"a", "b"} - {patient}
             assert len(at) == told["labelled"] - int(many)
-            assert not test & set(at.tolist())
+            assert set(at) < set(everything)
+            assert len(set(everything)) == told["labelled"]  # and in the end they are learnt from as well
+            assert not test & set(everything.tolist())
             assert "val" not in told
 
     def test_nothing_is_derived_from_what_is_held_out(self, experiment, start, tmp_path, monkeypatch):
@@ -141,11 +145,43 @@ class TestRounds:
 
         monkeypatch.setattr("mtal.learning.validation.fit", watched)
         start(made, tmp_path)
-        for told, derived in zip(records(tmp_path), taught, strict=True):
+        assert [len(d[0]) for d in taught[1::2]] == [told["propagated"]["frames"] for told in records(tmp_path)]
+        for told, derived in zip(records(tmp_path), taught[::2], strict=True):
             held_out = told["training"]["judged_on"][-1]
             assert {"a", "b"} - set(patients[derived[0].positions]) == {held_out}
             assert told["propagated"]["frames"] > len(derived[0])
-        assert set(patients[taught[1][1].positions]) == {"a", "b"} - {held_out}
+        assert set(patients[taught[2][1].positions]) == {"a", "b"} - {held_out}
+
+    def test_all_labelled_frames_are_passed_as_often_and_at_the_same_rates(
+        self, experiment, start, tmp_path, monkeypatch
+    ):
+        """Scores fall from the second step on: the first is best, at the full rate, or the third, at a tenth."""
+        rates = []
+
+        def step(self, batch, at):
+            rates[-1].append(self.rate)
+            return plain(self, batch, at)
+
+        def watched(*given, **options):
+            rates.append([])
+            return fit(*given, **options)
+
+        plain = MultiTaskModule.training_step
+        monkeypatch.setattr(MultiTaskModule, "training_step", step)
+        monkeypatch.setattr("mtal.learning.validation.fit", watched)
+        for name, scores in (("first", [0.5, 0.4, 0.3]), ("third", [0.5, 0.4, 0.6, 0.3])):
+            given = iter(scores)
+            monkeypatch.setattr("mtal.learning.validation.evaluate", lambda *_, s=given: {"joint": next(s)})
+            start(experiment(trainer=replace(UNTIL, most_steps=9), loop=LoopSettings(8, 3, 0)), tmp_path / name)
+            (training,) = (told["training"] for told in records(tmp_path / name))
+            assert [score for _, score in training["val_scores"]] == scores
+            assert training["converged"]
+        whole, part = 8, 8 - int(training["judged_on"][0])
+        assert rates[0] == [1, 1, SLOWER]
+        assert rates[1] == [1] * math.ceil(whole / part)
+        assert rates[2] == [1, 1, SLOWER, SLOWER]
+        slow = math.ceil(2 * whole / part)
+        assert rates[3] == [1] * slow + [SLOWER] * (math.ceil(3 * whole / part) - slow)
 
     def test_to_the_bit_again(self, experiment, start, tmp_path):
         for name in ("one", "two"):
