@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,9 @@ def run_folder_name(overrides: str, folder: str = "", swept: Sequence[str] = ())
     options = re.split(r",(?=[+~]*[\w./@]+=)", overrides)  # and not at the commas of a list
     first = list(swept)
     options.sort(key=lambda o: (first.index(_key(o)) if _key(o) in first else len(first), _rank(_key(o))))
+    leaves = Counter(_levels(option)[-1] for option in options)
     name = ""
-    for part in map(_part, options):
+    for part in (_part(option, 1 if leaves[_levels(option)[-1]] == 1 else 2) for option in options):
         if len(f"{name},{part}".encode()) <= _SHORT:
             name = f"{name},{part}".lstrip(",")
     return f"{name}-{digest}".lstrip("-.")
@@ -107,13 +109,19 @@ def _key(option: str) -> str:
 
 
 def _rank(key: str) -> tuple[int, str]:
-    section = re.split(r"[./@]", key.lstrip("+~"))[0]
+    section = _levels(key)[0]
     return _ORDER.index(section) if section in _ORDER else len(_ORDER), key
 
 
-def _part(option: str) -> str:
-    """``acquisition/selector@acquisition.cold_start=random`` → ``cold_start=random``; of a path the last name."""
-    key, _, value = option.partition("=")
-    leaf = re.split(r"[./@]", key)[-1]
-    value = value.rstrip("/'\"").rpartition("/")[2]
+def _levels(option: str) -> list[str]:
+    return re.split(r"[./@]", _key(option).lstrip("+~"))
+
+
+def _part(option: str, levels: int) -> str:
+    """``acquisition/selector@acquisition.cold_start=random`` → ``cold_start=random``; of a path the last name.
+
+    More ``levels`` of the key where options end alike: ``propagation.weight=1`` beside ``pseudo_labels.weight=1``.
+    """
+    leaf = ".".join(_levels(option)[-levels:])
+    value = option.partition("=")[2].rstrip("/'\"").rpartition("/")[2]
     return _safe(f"{leaf}={value[:_VALUE]}" if value else leaf)

@@ -93,6 +93,11 @@ class TestLongNames:
         names = [run_folder_name(LONG.replace("seed=20", f"seed={n}"), swept=["seed"]) for n in range(3)]
         assert [name.split(",")[0] for name in names] == ["seed=0", "seed=1", "seed=2"]
 
+    def test_tell_options_apart_that_end_alike(self):
+        both = ["trainer.pseudo_labels.weight", "trainer.propagation.weight"]
+        name = run_folder_name(f"{LONG},{both[0]}=0,{both[1]}=1", swept=both)
+        assert name.startswith("pseudo_labels.weight=0,propagation.weight=1,strategy=headroom_mean,")
+
     @pytest.mark.parametrize("swept", [(), ("seed",)])
     def test_of_an_earlier_version_is_found(self, tmp_path, swept):
         digest = hashlib.sha256(LONG.encode()).hexdigest()[:8]
