@@ -112,7 +112,7 @@ def evaluation(arguments: argparse.Namespace) -> None:
 
 
 def answers(arguments: argparse.Namespace) -> None:
-    CONSOLE.print(new_answers.compare(by_both_clocks, arguments.frames, arguments.repeats))
+    CONSOLE.print(new_answers.compare(by_both_clocks, arguments.frames, arguments.masks, arguments.repeats))
 
 
 def logging(arguments: argparse.Namespace) -> None:
@@ -165,6 +165,7 @@ def main() -> None:  # noqa: PLR0915  one paragraph for each command
     nine.set_defaults(run=training)
     ten = choices.add_parser("answers")
     ten.add_argument("--frames", type=int, nargs="+", default=[1000, 10_000])
+    ten.add_argument("--masks", type=int, nargs="*", default=[2000], help="of as many frames")
     ten.add_argument("--repeats", type=int, default=3)
     ten.set_defaults(run=answers)
     eleven = choices.add_parser("round")

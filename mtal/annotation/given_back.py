@@ -217,9 +217,11 @@ def _told(say: Any, cells: Cells, row: int, name: str) -> Any:
 
 def _class_numbers(file: Path, label_map: LabelMap, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
     """``[H, W]`` class numbers from grays, from our colours painted over them, or 0 and 1 of a mask of one class."""
-    values: dict[Any, int] = {n: n for n in (*range(len(label_map.classes)), IGNORE)}
-    if not label_map.exclusive:
-        values = {0: 0, THERE: 1}
-    elif held_values(file).colored:
-        values = {(n, n, n): n for n in values} | {color: n for n, color in enumerate(label_map.colors)}
-    return class_numbers(file, replace(label_map, values=values), size)
+    grays = {n: n for n in (*range(len(label_map.classes)), IGNORE)} if label_map.exclusive else {0: 0, THERE: 1}
+    try:  # what most are, which so are read once
+        return class_numbers(file, replace(label_map, values=grays), size)
+    except ValueError:
+        if not (label_map.exclusive and held_values(file).colored):
+            raise
+    painted: dict[Any, int] = {(n, n, n): n for n in grays} | {color: n for n, color in enumerate(label_map.colors)}
+    return class_numbers(file, replace(label_map, values=painted), size)

@@ -72,7 +72,7 @@ def class_numbers(path: Path, label_map: LabelMap, frame_size: Size | Path | Non
     else:
         lookup, known_grays = np.full(256, IGNORE, dtype=np.uint8), np.zeros(256, dtype=bool)
         lookup[values], known_grays[values] = meanings, True
-        classes, known = lookup[pixels], known_grays[pixels]
+        classes, known = lookup.take(pixels), known_grays.take(pixels)
     strays = 1 - float(known.mean())
     if strays > label_map.stray:
         unlisted = np.unique(pixels[~known]).tolist()
