@@ -8,6 +8,7 @@ python scripts/benchmark.py surgery      labelled frames per second that the syn
 python scripts/benchmark.py decoding     sampling a video and reading it from the cache against a bare decode by PyAV
 python scripts/benchmark.py growth       methods on 10,000 to 1,000,000 frames: time and memory
 python scripts/benchmark.py round        a whole round after the encoder: time and memory of each of its stages
+python scripts/benchmark.py shortlist    selecting in two stages against one, on what an encoder says of pictures
 python scripts/benchmark.py evaluation   scoring masks at the labels' resolution against that of the model's input
 python scripts/benchmark.py answers      taking in a hundred new answers of people where thousands are there
 python scripts/benchmark.py logging      what logging to W&B adds to a round of the demo
@@ -31,6 +32,7 @@ from benchmarks import decoding as decoding_passes
 from benchmarks import evaluation as evaluation_pass
 from benchmarks import round as whole_round
 from benchmarks import scoring as scoring_pass
+from benchmarks import shortlist as two_stages
 from benchmarks import training as training_step
 from benchmarks.clocks import Seconds
 from benchmarks.growth import growth
@@ -173,6 +175,14 @@ def main() -> None:  # noqa: PLR0915  one paragraph for each command
     eleven.add_argument("--budget", type=int, default=500)
     eleven.add_argument("overrides", nargs="*", help="such as acquisition/selector=k_center_greedy")
     eleven.set_defaults(run=whole_round.compare)
+    twelve = choices.add_parser("shortlist")
+    twelve.add_argument("pictures", type=Path, nargs="+", help="folders of pictures")
+    twelve.add_argument("--frames", type=int, default=100_000)
+    twelve.add_argument("--shortlist", type=int, default=20_000)
+    twelve.add_argument("--budget", type=int, default=200)
+    twelve.add_argument("--seeds", type=int, default=3)
+    twelve.add_argument("--method", default="", help="only selectors whose name contains this")
+    twelve.set_defaults(run=two_stages.compare)
     arguments = parser.parse_args()
     arguments.run(arguments)
 
