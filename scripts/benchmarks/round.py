@@ -1,186 +1,81 @@
-"""A whole round after the encoder, on stored features: what each stage takes, what it holds, and how both grow."""
+"""Whole rounds after the encoder: how their stages grow with the pool, and what every choice of a stage takes."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
+import multiprocessing
 import tempfile
-import time
-from collections import UserDict
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-import pandas as pd
-import torch
+from benchmarks.growth import DIM, exponent
+from benchmarks.one_round import CONFIGS, measure, write_pool
 from rich.console import Console
 from rich.table import Table
 
-if __name__ == "__main__":  # each size is measured in a process of its own
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from benchmarks.growth import DIM, GIB, VIDEO, embeddings, exponent
-from benchmarks.stored_heads import StoredHeads
-from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
-
-from mtal.acquisition import Acquisition, Evidence, PastRound
-from mtal.annotation import Availability
-from mtal.datasets.label_map import LabelMap
-from mtal.frames.index import FrameIndex
-from mtal.learning.picking import Picker
-from mtal.learning.picks import picks_table
-from mtal.learning.round import Round
-from mtal.learning.run_folder import RunFolder
-from mtal.learning.standing import Standing
-from mtal.tasks.task import Task
-
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
-VIDEOS_OF_A_PATIENT = 4
-LABELLED = 200
-COLOURS = tuple((i, i, i) for i in range(1, 8))
-TASKS = [
-    Task(LabelMap("tools", "frame", exclusive=False, classes=tuple("abcdefg"), colors=COLOURS)),
-    Task(LabelMap("bleeding", "frame", exclusive=False, classes=("bleeding",), colors=COLOURS[:1])),
-    Task(LabelMap("anatomy", "pixel", exclusive=True, classes=tuple("abcdef"), colors=COLOURS[:6])),
-]
+RELATION = "acquisition.signals.cross_task_inconsistency.relations=[{frame:tools,label:0,pixel:anatomy,classes:[1]}]"
+BY_UTILITY = "acquisition/selector=top_k"
+NOT_OF_A_POOL = {"hidden_label_bound"}  # reads labels that nobody has given
+GROUPS = ("selector", "signals", "normalizer", "fusion")
 
 
-class StoredFeatures:
-    """Model inputs: rows of a memory-mapped file, ``[n, DIM]``."""
+def run(folder: Path, budget: int, overrides: list[str]) -> dict[str, Any]:
+    """One round on the pool of a folder, in a process of its own.
 
-    def __init__(self, file: Path) -> None:
-        self._rows = np.load(file, mmap_mode="r")
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def batch(self, positions: np.ndarray) -> list[torch.Tensor]:
-        return [torch.from_numpy(self._rows[positions].astype(np.float32))]
-
-
-class Stages(UserDict[str, float]):
-    """Seconds of each stage by the clock and of the processor, and GiB that the process held at most during it.
-
-    What a round does between two stages counts for the later one.
+    Raises:
+        RuntimeError: it failed; the message is that of the error.
     """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.processor: dict[str, float] = {}
-        self.peaks: dict[str, float] = {}
-        self._since = (time.perf_counter(), time.process_time())
-        _forget_peak()
-
-    def __setitem__(self, stage: str, _: float) -> None:
-        now = time.perf_counter(), time.process_time()
-        for kept, at, before in zip((self.data, self.processor), now, self._since, strict=True):
-            kept[stage] = kept.get(stage, 0.0) + at - before
-        self.peaks[stage] = max(self.peaks.get(stage, 0.0), _peak())
-        self._since = now
-        _forget_peak()
+    with tempfile.TemporaryDirectory(dir=folder) as own:
+        for file in ("frames.parquet", "features.npy"):
+            (Path(own) / file).hardlink_to(folder / file)
+        found: dict[str, Any] = apart(measure, Path(own), budget, overrides)
+    for kind in ("seconds", "processor"):
+        found[kind]["whole"] = sum(found[kind].values())
+    found["peaks"]["whole"] = max(found["peaks"].values())
+    return found
 
 
-def _peak() -> float:
-    """GiB of memory that the process held at most since it was forgotten, pages of mapped files among them."""
-    held = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(held.split()[1]) * 1024 / GIB
+def apart(work: Callable[..., Any], *arguments: Any) -> Any:
+    """What a process forked off this one returns, which has done nothing so far but import.
 
+    Raises:
+        RuntimeError: it failed.
+    """
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe(duplex=False)
 
-def _forget_peak() -> None:
-    Path("/proc/self/clear_refs").write_text("5")
+    def do() -> None:
+        try:
+            there.send((None, work(*arguments)))
+        except Exception as error:  # noqa: BLE001  told by the parent
+            there.send((f"{type(error).__name__}: {error}", None))
 
-
-def write_pool(folder: Path, frames: int) -> None:
-    """``frames.parquet`` and ``features.npy``, piece by piece."""
-    number = np.arange(frames)
-    video = number // VIDEO
-    names = np.array([f"operation_{v:06d}" for v in range(int(video[-1]) + 1)])
-    at = number % VIDEO * 25
-    columns = {
-        "frame_id": [f"{names[v]}/{k:06d}" for v, k in zip(video, at, strict=True)],
-        "patient": np.char.add("patient_", (video // VIDEOS_OF_A_PATIENT).astype(str)),
-        "video": names[video],
-        "frame": at,
-        "time_s": at / 25,
-        "source": np.char.add(np.char.add("/recordings/", names[video]), ".mp4"),
-        "split": "pool",
-    }
-    pd.DataFrame(columns).to_parquet(folder / "frames.parquet", index=False)
-    stored = np.lib.format.open_memmap(folder / "features.npy", "w+", np.float16, (frames, DIM))
-    start = 0
-    for piece in embeddings(frames, "videos", 0):
-        stored[start : start + len(piece)] = piece.half().numpy()
-        start += len(piece)
-
-
-def _evidence() -> Evidence:
-    """Something of each kind that weights of heads are made of."""
-    classes = {t.name: t.classes for t in TASKS}
-    scores = {task: {c: 0.4 + 0.05 * i for i, c in enumerate(names)} for task, names in classes.items()}
-    counts = {task: {c: 10 + i for i, c in enumerate(names)} for task, names in classes.items()}
-    past = tuple(PastRound(n, dict.fromkeys(classes, 0.3 + n / 1000)) for n in (100, 200))
-    return Evidence(classes, scores, counts, past)
-
-
-def acquisition(overrides: list[str]) -> Acquisition:
-    with initialize_config_dir(str(CONFIGS), version_base=None):
-        config = compose("acquisition/default", overrides=overrides)
-    made: Acquisition = instantiate(config.acquisition)
-    return made
-
-
-def measure(folder: Path, budget: int, overrides: list[str]) -> dict[str, Any]:
-    """Seconds and GiB of each stage of one round on what :func:`write_pool` wrote."""
-    how = acquisition(overrides)
-    model = StoredHeads(DIM, TASKS)
-    stages = Stages()
-    index = FrameIndex.read(folder / "frames.parquet")
-    inputs = StoredFeatures(folder / "features.npy")
-    picker = Picker(SimpleNamespace(index=index), inputs, TASKS, how, torch.device("cpu"), seed=0)  # type: ignore[arg-type]
-    availability = Availability(index.frame_ids, [t.name for t in TASKS])
-    labelled = index.table["frame_id"].iloc[:: len(index) // LABELLED].tolist()[:LABELLED]
-    stages["index"] = 0
-    run = RunFolder(folder / "run")
-    run.rounds.mkdir(parents=True, exist_ok=True)
-    path = folder / "picked"
-    path.mkdir(exist_ok=True)
-    asked = Round(1, budget, run, path, labelled, Standing(_evidence()), timings=stages, availability=availability)
-    picks = picker.pick(model, asked)
-    picks_table(index.select(picks.frame_ids), {}, [], picks)
-    stages["picks"] = 0
-    if len(set(picks.frame_ids)) != budget:
-        raise RuntimeError(f"{len(set(picks.frame_ids))} frames were picked instead of {budget}")
-    written = sum(file.stat().st_size for file in path.iterdir() if file.is_file()) / GIB
-    return {"seconds": dict(stages), "processor": stages.processor, "peaks": stages.peaks, "written": written}
-
-
-def run(frames: int, budget: int, overrides: list[str]) -> dict[str, Any]:
-    """One size, in a process of its own so that memory is its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        write_pool(Path(folder), frames)
-        command = [sys.executable, str(Path(__file__)), folder, str(budget), *overrides]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return found
+    process = context.Process(target=do)
+    process.start()
+    there.close()
+    try:
+        failed, found = here.recv()
+    except EOFError:
+        failed, found = "ended without a word, most likely for want of memory", None
+    process.join()
+    if failed:
+        raise RuntimeError(failed)
+    return found
 
 
 def grown(arguments: argparse.Namespace) -> Table:
     """Every stage at every size, and the exponent of its processor time in the number of frames."""
     title = f"A round after the encoder: {DIM} features, three heads, budget {arguments.budget}"
     table = Table("stage", title=" ".join([title, *arguments.overrides]))
+    runs = []
     for frames in arguments.frames:
         for heading in (f"{frames:,} frames, s", "of processor", "peak, GiB"):
             table.add_column(heading, justify="right")
+        with tempfile.TemporaryDirectory() as folder:
+            apart(write_pool, Path(folder), frames)
+            runs.append(run(Path(folder), arguments.budget, arguments.overrides))
     table.add_column("exponent", justify="right")
-    runs = [run(frames, arguments.budget, arguments.overrides) for frames in arguments.frames]
-    for measured in runs:
-        measured["seconds"]["whole"] = sum(measured["seconds"].values())
-        measured["processor"]["whole"] = sum(measured["processor"].values())
-        measured["peaks"]["whole"] = max(measured["peaks"].values())
     for stage in runs[-1]["seconds"]:
         cells = [f"{r[kind][stage]:.2f}" for r in runs for kind in ("seconds", "processor", "peaks")]
         slope = exponent(arguments.frames, [r["processor"][stage] for r in runs])
@@ -189,10 +84,44 @@ def grown(arguments: argparse.Namespace) -> Table:
     return table
 
 
+def choices(group: str) -> list[tuple[str, list[str]]]:
+    """Names and overrides of all choices of a stage; what nobody reads but by utility is read by the highest."""
+    names = sorted(f.stem for f in (CONFIGS / "acquisition" / group).glob("*.yaml"))
+    found = []
+    for name in names:
+        overrides = [f"acquisition/{group}={name}"]
+        if group != "selector":
+            overrides.append(BY_UTILITY)
+        if name == "cross_task_inconsistency":
+            overrides.append(RELATION)
+        if name not in NOT_OF_A_POOL:
+            found.append((name, overrides))
+    return found
+
+
+def every(arguments: argparse.Namespace) -> None:
+    """A line for each choice as it is measured."""
+    console = Console(width=140)
+    (frames,) = arguments.frames
+    console.print(f"Whole rounds of {frames:,} frames x {DIM} features, three heads, budget {arguments.budget}")
+    told = ("whole", "score", "fuse", "select", "write")
+    console.print("Seconds are the processor's")
+    console.print(f"| stage | choice | {', s | '.join(told)}, s | peak, GiB |\n|{'---|' * 8}")
+    with tempfile.TemporaryDirectory() as folder:
+        apart(write_pool, Path(folder), frames)
+        for group in arguments.every:
+            for name, overrides in choices(group):
+                try:
+                    found = run(Path(folder), arguments.budget, [*overrides, *arguments.overrides])
+                except RuntimeError as refused:
+                    console.print(f"| {group} | `{name}` | {refused} ||||||", soft_wrap=True)
+                    continue
+                seconds = " | ".join(f"{found['processor'].get(stage, 0.0):.1f}" for stage in told)
+                console.print(f"| {group} | `{name}` | {seconds} | {found['peaks']['whole']:.2f} |")
+
+
 def compare(arguments: argparse.Namespace) -> None:
+    if arguments.every:
+        every(arguments)
+        return
     Console(width=160).print(grown(arguments))
-
-
-if __name__ == "__main__":
-    torch.set_grad_enabled(False)
-    print(json.dumps(measure(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])))
