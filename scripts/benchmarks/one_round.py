@@ -48,6 +48,10 @@ class StoredFeatures:
     def __len__(self) -> int:
         return len(self._rows)
 
+    @property
+    def key(self) -> str:
+        return "stored features"
+
     def batch(self, positions: np.ndarray) -> list[torch.Tensor]:
         return [torch.from_numpy(self._rows[positions].astype(np.float32))[:, :, None, None]]
 
@@ -166,7 +170,9 @@ def _measured(folder: Path, budget: int, how: Acquisition, model: StoredHeads) -
         _write_previous(run, len(index))
     known = Standing(_evidence(), presence=labelled_presence(TASKS, _labels(len(labelled)), None, {}))
     stages.forget()
-    asked = Round(2, budget, run, path, labelled, known, timings=stages, availability=availability)
+    asked = Round(
+        2, budget, run, path, labelled, known, timings=stages, availability=availability, shards=folder / "shards"
+    )
     picks = picker.pick(model, asked)
     picks_table(index.select(picks.frame_ids), {}, [], picks)
     stages["picks"] = 0
