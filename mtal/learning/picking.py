@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ from mtal.tasks.task import Task
 
 Rows = npt.NDArray[np.int64]
 """Of the frame index."""
+_NAMES = 4096  # of frames, held at once
 
 
 @dataclass(frozen=True)
@@ -366,7 +368,8 @@ class Picker:
         return at
 
     def _hashes(self, number: int, rows: Rows) -> npt.NDArray[np.uint64]:
-        return tie_break(integer_seed(self.seed, number, "ties"), self.index.table["frame_id"].iloc[rows])
+        some = (self._ids(rows[start : start + _NAMES]) for start in range(0, len(rows), _NAMES))
+        return tie_break(integer_seed(self.seed, number, "ties"), chain.from_iterable(some))
 
     def _ids(self, rows: Rows) -> list[str]:
         """The frames in a few rows of the index."""

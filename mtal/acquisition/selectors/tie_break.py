@@ -23,13 +23,12 @@ def tie_break(seed: int, frame_ids: Iterable[str]) -> npt.NDArray[np.uint64]:
     """
     start = blake2b(f"{seed}\0".encode(), digest_size=8)
 
-    def digest(frame_id: str) -> bytes:
+    def number(frame_id: str) -> int:
         own = start.copy()
         own.update(frame_id.encode())
-        return own.digest()
+        return int.from_bytes(own.digest(), "big")
 
-    digests = b"".join(map(digest, frame_ids))
-    return np.frombuffer(digests, dtype=">u8").astype(np.uint64)
+    return np.fromiter(map(number, frame_ids), dtype=np.uint64)
 
 
 def largest(
