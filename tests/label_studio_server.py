@@ -25,7 +25,8 @@ class FakeLabelStudio:
     """Projects, tasks and annotations in memory.
 
     ``before`` is called with method and path of each call, and may raise: :class:`Cut` breaks the connection, a
-    number is the status that is answered. ``after`` is the same once the call has been carried out.
+    number is the status that is answered. ``after`` is the same once the call has been carried out. To an ``outsider``,
+    whom somebody has taken out of the organisation, the server looks empty.
     """
 
     def __init__(self) -> None:
@@ -37,6 +38,7 @@ class FakeLabelStudio:
         self.before: Callable[[str, str], None] = lambda method, path: None
         self.after: Callable[[str, str], None] = lambda method, path: None
         self.legacy = True
+        self.outsider = False
         self.lock = Lock()
         self._numbers = count(1)
         self._clock = datetime(2031, 5, 17, 9, 30, tzinfo=UTC)
@@ -83,12 +85,23 @@ class FakeLabelStudio:
             return (200, {"access": f"short.{TOKEN}"}) if known else (401, {"detail": "Token is invalid"})
         if headers["Authorization"] not in (f"Token {TOKEN}" if self.legacy else None, f"Bearer short.{TOKEN}"):
             return 401, {"detail": "Invalid token."}
+        if self.outsider:
+            return self._empty(method, path)
         for pattern, call in self._routes().items():
             verb, _, where = pattern.partition(" ")
             if verb == method and (match := re.fullmatch(where, path)):
                 numbers = [int(n) for n in match.groups()]
                 return call(*numbers, query=query, headers=headers, body=body)
         return 404, {"detail": "Not found."}
+
+    @staticmethod
+    def _empty(method: str, path: str) -> tuple[int, Any]:
+        found = {
+            "/api/projects/": {"count": 0, "next": None, "previous": None, "results": []},
+            "/api/tasks": {"total": 0, "tasks": []},
+            "/api/users/": [],
+        }
+        return (200, found[path]) if method == "GET" and path in found else (404, {"detail": "Not found."})
 
     def _routes(self) -> dict[str, Callable[..., tuple[int, Any]]]:
         return {

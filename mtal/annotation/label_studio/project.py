@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mtal.annotation.label_studio import interface
-from mtal.annotation.label_studio.server import Server
+from mtal.annotation.label_studio.server import TOKEN, Server
 from mtal.datasets.label_map import LabelMap
 from mtal.frames.whole_file import whole_or_not
 
@@ -51,6 +51,7 @@ class Project:
         """Its number on the server; the project is made where there is none.
 
         Raises:
+            PermissionError: the token's owner may not see projects.
             ValueError: another project has the title.
         """
         if self.known:
@@ -143,10 +144,20 @@ class Project:
             raise self._gone() from None
         return about
 
-    def _gone(self) -> LookupError:
-        return LookupError(
+    def _gone(self) -> Exception:
+        """Why it cannot be seen."""
+        return self._outsider() or LookupError(
             f"project {self.number} ({self.title!r}) is gone from {self.server.url}; restore it from a backup of Label "
             f"Studio, or delete {self._number_file} to ask anew for what the label store has no answer to"
+        )
+
+    def _outsider(self) -> PermissionError | None:
+        """Who has been taken out of the organisation is shown an empty server, without projects, tasks or people."""
+        if self.users():
+            return None
+        return PermissionError(
+            f"Label Studio at {self.server.url}: the owner of the token in {TOKEN} belongs to no organisation there, "
+            "and so is shown no project; take the token of somebody who can open the project"
         )
 
     def _found(self) -> int | None:
@@ -166,6 +177,8 @@ class Project:
         return min(ours, default=None)
 
     def _make(self) -> int:
+        if outsider := self._outsider():
+            raise outsider
         about = {
             "title": self.title,
             "description": _MARK,

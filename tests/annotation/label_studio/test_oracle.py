@@ -313,3 +313,19 @@ def as_array(png: bytes) -> np.ndarray:
     from io import BytesIO
 
     return np.asarray(Image.open(BytesIO(png)))
+
+
+def test_somebody_who_was_taken_out_of_the_organisation_is_told_so(start, request_of, fake, asked):
+    """Label Studio shows such a person no project, no task and nobody, rather than to refuse anything."""
+    fake.outsider = True
+    for again in (start(), start(project="another")):
+        with pytest.raises(
+            PermissionError, match="the owner of the token in LABEL_STUDIO_API_KEY belongs to no organi"
+        ):
+            again.ask(request_of())
+    with pytest.raises(PermissionError, match="take the token of somebody who can open the project"):
+        start().collect()
+    fake.outsider = False
+    start().collect()
+    assert len(fake.tasks) == 3
+    assert len(fake.projects) == 1

@@ -14,7 +14,7 @@ from miniature import recordings
 from miniature.runs import content
 from real_label_studio import EXECUTABLE, TOKEN, RealLabelStudio
 
-from mtal.annotation import AwayError, LabelsPendingError, LabelStore
+from mtal.annotation import AwayError, LabelsPendingError, LabelStore, LabelStudioOracle, Request
 from mtal.annotation.label_studio import brush
 from mtal.annotation.label_studio.server import Server
 from mtal.datasets.label_map import LabelMap
@@ -199,3 +199,113 @@ def test_a_personal_token(server, monkeypatch):
     server.wait()
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", Server(server.url).post("/api/token/", {})["token"])
     assert Server(server.url).get("/api/users/")[0]["email"] == "boss@example.org"
+
+
+class Person:
+    """Somebody who signed up on the web page, and uses it."""
+
+    def __init__(self, url: str, name: str) -> None:
+        self.url, self.name = url, f"{name}@example.org"
+        page = requests.Session()
+        form = page.get(f"{url}/user/signup/").text.partition('csrfmiddlewaretoken" value="')[2].partition('"')[0]
+        told = {"csrfmiddlewaretoken": form, "email": self.name, "password": "seven seas", "how_find_us": "-"}
+        page.post(f"{url}/user/signup/", data=told, headers={"Referer": url}).raise_for_status()
+        self.token = page.get(f"{url}/api/current-user/token").json()["token"]
+
+    def call(self, method: str, path: str, **content: Any) -> Any:
+        answer = requests.request(
+            method, self.url + path, json=content, headers={"Authorization": f"Token {self.token}"}, timeout=60
+        )
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def submit(self, task: int, *ticked: tuple[str, ...], **more: Any) -> int:
+        results = [recordings.chosen(*each) for each in ticked]
+        return self.call("POST", f"/api/tasks/{task}/annotations/", result=results, lead_time=8.0, **more)["id"]
+
+
+@pytest.fixture(scope="module")
+def anna(server):
+    server.wait()
+    return Person(server.url, "anna")
+
+
+@pytest.fixture(scope="module")
+def ben(server):
+    server.wait()
+    return Person(server.url, "ben")
+
+
+def test_two_annotators_and_a_project_changed_by_hand(server, anna, ben, dataset, tmp_path):
+    maps = {m.task: m for m in dataset.label_maps}
+    frames = dataset.index.table
+    request = Request("00", frames, ["tools", "phase"], np.ones((3, 2), dtype=bool))
+
+    def start() -> LabelStudioOracle:
+        return LabelStudioOracle(dataset, server.url, tmp_path / "labels", "by hand")
+
+    def said(task: str) -> dict[tuple[str, str], str]:
+        oracle = start()
+        oracle.collect()
+        rows = oracle.view.answers
+        rows = rows[rows["task"] == task]
+        return {
+            (f[-1], who.partition("@")[0]): state
+            for f, who, state in rows[["frame_id", "annotator", "state"]].to_numpy()
+        }
+
+    start().ask(request)
+    number = start().project.number
+    tasks = [t["id"] for t in Server(server.url).tasks(number)]
+    grasper, hook, phase = (
+        ("label/tools", "grasper"),
+        ("label/tools", maps["tools"].classes[1]),
+        ("label/phase", "prepare"),
+    )
+    first = anna.submit(tasks[0], grasper, phase)
+    ben.submit(tasks[0], hook, phase)  # who disagrees about the tool
+    anna.submit(tasks[1], was_cancelled=True)  # skips
+    ben.submit(tasks[1], hook)  # answers one head of two
+    assert said("tools") == {("0", "anna"): "labelled", ("0", "ben"): "labelled"} | {
+        ("1", "anna"): "not_annotated",
+        ("1", "ben"): "labelled",
+    }
+    assert said("phase") == {("0", "anna"): "labelled", ("0", "ben"): "labelled", ("1", "anna"): "not_annotated"}
+    oracle = start()
+    oracle.collect()
+    assert oracle.label(frames["frame_id"][:1].tolist(), (4, 4))["tools"].tolist() == [[255, 255]]  # a tie
+    assert oracle.status(request).owed["tools"] == [frames["frame_id"][2]]
+
+    anna.call("PATCH", f"/api/annotations/{first}/", result=[recordings.chosen(*hook), recordings.chosen(*phase)])
+    twice = anna.submit(tasks[2], hook, phase)
+    anna.submit(tasks[2], grasper, phase)  # answers a second time, and the newest counts
+    oracle = start()
+    oracle.collect()
+    assert oracle.label(frames["frame_id"].tolist(), (4, 4))["tools"].tolist() == [[0, 1], [0, 1], [1, 0]]
+    anna.call("DELETE", f"/api/annotations/{twice}/")
+    assert said("tools")["2", "anna"] == "labelled"
+
+    drawn = anna.call("GET", f"/api/projects/{number}/")["label_config"]
+    renamed = drawn.replace('value="dissect"', 'value="cut"')  # which no answer has so far, else the server refuses
+    assert renamed != drawn
+    anna.call("PATCH", f"/api/projects/{number}/", label_config=renamed)
+    with pytest.raises(ValueError, match=r"its labelling interface is not that of this run: .*dissect"):
+        start().collect()
+    anna.call("PATCH", f"/api/projects/{number}/", label_config=drawn)
+    anna.call("DELETE", f"/api/tasks/{tasks[1]}/")
+    assert said("tools")["1", "ben"] == "labelled"  # what was taken in before stays
+    start().ask(request)  # its phase was told not to be annotated, and so is not asked for again
+    assert len(list(Server(server.url).tasks(number))) == 2
+
+
+def test_a_token_that_may_see_nothing(server, ben, dataset, tmp_path, monkeypatch):
+    boss = Server(server.url)
+    people = {u["email"]: u["id"] for u in boss.get("/api/users/")}
+    organisation = boss.get("/api/organizations/")[0]["id"]
+    boss.delete(f"/api/organizations/{organisation}/memberships/{people[ben.name]}/")
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", ben.token)
+    oracle = LabelStudioOracle(dataset, server.url, tmp_path / "labels", "not for ben")
+    frames = dataset.index.table
+    with pytest.raises(PermissionError, match="belongs to no organisation there"):
+        oracle.ask(Request("00", frames, ["tools"], np.ones((3, 1), dtype=bool)))
+    assert oracle.store.rows().empty
