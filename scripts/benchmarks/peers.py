@@ -29,7 +29,7 @@ from tqdm import tqdm
 from mtal.tasks.posterior import HeadOutput
 
 Floats = npt.NDArray[np.float64]
-PATIENCE = 6.0
+PATIENCE = 3.0
 """Seconds after which two methods take no more turns."""
 
 MODULES = (

@@ -39,15 +39,31 @@ def test_order_is_that_of_the_inverse_mean_distance():
     assert spearmanr(Typicality()(PoolView(x)), 1 / apart.mean(axis=1)).statistic == pytest.approx(1.0)
 
 
-def test_beyond_max_reference_neighbours_are_drawn_frames():
-    x = points(60)
+def test_where_a_cell_holds_all_its_neighbours_are_drawn_frames():
+    x = points(30)
     chosen = draw(x, 25, seed=4).numpy()
-    values = Typicality(k=3, max_reference=25)(PoolView(x, seed=4))
-    apart = np.linalg.norm(x.numpy()[:, None] - x.numpy()[None, chosen], axis=2)  # [60, 25]
+    values = Typicality(k=3, max_reference=25)(PoolView(x, seed=4))  # two cells around two frames: each is in both
+    apart = np.linalg.norm(x.numpy()[:, None] - x.numpy()[None, chosen], axis=2)  # [30, 25]
     apart[chosen, np.arange(25)] = np.inf  # not itself
     mean = np.sort(apart, axis=1)[:, :3].mean(axis=1)
     expected = 1 / (1 + mean / np.sqrt(np.var(x.numpy(), axis=0).sum()))
     np.testing.assert_allclose(values, expected, rtol=1e-12)
+
+
+def test_beyond_max_reference_neighbouring_frames_of_videos_are_found():
+    """A random walk, whose frames are near few others: among drawn ones these are not."""
+    x = torch.cumsum(points(3000, 16), dim=0)
+    exact = Typicality(k=5)(PoolView(x))
+    near = Typicality(k=5, max_reference=800)(PoolView(x))
+    assert spearmanr(near, exact).statistic > 0.98
+    assert bool((near <= exact + 1e-12).all())  # no neighbour is made up
+
+
+def test_a_cell_of_few_frames_is_searched_with_the_middles_of_all():
+    x = torch.cat([points(400), points(3, seed=1) + 1000])
+    values = Typicality(k=4, max_reference=100)(PoolView(x))
+    assert values.isfinite().all()
+    assert values[400:].max() < values[:400].min()
 
 
 def test_a_draw_ranks_like_the_whole():
