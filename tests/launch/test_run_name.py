@@ -1,3 +1,4 @@
+import dataclasses
 import doctest
 import hashlib
 import itertools
@@ -10,6 +11,7 @@ from omegaconf import OmegaConf
 from mtal.free_keys import FREE_KEYS
 from mtal.launch import run_name
 from mtal.launch.run_name import run_folder_name
+from mtal.learning.stop import StopRule
 
 COMMANDS = [
     "",
@@ -52,11 +54,20 @@ def test_same_options_same_folder():
     assert [run_folder_name(c) for c in COMMANDS] == [run_folder_name(c) for c in COMMANDS]
 
 
-def test_a_desk_or_a_server_that_moves_starts_no_other_run():
-    config = OmegaConf.load(Path(run_name.__file__).parents[2] / "configs/config.yaml")
-    assert {key for key in FREE_KEYS if key.startswith("oracle.")} <= {
-        *config.hydra.job.config.override_dirname.exclude_keys
-    }
+def test_what_changes_no_result_names_no_folder():
+    """Each free option, and where a whole group is free all that its choices have."""
+    configs = Path(run_name.__file__).parents[2] / "configs"
+    config = OmegaConf.load(configs / "config.yaml")
+    without = set(config.hydra.job.config.override_dirname.exclude_keys)
+    groups = {key for key in FREE_KEYS if (configs / key).is_dir()}
+    assert groups == {"logger", "scoring"}
+    assert set(FREE_KEYS) - {"loop.stop"} <= without
+    assert {f"loop.stop.{field.name}" for field in dataclasses.fields(StopRule)} <= without
+    for group in groups:
+        for choice in (configs / group).glob("*.yaml"):
+            assert {
+                f"{group}.{key}" for key in OmegaConf.load(choice) if not key.startswith(("_", "defaults"))
+            } <= without
 
 
 def test_safe_as_one_folder_s_name():
