@@ -8,7 +8,7 @@ python scripts/benchmark.py surgery      labelled frames per second that the syn
 python scripts/benchmark.py decoding     sampling a video and reading it from the cache against a bare decode by PyAV
 python scripts/benchmark.py growth       methods on 10,000 to 1,000,000 frames: time and memory
 python scripts/benchmark.py round        a whole round after the encoder: time and memory of each of its stages
-python scripts/benchmark.py shortlist    selecting in two stages against one, on what an encoder says of pictures
+python scripts/benchmark.py shortlist FOLDER   selecting in two stages against one, on an encoder's view of pictures
 python scripts/benchmark.py evaluation   scoring masks at the labels' resolution against that of the model's input
 python scripts/benchmark.py answers      taking in a hundred new answers of people where thousands are there
 python scripts/benchmark.py logging      what logging to W&B adds to a round of the demo

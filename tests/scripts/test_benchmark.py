@@ -3,8 +3,10 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from composed import choices
 from miniature import surgery
 
 from mtal.frames.cache import FrameArray
@@ -60,3 +62,32 @@ def test_patience_ends_the_turns(benchmarks, monkeypatch):
     assert len(calls) == 6
     assert set(benchmark.by_both_clocks({"a": lambda: calls.append(0)}, 5, patience=0.0)) == set(taken)
     assert len(calls) == 7
+
+
+def test_every_choice_of_a_stage_goes_through_a_round(benchmarks):
+    """All but the bound that reads hidden labels; only selectors choose who reads what they are about."""
+    rounds = benchmarks("round")
+    named = {group: [name for name, _ in rounds.choices(group)] for group in rounds.GROUPS}
+    assert named["selector"] == sorted({*choices("selector")} - {"hidden_label_bound"})
+    assert all(named[group] == sorted(choices(group)) for group in rounds.GROUPS if group != "selector")
+
+
+def test_a_round_of_stored_features_has_all_its_stages(benchmarks, tmp_path):
+    one = benchmarks("one_round")
+    one.write_pool(tmp_path, 400)
+    found = one.measure(tmp_path, 10, ["acquisition.shortlist=100"])
+    stages = {"index", "score", "fuse", "select", "write", "picks"}
+    assert stages == found["seconds"].keys() == found["processor"].keys() == found["peaks"].keys()
+    assert len(pd.read_parquet(tmp_path / "picked" / "scores.parquet")) == 400 - one.LABELLED
+    assert found["written"] > 0
+
+
+def test_the_list_of_two_stages_loses_something_that_is_measured(benchmarks):
+    """Each measure falls with more picks, or it would measure nothing."""
+    two = benchmarks("shortlist")
+    x = two.jittered(torch.randn(30, 12, generator=torch.Generator().manual_seed(0)), 300)
+    pool = two.candidates(x)
+    for name, (selector, _, value) in two.cases(x).items():
+        picks = selector(pool, 30, np.random.default_rng(0))
+        few, many = value(pool, picks[:5]), value(pool, picks)
+        assert (few < many) if name == "k_determinantal" else (few > many), name  # a volume per pick falls

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mtal.acquisition.embedding import ROWS, FeatureEmbedding
-from mtal.acquisition.references import affordable
+from mtal.acquisition.references import affordable, refuse_all_pairs
 from mtal.acquisition.selectors.base import Candidates, Selector
 from mtal.acquisition.selectors.boost import boost, checked_gamma
 from mtal.acquisition.selectors.constraints import Constraint
@@ -44,7 +44,8 @@ class FacilityLocation(Selector):
         gamma: 0 gives each represented frame the same weight; above 0 utilities, mapped to [0, 1] over the frames that
             may be picked, are raised to this power: what matters is represented.
         max_reference: how many frames are represented, those of the smallest hashes; of more than 2³¹ pairs,
-            beyond 524,288 frames, fewer, down to 1024. ``None`` for all of them, at a cost quadratic in the pool.
+            beyond 524,288 frames, fewer, down to 1024. ``None`` for all of them, at a cost quadratic in the pool,
+            and refused beyond 131,072.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -107,6 +108,8 @@ class Gains(UpperBounds):
         self._unlike = unlike or (lambda distances: distances)
         if candidates.features is None:
             raise ValueError("the candidates bring no features")
+        if max_reference is None:
+            refuse_all_pairs(len(candidates), "the selector", "max_reference")
         x = candidates.features.detach().cpu()  # [N, D]
         by_hash = np.argsort(candidates.tie_break, kind="stable")
         origin = middle(x, by_hash)  # [D]
