@@ -17,8 +17,8 @@ def main() -> None:
         nargs="+",
         default=[],
         metavar="RUN",
-        help="runs trained on the whole pool (experiment=full_pool): label saving is measured at 90 and 95 %% of their "
-        "score, else of the best score seen",
+        help="runs trained on the whole pool (experiment=full_pool): label saving is measured at 90 and 95 %% of what "
+        "their score is above chance, else of the best score seen",
     )
     parser.add_argument("--baseline", metavar="NAME", help="strategy that the others are compared with (random)")
     parser.add_argument("--out", type=Path, help="where to write (<first SWEEP>/comparison)")

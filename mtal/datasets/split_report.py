@@ -54,7 +54,7 @@ def split_report(dataset: SurgicalDataset) -> SplitReport:
         ValueError: a mask cannot be read or holds an unlisted value.
     """
     table = dataset.index.table
-    shown = np.concatenate([_shown(dataset, m) for m in dataset.label_maps], axis=1)  # [N, L]
+    shown = np.concatenate([shown_classes(dataset, m) for m in dataset.label_maps], axis=1)  # [N, L]
     grouped = table.groupby("split").agg(
         frames=("frame_id", "size"), videos=("video", "nunique"), patients=("patient", "nunique")
     )
@@ -110,8 +110,8 @@ def _kind(label_map: LabelMap) -> str:
     return "category" if label_map.exclusive else "tag"
 
 
-def _shown(dataset: SurgicalDataset, label_map: LabelMap) -> NDArray[np.uint8]:
-    """``[N, C]``: 1, 0 or ``IGNORE`` for each class of one task."""
+def shown_classes(dataset: SurgicalDataset, label_map: LabelMap) -> NDArray[np.uint8]:
+    """``[N, C]`` uint8: 1, 0 or ``IGNORE`` for each class of one task; masks are read one by one, and none is kept."""
     ids, classes = dataset.index.frame_ids, len(label_map.classes)
     if label_map.support == "frame":
         labels = dataset.labels.targets(label_map.task, ids)  # [N, C] or [N]

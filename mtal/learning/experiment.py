@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from mtal.acquisition import Acquisition, CrossTaskInconsistency
 from mtal.datasets.dataset import SurgicalDataset
+from mtal.datasets.patient_folds import hold_out_fold
 from mtal.frames.bounded_folder import BoundedFolder
 from mtal.frames.cache import FrameArray, FrameCache
 from mtal.frames.fit import check_fit
@@ -58,6 +59,8 @@ def build_experiment(
     acquisition: Acquisition = instantiate(config.acquisition)
     engine: Engine = instantiate(config.scoring)
     dataset: SurgicalDataset = instantiate(config.data)
+    if loop.fold is not None:
+        dataset = hold_out_fold(dataset, loop.fold, loop.test_folds)
     tasks = build_tasks(dataset.label_maps, _plain(config.tasks.heads))
     if check is not None:
         check(dataset, tasks)

@@ -29,6 +29,9 @@ class LoopSettings:
         fold_steps: optimiser steps per fold; ``None`` for as many as a round trains, or the last one did where ``val``
             decides.
         stop: when to end before the last round.
+        fold: which of ``test_folds`` parts of the patients is tested on, from 0; all others are the pool, whatever the
+            data's splits. ``None`` keeps those.
+        test_folds: how many parts, see :func:`~mtal.datasets.patient_folds.assign_patients`.
         test_frames: how many of the held-out frames to test on, drawn at random; all where ``None``.
         keep_tables_gib: what scores and features of the pool of all rounds may take on disk together, see
             :func:`~mtal.learning.kept_tables.let_go_of_tables`; ``None`` keeps all.
@@ -45,6 +48,8 @@ class LoopSettings:
     folds: int = 3
     fold_steps: int | None = None
     stop: StopRule = field(default_factory=StopRule)
+    fold: int | None = None
+    test_folds: int = 5
     test_frames: int | None = None
     keep_tables_gib: float | None = 20.0
 
@@ -67,6 +72,11 @@ class LoopSettings:
             raise ValueError(f"loop.test_frames must be 1 or more, or null for all, not {self.test_frames}")
         if self.keep_tables_gib is not None and not 0 <= self.keep_tables_gib < math.inf:
             raise ValueError(f"loop.keep_tables_gib must be 0 or more, or null to keep all, not {self.keep_tables_gib}")
+        if self.test_folds < 2 or not (self.fold is None or 0 <= self.fold < self.test_folds):
+            raise ValueError(
+                "loop.test_folds must be ≥ 2 and loop.fold from 0 to one less, or null, not "
+                f"{self.test_folds} and {self.fold}"
+            )
         if self.folds < 2 or (self.fold_steps is not None and self.fold_steps < 1):
             raise ValueError(
                 f"loop.folds must be ≥ 2 and loop.fold_steps ≥ 1 or null, not {self.folds} and {self.fold_steps}"

@@ -150,6 +150,7 @@ class Picker:
                 fisher=seen.fisher or None,
                 labelled_fisher=None if labelled_view is None else labelled_view.fisher or None,
                 moments=self._moments(rows),
+                classes={t.name: t.classes for t in self.tasks},
                 shown=self._shown_classes(asked, rows, seen),
                 hidden=None if self._hidden is None else self._hidden(self._ids(rows)),
                 round_number=asked.number,

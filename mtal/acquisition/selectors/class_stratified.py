@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from mtal.acquisition.predictive import predictive_probs
-from mtal.acquisition.selectors.base import Candidates, Selector, require
+from mtal.acquisition.selectors.base import Candidates, Picked, Selector, require
 from mtal.acquisition.selectors.constraints import Bools, Constraint
 from mtal.acquisition.selectors.stochastic import gumbel_noise, noisy_log
 from mtal.acquisition.selectors.tie_break import Ranking
@@ -40,7 +40,7 @@ class ClassStratified(Selector):
 
     Args:
         stratified: share of the picks that go by strata, 0 to 1.
-        beta: inverse scale of the noise in round 1, above 0.
+        beta: inverse scale of the noise in round 1; 0 leaves nothing of the utilities, which then are not needed.
         decay: γ, what is left of the noise from one round to the next, above 0 and at most 1.
 
     Raises:
@@ -61,13 +61,14 @@ class ClassStratified(Selector):
     def __init__(self, stratified: float = 2 / 3, beta: float = 1.0, decay: float = 0.5) -> None:
         if not 0 <= stratified <= 1:
             raise ValueError(f"stratified of class_stratified must be a share from 0 to 1, not {stratified}")
-        if not 0 < beta < float("inf"):
-            raise ValueError(f"beta of class_stratified must be above 0, not {beta}")
+        if not 0 <= beta < float("inf"):
+            raise ValueError(f"beta of class_stratified must be 0 or more, not {beta}")
         if not 0 < decay <= 1:
             raise ValueError(f"decay of class_stratified must be above 0 and at most 1, not {decay}")
         self.stratified = stratified
         self.beta = beta
         self.decay = decay
+        self.needs = type(self).needs if beta else frozenset({"posterior"})
 
     def choose(
         self, candidates: Candidates, budget: int, generator: np.random.Generator, constraint: Constraint
@@ -76,10 +77,13 @@ class ClassStratified(Selector):
         if candidates.posterior is None:
             raise ValueError("the candidates bring no posterior")
         free = constraint.free
-        scale = self.decay ** (candidates.round_number - 1) / self.beta
-        noise = scale * gumbel_noise(candidates.tie_break, generator)  # [N]
-        ranking = Ranking(noisy_log(require(candidates.utility, "utility"), noise, free), candidates.tie_break)
-        strata = _strata(candidates.posterior, free, ranking, candidates.tie_break)
+        noise = gumbel_noise(candidates.tie_break, generator)  # [N]
+        if self.beta:
+            scale = self.decay ** (candidates.round_number - 1) / self.beta
+            noise = noisy_log(require(candidates.utility, "utility"), scale * noise, free)
+        ranking = Ranking(noise, candidates.tie_break)
+        otherwise = "among the highest utilities, with chance" if self.beta else "chance"
+        strata = _strata(candidates, free, ranking)
         picked = 0
         while True:
             allowed = constraint.allowed()
@@ -88,7 +92,7 @@ class ClassStratified(Selector):
                 open_strata = (s for s in sorted(strata, key=_fewest_first) if (s.frames & allowed).any())
                 turn = next(open_strata, None)
             pick = ranking.first(allowed) if turn is None else turn.ranking.first(turn.frames & allowed)
-            yield pick
+            yield Picked(pick, otherwise if turn is None else turn.words)
             picked += 1
             for stratum in strata:
                 stratum.picks += bool(stratum.frames[pick]) if stratum.predicted else stratum is turn
@@ -101,7 +105,15 @@ class _Stratum:
     frames: Bools
     ranking: Ranking
     predicted: int
+    name: str
     picks: int = 0
+
+    @property
+    def words(self) -> str:
+        """Why its frames are picked."""
+        if not self.predicted:
+            return f"likeliest to show {self.name}, which is predicted in no frame"
+        return f"for the share of {self.name}, predicted in {self.predicted} frames"
 
 
 def _fewest_first(stratum: _Stratum) -> tuple[int, int]:
@@ -113,20 +125,20 @@ def _share(share: float, picks: int) -> int:
     return math.ceil(share * picks - 1e-9)
 
 
-def _strata(
-    posterior: Mapping[str, HeadOutput], free: Bools, ranking: Ranking, hashes: npt.NDArray[np.uint64]
-) -> list[_Stratum]:
+def _strata(candidates: Candidates, free: Bools, ranking: Ranking) -> list[_Stratum]:
     """One per class of each head, in the order of the heads' names."""
+    hashes, posterior = candidates.tie_break, candidates.posterior or {}
     strata = []
     for task in sorted(posterior):
         shows, probs = _predicted(posterior[task])  # [N, C], [N, C]
         for c in range(shows.shape[1]):
+            name = f"{task}: {candidates.classes[task][c]}" if candidates.classes else f"{task} class {c}"
             frames = shows[:, c] & free  # [N]
             count = int(frames.sum())
             if count == 0:
-                strata.append(_Stratum(free, Ranking(probs[:, c], hashes), 0))
+                strata.append(_Stratum(free, Ranking(probs[:, c], hashes), 0, name))
             elif count < int(free.sum()):
-                strata.append(_Stratum(frames, ranking, count))
+                strata.append(_Stratum(frames, ranking, count, name))
     return strata
 
 

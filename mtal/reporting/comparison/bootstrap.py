@@ -1,4 +1,4 @@
-"""Bootstrap over seeds.
+"""Bootstrap over repeats: seeds or, where the patients tested on are exchanged, folds, each the mean of its seeds.
 
 Letters: B draws, S seeds, P points of a curve.
 """
@@ -13,6 +13,8 @@ Floats = npt.NDArray[np.float64]
 
 DRAWS = 10_000
 CONFIDENCE = 0.95
+FEWEST = 5
+"""Repeats below which no interval is given: with fewer of them its ends are chance themselves."""
 
 
 def seed_weights(seeds: int, draws: int = DRAWS, seed: int = 0) -> Floats:
@@ -45,9 +47,9 @@ def interval(drawn: Floats, seeds: int, confidence: float = CONFIDENCE) -> tuple
         confidence: 1 − α.
 
     Returns:
-        Lower and upper end, NaN for fewer than two seeds: one run says nothing of how runs vary.
+        Lower and upper end, NaN for fewer than :data:`FEWEST` seeds.
     """
-    if seeds < 2:
+    if seeds < FEWEST:
         return np.nan, np.nan
     low, high = _ends(drawn[None, :], seeds, confidence)
     return float(low[0]), float(high[0])
@@ -56,7 +58,7 @@ def interval(drawn: Floats, seeds: int, confidence: float = CONFIDENCE) -> tuple
 def band(values: Floats, confidence: float = CONFIDENCE, draws: int = DRAWS) -> tuple[Floats, Floats]:
     """Pointwise :func:`interval` of the mean curve of ``values`` ``[S, P]``; two arrays ``[P]``."""
     seeds = len(values)
-    if seeds < 2:
+    if seeds < FEWEST:
         nothing = np.full(values.shape[1], np.nan)  # [P]
         return nothing, nothing
     drawn = seed_weights(seeds, draws) @ values  # [B, P]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mtal.reporting.comparison.found_runs import LeftOut, find_runs, read_finished
 from mtal.reporting.comparison.penalty_matrix import penalty_matrix
 from mtal.reporting.comparison.setting_comparison import SettingComparison, compare_setting
-from mtal.reporting.comparison.strategies import Setting, find_baseline, sort_runs
+from mtal.reporting.comparison.strategies import Repeat, Setting, find_baseline, sort_runs
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ class Comparison:
     Args:
         settings: compared one by one.
         penalties: over all settings.
-        run_paths: setting → strategy → seed → run folder.
+        run_paths: setting → strategy → repeat → run folder.
         left_out: runs that are not compared, with reasons.
     """
 
     settings: tuple[SettingComparison, ...]
     penalties: tuple[Penalties, ...]
-    run_paths: Mapping[str, Mapping[str, Mapping[int, Path]]]
+    run_paths: Mapping[str, Mapping[str, Mapping[Repeat, Path]]]
     left_out: tuple[LeftOut, ...]
 
 
@@ -93,5 +93,5 @@ def _penalties(settings: Sequence[SettingComparison]) -> list[Penalties]:
     return found
 
 
-def _paths(setting: Setting) -> dict[str, dict[int, Path]]:
-    return {s.name: {seed: s.runs[seed].path for seed in s.seeds} for s in setting.strategies}
+def _paths(setting: Setting) -> dict[str, dict[Repeat, Path]]:
+    return {s.name: {repeat: s.runs[repeat].path for repeat in sorted(s.runs)} for s in setting.strategies}

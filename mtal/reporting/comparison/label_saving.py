@@ -22,7 +22,7 @@ class LabelSaving:
     """What a strategy saves at one target score.
 
     Args:
-        target: the score to be reached.
+        target: the score to be reached, of the whole reference.
         needed: frames (or minutes) that the strategy's mean curve needs; inf where it never gets there.
         baseline_needed: the same for the baseline.
         end: where the curves end: what "never" means.
@@ -43,8 +43,8 @@ class LabelSaving:
     share_interval: tuple[float, float]
 
 
-def frames_needed(axis: Floats, fitted: Floats, target: float) -> Floats:
-    """Where rising curves ``[..., P]`` first reach ``target``, linear between points, ``[...]``.
+def frames_needed(axis: Floats, fitted: Floats, target: Floats | float) -> Floats:
+    """Where rising curves ``[..., P]`` first reach ``target`` (one, or ``[..., 1]``), linear between points, ``[...]``.
 
     inf for a curve that never does; ``axis[0]`` for one that starts there or above. Learning curves are made to rise by
     :func:`~mtal.reporting.comparison.learning_curve.monotone`.
@@ -55,12 +55,13 @@ def frames_needed(axis: Floats, fitted: Floats, target: float) -> Floats:
     low = np.take_along_axis(fitted, before[..., None], axis=-1)[..., 0]
     high = np.take_along_axis(fitted, after[..., None], axis=-1)[..., 0]
     rise = np.where(high > low, high - low, 1.0)
-    x = axis[before] + np.where(high > low, (target - low) / rise, 0.0) * (axis[after] - axis[before])
+    wanted = np.broadcast_to(target, fitted.shape)[..., 0]
+    x = axis[before] + np.where(high > low, (wanted - low) / rise, 0.0) * (axis[after] - axis[before])
     return np.where(reached.any(axis=-1), x, np.inf)
 
 
 def label_savings(
-    axis: Floats, strategy: Floats, baseline: Floats, targets: Sequence[float], weights: Floats
+    axis: Floats, strategy: Floats, baseline: Floats, targets: Sequence[Floats], weights: Floats
 ) -> list[LabelSaving]:
     """Compare two strategies at each of ``targets``, seeds paired.
 
@@ -71,7 +72,7 @@ def label_savings(
         axis: ``[P]``.
         strategy: ``[S, P]``.
         baseline: ``[S, P]``, the same seeds in the same order.
-        targets: scores to be reached.
+        targets: scores to be reached, ``[1 + B]`` each: first of the whole reference, then of it as each draw has it.
         weights: ``[B, S]`` from :func:`~mtal.reporting.comparison.bootstrap.seed_weights`.
     """
     # the mean curve first, then its draws
@@ -80,11 +81,11 @@ def label_savings(
     return [_at(axis, mine, others, target, len(strategy)) for target in targets]
 
 
-def _at(axis: Floats, mine: Floats, others: Floats, target: float, seeds: int) -> LabelSaving:
-    needed, other = frames_needed(axis, mine, target), frames_needed(axis, others, target)  # [1 + B]
+def _at(axis: Floats, mine: Floats, others: Floats, target: Floats, seeds: int) -> LabelSaving:
+    needed, other = (frames_needed(axis, fitted, target[:, None]) for fitted in (mine, others))  # [1 + B]
     saved, share = _saved(needed, other)  # [1 + B]
     return LabelSaving(
-        target=target,
+        target=float(target[0]),
         needed=float(needed[0]),
         baseline_needed=float(other[0]),
         end=float(axis[-1]),

@@ -153,7 +153,7 @@ def _score_data(score: ScoreComparison) -> dict[str, Any]:
         "label": f"{score.name} · {score.metric} · {score.unit}",
         "unit": score.unit,
         "axis": _rounded(score.axis),
-        "targets": [share * score.reference for share in SHARES],
+        "targets": [score.chance + share * (score.reference - score.chance) for share in SHARES],
         "curves": {
             strategy: {
                 "mean": _rounded(curves.mean),

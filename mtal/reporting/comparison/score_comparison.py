@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float64]
 Verdict = Literal["baseline", "wins", "loses", "undecided", "not tested"]
 
 SHARES = (0.90, 0.95)
-"""Targets of label saving, as shares of the full-pool score."""
+"""Targets of label saving, as shares of what the full pool gains over chance."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Versus:
         area: area under its mean curve over the length of the axis: its mean score.
         final: its mean score at the end of the axis.
         difference: area minus the baseline's, over the seeds that both have; NaN where they share none.
-        interval: of ``difference``, paired bootstrap over seeds; NaN for fewer than two.
+        interval: of ``difference``, paired bootstrap over seeds; NaN for fewer than five.
         test: of the areas per seed.
         corrected_p: the t-test's p after Holm over the strategies compared on this score.
         savings: one per target of :data:`SHARES`.
@@ -60,6 +60,32 @@ class Versus:
 
 
 @dataclass(frozen=True)
+class Target:
+    """What all labels of the pool give.
+
+    Args:
+        score: mean full-pool score.
+        chance: the score of heads that know nothing.
+        runs: full-pool scores by repeat, whose noise is that of every saving; ``None`` where there are none, and
+            ``score`` is the best that was seen.
+    """
+
+    score: float
+    chance: float = 0.0
+    runs: Curves | None = None
+
+    def draws(self, seeds: Sequence[int], weights: Floats) -> Floats:
+        """The score and what it is in each draw, ``[1 + B]``: of the same repeats if it has them, else of its own."""
+        if self.runs is None:
+            return np.full(1 + len(weights), self.score)
+        if set(seeds) <= set(self.runs.seeds):
+            drawn = weights @ self.runs.at(seeds)[:, 0]
+        else:
+            drawn = seed_weights(len(self.runs.seeds), len(weights), seed=1) @ self.runs.values[:, 0]
+        return np.concatenate([[self.score], drawn])
+
+
+@dataclass(frozen=True)
 class ScoreComparison:
     """Curves and comparisons of one score.
 
@@ -70,7 +96,8 @@ class ScoreComparison:
         axis: ``[P]``.
         curves: strategy → its curves.
         bands: strategy → ends of the pointwise interval of its mean curve, ``[P]`` each.
-        reference: the full-pool score; savings are measured at :data:`SHARES` of it.
+        reference: the full-pool score; savings are measured at :data:`SHARES` of what it is above chance.
+        chance: the score of heads that know nothing.
         rows: one per strategy, the largest area first.
     """
 
@@ -81,6 +108,7 @@ class ScoreComparison:
     curves: Mapping[str, Curves]
     bands: Mapping[str, tuple[Floats, Floats]]
     reference: float
+    chance: float
     rows: tuple[Versus, ...]
 
     def row(self, strategy: str) -> Versus | None:
@@ -89,10 +117,10 @@ class ScoreComparison:
 
 
 def compare_score(
-    name: str, metric: str, unit: str, axis: Floats, curves: Mapping[str, Curves], baseline: str, reference: float
+    name: str, metric: str, unit: str, axis: Floats, curves: Mapping[str, Curves], baseline: str, target: Target
 ) -> ScoreComparison:
     """Compare every strategy of ``curves`` with ``baseline``, which must be among them."""
-    versus = [_versus(s, axis, c, curves[baseline], reference, is_baseline=s == baseline) for s, c in curves.items()]
+    versus = [_versus(s, axis, c, curves[baseline], target, is_baseline=s == baseline) for s, c in curves.items()]
     corrected = holm([row.test.t_p for row in versus])
     rows = [replace(row, corrected_p=p) for row, p in zip(versus, corrected, strict=True)]
     return ScoreComparison(
@@ -102,7 +130,8 @@ def compare_score(
         axis=axis,
         curves=curves,
         bands={strategy: band(c.values) for strategy, c in curves.items()},
-        reference=reference,
+        reference=target.score,
+        chance=target.chance,
         rows=tuple(sorted(rows, key=lambda row: -row.area)),
     )
 
@@ -118,15 +147,17 @@ def area_difference(axis: Floats, one: Curves, other: Curves) -> tuple[float, tu
 
 
 def _versus(
-    strategy: str, axis: Floats, curves: Curves, baseline: Curves, reference: float, *, is_baseline: bool
+    strategy: str, axis: Floats, curves: Curves, baseline: Curves, target: Target, *, is_baseline: bool
 ) -> Versus:
     difference, ends, test = np.nan, (np.nan, np.nan), PairedTest(len(curves.seeds), np.nan, np.nan)
     savings: list[LabelSaving] = []
     if not is_baseline:
         difference, ends, test = area_difference(axis, curves, baseline)
         if seeds := common_seeds(curves, baseline):
-            targets = [share * reference for share in SHARES]
-            savings = label_savings(axis, curves.at(seeds), baseline.at(seeds), targets, seed_weights(len(seeds)))
+            weights = seed_weights(len(seeds))
+            scores = target.draws(seeds, weights)  # [1 + B]
+            targets = [target.chance + share * (scores - target.chance) for share in SHARES]
+            savings = label_savings(axis, curves.at(seeds), baseline.at(seeds), targets, weights)
     return Versus(
         strategy=strategy,
         is_baseline=is_baseline,

@@ -10,11 +10,13 @@ import numpy.typing as npt
 
 from mtal.reporting.comparison import driving_head, redundancy
 from mtal.reporting.comparison.annotator_time import minutes, prices
+from mtal.reporting.comparison.chance import chance_level
 from mtal.reporting.comparison.interquartile_mean import interquartile_interval, interquartile_mean
 from mtal.reporting.comparison.learning_curve import Curves, area, common_axis, on_axis
 from mtal.reporting.comparison.per_class import class_metrics, class_shares, rare_classes
-from mtal.reporting.comparison.score_comparison import ScoreComparison, area_difference, compare_score
-from mtal.reporting.comparison.strategies import Setting, Strategy
+from mtal.reporting.comparison.repeats import by_fold, notes_of_folds, repeated
+from mtal.reporting.comparison.score_comparison import ScoreComparison, Target, area_difference, compare_score
+from mtal.reporting.comparison.strategies import Repeat, Setting, repeat_of
 from mtal.reporting.run_reader import Run, main_metric
 
 Floats = npt.NDArray[np.float64]
@@ -62,6 +64,7 @@ class SettingComparison:
         percentiles: strategy → head → mean percentile of the picks.
         redundancy: strategy → measure → value.
         seeds: strategy → its seeds.
+        repeated: what a strategy was repeated with: ``"seed"``, or ``"fold"`` where patients are exchanged.
         notes: what the reader must know: missing scores, where the full-pool score is from.
     """
 
@@ -76,6 +79,7 @@ class SettingComparison:
     percentiles: Mapping[str, Mapping[str, float]]
     redundancy: Mapping[str, Mapping[str, float]]
     seeds: Mapping[str, tuple[int, ...]]
+    repeated: str
     notes: tuple[str, ...]
 
     @property
@@ -117,6 +121,7 @@ def compare_setting(setting: Setting, baseline: str) -> SettingComparison:
     else:
         notes.append("No class is rare: each is in at least one labelled frame in ten.")
     notes.append(_source(setting))
+    notes += notes_of_folds(setting)
     ranked = [row.strategy for row in scores[0].rows]
     members = {name: list(setting.strategy(name).runs.values()) for name in ranked}
     return SettingComparison(
@@ -131,6 +136,7 @@ def compare_setting(setting: Setting, baseline: str) -> SettingComparison:
         percentiles={name: found for name, r in members.items() if (found := driving_head.mean_percentiles(r))},
         redundancy={name: redundancy.mean_of(r) for name, r in members.items()},
         seeds={s.name: s.seeds for s in setting.strategies},
+        repeated="fold" if by_fold(setting) else "seed",
         notes=tuple(notes),
     )
 
@@ -148,22 +154,21 @@ def _values(run: Run, keys: Sequence[str]) -> Floats:
 
 
 def _curves(
-    strategies: Sequence[Strategy], axis: Floats, keys: Sequence[str], x: Callable[[Run], Floats | None] = _labelled
+    setting: Setting, axis: Floats, keys: Sequence[str], x: Callable[[Run], Floats | None] = _labelled
 ) -> tuple[dict[str, Curves], int]:
     """Curves of the strategies for which the score is known all along the axis; how many runs are left out."""
     curves, lost = {}, 0
-    for strategy in strategies:
-        found = {}
-        for seed in strategy.seeds:
-            run = strategy.runs[seed]
+    for strategy in setting.strategies:
+        found: dict[Repeat, Floats] = {}
+        for repeat, run in sorted(strategy.runs.items(), key=lambda item: item[0]):
             at = x(run)
             values = None if at is None else on_axis(at, _values(run, keys), axis)
             if values is None:
                 lost += 1
             else:
-                found[seed] = values
+                found[repeat] = values
         if found:
-            curves[strategy.name] = Curves(tuple(found), np.stack(list(found.values())))
+            curves[strategy.name] = repeated(found, by_fold(setting))
     return curves, lost
 
 
@@ -180,7 +185,7 @@ def _scores(
         wanted[RARE_CLASSES] = list(rare)
     scores = []
     for name, keys in wanted.items():
-        curves, lost = _curves(setting.strategies, axis, keys)
+        curves, lost = _curves(setting, axis, keys)
         metric = "mean of the heads' main metrics" if name == "joint" else keys[0].split("/")[1]
         metric = "mean over the rare classes" if name == RARE_CLASSES else metric
         if baseline not in curves:
@@ -188,17 +193,20 @@ def _scores(
             continue
         if lost:
             notes.append(f"{name}: {lost} runs are left out, in which it could not be measured from start to end.")
-        reference = _reference(setting, keys, curves)
-        scores.append(compare_score(name, metric, FRAMES, axis, curves, baseline, reference))
+        target = _target(setting, keys, curves)
+        scores.append(compare_score(name, metric, FRAMES, axis, curves, baseline, target))
     return scores
 
 
-def _reference(setting: Setting, keys: Sequence[str], curves: Mapping[str, Curves]) -> float:
-    """Mean final score of the full-pool runs, else the highest point of any strategy's mean curve."""
-    full = np.array([_values(run, keys)[-1] for run in setting.full_pool])
-    if np.isfinite(full).any():
-        return float(np.nanmean(full))
-    return max(float(c.mean.max()) for c in curves.values())
+def _target(setting: Setting, keys: Sequence[str], curves: Mapping[str, Curves]) -> Target:
+    """Final scores of the full-pool runs, else the highest point of any strategy's mean curve."""
+    chance = chance_level([run for s in setting.strategies for run in s.runs.values()], keys)
+    full = {repeat_of(run): _values(run, keys)[-1:] for run in setting.full_pool}
+    known = {repeat: score for repeat, score in full.items() if np.isfinite(score).all()}
+    if not known:
+        return Target(max(float(c.mean.max()) for c in curves.values()), chance)
+    found = repeated(known, by_fold(setting))
+    return Target(float(found.values.mean()), chance, found)
 
 
 def _source(setting: Setting) -> str:
@@ -210,7 +218,7 @@ def _source(setting: Setting) -> str:
         return f"The full-pool score is the mean of {count} runs trained on the whole pool, in {folders}."
     return (
         "There is no full-pool run (--full-pool RUN), so label saving is measured at 90% and 95% of the best mean "
-        "score that any strategy reached: an easier target, which depends on the strategies compared."
+        "score, above chance, that any strategy reached: an easier target, which depends on the strategies compared."
     )
 
 
@@ -233,10 +241,11 @@ def _timed(setting: Setting, baseline: str, joint: ScoreComparison, notes: list[
         notes.append("No annotators' time was spent after the initial set, so effort is counted in frames only.")
         return None
     axis = np.linspace(0, end, MINUTE_POINTS)
-    curves, lost = _curves(setting.strategies, axis, ["joint"], x=lambda run: spent.get(str(run.path)))
+    curves, lost = _curves(setting, axis, ["joint"], x=lambda run: spent.get(str(run.path)))
     if lost:
         notes.append(f"{lost} runs picked frames that no run recorded the cost of; they aren't compared by minutes.")
-    return compare_score("joint", joint.metric, MINUTES, axis, curves, baseline, joint.reference)
+    target = _target(setting, ["joint"], joint.curves)
+    return compare_score("joint", joint.metric, MINUTES, axis, curves, baseline, target)
 
 
 def _classes(
@@ -249,7 +258,7 @@ def _classes(
 ) -> list[ClassDifference]:
     """One entry per strategy, in the order ``ranked``, and class that could be measured."""
     rare = rare_classes(metrics, shares)
-    measured = {class_: _curves(setting.strategies, axis, [key])[0] for class_, key in metrics.items()}
+    measured = {class_: _curves(setting, axis, [key])[0] for class_, key in metrics.items()}
     found = []
     for strategy in ranked:
         for (task, name), curves in measured.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -19,26 +19,39 @@ SETTING = ("data", "frames", "encoder", "tasks")
 """Sections of a configuration in which compared strategies must agree: what is labelled, learnt and measured."""
 
 _DATA_PLACES = tuple(place for place in PLACES if place.startswith("data."))
-_NO_MATTER = ("seed", "name", *(key for key in FREE_KEYS if key not in _DATA_PLACES and key != "loop.stop"))
+_NO_MATTER = (
+    "seed",
+    "name",
+    "loop.fold",
+    "loop.test_folds",
+    *(key for key in FREE_KEYS if key not in _DATA_PLACES and key != "loop.stop"),
+)
 """Choices that make no strategy: who ran it where, and how long."""
+
+
+class Repeat(NamedTuple):
+    """Of one strategy: the fold of patients that is tested on, -1 where splits are those of the data, and the seed."""
+
+    fold: int
+    seed: int
 
 
 @dataclass(frozen=True)
 class Strategy:
-    """Runs that differ in their seed alone.
+    """Runs that differ in their seed and in the patients tested on alone.
 
     Args:
         name: short, made of what differs from the other strategies.
-        runs: seed → run.
+        runs: repeat → run.
     """
 
     name: str
-    runs: Mapping[int, Run]
+    runs: Mapping[Repeat, Run]
 
     @property
     def seeds(self) -> tuple[int, ...]:
         """The seeds in rising order."""
-        return tuple(sorted(self.runs))
+        return tuple(sorted({repeat.seed for repeat in self.runs}))
 
 
 @dataclass(frozen=True)
@@ -93,10 +106,10 @@ def sort_runs(runs: Sequence[Run], full_pool: Sequence[Run]) -> tuple[list[Setti
     names = dict(zip(by_strategy, _strategy_names([members[0] for members in by_strategy.values()]), strict=True))
     settings, left_out = [], []
     for name, (key, members) in zip(setting_names, by_setting.items(), strict=True):
-        seeds: dict[str, dict[int, Run]] = {}
+        seeds: dict[str, dict[Repeat, Run]] = {}
         for run in members:
             strategy = seeds.setdefault(names[_key(run, setting=False)], {})
-            seed = int(run.config.get("seed", 0))
+            seed = repeat_of(run)
             if seed in strategy:
                 left_out.append(LeftOut(run.path, f"the same strategy and seed as {strategy[seed].path}"))
             else:
@@ -134,8 +147,16 @@ def _key(run: Run, *, setting: bool) -> str:
     return str(yaml.safe_dump(_choices(run, setting=setting), sort_keys=True))
 
 
+def repeat_of(run: Run) -> Repeat:
+    """Which repeat of its strategy a run is."""
+    fold = run.config.get("loop", {}).get("fold")
+    return Repeat(-1 if fold is None else int(fold), int(run.config.get("seed", 0)))
+
+
 def _choices(run: Run, *, setting: bool) -> dict[str, Any]:
-    return {
+    loop = run.config.get("loop", {})
+    folds = {"data.test_folds": loop["test_folds"]} if setting and loop.get("fold") is not None else {}
+    return folds | {
         key: value
         for key, value in choices(run.config).items()
         if (key.split(".")[0] in SETTING) == setting and key not in _NO_MATTER and key.split(".")[0] not in _NO_MATTER

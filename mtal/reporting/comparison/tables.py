@@ -59,7 +59,7 @@ def prefix_of(setting: SettingComparison, comparison: Comparison) -> str:
 
 def joint_rows(setting: SettingComparison) -> tuple[list[str], list[list[str]]]:
     """Heading and one row per strategy on the joint score."""
-    head = ["strategy", "seeds", "mean score", "final", f"against {setting.baseline}", "p (Holm)"]
+    head = ["strategy", f"{setting.repeated}s", "mean score", "final", f"against {setting.baseline}", "p (Holm)"]
     head += [f"saved at {share:.0%}" for share in SHARES] + ["verdict"]
     return head, [joint_row(row) for row in setting.joint.rows]
 
@@ -114,6 +114,7 @@ def _record(score: ScoreComparison, row: Versus) -> dict[str, Any]:
         "metric": score.metric,
         "against": score.unit,
         "full_pool_score": score.reference,
+        "chance": score.chance,
         "strategy": row.strategy,
         "paired_seeds": row.test.seeds,
         "area": row.area,
@@ -150,7 +151,7 @@ def _curves(comparison: Comparison) -> pd.DataFrame:
                 low, high = score.bands[strategy]
                 table = pd.DataFrame({"at": score.axis, "mean": curves.mean, "low": low, "high": high})
                 for seed, values in zip(curves.seeds, curves.values, strict=True):
-                    table[f"seed_{seed}"] = values
+                    table[f"{setting.repeated}_{seed}"] = values
                 table.insert(0, "strategy", strategy)
                 table.insert(0, "against", score.unit)
                 table.insert(0, "score", score.name)
@@ -198,10 +199,10 @@ def _picks(comparison: Comparison) -> pd.DataFrame:
 
 def _runs(comparison: Comparison) -> pd.DataFrame:
     rows = [
-        (setting, strategy, seed, path, "compared")
+        (setting, strategy, None if repeat.fold < 0 else repeat.fold, repeat.seed, path, "compared")
         for setting, strategies in comparison.run_paths.items()
         for strategy, seeds in strategies.items()
-        for seed, path in seeds.items()
+        for repeat, path in seeds.items()
     ]
-    rows += [("", "", None, out.path, out.reason) for out in comparison.left_out]  # type: ignore[misc]
-    return pd.DataFrame(rows, columns=["setting", "strategy", "seed", "path", "state"])
+    rows += [("", "", None, None, out.path, out.reason) for out in comparison.left_out]  # type: ignore[misc]
+    return pd.DataFrame(rows, columns=["setting", "strategy", "fold", "seed", "path", "state"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from mtal.reporting.comparison.label_saving import LabelSaving
-from mtal.reporting.comparison.score_comparison import SHARES, ScoreComparison, Versus
+from mtal.reporting.comparison.score_comparison import SHARES, Versus
 from mtal.reporting.comparison.setting_comparison import SettingComparison
 
 
@@ -83,7 +83,7 @@ def conclusion(setting: SettingComparison) -> list[str]:
     others = [row for row in joint.rows if not row.is_baseline]
     if not others:
         return [f"There is no strategy besides {setting.baseline}, so there is nothing to compare it with."]
-    sentences = [_verdicts(joint, setting.baseline)]
+    sentences = [_verdicts(setting)]
     tested = [row for row in others if row.verdict != "not tested"]
     best = (tested or others)[0]  # one run that went well is not the headline where others were tested
     first = best.area > next(row.area for row in joint.rows if row.is_baseline)
@@ -95,7 +95,7 @@ def conclusion(setting: SettingComparison) -> list[str]:
     )
     for share, this in zip(SHARES, best.savings, strict=False):
         sentences.append(
-            f"For {share:.0%} of the full-pool joint score ({number(this.target)}) it needs "
+            f"For {share:.0%} of what the full pool gains over chance ({number(this.target)}) it needs "
             f"{needed(this, setting.baseline, joint.unit)}: saving {saving(this)}."
         )
     if math.isfinite(best.interval[0]):
@@ -112,7 +112,8 @@ def conclusion(setting: SettingComparison) -> list[str]:
     return sentences
 
 
-def _verdicts(joint: ScoreComparison, baseline: str) -> str:
+def _verdicts(setting: SettingComparison) -> str:
+    joint, baseline = setting.joint, setting.baseline
     groups: dict[str, list[str]] = {}
     for row in joint.rows:
         groups.setdefault(row.verdict, []).append(row.strategy)
@@ -122,13 +123,14 @@ def _verdicts(joint: ScoreComparison, baseline: str) -> str:
     if tested:
         seeds = sorted({row.test.seeds for row in tested})
         told = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+        better, worse, open_ = (_list(groups.get(verdict, [])) for verdict in ("wins", "loses", "undecided"))
         sentences.append(
-            f"Joint score against {baseline}, {told} paired seeds: better: {_list(groups.get('wins', []))}; "
-            f"worse: {_list(groups.get('loses', []))}; undecided: {_list(groups.get('undecided', []))}."
+            f"Joint score against {baseline}, {told} paired {setting.repeated}s: better: {better}; worse: {worse}; "
+            f"undecided: {open_}."
         )
     if untested:
         sentences.append(
-            f"Not tested, because a test needs two seeds in common with {baseline}: {_list(untested)}. "
+            f"Not tested, because a test needs two {setting.repeated}s in common with {baseline}: {_list(untested)}. "
             "What one run gives may be chance."
         )
     return " ".join(sentences)

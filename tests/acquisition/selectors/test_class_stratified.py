@@ -158,7 +158,7 @@ def test_strata_without_allowed_frames_are_passed_over():
     ("arguments", "message"),
     [
         ({"stratified": 1.1}, "stratified of class_stratified must be a share from 0 to 1, not 1.1"),
-        ({"beta": 0.0}, "beta of class_stratified must be above 0, not 0"),
+        ({"beta": -1.0}, "beta of class_stratified must be 0 or more, not -1"),
         ({"decay": 0.0}, "decay of class_stratified must be above 0 and at most 1, not 0"),
         ({"decay": 1.5}, "decay of class_stratified"),
     ],
@@ -166,3 +166,26 @@ def test_strata_without_allowed_frames_are_passed_over():
 def test_impossible_parameters_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         ClassStratified(**arguments)
+
+
+def test_beta_0_looks_at_no_utility():
+    tools = shows("10", "10", "10", "01", "00", "00")
+    bare = Candidates(np.arange(6, dtype=np.uint64), posterior={"tools": tools})
+    assert "utility" not in ClassStratified(beta=0.0).needs
+    told = candidates([9.0, 0.1, 0.1, 0.1, 0.1, 0.1], tools=tools)
+    for seed in range(5):
+        assert select(bare, 6, seed=seed, beta=0.0) == select(told, 6, seed=seed, beta=0.0)
+
+
+def test_says_which_stratum_a_pick_fills():
+    tools = shows("10", "10", "01", "00")
+    why = {}
+    pool = replace(candidates([0.9, 0.8, 0.7, 0.6], tools=tools), classes={"tools": ("hook", "clip")})
+    picks = ClassStratified()(pool, 4, np.random.default_rng(0), None, why).tolist()
+    assert picks == [2, 0, 1, 3]
+    assert why[2] == "for the share of tools: clip, predicted in 1 frames"
+    assert why[0] == "for the share of tools: hook, predicted in 2 frames"
+    assert why[1] == why[3] == "among the highest utilities, with chance"
+    bare, why = candidates([0.9, 0.8, 0.7], tools=shows("10", "10", "00")), {}
+    ClassStratified()(bare, 1, np.random.default_rng(0), None, why)
+    assert list(why.values()) == ["likeliest to show tools class 1, which is predicted in no frame"]

@@ -26,14 +26,12 @@ def test_for_a_mean_it_is_as_wide_as_students_interval(seeds):
     assert (low, high) == pytest.approx(expected, rel=0.1)
 
 
-def test_two_seeds_say_no_more_than_their_extremes():
-    # t(0.975; 1)·√2 = 18 standard deviations
-    assert interval(seed_weights(2) @ np.array([1.0, 3.0]), 2) == (1.0, 3.0)
-
-
-def test_one_seed_has_no_interval():
-    assert np.isnan(interval(np.array([0.5, 0.5]), 1)).all()
-    assert np.isnan(band(np.array([[0.1, 0.2]]))).all()
+@pytest.mark.parametrize("seeds", [1, 2, 4])
+def test_fewer_than_five_seeds_have_no_interval(seeds):
+    values = np.arange(seeds * 2.0).reshape(seeds, 2)
+    assert np.isnan(interval(seed_weights(seeds) @ values[:, 0], seeds)).all()
+    assert np.isnan(band(values)).all()
+    assert np.isfinite(interval(seed_weights(5) @ np.arange(5.0), 5)).all()
 
 
 def test_an_end_may_be_open():

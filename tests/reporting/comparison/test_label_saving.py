@@ -12,13 +12,13 @@ from mtal.reporting.comparison.learning_curve import monotone
 AXIS = np.array([10.0, 20.0, 30.0, 40.0, 50.0])
 
 
-def line(end: float, seeds: int = 4) -> np.ndarray:
+def line(end: float, seeds: int = 6) -> np.ndarray:
     """From 0.4 at 10 frames to ``end`` at 50, the same for every seed, ``[S, P]``."""
     return np.tile(0.4 + (end - 0.4) * (AXIS - 10) / 40, (seeds, 1))
 
 
 def saving(strategy, baseline, target):
-    return label_savings(AXIS, strategy, baseline, [target], seed_weights(len(strategy), 2000))[0]
+    return label_savings(AXIS, strategy, baseline, [np.full(2001, target)], seed_weights(len(strategy), 2000))[0]
 
 
 def test_worked_example():
@@ -58,7 +58,7 @@ def test_where_neither_gets_there_nothing_is_claimed():
 def test_seeds_are_resampled_in_pairs():
     # Every seed of the strategy lies 0.1 above the same seed of the baseline, and seeds differ widely. With slope
     # 0.2/40 per frame that is 20 frames at any target in reach of all draws; drawn unpaired it would vary.
-    offsets = np.array([[-0.02], [0.0], [0.01], [0.01]])
+    offsets = np.array([[-0.02], [0.0], [0.01], [0.01], [-0.01], [0.01]])
     baseline = line(0.6) + offsets
     this = saving(baseline + 0.1, baseline, 0.55)
     assert this.saved == pytest.approx(20)
@@ -66,7 +66,7 @@ def test_seeds_are_resampled_in_pairs():
 
 
 def test_draws_in_which_the_baseline_never_gets_there_leave_the_end_open():
-    baseline = np.concatenate([line(0.7, 2), line(0.5, 2)])  # the mean reaches 0.6 at the very end
+    baseline = np.concatenate([line(0.7, 3), line(0.5, 3)])  # the mean reaches 0.6 at the very end
     this = saving(line(0.8), baseline, 0.6)
     assert this.saved == pytest.approx(20)
     assert this.saved_interval[1] == np.inf
@@ -89,3 +89,15 @@ def test_one_seed_has_a_saving_but_no_interval():
     this = saving(line(0.8, 1), line(0.6, 1), 0.6)
     assert this.saved == pytest.approx(20)
     assert np.isnan(this.saved_interval).all()
+
+
+def test_a_reference_that_is_unsure_widens_the_saving():
+    """Curves that are the same in every seed save exactly as much, but for the noise of the target itself."""
+    strategy, baseline = line(0.8), line(0.6)
+    weights = seed_weights(len(strategy), 2000)
+    sure = label_savings(AXIS, strategy, baseline, [np.full(2001, 0.5)], weights)[0]
+    drawn = np.concatenate([[0.5], np.random.default_rng(0).normal(0.5, 0.03, 2000)])
+    unsure = label_savings(AXIS, strategy, baseline, [drawn], weights)[0]
+    assert unsure.saved == sure.saved
+    assert sure.saved_interval[0] == pytest.approx(sure.saved_interval[1])
+    assert unsure.saved_interval[0] < sure.saved - 1 < sure.saved + 1 < unsure.saved_interval[1]

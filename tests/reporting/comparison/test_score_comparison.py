@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from mtal.reporting.comparison.learning_curve import Curves
-from mtal.reporting.comparison.score_comparison import compare_score
+from mtal.reporting.comparison.score_comparison import Target, compare_score
 
 AXIS = np.array([10.0, 20.0])
 SEEDS = (0, 1, 2, 3, 4)
@@ -17,7 +17,7 @@ def flat(*heights: float, seeds: tuple[int, ...] = SEEDS) -> Curves:
 
 
 def compared(**curves: Curves):
-    return compare_score("joint", "", "labelled frames", AXIS, curves, "random", reference=1.0)
+    return compare_score("joint", "", "labelled frames", AXIS, curves, "random", Target(1.0))
 
 
 ZERO = flat(0, 0, 0, 0, 0)
@@ -53,3 +53,23 @@ def test_without_a_common_seed_nothing_is_compared():
     assert np.isnan(row.difference)
     assert row.savings == ()
     assert row.area == 0.5
+
+
+def test_the_target_is_drawn_with_the_curves_where_it_has_the_same_repeats():
+    weights = np.array([[1.0, 0.0], [0.25, 0.75]])
+    same = Target(0.5, runs=Curves((0, 1), np.array([[0.4], [0.6]])))
+    assert same.draws((0, 1), weights) == pytest.approx([0.5, 0.4, 0.55])
+    other = Target(0.5, runs=Curves((7, 8, 9), np.array([[0.4], [0.5], [0.6]])))
+    drawn = other.draws((0, 1), np.tile(weights, (500, 1)))
+    assert drawn[0] == 0.5
+    assert drawn[1:].mean() == pytest.approx(0.5, abs=0.01)
+    assert drawn[1:].std() == pytest.approx(np.sqrt(2 / 3 / 3) / 10, rel=0.1)
+    assert Target(0.5).draws((0, 1), weights).tolist() == [0.5] * 3
+
+
+def test_savings_are_of_what_is_gained_over_chance():
+    curves = {"random": Curves((0,), np.array([[0.2, 0.6]])), "a": Curves((0,), np.array([[0.2, 1.0]]))}
+    axis = np.array([10.0, 50.0])
+    found = compare_score("joint", "", "frames", axis, curves, "random", Target(0.6, chance=0.2))
+    assert [s.target for s in found.row("a").savings] == pytest.approx([0.56, 0.58])  # 0.2 + 0.9 · 0.4
+    assert found.chance == 0.2

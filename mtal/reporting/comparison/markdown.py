@@ -1,0 +1,90 @@
+"""Tables of a comparison for a page in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from mtal.reporting.comparison import wording
+from mtal.reporting.comparison.comparison import Comparison, Penalties
+from mtal.reporting.comparison.setting_comparison import ClassDifference, SettingComparison
+from mtal.reporting.comparison.tables import head_rows, joint_rows
+
+Table = tuple[list[str], list[list[str]]]
+
+
+def tables_of(setting: SettingComparison) -> dict[str, str]:
+    """``joint``, ``heads`` and, where there are any, ``rare`` classes by name, as Markdown."""
+    tables = {"joint": joint_rows(setting), "heads": _heads(setting)}
+    if any(c.rare for c in setting.classes):
+        tables["rare"] = _rare(setting)
+    return {name: markdown(*table) for name, table in tables.items()}
+
+
+def over_all(comparison: Comparison) -> dict[str, str]:
+    """``winners``: what the best of each setting loses on the others; ``penalties``: who is beaten how often."""
+    joint = next(found for found in comparison.penalties if found.score == "joint")
+    return {"winners": markdown(*_winners(comparison)), "penalties": markdown(*_penalties(joint))}
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown; strategies, which stand first, as code.
+
+    >>> print(markdown(["strategy", "score"], [["max", "0.5"]]))
+    | strategy | score |
+    |---|---|
+    | `max` | 0.5 |
+    """
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    lines += [f"| {' | '.join([f'`{row[0]}`', *row[1:]])} |" for row in rows]
+    return "\n".join(lines)
+
+
+def _heads(setting: SettingComparison) -> Table:
+    """Every head against the baseline, with its chance level and what the full pool gives."""
+    head, rows = head_rows(setting)
+    for k, score in enumerate(setting.scores[1:], start=1):
+        chance = f"chance {wording.number(score.chance)}, " if score.chance else ""
+        head[k] = f"{score.name} {score.metric} ({chance}full pool {wording.number(score.reference)})"
+    return head, rows
+
+
+def _rare(setting: SettingComparison) -> Table:
+    rare = list({(c.task, c.name): c for c in setting.classes if c.rare}.values())
+    found = {(c.strategy, c.task, c.name): c for c in setting.classes}
+    head = ["strategy", *(f"{c.task} {c.name} (in {c.share:.1%} of frames)" for c in rare)]
+    rows = [[s, *(_class_cell(found.get((s, c.task, c.name)), setting) for c in rare)] for s in setting.strategies]
+    return head, rows
+
+
+def _class_cell(found: ClassDifference | None, setting: SettingComparison) -> str:
+    if found is None:
+        return "–"
+    if found.strategy == setting.baseline:
+        return f"{wording.number(found.area)} (baseline)"
+    low, high = found.interval
+    ends = f" [{wording.signed(low)}, {wording.signed(high)}]" if np.isfinite(low) else ""
+    return wording.signed(found.difference) + ends
+
+
+def _winners(comparison: Comparison) -> Table:
+    settings = comparison.settings
+    head = ["best of …", *(f"… on {s.name}" for s in settings)]
+    rows = []
+    for name in dict.fromkeys(s.joint.rows[0].strategy for s in settings):
+        cells = []
+        for setting in settings:
+            row = setting.joint.row(name)
+            cells.append("not run" if row is None else wording.signed(row.area - setting.joint.rows[0].area))
+        rows.append([name, *cells])
+    return head, rows
+
+
+def _penalties(joint: Penalties) -> Table:
+    head = ["strategy", "is beaten (mean of its column)", "beats (mean of its row)"]
+    rows = [
+        [name, wording.number(joint.matrix[:, k].mean()), wording.number(joint.matrix[k].mean())]
+        for k, name in enumerate(joint.strategies)
+    ]
+    return head, rows

@@ -1,0 +1,69 @@
+"""Redraw the tables and figures of docs/results.md from run folders.
+
+python scripts/make_results_page.py runs/study_endoscapes runs/study_vocalfolds runs/study_synthetic
+
+The full-pool runs of a sweep are in the folder of the same name with _full behind it. A table stands on the page
+between <!-- table NAME KIND --> and <!-- end -->: NAME is the sweep's folder, KIND joint, heads or rare; tables of all
+sweeps have the name all and the kinds winners and penalties. Everything else on the page is left as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from mtal.reporting.comparison import compare, write_comparison
+from mtal.reporting.comparison.markdown import over_all, tables_of
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "results.md"
+FIGURES = ("joint_curves", "joint_differences", "joint_savings", "classes")
+_MARKED = re.compile(r"(<!-- table (\S+) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def filled(page: str, tables: Mapping[tuple[str, str], str]) -> str:
+    """The page with the tables that there are; a marked place without one stays as it is."""
+
+    def fill(found: re.Match[str]) -> str:
+        table = tables.get((found[2], found[3]))
+        return found[0] if table is None else f"{found[1]}{table}\n{found[4]}"
+
+    return _MARKED.sub(fill, page)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sweeps", type=Path, nargs="+", metavar="SWEEP", help="folders of sweeps")
+    parser.add_argument("--page", type=Path, default=PAGE)
+    arguments = parser.parse_args()
+    sweeps: list[Path] = arguments.sweeps
+    full = {sweep: [f] if (f := sweep.with_name(f"{sweep.name}_full")).is_dir() else [] for sweep in sweeps}
+    tables: dict[tuple[str, str], str] = {}
+    images = arguments.page.parent / "images"
+    images.mkdir(exist_ok=True)
+    try:
+        for sweep in sweeps:
+            comparison = compare([sweep], full[sweep])
+            if len(comparison.settings) > 1:
+                raise ValueError(f"{sweep} holds {len(comparison.settings)} settings; give each a folder of its own")
+            write_comparison(comparison, sweep / "comparison")
+            tables |= {(sweep.name, kind): table for kind, table in tables_of(comparison.settings[0]).items()}
+            for name in FIGURES:
+                drawn = sweep / "comparison" / "figures" / f"{name}.png"
+                if drawn.is_file():
+                    shutil.copyfile(drawn, images / f"{sweep.name}_{name}.png")
+        everything = compare(sweeps, [f for found in full.values() for f in found])
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(str(error))
+    tables |= {("all", kind): table for kind, table in over_all(everything).items()}
+    page = arguments.page.read_text()
+    arguments.page.write_text(filled(page, tables))
+    places = {(found[1], found[2]) for found in re.finditer(r"<!-- table (\S+) (\S+) -->", page)}
+    print(f"wrote {len(places & set(tables))} tables of {len(places)} places into {arguments.page}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+import importlib.util
+from pathlib import Path
+
+from mtal.reporting.comparison.markdown import over_all, tables_of
+
+SCRIPT = Path(__file__).parents[3] / "scripts" / "make_results_page.py"
+
+
+def test_tables_say_what_the_comparison_says(compared):
+    (setting,) = compared.settings
+    tables = tables_of(setting)
+    joint = tables["joint"].splitlines()
+    assert len(joint) == 2 + len(setting.strategies)
+    assert joint[2].startswith(f"| `{setting.joint.rows[0].strategy}` | ")
+    assert f"{setting.joint.rows[0].area:.3f}" in joint[2]
+    assert f"full pool {setting.scores[1].reference:.3f}" in tables["heads"].splitlines()[0]
+    assert "tools hook (in 4.0% of frames)" in tables["rare"].splitlines()[0]  # by name
+    assert "(baseline)" in tables["rare"]
+
+
+def test_the_winner_loses_nothing_where_it_won_and_is_never_beaten(compared):
+    tables = over_all(compared)
+    best = compared.settings[0].joint.rows[0].strategy
+    assert tables["winners"].splitlines()[2] == f"| `{best}` | +0.000 |"
+    assert tables["penalties"].splitlines()[2].split(" | ")[1] == "0.000"
+
+
+def test_only_marked_places_that_have_a_table_are_filled():
+    spec = importlib.util.spec_from_file_location("make_results_page", SCRIPT)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    page = "a\n<!-- table s joint -->\nold\n<!-- end -->\nb\n<!-- table t joint -->\nkept\n<!-- end -->\n"
+    expected = page.replace("old", "new\nlines")
+    assert script.filled(page, {("s", "joint"): "new\nlines"}) == expected
+    assert script.filled(expected, {("s", "joint"): "new\nlines"}) == expected
