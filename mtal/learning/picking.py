@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from mtal.acquisition import Acquisition, Candidates, Moments, PoolView, ScoreTable, tie_break
+from mtal.acquisition.distance_words import distance_words
 from mtal.acquisition.shown import Shown
 from mtal.acquisition.signals.task_consistency import answers_of
 from mtal.annotation import Availability
@@ -160,6 +161,9 @@ class Picker:
             why: dict[int, str] = {}
             heads = None if queried is None else queried.heads
             at = self._select(candidates, rows, asked, cost_s, heads, why)
+            selector = self.acquisition.selection.selector
+            if gradient is not None and "gradient" in selector.reads(asked.number):
+                why |= distance_words(gradient, at.tolist(), selector.reason(asked.number))
         with timed(asked.timings, "write"):
             write_scores(asked.path, self.index.table["frame_id"].iloc[rows], table, utility, seen.cost_s)
             write_embeddings(asked.path, seen.shared)
@@ -169,7 +173,7 @@ class Picker:
         return Picks(
             self._ids(rows[at]),
             at,
-            because=self.acquisition.selection.selector.reason(asked.number),
+            because=selector.reason(asked.number),
             table=table,
             utility=utility.numpy(),
             went_by=self.acquisition.went_by(table, seen.gradients, known.silent, weights, asked.number),
