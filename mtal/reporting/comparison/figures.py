@@ -82,7 +82,7 @@ def label_savings(score: ScoreComparison, baseline: str, width: float = COLUMN) 
     rows = sorted((r for r in score.rows if r.savings), key=lambda r: _rank(r.savings[-1]))
     looks = ((LIGHT, "s"), (GAIN, "o"))
     series = [[_saving(row.savings[at], *look) for row in rows] for at, look in enumerate(looks)]
-    keys = [Key(f"{share:.0%} of what the full pool gains", *look) for share, look in zip(SHARES, looks, strict=True)]
+    keys = [Key(f"{share:.0%} of full-pool gain", *look) for share, look in zip(SHARES, looks, strict=True)]
     shown = [s for row in rows for s in row.savings]
     if any(math.isinf(s.needed) for s in shown):
         keys.append(Key("not reached", INK, "x"))

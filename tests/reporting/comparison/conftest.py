@@ -147,10 +147,10 @@ def sweep(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
-    """Five strategies, five seeds each, one run unfinished; costs are recorded and one name holds markup."""
+    """Five strategies, six seeds each, one run unfinished; costs are recorded and one name holds markup."""
     folder = tmp_path_factory.mktemp("study") / "sweep"
     gains = {"random": 0.0, "Max": 0.2, "Copeland": 0.0, "Pareto": -0.2, "A<b>&_$x$": 0.1}
-    write_sweep(folder, gains, cost_s=30.0)
+    write_sweep(folder, gains, seeds=6, cost_s=30.0)
     last = folder / "Max,seed=2" / "rounds" / "04"
     last.rename(last.with_name(".04"))
     return compare([folder])

@@ -39,7 +39,7 @@ def test_p_values(p, words):
 
 def test_conclusion_names_winners_losers_and_the_undecided(compared):
     sentences = wording.conclusion(compared.settings[0])
-    assert sentences[0].startswith("Joint score against random, 2 to 3 paired seeds: better: ")
+    assert sentences[0].startswith("Joint score against random, 5 to 6 paired seeds: better: ")
     assert "worse: pareto" in sentences[0]
     assert "undecided: " in sentences[0]
     assert "copeland" in sentences[0].split("undecided: ")[1]
@@ -59,7 +59,7 @@ def test_one_run_that_went_well_is_no_headline(sweep):
 
 
 def test_a_loss_on_a_head_is_said(sweep):
-    folder = sweep({"random": 0.0, "Max": 0.3}, seeds=3)
+    folder = sweep({"random": 0.0, "Max": 0.3}, seeds=5)
     for file in folder.glob("Max*/rounds/*/metrics.json"):
         record = json.loads(file.read_text())
         record["metrics"]["anatomy/mIoU"] -= 0.3
