@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENTS = sorted(
     p.stem
     for p in (ROOT / "configs" / "experiment").glob("*.yaml")
-    if p.stem != "search" and not p.stem.endswith("_gpu")
+    if p.stem != "search" and not p.stem.endswith("_gpu") and not p.stem.startswith("study")
 )  # see test_sweep and test_recipes
 
 pytestmark = pytest.mark.filterwarnings("ignore:bleeding. no label so far")
@@ -351,3 +351,18 @@ def test_every_experiment_runs(name, start, options, tmp_path):
         rounds = sorted(run.glob("rounds/*/picks.parquet"))
         expected = [vocalfolds.POOL] if name == "full_pool" else [3, 2]
         assert [len(pd.read_parquet(f)) for f in rounds] == expected
+
+
+@pytest.mark.slow
+def test_a_study_tests_on_each_fold_of_patients(start, options, tmp_path):
+    sizes = [o for o in options if not o.startswith(("loop.", "name=", "data="))]
+    budget = ["loop.initial=4", "loop.batch=2", "loop.rounds=1", "loop.fold_steps=2"]
+    length = ["trainer.most_steps=2", "trainer.measure_every=1"]
+    swept = ["strategy=joint_cover", "seed=0", "loop.fold=0,1"]
+    code, _, err = start("experiment=study_vocalfolds", *sizes, *budget, *length, *swept)
+    assert code == 0, err
+    tables = [pd.read_parquet(run / "frames.parquet") for run in all_runs(tmp_path / "runs" / "study_vocalfolds")]
+    tested = [set(table.loc[table["split"] == "test", "patient"]) for table in tables]
+    assert len(tested) == 2
+    assert tested[0] and tested[1] and not tested[0] & tested[1]
+    assert tested[0] | tested[1] == set(tables[0]["patient"])
