@@ -364,5 +364,6 @@ def test_a_study_tests_on_each_fold_of_patients(start, options, tmp_path):
     tables = [pd.read_parquet(run / "frames.parquet") for run in all_runs(tmp_path / "runs" / "study_vocalfolds")]
     tested = [set(table.loc[table["split"] == "test", "patient"]) for table in tables]
     assert len(tested) == 2
-    assert tested[0] and tested[1] and not tested[0] & tested[1]
+    assert all(tested)
+    assert not tested[0] & tested[1]
     assert tested[0] | tested[1] == set(tables[0]["patient"])
