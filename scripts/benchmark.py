@@ -1,6 +1,7 @@
 """Measure what the project promises, side by side in one run: ratios, not promises about a machine.
 
 python scripts/benchmark.py scoring      signals, shared gradients and members against the bare forward pass
+python scripts/benchmark.py engine       scoring the pool by an actor of Ray against scoring it here, on one core each
 python scripts/benchmark.py training     a training step: cached views, and Lightning, against the bare loop; evaluation
 python scripts/benchmark.py loop         a six-round experiment with a frozen encoder on 750 + 375 frames
 python scripts/benchmark.py acquisition  every method against the published libraries (requirements-peers.txt)
@@ -29,6 +30,7 @@ from statistics import median
 from benchmarks import answers as new_answers
 from benchmarks import dashboards
 from benchmarks import decoding as decoding_passes
+from benchmarks import engine as engines
 from benchmarks import evaluation as evaluation_pass
 from benchmarks import round as whole_round
 from benchmarks import scoring as scoring_pass
@@ -75,6 +77,10 @@ def side_by_side(measured: dict[str, Callable[[], object]], repeats: int) -> dic
 def scoring(arguments: argparse.Namespace) -> None:
     sizes = (arguments.frames, arguments.size, arguments.repeats)
     CONSOLE.print(scoring_pass.compare(side_by_side, arguments.encoders, *sizes))
+
+
+def engine(arguments: argparse.Namespace) -> None:
+    CONSOLE.print(engines.compare(arguments.encoder, arguments.frames, arguments.size, arguments.repeats))
 
 
 def training(arguments: argparse.Namespace) -> None:
@@ -184,6 +190,12 @@ def main() -> None:  # noqa: PLR0915  one paragraph for each command
     twelve.add_argument("--seeds", type=int, default=3)
     twelve.add_argument("--method", default="", help="only selectors whose name contains this")
     twelve.set_defaults(run=two_stages.compare)
+    thirteen = choices.add_parser("engine")
+    thirteen.add_argument("--encoder", default="tf_efficientnet_lite0")
+    thirteen.add_argument("--frames", type=int, default=2048)
+    thirteen.add_argument("--size", type=int, default=128)
+    thirteen.add_argument("--repeats", type=int, default=3)
+    thirteen.set_defaults(run=engine)
     arguments = parser.parse_args()
     arguments.run(arguments)
 

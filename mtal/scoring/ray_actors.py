@@ -1,0 +1,64 @@
+"""Segments in actors of Ray: on this machine, or on all of a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from mtal.models import MultiTaskModel
+from mtal.scoring.engine import Outcome
+from mtal.scoring.segments import Segment
+from mtal.scoring.work import Tell, Work
+
+if TYPE_CHECKING:
+    from mtal.scoring.ray_crew import Crew
+
+
+class RayActors:
+    """Each actor has the model of the round, scores one segment at a time and writes its shard to the shared disk.
+
+    An actor or a node that dies costs the segment that it was at. Actors live as long as this process.
+
+    Args:
+        address: of a cluster that runs, such as ``auto`` for the one that this machine is part of; ``None`` starts Ray
+            here, for as long as this process lives.
+        actors: how many; ``None`` for as many as there is room for.
+        cpus: of each, and threads of its model; ``None`` for as many threads as the model has in this process, so that
+            scores are the same to the bit.
+        gpus: of each, or a part of one; ``None`` for one where this process uses one.
+
+    Raises:
+        ValueError: a number is out of range.
+        RuntimeError: Ray is not installed.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        actors: int | None = None,
+        cpus: int | None = None,
+        gpus: float | None = None,
+    ) -> None:
+        for name, value in (("actors", actors), ("cpus", cpus)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise ValueError(f"scoring.{name} must be a whole number of at least 1, or null, not {value!r}")
+        if gpus is not None and (isinstance(gpus, bool) or not isinstance(gpus, int | float) or gpus < 0):
+            raise ValueError(f"scoring.gpus must be a number of at least 0, or null, not {gpus!r}")
+        if find_spec("ray") is None:
+            raise RuntimeError("scoring=ray needs Ray, which is not installed: pip install 'mtal[ray]'")
+        self.address, self.actors, self.cpus, self.gpus = address, actors, cpus, gpus
+        self._crew: Crew | None = None
+
+    def score(self, segments: Sequence[Segment], work: Work, model: MultiTaskModel, tell: Tell) -> Iterator[Outcome]:
+        """See :class:`~mtal.scoring.engine.Engine`."""
+        from mtal.scoring.ray_crew import Crew, start  # noqa: PLC0415  Ray is an extra
+
+        if not segments:
+            return
+        job = start(self.address)
+        threads = self.cpus or work.what.threads
+        gpus = float(work.device.type == "cuda") if self.gpus is None else float(self.gpus)
+        if self._crew is None or self._crew.about != (job, threads, gpus):
+            self._crew = Crew(job, threads, gpus)
+        yield from self._crew.score(segments, work.packed(model), self.actors, tell)

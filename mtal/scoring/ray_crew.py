@@ -1,0 +1,166 @@
+"""Actors of Ray that score segments, one each at a time, and the loop that keeps them busy."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import ray
+import torch
+from ray.exceptions import RayActorError, RayTaskError
+
+from mtal.scoring.engine import Outcome
+from mtal.scoring.segments import Segment
+from mtal.scoring.work import Tell, Worker
+
+_TOLD_AFTER_S = 30.0
+_STORE_BYTES = 2**28  # models alone go through the object store
+_STARTS = 3
+
+_log = logging.getLogger(__name__)
+
+
+class Crew:
+    """The actors of one Ray job.
+
+    Args:
+        job: of Ray.
+        threads: of each actor's model, and CPUs that it takes.
+        gpus: that it takes.
+    """
+
+    def __init__(self, job: str, threads: int, gpus: float) -> None:
+        self.about = (job, threads, gpus)
+        self._takes = {"CPU": threads, "GPU": gpus}
+        self._actors: list[Any] = []
+        self._doing: dict[Any, tuple[Any, Segment | None]] = {}  # what is waited for → who, and at which segment
+        self._starts_failed = 0
+
+    def score(self, segments: Sequence[Segment], packed: bytes, actors: int | None, tell: Tell) -> Iterator[Outcome]:
+        """See :class:`~mtal.scoring.engine.Engine`.
+
+        Args:
+            segments: to be scored.
+            packed: see :meth:`~mtal.scoring.work.Work.packed`.
+            actors: how many at most; ``None`` for as many as there is room for.
+            tell: told of frames as they are done.
+
+        Raises:
+            RuntimeError: Ray cannot start any.
+        """
+        parcel = [ray.put(packed)]  # within a list it is fetched once by each actor, and not at each call
+        while len(self._actors) < min(actors or self._room(), len(segments)):
+            self._hire()
+        self._doing = {actor.ready.remote(): (actor, None) for actor in self._actors}
+        waiting, left = deque(segments), len(segments)
+        while left:
+            for done in self._ended():
+                actor, segment = self._doing.pop(done)
+                alive, error = self._outcome(done, segment)
+                if segment is not None:
+                    left -= 1
+                    tell(0 if error else len(segment))
+                    yield segment, error
+                if not alive:
+                    self._actors.remove(actor)
+                    self._greet(self._hire())
+                elif waiting:
+                    following = waiting.popleft()
+                    self._doing[actor.score.remote(parcel, following)] = (actor, following)
+        for actor in self._actors:
+            actor.rest.remote()
+
+    def _ended(self) -> list[Any]:
+        ended: list[Any] = ray.wait(list(self._doing), timeout=_TOLD_AFTER_S)[0]
+        if not ended and all(segment is None for _, segment in self._doing.values()):
+            _log.warning(
+                "no actor of Ray has started for %g s; each takes %s, and of %s in the cluster %s are free",
+                *(_TOLD_AFTER_S, _counted(self._takes)),
+                *(_counted(ray.cluster_resources()), _counted(ray.available_resources())),
+            )
+        return ended
+
+    def _outcome(self, done: Any, segment: Segment | None) -> tuple[bool, Exception | None]:
+        """Whether the actor is alive, and what went wrong."""
+        try:
+            ray.get(done)
+        except RayActorError as error:
+            self._starts_failed += segment is None
+            if self._starts_failed >= _STARTS:
+                raise RuntimeError(f"Ray cannot start actors that score: {error}") from error
+            what = str(error).strip().partition("\n")[0]
+            return False, RuntimeError(f"the process that scored it ended ({what})")
+        except RayTaskError as error:
+            return True, error.cause if isinstance(error.cause, Exception) else error
+        self._starts_failed = 0
+        return True, None
+
+    def _hire(self) -> Any:
+        takes = {"num_cpus": self._takes["CPU"], "num_gpus": self._takes["GPU"]}
+        actor = ray.remote(_Actor).options(**takes).remote(self._takes["CPU"], self._takes["GPU"] > 0)
+        self._actors.append(actor)
+        return actor
+
+    def _greet(self, actor: Any) -> None:
+        self._doing[actor.ready.remote()] = (actor, None)
+
+    def _room(self) -> int:
+        """How many actors the cluster has room for, one at least."""
+        there = ray.cluster_resources()
+        return max(1, min(int(there.get(kind, 0) // each) for kind, each in self._takes.items() if each))
+
+
+class _Actor:
+    """Scores segments in a process of its own.
+
+    Args:
+        threads: of the model.
+        on_gpu: whether the model runs on the GPU that Ray gave this actor.
+    """
+
+    def __init__(self, threads: int, on_gpu: bool) -> None:
+        self._threads = threads
+        self._device = torch.device("cuda" if on_gpu else "cpu")
+        self._worker: Worker | None = None
+        self._parcel: Any = None
+
+    def ready(self) -> None:
+        """There."""
+
+    def score(self, parcel: list[Any], segment: Segment) -> None:
+        """Score a segment with what is in the parcel, and write its shard."""
+        if self._worker is None or parcel[0] != self._parcel:
+            self._worker, self._parcel = Worker(ray.get(parcel[0]), self._device, self._threads), parcel[0]
+        self._worker.do(segment)
+
+    def rest(self) -> None:
+        """Let go of the model."""
+        self._worker = self._parcel = None
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def start(address: str | None) -> str:
+    """Start Ray, or join the cluster at ``address``; the job that this process is, which may have begun before.
+
+    Raises:
+        ConnectionError: there is no cluster at ``address``.
+    """
+    if not ray.is_initialized():
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # what will be; without it a warning
+        here: dict[str, Any] = {} if address else {"object_store_memory": _STORE_BYTES, "include_dashboard": False}
+        on_end = signal.getsignal(signal.SIGTERM)
+        ray.init(address or "local", log_to_driver=False, logging_level=logging.WARNING, **here)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, on_end)  # Ray's own would end the program with a code that is not SIGTERM's
+    return str(ray.get_runtime_context().get_job_id())
+
+
+def _counted(resources: dict[str, float]) -> str:
+    return " and ".join(f"{resources[kind]:g} {kind}" for kind in ("CPU", "GPU") if resources.get(kind)) or "nothing"

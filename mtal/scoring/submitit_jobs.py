@@ -1,0 +1,131 @@
+"""Segments in jobs of a cluster's scheduler, sent as one array."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import submitit
+import torch
+
+from mtal.models import MultiTaskModel
+from mtal.scoring.engine import Outcome
+from mtal.scoring.segments import Segment
+from mtal.scoring.work import Tell, Work, Worker
+
+_LOOKED_EVERY_S = 1.0
+
+
+class SubmititJobs:
+    """Each job has the model of the round and scores its share of the segments; shards go to the shared disk.
+
+    A job that ends too soon leaves the shards that it has written, and the others are sent again.
+
+    Args:
+        cluster: ``slurm``, or ``local`` for processes of this machine; ``None`` for SLURM where it is found.
+        jobs: of the array at most.
+        minutes: after which the scheduler ends a job.
+        cpus: of each, and threads of its model; ``None`` for as many threads as the model has in this process, so that
+            scores are the same to the bit.
+        gpus: of each.
+        partition: of SLURM.
+        parameters: others of submitit's executor, such as ``slurm_account``.
+
+    Raises:
+        ValueError: a number is out of range.
+    """
+
+    def __init__(
+        self,
+        cluster: str | None = None,
+        jobs: int = 8,
+        minutes: int = 60,
+        cpus: int | None = None,
+        gpus: int = 0,
+        partition: str | None = None,
+        parameters: dict[str, Any] | None = None,
+    ) -> None:
+        for name, value, least in (("jobs", jobs, 1), ("minutes", minutes, 1), ("cpus", cpus, 1), ("gpus", gpus, 0)):
+            if isinstance(value, bool) or not (isinstance(value, int) and value >= least):
+                if name == "cpus" and value is None:
+                    continue
+                raise ValueError(f"scoring.{name} must be a whole number of at least {least}, not {value!r}")
+        self.cluster, self.jobs, self.minutes, self.cpus, self.gpus = cluster, jobs, minutes, cpus, gpus
+        self.partition, self.parameters = partition, dict(parameters or {})
+
+    def score(self, segments: Sequence[Segment], work: Work, model: MultiTaskModel, tell: Tell) -> Iterator[Outcome]:
+        """See :class:`~mtal.scoring.engine.Engine`."""
+        if not segments:
+            return
+        threads = self.cpus or work.what.threads
+        parcel = work.shards.folder / f"work-{work.shards.key}.pkl"
+        parcel.write_bytes(work.packed(model))
+        shares = [segments[i :: self.jobs] for i in range(min(self.jobs, len(segments)))]
+        executor = self._executor(work.shards.folder / "jobs", threads)
+        running = list(zip(executor.map_array(_Share(parcel, threads, self.gpus > 0), shares), shares, strict=True))
+        open_ = set(segments)
+        try:
+            while running:
+                ended = [(job, share) for job, share in running if job.done()]
+                running = [pair for pair in running if pair not in ended]
+                for segment in sorted(open_, key=lambda s: s.start):
+                    if work.shards.has(segment):
+                        open_.remove(segment)
+                        tell(len(segment))
+                        yield segment, None
+                for job, share in ended:
+                    errors = _errors(job, share)
+                    for segment in open_.intersection(share):
+                        open_.remove(segment)
+                        yield segment, errors[segment]
+                if running:
+                    time.sleep(_LOOKED_EVERY_S)
+        finally:
+            for job, _ in running:
+                job.cancel()
+
+    def _executor(self, folder: Path, threads: int) -> submitit.AutoExecutor:
+        executor = submitit.AutoExecutor(folder=folder, cluster=self.cluster)
+        executor.update_parameters(
+            timeout_min=self.minutes, cpus_per_task=threads, gpus_per_node=self.gpus, slurm_array_parallelism=self.jobs
+        )
+        if self.partition is not None:
+            executor.update_parameters(slurm_partition=self.partition)
+        executor.update_parameters(**self.parameters)
+        return executor
+
+
+class _Share:
+    """What a job does: it scores some segments.
+
+    Args:
+        parcel: file of :meth:`~mtal.scoring.work.Work.packed`.
+        threads: of the model.
+        on_gpu: whether the model runs on the job's GPU.
+    """
+
+    def __init__(self, parcel: Path, threads: int, on_gpu: bool) -> None:
+        self._parcel, self._threads, self._on_gpu = parcel, threads, on_gpu
+
+    def __call__(self, segments: Sequence[Segment]) -> dict[Segment, Exception]:
+        """Those that failed, and why."""
+        worker = Worker(self._parcel.read_bytes(), torch.device("cuda" if self._on_gpu else "cpu"), self._threads)
+        failed: dict[Segment, Exception] = {}
+        for segment in segments:
+            try:
+                worker.do(segment)
+            except Exception as error:  # noqa: BLE001  whoever asked decides whether it is tried again
+                failed[segment] = error
+        return failed
+
+
+def _errors(job: submitit.Job[dict[Segment, Exception]], share: Sequence[Segment]) -> dict[Segment, Exception]:
+    """Why segments of a job that has ended have no shard, where they have none."""
+    ended = job.exception()
+    if ended is not None:
+        what = str(ended).strip().partition("\n")[0]
+        return dict.fromkeys(share, RuntimeError(f"job {job.job_id} ended before it was scored ({what})"))
+    lost = RuntimeError(f"job {job.job_id} has scored it, and no shard is seen; is the run folder on a shared disk?")
+    return dict.fromkeys(share, lost) | job.result()
