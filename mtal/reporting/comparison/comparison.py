@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mtal.reporting.comparison.found_runs import LeftOut, find_runs, read_finished
-from mtal.reporting.comparison.penalty_matrix import penalty_matrix
+from mtal.reporting.comparison.penalty_matrix import mean_of_known, penalty_matrix
 from mtal.reporting.comparison.setting_comparison import SettingComparison, compare_setting
 from mtal.reporting.comparison.strategies import Repeat, Setting, find_baseline, sort_runs
 
@@ -21,15 +21,23 @@ class Penalties:
 
     Args:
         score: ``"joint"`` or a head.
-        strategies: M names.
+        strategies: M names; no bounds.
         matrix: ``[M, M]``, see :func:`~mtal.reporting.comparison.penalty_matrix.penalty_matrix`.
-        settings: how many settings were summed: the largest value a cell can have.
     """
 
     score: str
     strategies: tuple[str, ...]
     matrix: npt.NDArray[np.float64]
-    settings: int
+
+    @property
+    def beaten(self) -> npt.NDArray[np.float64]:
+        """How often each is beaten, the mean over those it met, ``[M]``."""
+        return mean_of_known(self.matrix, axis=0)
+
+    @property
+    def beats(self) -> npt.NDArray[np.float64]:
+        """How often each beats another, the mean over those it met, ``[M]``."""
+        return mean_of_known(self.matrix, axis=1)
 
 
 @dataclass(frozen=True)
@@ -84,12 +92,13 @@ def _penalties(settings: Sequence[SettingComparison]) -> list[Penalties]:
     names = list({score.name: None for setting in settings for score in setting.scores})
     found = []
     for name in names:
-        curves = [score.curves for setting in settings for score in setting.scores if score.name == name]
+        scores = [score for setting in settings for score in setting.scores if score.name == name]
+        curves = [{row.strategy: s.curves[row.strategy] for row in s.rows if not row.is_bound} for s in scores]
         strategies = sorted({strategy for these in curves for strategy in these})
         matrix = penalty_matrix(curves, strategies)
-        order = np.argsort(matrix.mean(axis=0), kind="stable")
+        order = np.argsort(mean_of_known(matrix, axis=0), kind="stable")  # NaN last
         ranked = tuple(strategies[i] for i in order)
-        found.append(Penalties(name, ranked, matrix[np.ix_(order, order)], len(curves)))
+        found.append(Penalties(name, ranked, matrix[np.ix_(order, order)]))
     return found
 
 

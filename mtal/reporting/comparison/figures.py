@@ -42,6 +42,7 @@ _VERDICTS = {
     "undecided": (BASELINE, "o"),
     "not tested": (BASELINE, "o"),
     "baseline": (BASELINE, "o"),
+    "bound": (BASELINE, "D"),
 }
 _DIVERGING = LinearSegmentedColormap.from_list("loss to gain", [LOSS, "#ffffff", GAIN])
 _RISING = LinearSegmentedColormap.from_list("none to much", ["#ffffff", GAIN])
@@ -102,18 +103,17 @@ def interquartile_means(aggregates: Sequence[Aggregate], baseline: str, width: f
 
 
 def penalties(found: Penalties, width: float = COLUMN) -> Figure:
-    """Row beats column; the last row says how often each strategy is beaten on average."""
-    mean = found.matrix.mean(axis=0, keepdims=True)  # [1, M]
-    table = np.concatenate([found.matrix, mean])
+    """Row beats column; the last row says how often each strategy is beaten on average; empty where two never met."""
+    table = np.concatenate([found.matrix, found.beaten[None]])  # [M + 1, M]
     return _matrix(
         table,
         [*found.strategies, "mean of column"],
         found.strategies,
         _RISING,
-        (0.0, float(max(found.settings, 1))),
+        (0.0, 1.0),
         f"{found.score}: how often the row beats the column",
         width,
-        lambda v: f"{v:.2f}".lstrip("0") if v else "",
+        lambda v: f"{v:.2f}".lstrip("0") if v > 0 else "",
     )
 
 

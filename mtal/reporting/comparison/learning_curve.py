@@ -6,7 +6,7 @@ Letters: S seeds, P points of the common axis.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +22,21 @@ class Curves:
     """One score of one strategy.
 
     Args:
-        seeds: S seeds in rising order.
-        values: ``[S, P]``, one curve per seed.
+        seeds: S seeds, or folds, in rising order.
+        values: ``[S, P]``, one curve per seed; of a fold the mean over its runs.
+        runs: fold → seed → curve ``[P]``; empty where each curve is of one run.
     """
 
     seeds: tuple[int, ...]
     values: Floats
+    runs: Mapping[int, Mapping[int, Floats]] = field(default_factory=dict)
+
+    @classmethod
+    def of_folds(cls, runs: Mapping[int, Mapping[int, Floats]], points: int) -> Curves:
+        """One curve per fold, the mean over its runs."""
+        folds = tuple(sorted(runs))
+        means = [np.mean(list(runs[fold].values()), axis=0) for fold in folds]
+        return cls(folds, np.reshape(means, (len(folds), points)), runs)
 
     def at(self, seeds: Sequence[int]) -> Floats:
         """The curves of ``seeds`` in that order, ``[len(seeds), P]``."""
@@ -39,9 +48,18 @@ class Curves:
         return np.asarray(self.values.mean(axis=0))
 
 
-def common_seeds(one: Curves, other: Curves) -> tuple[int, ...]:
-    """Seeds that both strategies were run with."""
-    return tuple(seed for seed in one.seeds if seed in other.seeds)
+def in_common(one: Curves, other: Curves) -> tuple[Curves, Curves]:
+    """Both strategies over the seeds that both were run with; of folds, each over the seeds that both have of it."""
+    points = one.values.shape[1]
+    if one.runs and other.runs:
+        seeds = {f: [s for s in one.runs[f] if s in other.runs[f]] for f in one.runs if f in other.runs}
+        mine, others = (
+            Curves.of_folds({f: {s: of.runs[f][s] for s in both} for f, both in seeds.items() if both}, points)
+            for of in (one, other)
+        )
+        return mine, others
+    common = tuple(seed for seed in one.seeds if seed in other.seeds)
+    return Curves(common, one.at(common)), Curves(common, other.at(common))
 
 
 def common_axis(measured: Mapping[str, Floats]) -> Floats:

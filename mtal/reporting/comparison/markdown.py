@@ -72,19 +72,17 @@ def _winners(comparison: Comparison) -> Table:
     settings = comparison.settings
     head = ["best of …", *(f"… on {s.name}" for s in settings)]
     rows = []
-    for name in dict.fromkeys(s.joint.rows[0].strategy for s in settings):
+    best = [next(row for row in s.joint.rows if not row.is_bound) for s in settings]  # the baseline is no bound
+    for name in dict.fromkeys(row.strategy for row in best):
         cells = []
-        for setting in settings:
+        for setting, first in zip(settings, best, strict=True):
             row = setting.joint.row(name)
-            cells.append("not run" if row is None else wording.signed(row.area - setting.joint.rows[0].area))
+            cells.append("not run" if row is None else wording.signed(row.area - first.area))
         rows.append([name, *cells])
     return head, rows
 
 
 def _penalties(joint: Penalties) -> Table:
     head = ["strategy", "is beaten (mean of its column)", "beats (mean of its row)"]
-    rows = [
-        [name, wording.number(joint.matrix[:, k].mean()), wording.number(joint.matrix[k].mean())]
-        for k, name in enumerate(joint.strategies)
-    ]
-    return head, rows
+    figures = zip(joint.strategies, joint.beaten, joint.beats, strict=True)
+    return head, [[name, wording.number(beaten), wording.number(beats)] for name, beaten, beats in figures]

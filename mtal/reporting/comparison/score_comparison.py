@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from mtal.reporting.comparison.bootstrap import band, interval, seed_weights
 from mtal.reporting.comparison.label_saving import LabelSaving, label_savings
-from mtal.reporting.comparison.learning_curve import Curves, area, common_seeds
+from mtal.reporting.comparison.learning_curve import Curves, area, in_common
 from mtal.reporting.comparison.significance import LEVEL, PairedTest, holm, paired_test
 
 Floats = npt.NDArray[np.float64]
-Verdict = Literal["baseline", "wins", "loses", "undecided", "not tested"]
+Verdict = Literal["baseline", "bound", "wins", "loses", "undecided", "not tested"]
 
 SHARES = (0.90, 0.95)
 """Targets of label saving, as shares of what the full pool gains over chance."""
@@ -28,6 +28,7 @@ class Versus:
     Args:
         strategy: its name.
         is_baseline: whether it is the baseline itself, which has no difference and no savings.
+        is_bound: whether it is a bound, no strategy, and so has no corrected p.
         area: area under its mean curve over the length of the axis: its mean score.
         final: its mean score at the end of the axis.
         difference: area minus the baseline's, over the seeds that both have; NaN where they share none.
@@ -39,6 +40,7 @@ class Versus:
 
     strategy: str
     is_baseline: bool
+    is_bound: bool
     area: float
     final: float
     difference: float
@@ -52,6 +54,8 @@ class Versus:
         """What may be said of the strategy."""
         if self.is_baseline:
             return "baseline"
+        if self.is_bound:
+            return "bound"
         if np.isnan(self.corrected_p):
             return "not tested"
         if self.corrected_p >= LEVEL:
@@ -68,20 +72,24 @@ class Target:
         chance: the score of heads that know nothing.
         runs: full-pool scores by repeat, whose noise is that of every saving; ``None`` where there are none, and
             ``score`` is the best that was seen.
+        folds: repeat of a strategy → the fold it has its full-pool score from, where ``runs`` are by fold and
+            strategies are not.
     """
 
     score: float
     chance: float = 0.0
     runs: Curves | None = None
+    folds: Mapping[int, int] = field(default_factory=dict)
 
     def draws(self, seeds: Sequence[int], weights: Floats) -> Floats:
         """The score and what it is in each draw, ``[1 + B]``: of the same repeats if it has them, else of its own."""
         if self.runs is None:
             return np.full(1 + len(weights), self.score)
-        if set(seeds) <= set(self.runs.seeds):
-            drawn = weights @ self.runs.at(seeds)[:, 0]
-        else:
-            drawn = seed_weights(len(self.runs.seeds), len(weights), seed=1) @ self.runs.values[:, 0]
+        same = [self.folds.get(seed, seed) for seed in seeds]
+        if set(same) <= set(self.runs.seeds):
+            scores = self.runs.at(same)[:, 0]  # [S]
+            return np.concatenate([[scores.mean()], weights @ scores])
+        drawn = seed_weights(len(self.runs.seeds), len(weights), seed=1) @ self.runs.values[:, 0]
         return np.concatenate([[self.score], drawn])
 
 
@@ -117,11 +125,21 @@ class ScoreComparison:
 
 
 def compare_score(
-    name: str, metric: str, unit: str, axis: Floats, curves: Mapping[str, Curves], baseline: str, target: Target
+    name: str,
+    metric: str,
+    unit: str,
+    axis: Floats,
+    curves: Mapping[str, Curves],
+    baseline: str,
+    target: Target,
+    bounds: Collection[str] = (),
 ) -> ScoreComparison:
-    """Compare every strategy of ``curves`` with ``baseline``, which must be among them."""
-    versus = [_versus(s, axis, c, curves[baseline], target, is_baseline=s == baseline) for s, c in curves.items()]
-    corrected = holm([row.test.t_p for row in versus])
+    """Compare every strategy of ``curves``, and the ``bounds`` among them, with ``baseline``, which must be there."""
+    versus = [
+        _versus(s, axis, c, curves[baseline], target, is_baseline=s == baseline, is_bound=s in bounds)
+        for s, c in curves.items()
+    ]
+    corrected = holm([np.nan if row.is_bound else row.test.t_p for row in versus])
     rows = [replace(row, corrected_p=p) for row, p in zip(versus, corrected, strict=True)]
     return ScoreComparison(
         name=name,
@@ -138,29 +156,39 @@ def compare_score(
 
 def area_difference(axis: Floats, one: Curves, other: Curves) -> tuple[float, tuple[float, float], PairedTest]:
     """Difference of the areas under two curves over their common seeds, its paired interval and its test."""
-    seeds = common_seeds(one, other)
+    one, other = in_common(one, other)
+    seeds = len(one.seeds)
     if not seeds:
         return np.nan, (np.nan, np.nan), PairedTest(0, np.nan, np.nan)
-    mine, others = area(axis, one.at(seeds)), area(axis, other.at(seeds))  # [S], [S]
-    drawn = seed_weights(len(seeds)) @ (mine - others)  # [B]
-    return float((mine - others).mean()), interval(drawn, len(seeds)), paired_test(mine, others)
+    mine, others = area(axis, one.values), area(axis, other.values)  # [S], [S]
+    drawn = seed_weights(seeds) @ (mine - others)  # [B]
+    return float((mine - others).mean()), interval(drawn, seeds), paired_test(mine, others)
 
 
 def _versus(
-    strategy: str, axis: Floats, curves: Curves, baseline: Curves, target: Target, *, is_baseline: bool
+    strategy: str,
+    axis: Floats,
+    curves: Curves,
+    baseline: Curves,
+    target: Target,
+    *,
+    is_baseline: bool,
+    is_bound: bool,
 ) -> Versus:
     difference, ends, test = np.nan, (np.nan, np.nan), PairedTest(len(curves.seeds), np.nan, np.nan)
     savings: list[LabelSaving] = []
     if not is_baseline:
         difference, ends, test = area_difference(axis, curves, baseline)
-        if seeds := common_seeds(curves, baseline):
-            weights = seed_weights(len(seeds))
-            scores = target.draws(seeds, weights)  # [1 + B]
+        mine, others = in_common(curves, baseline)
+        if mine.seeds:
+            weights = seed_weights(len(mine.seeds))
+            scores = target.draws(mine.seeds, weights)  # [1 + B]
             targets = [target.chance + share * (scores - target.chance) for share in SHARES]
-            savings = label_savings(axis, curves.at(seeds), baseline.at(seeds), targets, weights)
+            savings = label_savings(axis, mine.values, others.values, targets, weights)
     return Versus(
         strategy=strategy,
         is_baseline=is_baseline,
+        is_bound=is_bound,
         area=float(area(axis, curves.mean)),
         final=float(curves.mean[-1]),
         difference=difference,

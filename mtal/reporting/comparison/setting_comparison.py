@@ -14,7 +14,7 @@ from mtal.reporting.comparison.chance import chance_level
 from mtal.reporting.comparison.interquartile_mean import interquartile_interval, interquartile_mean
 from mtal.reporting.comparison.learning_curve import Curves, area, common_axis, on_axis
 from mtal.reporting.comparison.per_class import class_metrics, class_shares, rare_classes
-from mtal.reporting.comparison.repeats import by_fold, notes_of_folds, repeated
+from mtal.reporting.comparison.repeats import mean_by_fold, notes_of_folds, repeated, repeated_by, run_numbers
 from mtal.reporting.comparison.score_comparison import ScoreComparison, Target, area_difference, compare_score
 from mtal.reporting.comparison.strategies import Repeat, Setting, repeat_of
 from mtal.reporting.run_reader import Run, main_metric
@@ -64,7 +64,8 @@ class SettingComparison:
         percentiles: strategy → head → mean percentile of the picks.
         redundancy: strategy → measure → value.
         seeds: strategy → its seeds.
-        repeated: what a strategy was repeated with: ``"seed"``, or ``"fold"`` where patients are exchanged.
+        repeated: what a strategy was repeated with: ``"seed"``, or where patients are exchanged ``"fold"`` or, with few
+            folds, ``"run"``.
         notes: what the reader must know: missing scores, where the full-pool score is from.
     """
 
@@ -122,6 +123,7 @@ def compare_setting(setting: Setting, baseline: str) -> SettingComparison:
         notes.append("No class is rare: each is in at least one labelled frame in ten.")
     notes.append(_source(setting))
     notes += notes_of_folds(setting)
+    notes += [f"{name} reads the pool's hidden labels: a bound, no strategy." for name in sorted(setting.bounds)]
     ranked = [row.strategy for row in scores[0].rows]
     members = {name: list(setting.strategy(name).runs.values()) for name in ranked}
     return SettingComparison(
@@ -136,7 +138,7 @@ def compare_setting(setting: Setting, baseline: str) -> SettingComparison:
         percentiles={name: found for name, r in members.items() if (found := driving_head.mean_percentiles(r))},
         redundancy={name: redundancy.mean_of(r) for name, r in members.items()},
         seeds={s.name: s.seeds for s in setting.strategies},
-        repeated="fold" if by_fold(setting) else "seed",
+        repeated=repeated_by(setting),
         notes=tuple(notes),
     )
 
@@ -168,7 +170,7 @@ def _curves(
             else:
                 found[repeat] = values
         if found:
-            curves[strategy.name] = repeated(found, by_fold(setting))
+            curves[strategy.name] = repeated(found, setting)
     return curves, lost
 
 
@@ -194,7 +196,7 @@ def _scores(
         if lost:
             notes.append(f"{name}: {lost} runs are left out, in which it could not be measured from start to end.")
         target = _target(setting, keys, curves)
-        scores.append(compare_score(name, metric, FRAMES, axis, curves, baseline, target))
+        scores.append(compare_score(name, metric, FRAMES, axis, curves, baseline, target, setting.bounds))
     return scores
 
 
@@ -204,9 +206,11 @@ def _target(setting: Setting, keys: Sequence[str], curves: Mapping[str, Curves])
     full = {repeat_of(run): _values(run, keys)[-1:] for run in setting.full_pool}
     known = {repeat: score for repeat, score in full.items() if np.isfinite(score).all()}
     if not known:
-        return Target(max(float(c.mean.max()) for c in curves.values()), chance)
-    found = repeated(known, by_fold(setting))
-    return Target(float(found.values.mean()), chance, found)
+        return Target(max(float(c.mean.max()) for s, c in curves.items() if s not in setting.bounds), chance)
+    by_run = repeated_by(setting) == "run"  # each run of a strategy has the reference of its fold
+    found = mean_by_fold(known) if by_run else repeated(known, setting)
+    folds = {number: repeat.fold for repeat, number in run_numbers(setting).items()} if by_run else {}
+    return Target(float(found.values.mean()), chance, found, folds)
 
 
 def _source(setting: Setting) -> str:
@@ -245,7 +249,7 @@ def _timed(setting: Setting, baseline: str, joint: ScoreComparison, notes: list[
     if lost:
         notes.append(f"{lost} runs picked frames that no run recorded the cost of; they aren't compared by minutes.")
     target = _target(setting, ["joint"], joint.curves)
-    return compare_score("joint", joint.metric, MINUTES, axis, curves, baseline, target)
+    return compare_score("joint", joint.metric, MINUTES, axis, curves, baseline, target, setting.bounds)
 
 
 def _classes(

@@ -11,7 +11,7 @@ import yaml
 from mtal.free_keys import FREE_KEYS, PLACES
 from mtal.reporting.comparison.found_runs import LeftOut, is_full_pool
 from mtal.reporting.comparison.moved_data import at_one_place
-from mtal.reporting.comparison.strategy_names import choices, name_all
+from mtal.reporting.comparison.strategy_names import Choices, choices, differing, name_all
 from mtal.reporting.run_options import named_strategy
 from mtal.reporting.run_reader import Run
 
@@ -27,6 +27,9 @@ _NO_MATTER = (
     *(key for key in FREE_KEYS if key not in _DATA_PLACES and key != "loop.stop"),
 )
 """Choices that make no strategy: who ran it where, and how long."""
+
+_BOUND = "HiddenLabelBound"
+"""Selector that reads labels which nobody has given: a bound for simulations, no strategy."""
 
 
 class Repeat(NamedTuple):
@@ -53,6 +56,11 @@ class Strategy:
         """The seeds in rising order."""
         return tuple(sorted({repeat.seed for repeat in self.runs}))
 
+    @property
+    def is_bound(self) -> bool:
+        """Whether it reads the hidden labels of the pool, which nobody could pick by."""
+        return _reads_hidden_labels(next(iter(self.runs.values())).config.get("acquisition"))
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -71,6 +79,11 @@ class Setting:
     def strategy(self, name: str) -> Strategy:
         """The strategy of that name."""
         return next(s for s in self.strategies if s.name == name)
+
+    @property
+    def bounds(self) -> frozenset[str]:
+        """Names of those that are bounds: shown beside the others, but no winner, rival or target."""
+        return frozenset(s.name for s in self.strategies if s.is_bound)
 
 
 def sort_runs(runs: Sequence[Run], full_pool: Sequence[Run]) -> tuple[list[Setting], list[LeftOut]]:
@@ -101,9 +114,7 @@ def sort_runs(runs: Sequence[Run], full_pool: Sequence[Run]) -> tuple[list[Setti
                 "its score is no reference for them; run experiment=full_pool with the options of the sweep"
             )
         of_setting[key].append(run)
-    # Names are given over all settings, so that a strategy is called the same in each.
-    by_strategy = _group(compared, setting=False)
-    names = dict(zip(by_strategy, _strategy_names([members[0] for members in by_strategy.values()]), strict=True))
+    names = _strategy_names(list(by_setting.values()))
     settings, left_out = [], []
     for name, (key, members) in zip(setting_names, by_setting.items(), strict=True):
         seeds: dict[str, dict[Repeat, Run]] = {}
@@ -127,13 +138,21 @@ def find_baseline(settings: Sequence[Setting], wanted: str | None) -> str:
     """
     name = wanted or "random"
     for setting in settings:
-        names = [s.name for s in setting.strategies]
+        names = [s.name for s in setting.strategies if not s.is_bound]
         if name not in names:
             raise ValueError(
                 f"there is no strategy {name!r} in {setting.name} to compare with; "
                 f"choose one with --baseline: {', '.join(names)}"
             )
     return name
+
+
+def _reads_hidden_labels(options: Any) -> bool:
+    """Whether a method that reads them stands anywhere in ``options``, also as part of another."""
+    if not isinstance(options, Mapping):
+        return False
+    method = str(options.get("_target_", "")).rpartition(".")[2]
+    return method == _BOUND or any(_reads_hidden_labels(value) for value in options.values())
 
 
 def _group(runs: Sequence[Run], *, setting: bool) -> dict[str, list[Run]]:
@@ -163,17 +182,36 @@ def _choices(run: Run, *, setting: bool) -> dict[str, Any]:
     }
 
 
-def _strategy_names(runs: Sequence[Run]) -> list[str]:
-    """What the runs' command lines call them, and what differs, where that is no name or not one alone."""
-    options = [_choices(run, setting=False) for run in runs]
-    names = name_all(options)
-    told = [named_strategy(run.path) for run in runs]
-    for name in {name for name in told if name is not None}:
-        alike = [i for i, other in enumerate(told) if other == name]
-        within = name_all([options[i] for i in alike])
-        for i, apart in zip(alike, within, strict=True):
-            names[i] = name if len(alike) == 1 else f"{name} · {apart}"
-    return names if len(set(names)) == len(names) else name_all(options)
+def _strategy_names(settings: Sequence[Sequence[Run]]) -> dict[str, str]:
+    """Key of a strategy → what its command line calls it, and what differs, where that is no name or not one alone.
+
+    A strategy is called the same in all settings, so names tell strategies of one setting apart: what differs between
+    settings alone, such as the batch of their loops, is not said.
+    """
+    members = [{key: found[0] for key, found in _group(runs, setting=False).items()} for runs in settings]
+    firsts = {key: run for these in reversed(members) for key, run in these.items()}
+    options = {key: _choices(run, setting=False) for key, run in firsts.items()}
+    said = {"acquisition.selector", *(o for these in members for o in differing([options[key] for key in these]))}
+    options = {key: {o: value for o, value in made.items() if o in said} for key, made in options.items()}
+    plain = _named(options)
+    told = {key: named_strategy(run.path) for key, run in firsts.items()}
+    names = dict(plain)
+    for name in {name for name in told.values() if name is not None}:
+        alike = {key: options[key] for key in told if told[key] == name}
+        if all(len(alike.keys() & these.keys()) <= 1 for these in members):
+            names |= dict.fromkeys(alike, name)
+        else:
+            names |= {key: f"{name} · {apart}" for key, apart in _named(alike).items()}
+    clear = all(len({names[key] for key in these}) == len(these) for these in members)
+    return names if clear else plain
+
+
+def _named(options: Mapping[str, Choices]) -> dict[str, str]:
+    """Names by key, the same for the same options."""
+    frozen = {key: str(yaml.safe_dump(dict(made), sort_keys=True)) for key, made in options.items()}
+    distinct = {frozen[key]: made for key, made in options.items()}
+    names = dict(zip(distinct, name_all(list(distinct.values())), strict=True))
+    return {key: names[frozen[key]] for key in options}
 
 
 def _setting_names(runs: Sequence[Run]) -> list[str]:

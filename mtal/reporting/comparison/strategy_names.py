@@ -45,7 +45,7 @@ def name_all(configs: Sequence[Choices]) -> list[str]:
     >>> name_all([plain, *others])
     ['mean · badge', 'random', 'max']
     """
-    keys = [key for key in _keys(configs) if len({_frozen(c.get(key)) for c in configs}) > 1]
+    keys = differing(configs)
     if not keys:
         return [_selector(c) or "all runs" for c in configs]
     columns = [_words(key, configs) for key in keys]
@@ -63,6 +63,15 @@ def name_all(configs: Sequence[Choices]) -> list[str]:
         if len(set(attempt)) == len(attempt):
             return attempt
     return [f"{name} #{number}" for number, name in enumerate(whole, start=1)]
+
+
+def differing(configs: Sequence[Choices]) -> list[str]:
+    """The choices that not all of ``configs`` make alike.
+
+    >>> differing([{"loop.batch": 8, "loop.rounds": 2}, {"loop.batch": 9, "loop.rounds": 2}])
+    ['loop.batch']
+    """
+    return [key for key in _keys(configs) if len({_frozen(c.get(key)) for c in configs}) > 1]
 
 
 def _usual(words: Sequence[str]) -> str | None:

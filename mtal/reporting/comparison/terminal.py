@@ -15,7 +15,14 @@ from mtal.reporting.comparison.tables import joint_rows
 WIDTH = 160
 """Columns in a log file, which has no width of its own."""
 
-_COLORS = {"wins": "green", "loses": "red", "undecided": "yellow", "not tested": "dim", "baseline": "bold"}
+_COLORS = {
+    "wins": "green",
+    "loses": "red",
+    "undecided": "yellow",
+    "not tested": "dim",
+    "baseline": "bold",
+    "bound": "dim",
+}
 
 
 def show(comparison: Comparison, console: Console | None = None) -> None:

@@ -80,7 +80,7 @@ def worse_on(setting: SettingComparison, strategy: str) -> str:
 def conclusion(setting: SettingComparison) -> list[str]:
     """What was found in one setting: who wins, who loses, what is undecided, what the best one saves."""
     joint = setting.joint
-    others = [row for row in joint.rows if not row.is_baseline]
+    others = [row for row in joint.rows if not row.is_baseline and not row.is_bound]
     if not others:
         return [f"There is no strategy besides {setting.baseline}, so there is nothing to compare it with."]
     sentences = [_verdicts(setting)]

@@ -128,7 +128,8 @@ def write_sweep(
         for seed in range(seeds):
             jitter = noise * np.random.default_rng([seed, *strategy.encode()]).normal(size=rounds + 1)
             curve = (0.4 + (0.2 + gain) * t + jitter).tolist()
-            methods = {"selector": "Random"} if strategy == "random" else {"fusion": strategy}
+            selectors = {"random": "Random", "HiddenLabelBound": "HiddenLabelBound"}
+            methods = {"selector": selectors[strategy]} if strategy in selectors else {"fusion": strategy}
             write_run(
                 folder / f"{strategy},seed={seed}",
                 config(seed, rounds, **methods),

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from mtal.reporting.comparison.comparison import compare
+from mtal.reporting.comparison.markdown import over_all
 from mtal.reporting.comparison.setting_comparison import RARE_CLASSES
 from mtal.reporting.comparison.wording import conclusion
 from mtal.reporting.run_reader import read_run
@@ -41,6 +42,22 @@ def test_differences_tests_and_verdicts(sweep):
     assert best.interval[0] < best.difference < best.interval[1]
     assert best.corrected_p >= best.test.t_p
     assert found.row("random").savings == ()
+
+
+def test_a_bound_has_a_row_and_no_part_in_what_is_concluded(sweep):
+    found = compare([sweep({"random": 0.0, "Max": 0.1, "HiddenLabelBound": 0.3})])
+    (setting,) = found.settings
+    bound, best = setting.joint.rows[:2]
+    assert "hidden_label_bound" in bound.strategy
+    assert bound.verdict == "bound"
+    assert bound.difference > best.difference
+    assert best.corrected_p == best.test.t_p  # Holm over one
+    assert setting.joint.reference == pytest.approx(setting.joint.curves[best.strategy].mean.max())
+    assert all(set(p.strategies) == {"random", best.strategy} for p in found.penalties)
+    assert bound.strategy not in " ".join(conclusion(setting))
+    assert f"{best.strategy} has the highest mean joint score" in conclusion(setting)[1]
+    assert over_all(found)["winners"].splitlines()[2:] == [f"| `{best.strategy}` | +0.000 |"]
+    assert f"{bound.strategy} reads the pool's hidden labels: a bound, no strategy." in setting.notes
 
 
 def test_all_scores_are_compared(sweep):

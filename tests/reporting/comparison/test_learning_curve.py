@@ -9,7 +9,7 @@ from mtal.reporting.comparison.learning_curve import (
     Curves,
     area,
     common_axis,
-    common_seeds,
+    in_common,
     monotone,
     on_axis,
 )
@@ -69,7 +69,23 @@ def test_a_curve_is_not_made_up_beyond_its_measurements(y):
 def test_seeds_are_paired_by_number_and_not_by_place():
     one = Curves((1, 2, 5), np.array([[1.0], [2.0], [5.0]]))
     other = Curves((2, 3, 5), np.array([[20.0], [30.0], [50.0]]))
-    seeds = common_seeds(one, other)
-    assert seeds == (2, 5)
-    assert one.at(seeds).ravel().tolist() == [2, 5]
-    assert other.at(seeds).ravel().tolist() == [20, 50]
+    mine, others = in_common(one, other)
+    assert mine.seeds == others.seeds == (2, 5)
+    assert mine.values.ravel().tolist() == [2, 5]
+    assert others.values.ravel().tolist() == [20, 50]
+
+
+def test_a_fold_is_paired_over_the_seeds_that_both_have_of_it():
+    def folds(*runs):
+        members = {}
+        for fold, seed, height in runs:
+            members.setdefault(fold, {})[seed] = np.array([height])
+        return Curves.of_folds(members, points=1)
+
+    one = folds((0, 0, 1.0), (0, 1, 3.0), (1, 0, 5.0), (2, 0, 7.0))
+    other = folds((0, 1, 30.0), (1, 0, 50.0), (1, 1, 70.0), (2, 1, 90.0))
+    mine, others = in_common(one, other)
+    assert mine.seeds == others.seeds == (0, 1)
+    assert mine.values.ravel().tolist() == [3, 5]
+    assert others.values.ravel().tolist() == [30, 50]
+    assert in_common(one, folds((3, 0, 1.0)))[0].values.shape == (0, 1)

@@ -67,6 +67,14 @@ def test_the_target_is_drawn_with_the_curves_where_it_has_the_same_repeats():
     assert Target(0.5).draws((0, 1), weights).tolist() == [0.5] * 3
 
 
+def test_the_target_of_some_repeats_is_that_of_these_repeats():
+    weights = np.array([[1.0, 0.0], [0.25, 0.75]])
+    some = Target(0.6, runs=Curves((0, 1, 2), np.array([[0.4], [0.6], [0.8]])))
+    assert some.draws((0, 1), weights) == pytest.approx([0.5, 0.4, 0.55])
+    of_folds = Target(0.5, runs=Curves((0, 1), np.array([[0.4], [0.6]])), folds={7: 1, 8: 1})
+    assert of_folds.draws((7, 8), weights) == pytest.approx([0.6] * 3)
+
+
 def test_savings_are_of_what_is_gained_over_chance():
     curves = {"random": Curves((0,), np.array([[0.2, 0.6]])), "a": Curves((0,), np.array([[0.2, 1.0]]))}
     axis = np.array([10.0, 50.0])

@@ -50,6 +50,41 @@ def test_other_data_or_another_encoder_are_another_setting(run, change, names):
     assert all([x.name for x in s.strategies] == ["badge", "random"] for s in settings)
 
 
+OTHER = {"data": {"_target_": "mtal.datasets.vocalfolds.load"}, "loop": {"initial": 5, "batch": 5}}
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_strategy_is_called_the_same_in_settings_of_other_loops(run, told):
+    runs = [run("a"), run("b", selector="Random"), run("c", change=OTHER), run("d", change=OTHER, selector="Random")]
+    if told:
+        runs = [give(r, f"strategy={'random' if r.name in 'bd' else 'joint_badge'}") for r in runs]
+    settings, _ = sort_runs(runs, [])
+    assert len(settings) == 2
+    assert all([s.name for s in x.strategies] == ["joint_badge" if told else "badge", "random"] for x in settings)
+    assert find_baseline(settings, None) == "random"
+
+
+def test_what_a_named_strategy_does_otherwise_in_another_setting_is_no_other_name(run):
+    badge = {"_target_": "mtal.acquisition.selector.Badge"}
+    runs = [
+        give(run("a"), "strategy=joint_badge"),
+        give(run("b", selector="Random"), "strategy=random"),
+        give(run("c", change=OTHER, selector=badge | {"p": 2}), "strategy=joint_badge"),
+        give(run("d", change=OTHER, selector="Random"), "strategy=random"),
+    ]
+    settings, _ = sort_runs(runs, [])
+    assert all([s.name for s in x.strategies] == ["joint_badge", "random"] for x in settings)
+
+
+def test_what_reads_hidden_labels_is_a_bound_also_as_a_part(run):
+    part = {"_target_": "mtal.acquisition.selectors.Switch", "first": {"_target_": "x.HiddenLabelBound"}}
+    runs = [run("a", selector="HiddenLabelBound"), run("b", selector=part), run("c", selector="Random")]
+    (setting,), _ = sort_runs(runs, [])
+    assert setting.bounds == {"hidden_label_bound", "switch"}
+    with pytest.raises(ValueError, match=r"no strategy 'switch' in synthetic.*--baseline: random"):
+        find_baseline([setting], "switch")
+
+
 def test_full_pool_runs_are_no_strategy(run):
     given = run("given")
     own = run("own", change={"loop": {"initial": "all"}})
