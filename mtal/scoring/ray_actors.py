@@ -14,6 +14,8 @@ from mtal.scoring.work import Tell, Work
 if TYPE_CHECKING:
     from mtal.scoring.ray_crew import Crew
 
+_NOT_SEEN = "an actor has scored it, and no shard is seen; is the run folder on a shared disk?"
+
 
 class RayActors:
     """Each actor has the model of the round, scores one segment at a time and writes its shard to the shared disk.
@@ -61,4 +63,7 @@ class RayActors:
         gpus = float(work.device.type == "cuda") if self.gpus is None else float(self.gpus)
         if self._crew is None or self._crew.about != (job, threads, gpus):
             self._crew = Crew(job, threads, gpus)
-        yield from self._crew.score(segments, work.packed(model), self.actors, tell)
+        for segment, error in self._crew.score(segments, work.packed(model), self.actors):
+            lost = None if error or work.shards.has(segment) else RuntimeError(_NOT_SEEN)
+            tell(0 if error or lost else len(segment))
+            yield segment, error or lost

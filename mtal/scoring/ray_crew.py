@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import signal
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import ray
 import torch
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayError, RayTaskError
 
 from mtal.scoring.engine import Outcome
 from mtal.scoring.segments import Segment
-from mtal.scoring.work import Tell, Worker
+from mtal.scoring.work import Worker
 
 _TOLD_AFTER_S = 30.0
 _STORE_BYTES = 2**28  # models alone go through the object store
@@ -38,22 +40,23 @@ class Crew:
         self.about = (job, threads, gpus)
         self._takes = {"CPU": threads, "GPU": gpus}
         self._actors: list[Any] = []
+        self._starting: list[Any] = []  # of these, who has never been ready
         self._doing: dict[Any, tuple[Any, Segment | None]] = {}  # what is waited for → who, and at which segment
         self._starts_failed = 0
 
-    def score(self, segments: Sequence[Segment], packed: bytes, actors: int | None, tell: Tell) -> Iterator[Outcome]:
+    def score(self, segments: Sequence[Segment], packed: bytes, actors: int | None) -> Iterator[Outcome]:
         """See :class:`~mtal.scoring.engine.Engine`.
 
         Args:
             segments: to be scored.
             packed: see :meth:`~mtal.scoring.work.Work.packed`.
             actors: how many at most; ``None`` for as many as there is room for.
-            tell: told of frames as they are done.
 
         Raises:
             RuntimeError: Ray cannot start any.
         """
-        parcel = [ray.put(packed)]  # within a list it is fetched once by each actor, and not at each call
+        # within a list it is fetched once by each actor, and not at each call
+        parcel = [ray.put(packed), str(Path.cwd())]
         while len(self._actors) < min(actors or self._room(), len(segments)):
             self._hire()
         self._doing = {actor.ready.remote(): (actor, None) for actor in self._actors}
@@ -61,10 +64,9 @@ class Crew:
         while left:
             for done in self._ended():
                 actor, segment = self._doing.pop(done)
-                alive, error = self._outcome(done, segment)
+                alive, error = self._outcome(actor, done, segment)
                 if segment is not None:
                     left -= 1
-                    tell(0 if error else len(segment))
                     yield segment, error
                 if not alive:
                     self._actors.remove(actor)
@@ -85,18 +87,22 @@ class Crew:
             )
         return ended
 
-    def _outcome(self, done: Any, segment: Segment | None) -> tuple[bool, Exception | None]:
+    def _outcome(self, actor: Any, done: Any, segment: Segment | None) -> tuple[bool, Exception | None]:
         """Whether the actor is alive, and what went wrong."""
         try:
             ray.get(done)
-        except RayActorError as error:
-            self._starts_failed += segment is None
+        except RayTaskError as error:
+            return True, error.cause if isinstance(error.cause, Exception) else error
+        except RayError as error:  # of the actor, its node, or what Ray does for them: another takes its place
+            if actor in self._starting:
+                self._starting.remove(actor)
+                self._starts_failed += 1
             if self._starts_failed >= _STARTS:
                 raise RuntimeError(f"Ray cannot start actors that score: {error}") from error
             what = str(error).strip().partition("\n")[0]
-            return False, RuntimeError(f"the process that scored it ended ({what})")
-        except RayTaskError as error:
-            return True, error.cause if isinstance(error.cause, Exception) else error
+            return False, RuntimeError(f"Ray has lost the process that scored it ({what})")
+        if actor in self._starting:
+            self._starting.remove(actor)
         self._starts_failed = 0
         return True, None
 
@@ -104,6 +110,7 @@ class Crew:
         takes = {"num_cpus": self._takes["CPU"], "num_gpus": self._takes["GPU"]}
         actor = ray.remote(_Actor).options(**takes).remote(self._takes["CPU"], self._takes["GPU"] > 0)
         self._actors.append(actor)
+        self._starting.append(actor)
         return actor
 
     def _greet(self, actor: Any) -> None:
@@ -133,8 +140,17 @@ class _Actor:
         """There."""
 
     def score(self, parcel: list[Any], segment: Segment) -> None:
-        """Score a segment with what is in the parcel, and write its shard."""
+        """Score a segment with what is in the parcel, and write its shard.
+
+        Args:
+            parcel: the work, and the folder that its paths start from.
+            segment: to be scored.
+
+        Raises:
+            OSError: that folder is not to be had here.
+        """
         if self._worker is None or parcel[0] != self._parcel:
+            _enter(parcel[1])
             self._worker, self._parcel = Worker(ray.get(parcel[0]), self._device, self._threads), parcel[0]
         self._worker.do(segment)
 
@@ -143,6 +159,16 @@ class _Actor:
         self._worker = self._parcel = None
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def _enter(folder: str) -> None:
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise OSError(
+            f"{folder}, where the run was started, can't be entered on {platform.node()} ({error.strerror}): it and "
+            "the run folder have to be on a disk that all nodes see"
+        ) from error
 
 
 def start(address: str | None) -> str:

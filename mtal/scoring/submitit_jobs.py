@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,19 @@ import torch
 
 from mtal.models import MultiTaskModel
 from mtal.scoring.engine import Outcome
+from mtal.scoring.local import let_go
 from mtal.scoring.segments import Segment
 from mtal.scoring.work import Tell, Work, Worker
 
 _LOOKED_EVERY_S = 1.0
+_IN_VAIN = 3
 
 
 class SubmititJobs:
     """Each job has the model of the round and scores its share of the segments; shards go to the shared disk.
 
-    A job that ends too soon leaves the shards that it has written, and the others are sent again.
+    A job that ends too soon leaves the shards that it has written; the segment that it was at fails, and those that it
+    had not begun are sent again.
 
     Args:
         cluster: ``slurm``, or ``local`` for processes of this machine; ``None`` for SLURM where it is found.
@@ -62,29 +65,52 @@ class SubmititJobs:
         threads = self.cpus or work.what.threads
         parcel = work.shards.folder / f"work-{work.shards.key}.pkl"
         parcel.write_bytes(work.packed(model))
-        shares = [segments[i :: self.jobs] for i in range(min(self.jobs, len(segments)))]
         executor = self._executor(work.shards.folder / "jobs", threads)
-        running = list(zip(executor.map_array(_Share(parcel, threads, self.gpus > 0), shares), shares, strict=True))
-        open_ = set(segments)
+        function = _Share(parcel, threads, self.gpus > 0)
+        waiting, in_vain = list(segments), 0
+        while waiting and in_vain < _IN_VAIN:
+            any_done, waiting = yield from self._array(executor, function, waiting, work, tell)
+            in_vain = 0 if any_done else in_vain + 1
+        for segment in waiting:
+            yield segment, RuntimeError(f"{_IN_VAIN} arrays of jobs ended one after the other, and none has scored")
+
+    def _array(
+        self,
+        executor: submitit.AutoExecutor,
+        function: _Share,
+        segments: Sequence[Segment],
+        work: Work,
+        tell: Tell,
+    ) -> Generator[Outcome, None, tuple[bool, list[Segment]]]:
+        """Score in one array of jobs: was any scored, and which were not begun?"""
+        shares = [segments[i :: self.jobs] for i in range(min(self.jobs, len(segments)))]
+        running = list(zip(executor.map_array(function, shares), shares, strict=True))
+        open_ = dict.fromkeys(segments)  # in their order
+        any_done, not_begun = False, list[Segment]()
         try:
             while running:
                 ended = [(job, share) for job, share in running if job.done()]
                 running = [pair for pair in running if pair not in ended]
-                for segment in sorted(open_, key=lambda s: s.start):
-                    if work.shards.has(segment):
-                        open_.remove(segment)
-                        tell(len(segment))
-                        yield segment, None
+                for segment in [s for s in open_ if work.shards.has(s)]:
+                    del open_[segment]
+                    any_done = True
+                    tell(len(segment))
+                    yield segment, None
                 for job, share in ended:
-                    errors = _errors(job, share)
-                    for segment in open_.intersection(share):
-                        open_.remove(segment)
-                        yield segment, errors[segment]
+                    left = [s for s in share if s in open_]
+                    errors = _errors(job, left)
+                    for segment in left:
+                        del open_[segment]
+                        if segment in errors:
+                            yield segment, errors[segment]
+                        else:
+                            not_begun.append(segment)
                 if running:
                     time.sleep(_LOOKED_EVERY_S)
         finally:
             for job, _ in running:
                 job.cancel()
+        return any_done, sorted(not_begun, key=lambda segment: segment.start)
 
     def _executor(self, folder: Path, threads: int) -> submitit.AutoExecutor:
         executor = submitit.AutoExecutor(folder=folder, cluster=self.cluster)
@@ -117,15 +143,21 @@ class _Share:
             try:
                 worker.do(segment)
             except Exception as error:  # noqa: BLE001  whoever asked decides whether it is tried again
+                let_go(error)
                 failed[segment] = error
         return failed
 
 
-def _errors(job: submitit.Job[dict[Segment, Exception]], share: Sequence[Segment]) -> dict[Segment, Exception]:
-    """Why segments of a job that has ended have no shard, where they have none."""
+def _errors(job: submitit.Job[dict[Segment, Exception]], left: Sequence[Segment]) -> dict[Segment, Exception]:
+    """Why segments of a job that has ended have no shard; of a job that ended too soon, the one that it was at.
+
+    Args:
+        job: that has ended.
+        left: its segments without a shard, in their order.
+    """
     ended = job.exception()
     if ended is not None:
         what = str(ended).strip().partition("\n")[0]
-        return dict.fromkeys(share, RuntimeError(f"job {job.job_id} ended before it was scored ({what})"))
+        return dict.fromkeys(left[:1], RuntimeError(f"job {job.job_id} ended before it was scored ({what})"))
     lost = RuntimeError(f"job {job.job_id} has scored it, and no shard is seen; is the run folder on a shared disk?")
-    return dict.fromkeys(share, lost) | job.result()
+    return dict.fromkeys(left, lost) | job.result()

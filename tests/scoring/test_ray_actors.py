@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,8 @@ from mtal.learning.run_folder import RunFolder
 from mtal.scoring.inputs import FrameInputs
 from mtal.scoring.pool import score_pool
 from mtal.scoring.ray_actors import RayActors
+from mtal.scoring.segments import Segment
+from mtal.scoring.shards import Shards
 
 CPU = torch.device("cpu")
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "vocalfolds"
@@ -42,6 +45,120 @@ class TestOptions:
         monkeypatch.setattr("mtal.scoring.ray_actors.find_spec", lambda _: None)
         with pytest.raises(RuntimeError, match=r"^scoring=ray needs Ray, which is not installed: pip install 'mtal"):
             RayActors()
+
+
+class Clerk:
+    """In place of Ray: whoever is asked first is done first, and dies where it is told to."""
+
+    def __init__(self, dies=lambda actor, segment: None):
+        self.dies, self.hired = dies, 0
+
+    def put(self, packed):
+        return packed
+
+    def cluster_resources(self):
+        return {"CPU": 2.0}
+
+    def remote(self, _):
+        return SimpleNamespace(options=lambda **_: SimpleNamespace(remote=self.hire))
+
+    def hire(self, threads, on_gpu):
+        number, self.hired = self.hired, self.hired + 1
+        return SimpleNamespace(
+            number=number,
+            ready=SimpleNamespace(remote=lambda: Asked(number, None)),
+            score=SimpleNamespace(remote=lambda parcel, segment: Asked(number, segment)),
+            rest=SimpleNamespace(remote=lambda: None),
+        )
+
+    def wait(self, asked, timeout):
+        return asked[:1], asked[1:]
+
+    def get(self, asked):
+        error = self.dies(asked.actor, asked.segment)
+        if error is not None:
+            raise error
+
+
+class Asked:
+    def __init__(self, actor, segment):
+        self.actor, self.segment = actor, segment
+
+
+class TestCrew:
+    SEGMENTS = tuple(Segment(i, i + 1, ("a",)) for i in range(6))
+
+    @pytest.fixture
+    def hire(self, monkeypatch):
+        pytest.importorskip("ray")
+        from mtal.scoring import ray_crew
+
+        def crew(dies):
+            monkeypatch.setattr(ray_crew, "ray", Clerk(dies))
+            return ray_crew.Crew("job", 1, 0.0)
+
+        return crew
+
+    @pytest.mark.parametrize(
+        "lost",
+        ["OutOfMemoryError", "ActorUnschedulableError", "RuntimeEnvSetupError", "NodeDiedError", "ActorDiedError"],
+    )
+    def test_whatever_ray_loses_costs_one_segment(self, hire, lost):
+        from ray import exceptions
+
+        error = getattr(exceptions, lost)("of memory") if lost != "ActorDiedError" else exceptions.ActorDiedError()
+        crew = hire(lambda actor, segment: error if actor == 0 and segment else None)
+        outcomes = list(crew.score(self.SEGMENTS, b"", None))
+        assert sorted(segment.start for segment, _ in outcomes) == list(range(6))
+        (told,) = [str(error) for _, error in outcomes if error]
+        assert told.startswith("Ray has lost the process that scored it (")
+
+    def test_actors_lost_between_two_rounds_are_no_failed_starts(self, hire):
+        from ray.exceptions import ActorDiedError
+
+        gone = set()
+        crew = hire(lambda actor, segment: ActorDiedError() if actor in gone else None)
+        for _ in range(2):
+            assert [error for _, error in crew.score(self.SEGMENTS, b"", 4)] == [None] * 6
+            gone = {0, 1, 2, 3}
+
+    def test_actors_that_never_start_are_told(self, hire):
+        from ray.exceptions import RuntimeEnvSetupError
+
+        crew = hire(lambda actor, segment: RuntimeEnvSetupError("no such package"))
+        with pytest.raises(RuntimeError, match=r"^Ray cannot start actors that score: (.|\n)*no such package"):
+            list(crew.score(self.SEGMENTS, b"", None))
+
+    def test_a_shard_that_is_not_seen_is_told(self, tmp_path, monkeypatch):
+        pytest.importorskip("ray")
+        monkeypatch.setattr("mtal.scoring.ray_crew.start", lambda address: "job")
+        monkeypatch.setattr("mtal.scoring.ray_crew.Crew.score", lambda *given: iter([(self.SEGMENTS[0], None)]))
+        work = SimpleNamespace(
+            shards=Shards(tmp_path, "k"), what=SimpleNamespace(threads=1), device=CPU, packed=lambda model: b""
+        )
+        done = []
+        ((_, error),) = RayActors().score(self.SEGMENTS[:1], work, None, done.append)
+        assert str(error) == "an actor has scored it, and no shard is seen; is the run folder on a shared disk?"
+        assert sum(done) == 0
+
+    def test_paths_start_from_where_the_run_does(self, tmp_path, monkeypatch):
+        pytest.importorskip("ray")
+        from mtal.scoring import ray_crew
+
+        monkeypatch.chdir("/")
+        begun = []
+        monkeypatch.setattr(ray_crew.ray, "get", lambda packed: packed)
+        monkeypatch.setattr(
+            ray_crew, "Worker", lambda *given: begun.append(Path.cwd()) or SimpleNamespace(do=begun.append)
+        )
+        actor = ray_crew._Actor(1, on_gpu=False)
+        actor.score([b"", str(tmp_path)], self.SEGMENTS[0])
+        assert begun == [tmp_path, self.SEGMENTS[0]]
+        told = (
+            r"/gone, where the run was started, can't be entered on .* \(No such file or directory\): it and the run "
+        )
+        with pytest.raises(OSError, match=told + "folder have to be on a disk that all nodes see$"):
+            actor.score([b"new", str(tmp_path / "gone")], self.SEGMENTS[0])
 
 
 class KillsOnce(Entropy):

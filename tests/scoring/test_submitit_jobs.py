@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,8 @@ from miniature.engines import Short
 from mtal.scoring import submitit_jobs
 from mtal.scoring.pool import score_pool
 from mtal.scoring.segments import Segment
-from mtal.scoring.submitit_jobs import SubmititJobs, _errors
+from mtal.scoring.shards import Shards
+from mtal.scoring.submitit_jobs import SubmititJobs, _errors, _Share
 
 CPU = torch.device("cpu")
 AT = np.arange(12)
@@ -27,15 +30,15 @@ class Job:
 
     job_id = "17_0"
 
-    def __init__(self, share, function):
-        self.share, self.function = share, function
+    def __init__(self, share, function, scores):
+        self.share, self.function, self.scores = share, function, scores
         self.error = self.failed = None
 
     def done(self):
-        try:
-            self.failed = self.function(self.share)
-        except RuntimeError as error:
-            self.error = error
+        if self.scores:
+            self.failed = self.function(self.share[: self.scores])
+        if self.scores < len(self.share):
+            self.error = RuntimeError("out of time")
         return True
 
     def exception(self):
@@ -49,9 +52,10 @@ class Job:
 
 
 class Executor:
-    """Keeps what it was told."""
+    """Keeps what it was told; its jobs score so many segments before they are ended."""
 
     def __init__(self):
+        self.scores = 99
         self.parameters, self.arrays = {}, []
 
     def update_parameters(self, **given):
@@ -59,7 +63,7 @@ class Executor:
 
     def map_array(self, function, shares):
         self.arrays.append([len(share) for share in shares])
-        return [Job(share, function) for share in shares]
+        return [Job(share, function, self.scores) for share in shares]
 
 
 @pytest.fixture
@@ -79,11 +83,12 @@ def score(tasks, features):
     return run
 
 
-def test_an_array_of_jobs(executor, score):
-    class Twos(Short):
-        def segments(self):
-            return super().segments(2, 2)
+class Twos(Short):
+    def segments(self):
+        return super().segments(2, 2)
 
+
+def test_an_array_of_jobs(executor, score):
     videos = Twos(VIDEOS.number, VIDEOS.names)
     engine = SubmititJobs(jobs=4, partition="gpu", parameters={"slurm_account": "surgery"})
     assert torch.equal(score(videos, engine=engine).table.values, score(videos).table.values)
@@ -112,14 +117,51 @@ def test_what_fails_is_sent_again(executor, score, features):
     assert executor.arrays == [[1, 1], [1], [1]]
 
 
+def test_what_a_job_had_not_begun_when_it_was_ended_has_not_failed(executor, score):
+    videos = Twos(VIDEOS.number, VIDEOS.names)
+    executor.scores = 1
+    assert torch.equal(score(videos, engine=SubmititJobs(jobs=1)).table.values, score(videos).table.values)
+    assert executor.arrays == [[6], [4], [2], [3], [1], [1]]
+
+
+def test_arrays_that_score_nothing_are_not_sent_for_ever(executor, tmp_path):
+    executor.scores = 0
+    segments = [Segment(i, i + 1, ("a",)) for i in range(9)]
+    work = SimpleNamespace(shards=Shards(tmp_path, "k"), what=SimpleNamespace(threads=1), packed=lambda model: b"")
+    found = dict(SubmititJobs(jobs=2).score(segments, work, None, None))
+    assert executor.arrays == [[5, 4], [4, 3], [3, 2]]
+    told = [str(found[segment]) for segment in segments]
+    assert told[:6] == ["job 17_0 ended before it was scored (out of time)"] * 6
+    assert told[6:] == ["3 arrays of jobs ended one after the other, and none has scored"] * 3
+
+
 def test_a_job_that_ended_is_told():
-    segment = Segment(0, 2, ("a",))
-    job = Job([segment], None)
+    segments = [Segment(0, 2, ("a",)), Segment(2, 4, ("a",))]
+    job = Job(segments, None, 0)
     job.error = RuntimeError("the node failed\nfor good")
-    assert str(_errors(job, [segment])[segment]) == "job 17_0 ended before it was scored (the node failed)"
-    job = Job([segment], None)
+    errors = _errors(job, segments)
+    assert [*map(str, errors.values())] == ["job 17_0 ended before it was scored (the node failed)"]
+    assert list(errors) == segments[:1]
+    assert _errors(job, []) == {}
+    job = Job(segments, None, 2)
     job.failed = {}
-    assert "is the run folder on a shared disk?" in str(_errors(job, [segment])[segment])
+    assert "is the run folder on a shared disk?" in str(_errors(job, segments)[segments[1]])
+
+
+def test_an_error_that_a_job_keeps_holds_no_batch(monkeypatch, tmp_path):
+    class Fails:
+        def __init__(self, *given):
+            pass
+
+        def do(self, segment):
+            batch = torch.zeros(2)
+            raise ValueError(batch.shape)
+
+    monkeypatch.setattr(submitit_jobs, "Worker", Fails)
+    (tmp_path / "parcel").touch()
+    segment = Segment(0, 2, ("a",))
+    failed = _Share(tmp_path / "parcel", 1, False)([segment])
+    assert failed[segment].__traceback__.tb_next.tb_frame.f_locals == {}
 
 
 @pytest.mark.slow
