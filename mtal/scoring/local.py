@@ -19,7 +19,7 @@ from mtal.scoring.engine import Outcome
 from mtal.scoring.segments import Segment
 from mtal.scoring.work import Tell, Work, Worker
 
-_LOST = 3
+_LOST = 3  # processes in a row; more would be as futile
 
 _Lost = list[tuple[Segment, Exception]]
 

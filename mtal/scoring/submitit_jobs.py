@@ -17,7 +17,7 @@ from mtal.scoring.segments import Segment
 from mtal.scoring.work import Tell, Work, Worker
 
 _LOOKED_EVERY_S = 1.0
-_IN_VAIN = 3
+_IN_VAIN = 3  # arrays in a row; more would be as futile
 
 
 class SubmititJobs:

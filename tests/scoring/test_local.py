@@ -40,9 +40,10 @@ class Pool(ThreadPoolExecutor):
         return super().submit(self.run, segment)
 
     def run(self, segment):
-        if segment.start < 2 and self._max_workers == 2:
-            self.together.wait(5)  # the first two are at work when the pool breaks
-        if self.broken or segment.start in self.kills:
+        beside = segment.start < 2 and self._max_workers == 2
+        if beside:
+            self.together.wait(5)  # the first two are at work at the same time
+        if self.broken or segment.start in self.kills or (beside and self.kills & {0, 1}):
             self.broken = True
             raise BrokenProcessPool("terminated abruptly")
         if segment.start == 4:
