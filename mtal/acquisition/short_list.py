@@ -82,7 +82,7 @@ def short_list(
             constraint = Constraint(len(at), ~usable[at], () if rules is None else rules(block))
             picks = selector(here, min(budget, len(at)), own, constraint).numpy()
         listed[at[picks]] = True
-        if "utility" in selector.needs and here.utility is not None:
+        if len(picks) and "utility" in selector.needs and here.utility is not None:
             values = here.utility.double().nan_to_num(nan=-np.inf).cpu().numpy()  # [n]
             highest = leading(values, here.tie_break, min(len(picks), len(at)))[: len(picks)]
             listed[at[highest[usable[at[highest]]]]] = True

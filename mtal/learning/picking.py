@@ -140,6 +140,9 @@ class Picker:
             if seen.gradients:
                 gradient = self.acquisition.joint_gradient(seen.gradients, known.silent, weights)
         with timed(asked.timings, "select"):
+            queried = self._query(asked, table, rows, weights, seen)
+            cost_s = seen.cost_s if queried is None else queried.cost_s
+            heads = None if queried is None else queried.heads
             candidates = Candidates(
                 self._hashes(asked.number, rows),
                 utility=utility,
@@ -152,14 +155,11 @@ class Picker:
                 labelled_fisher=None if labelled_view is None else labelled_view.fisher or None,
                 moments=self._moments(rows),
                 classes={t.name: t.classes for t in self.tasks},
-                shown=self._shown_classes(asked, rows, seen),
+                shown=self._shown_classes(asked, rows, seen, heads, cost_s),
                 hidden=None if self._hidden is None else self._hidden(self._ids(rows)),
                 round_number=asked.number,
             )
-            queried = self._query(asked, table, rows, weights, seen)
-            cost_s = seen.cost_s if queried is None else queried.cost_s
             why: dict[int, str] = {}
-            heads = None if queried is None else queried.heads
             at = self._select(candidates, rows, asked, cost_s, heads, why)
             selector = self.acquisition.selection.selector
             if gradient is not None and "gradient" in selector.reads(asked.number):
@@ -320,9 +320,20 @@ class Picker:
             for task in self.tasks
         }
 
-    def _shown_classes(self, asked: Round, rows: Rows, seen: PoolScores) -> Shown | None:
+    def _shown_classes(
+        self,
+        asked: Round,
+        rows: Rows,
+        seen: PoolScores,
+        heads: npt.NDArray[np.bool_] | None,
+        cost_s: npt.NDArray[np.float64] | None,
+    ) -> Shown | None:
+        """What frames show to heads that they would be asked for, ``[N, T]``, and for how many seconds, ``[N]``."""
         if "shown" not in self.acquisition.selector_needs:
             return None
+        askable = self._askable(asked, rows)
+        if heads is not None:
+            askable = {t.name: column for t, column in zip(self.tasks, heads.T, strict=True)}
         return shown_by(
             self.tasks,
             asked.known.presence,
@@ -330,8 +341,8 @@ class Picker:
             seen.shared,
             self._patient[rows].astype(np.int64),
             self._patient[self.index.positions(asked.labelled)].astype(np.int64),
-            self._askable(asked, rows),
-            seen.cost_s if asked.budget_s is not None else None,
+            askable,
+            cost_s if asked.budget_s is not None else None,
         )
 
     def _utility(self, asked: Round, table: ScoreTable, rows: Rows, weights: Mapping[str, float]) -> Tensor:

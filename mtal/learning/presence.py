@@ -87,7 +87,8 @@ def labelled_presence(
             lines[task.name] = fit_presence(nothing, known[task.name])
             continue
         head = _annotated(validated.heads[task.name], validated, task)
-        trusts.append(trust(head, validated.targets[task.name]))
+        if task.weight > 0 and np.isfinite(known[task.name]).any():  # one that nobody labelled can't be wrong
+            trusts.append(trust(head, validated.targets[task.name]))
         head = calibrated(head, temperatures.get(task.name, 1.0))
         lines[task.name] = fit_presence(presence(coarse_posterior(head)).numpy(), known[task.name])
     return LabelledPresence(known, lines, headroom, float(np.mean(trusts)) if trusts else 0.0)

@@ -16,7 +16,8 @@ from mtal.acquisition.shown import Shown
 
 Floats = npt.NDArray[np.float64]
 
-_AT_ONCE = 256  # gains brought up to date at once
+_AT_ONCE = 256  # gains brought up to date at first
+_BLOCK = 1 << 15  # frames in memory with all their answers
 
 
 class ClassCover(Selector):
@@ -29,7 +30,7 @@ class ClassCover(Selector):
     so the greedy batch is at least 1 − 1/e of the best one (Nemhauser, Wolsey and Fisher, Mathematical Programming
     1978), and most need not be computed again (Minoux, 1978).
 
-    Cost: O(N·C) once, then a few hundred frames per pick.
+    Cost: O(N·C) once, then a few hundred frames per pick; up to O(N·C) per pick where predictions hardly differ.
 
     >>> shown = Shown(
     ...     classes={"tools": ("hook",)}, expected={"tools": np.array([[0.2], [0.9], [0.8]])},
@@ -141,19 +142,18 @@ class CoverGains:
         self._bound = np.full(len(groups), np.inf)
         self._seen = np.full(len(groups), -1)
         self._picks = 0
-        everyone = np.arange(len(groups))
-        for start in range(0, len(groups), 1 << 15):
-            self._settle(everyone[start : start + (1 << 15)])
+        self._settle(np.arange(len(groups)))
 
     def best(self, allowed: npt.NDArray[np.bool_], hashes: npt.NDArray[np.uint64]) -> int:
         """Position of the largest gain of those allowed, the smallest hash among equals."""
         places = np.flatnonzero(allowed)
+        many = _AT_ONCE
         while True:
-            front = places[leading(self._bound[places], hashes[places], _AT_ONCE)]
-            stale = front[self._seen[front] < self._picks]
+            front = places[leading(self._bound[places], hashes[places], many)]
             if self._seen[front[0]] == self._picks:
                 return int(front[0])
-            self._settle(stale)
+            self._settle(front[self._seen[front] < self._picks])
+            many *= 2  # where predictions are alike bounds are, too, and few at a time would be many passes
 
     def add(self, pick: int) -> None:
         """Count what the frame is expected to show."""
@@ -172,7 +172,9 @@ class CoverGains:
         return f"most for {self._answers.names[a]}, labelled in {self._labelled[a]:.0f} frames so far"
 
     def _settle(self, places: npt.NDArray[np.intp]) -> None:
-        self._bound[places] = self._factor[places] * self._parts(places).sum(axis=1)
+        for start in range(0, len(places), _BLOCK):
+            some = places[start : start + _BLOCK]
+            self._bound[some] = self._factor[some] * self._parts(some).sum(axis=1)
         self._seen[places] = self._picks
 
     def _parts(self, places: npt.NDArray[np.intp]) -> Floats:

@@ -28,7 +28,8 @@ class JointCover(ClassCover):
 
     There is nothing to be set. Seconds are those of ``acquisition/cost`` where a budget is of seconds, else 1.
 
-    Cost: O(N·C) once, then a few hundred frames per pick; and a cross-validation on the labelled frames.
+    Cost: O(N·C) once, then a few hundred frames per pick, up to O(N·C) where predictions hardly differ; and a
+    cross-validation on the labelled frames.
     """
 
     needs = frozenset({"shown", "utility"})
