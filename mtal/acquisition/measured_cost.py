@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +43,10 @@ class MeasuredCost(AnnotationCost):
     """
 
     _said = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what was said before, which changes no cost."""
+        return {name: value for name, value in self.__dict__.items() if name != "_said"}
 
     @cached_property
     def _given(self) -> dict[str, dict[str, float]]:

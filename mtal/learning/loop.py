@@ -149,7 +149,6 @@ class Experiment:
             try:
                 self._round(folder, number)
             except PoolIsDoneError as done:
-                folder.forget_scored(number)
                 note(folder, str(done), done)
                 break
             for listener in self.listeners:
@@ -157,6 +156,7 @@ class Experiment:
             let_go_of_tables(folder, self.loop.keep_tables_gib, self.acquisition.blend.frozen_statistics)
         else:
             note(folder, "")
+        folder.forget_scored(folder.complete_rounds())  # of a round that was killed and is wanted no more
         last: dict[str, float] = folder.metrics(folder.complete_rounds() - 1)["metrics"]
         return last
 

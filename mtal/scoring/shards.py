@@ -46,7 +46,7 @@ class Shards:
     by the next, and what was left of another pass is not.
 
     Args:
-        folder: where they lie; made when it is not there.
+        folder: where they lie, which is there.
         key: of the pass.
     """
 
@@ -61,9 +61,8 @@ class Shards:
         """Write the shard of a segment.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: it cannot be written; nor is the folder made anew, for a pass that has ended wants no more shards.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
         file = self.file(segment)
         arrays = {name: np.ascontiguousarray(rows) for name, rows in columns.arrays.items()}
         content = save(arrays, metadata={_ABOUT: json.dumps(columns.about)})
@@ -144,6 +143,9 @@ class Shards:
                 with safe_open(self.file(segment), "np") as shard:
                     for name, column in columns.items():
                         column.write(np.ascontiguousarray(shard.get_tensor(name)).data)
+            for column in columns.values():
+                column.flush()
+                os.fsync(column.fileno())  # the shards are removed next
         (folder / f"{_ABOUT}.json").write_text(json.dumps({**about, _FILES: files}), encoding="utf-8")
 
 

@@ -65,20 +65,38 @@ class _Tries:
         self.any_done = any_done
 
     def score(self, segments: Sequence[Segment], times: int = TRIES) -> dict[Segment, Exception]:
-        """What failed each of so many times, and why the last time."""
+        """What failed each of so many times, and why the last time.
+
+        Raises:
+            Exception: what the first segment failed with, where the others do as well: the fault is of no video.
+        """
         failed: dict[Segment, Exception] = {}
         for _ in range(times):
-            failed = {}
-            for segment, error in self._engine.score(segments, self._work, self._model, self._tell):
-                self.any_done |= error is None
-                if error is not None:
-                    failed[segment] = error
-                if len(failed) >= TRIES and not self.any_done:
-                    return failed  # it is not the videos
+            failed = self._once(segments)
             segments = sorted(failed, key=lambda segment: segment.start)
             if not segments:
                 break
         return failed
+
+    def _once(self, segments: Sequence[Segment]) -> dict[Segment, Exception]:
+        failed: dict[Segment, Exception] = {}
+        left = dict.fromkeys(segments)
+        for segment, error in self._engine.score(segments, self._work, self._model, self._tell):
+            del left[segment]
+            self.any_done |= error is None
+            if error is not None:
+                failed[segment] = error
+            if len(failed) >= TRIES and left and not self.any_done:
+                break
+        else:
+            return failed
+        last = next(reversed(left))  # of another video, if any is: bad ones may come first
+        for _, error in self._engine.score([last], self._work, self._model, self._tell):
+            if error is not None:
+                raise next(iter(failed.values()))
+        self.any_done = True
+        del left[last]
+        return failed | self._once(list(left))
 
 
 def _told(unscored: dict[Segment, Exception], of: int) -> UnscoredError:

@@ -14,7 +14,7 @@ import cloudpickle
 import numpy as np
 import numpy.typing as npt
 import torch
-from joblib import hash as hash_of
+from joblib.hashing import NumpyHasher
 from torch import Tensor
 
 from mtal.acquisition import Acquisition
@@ -116,7 +116,7 @@ class PoolPass:
         )
         content = (_FORMAT, weights, device.type, self.inputs.key, self.positions, list(self.tasks), asked, options)
         try:
-            return str(hash_of(content))[:16]
+            return str(_Hasher("md5").hash(content))[:16]
         except (PicklingError, AttributeError, TypeError):
             return uuid4().hex[:16]
 
@@ -164,6 +164,13 @@ class Worker:
         """Score a segment and write its shard."""
         with deterministic(self._work.what.deterministic):
             self._work.do(segment, self._model, self._device)
+
+
+class _Hasher(NumpyHasher):
+    """Of tensors the values: what torch pickles of one holds its address in memory, which no other process has."""
+
+    def save(self, obj: Any) -> None:
+        super().save(("tensor", obj.numpy(force=True)) if isinstance(obj, Tensor) else obj)
 
 
 def _bytes(tensor: Tensor) -> Any:

@@ -13,10 +13,12 @@ from miniature.engines import Faulty, Partitioned, Short
 from mtal.acquisition import Badge, Entropy, SharedGradientNorm
 from mtal.acquisition.costs import AnnotationCost
 from mtal.acquisition.signals import Bald, Contrastive, Epig
+from mtal.models.annotatability import Annotatability
 from mtal.scoring.local import Local, in_processes
 from mtal.scoring.pool import score_pool
 from mtal.scoring.site_weights import AskedSites
 from mtal.scoring.tries import UnscoredError
+from mtal.scoring.work import PoolPass
 
 CPU = torch.device("cpu")
 AT = np.arange(30)
@@ -118,6 +120,17 @@ class TestGoesOn:
         assert_same(score(engine=engine, folder=tmp_path, **change), score(**change))
         assert len(engine.scored) == 6
 
+    def test_with_tensors_that_were_read_again(self, tasks, features, model):
+        """A key goes by what they hold: where they lie in memory is another thing in each process."""
+
+        def key(weights):
+            sites = AskedSites({"anatomy": Annotatability((torch.tensor(weights),), 0.5)})
+            acquisition = surgery.make_acquisition(signals=SIGNALS)
+            return PoolPass(tasks, features, AT, acquisition, site_weights=sites).key(model, CPU)
+
+        assert key([1.0, 2.0]) == key([1.0, 2.0])
+        assert key([1.0, 2.0]) != key([1.0, 3.0])
+
     def test_anew_with_another_model(self, score, model, tmp_path):
         score(folder=tmp_path)
         bias = model.heads["tools"].state_dict()
@@ -171,6 +184,20 @@ class TestFaults:
         videos = Short(np.repeat([0, 1, 2, 3], [16, 3, 3, 8]), ["a", "b", "c", "d"])
         scores = score(engine=Faulty(row20=3), videos=videos)
         np.testing.assert_allclose(scores.shared, score().shared, rtol=1e-4, atol=1e-5)
+
+    def test_three_that_fail_first_do_not_end_it(self, score):
+        engine = Faulty(row0=1, row6=1, row12=1)
+        assert_same(score(engine=engine), score())
+        assert sorted(engine.tried.values()) == [1, 1, 1, 2, 2, 2]
+
+    def test_a_video_of_three_segments_that_comes_first_is_told(self, score, tmp_path):
+        with pytest.raises(
+            UnscoredError, match=r"^1 of 2 videos could not be scored, (.|\n)*\n  video_a .candidates 0 "
+        ):
+            score(engine=Faulty(row0=99, row6=99, row12=99), folder=tmp_path)
+        engine = Partitioned(1)
+        assert_same(score(engine=engine, folder=tmp_path), score())
+        assert len(engine.scored) == 3  # those of video_b are there
 
     def test_a_fault_of_every_segment_is_told_as_it_is_and_soon(self, score):
         engine = Faulty(**{f"row{row}": 99 for row in AT})

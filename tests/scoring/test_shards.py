@@ -20,7 +20,8 @@ ABOUT = {"columns": [["tools", "entropy"]]}
 
 @pytest.fixture
 def shards(tmp_path):
-    made = Shards(tmp_path / "new" / "folder", "key")
+    made = Shards(tmp_path / "folder", "key")
+    made.folder.mkdir()
     for segment in (SECOND, FIRST):
         made.write(segment, Columns({n: x[segment.start : segment.stop] for n, x in ROWS.items()}, ABOUT))
     return made
