@@ -32,5 +32,5 @@ def distance_words(embedding: JointGradientEmbedding, picks: Sequence[int], beca
         if total[k, nearest] > 0:
             shares = {task: float(sq[k, nearest] / total[k, nearest]) for task, sq in by_head.items()}
             task = max(shares, key=lambda name: shares[name])
-            told[int(picks[k])] = f"{because}: {shares[task]:.0%} of the distance to the nearest is of {task}"
+            told[int(picks[k])] = f"{because}: {100 * shares[task]:.0f} % of the distance to the nearest is of {task}"
     return told

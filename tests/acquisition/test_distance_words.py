@@ -12,8 +12,8 @@ def test_names_the_head_that_most_of_the_distance_is_of():
     told = distance_words(embedding, [0, 1, 2], "far from the other picks")
     # 1 to 0: 1 of tools and 3 of anatomy; 2 to 0: 2 of tools and nothing of anatomy
     assert told == {
-        1: "far from the other picks: 75% of the distance to the nearest is of anatomy",
-        2: "far from the other picks: 100% of the distance to the nearest is of tools",
+        1: "far from the other picks: 75 % of the distance to the nearest is of anatomy",
+        2: "far from the other picks: 100 % of the distance to the nearest is of tools",
     }
 
 
@@ -29,4 +29,4 @@ def test_a_head_without_a_say_is_not_named():
         "anatomy": GradientBlock(torch.tensor([[0.0], [1.0]])),
     }
     embedding = JointGradientEmbedding(blocks, {"tools": 0.0})
-    assert distance_words(embedding, [0, 1], "far")[1] == "far: 100% of the distance to the nearest is of anatomy"
+    assert distance_words(embedding, [0, 1], "far")[1] == "far: 100 % of the distance to the nearest is of anatomy"

@@ -119,7 +119,9 @@ def test_reasons_and_predictions(rows):
     """Neither is of the head that never had a label."""
     share = r"(any other frame|\d+ % of the frames)"
     reason = rf"(tools|anatomy): gradient length higher than in {share}, and unlike the other picks"
-    assert rows["reason"].str.fullmatch(reason).all()
+    distance = r": \d+ % of the distance to the nearest is of (?:tools|anatomy)"
+    assert rows["reason"].str.fullmatch(rf"{reason}({distance})?").all()
+    assert rows["reason"].str.contains(distance).tolist() == [False, True, True, True, True]  # none is before the first
     assert not any("bleeding" in c for c in rows.columns if c.startswith("score/"))
     assert set(rows["predicted/bleeding"]) == {"not learnt: no label so far"}
     shares = rows["predicted/anatomy"].str.findall(r"(\d+) %").map(lambda found: sum(map(int, found)))
