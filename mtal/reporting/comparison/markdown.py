@@ -46,7 +46,8 @@ def _heads(setting: SettingComparison) -> Table:
     head, rows = head_rows(setting)
     for k, score in enumerate(setting.scores[1:], start=1):
         chance = f"chance {wording.number(score.chance)}, " if score.chance else ""
-        head[k] = f"{score.name} {score.metric} ({chance}full pool {wording.number(score.reference)})"
+        upper = "full pool" if score.full_pool else "best seen"
+        head[k] = f"{score.name} {score.metric} ({chance}{upper} {wording.number(score.reference)})"
     return head, rows
 
 

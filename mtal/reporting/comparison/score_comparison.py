@@ -105,6 +105,7 @@ class ScoreComparison:
         curves: strategy → its curves.
         bands: strategy → ends of the pointwise interval of its mean curve, ``[P]`` each.
         reference: the full-pool score; savings are measured at :data:`SHARES` of what it is above chance.
+        full_pool: whether the full pool was run; where not, ``reference`` is the best that was seen.
         chance: the score of heads that know nothing.
         rows: one per strategy, the largest area first.
     """
@@ -116,6 +117,7 @@ class ScoreComparison:
     curves: Mapping[str, Curves]
     bands: Mapping[str, tuple[Floats, Floats]]
     reference: float
+    full_pool: bool
     chance: float
     rows: tuple[Versus, ...]
 
@@ -149,6 +151,7 @@ def compare_score(
         curves=curves,
         bands={strategy: band(c.values) for strategy, c in curves.items()},
         reference=target.score,
+        full_pool=target.runs is not None,
         chance=target.chance,
         rows=tuple(sorted(rows, key=lambda row: -row.area)),
     )

@@ -94,8 +94,9 @@ def conclusion(setting: SettingComparison) -> list[str]:
         f"{difference(best)} against {setting.baseline}."
     )
     for share, this in zip(SHARES, best.savings, strict=False):
+        upper = "the full pool gains" if joint.full_pool else "the best mean score that was reached has"
         sentences.append(
-            f"For {share:.0%} of what the full pool gains over chance ({number(this.target)}) it needs "
+            f"For {share:.0%} of what {upper} over chance ({number(this.target)}) it needs "
             f"{needed(this, setting.baseline, joint.unit)}: saving {saving(this)}."
         )
     if math.isfinite(best.interval[0]):
