@@ -216,12 +216,14 @@ def cluster():
 
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # actors do not see the tests
     os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
+    before = signal.getsignal(signal.SIGTERM)  # Ray ends the process by its own
     small = {"num_cpus": 1, "object_store_memory": 2**27, "include_dashboard": False}
     made = Cluster(initialize_head=True, head_node_args=small)
     made.second = made.add_node(num_cpus=1, object_store_memory=2**27)
     yield made
     ray.shutdown()
     made.shutdown()
+    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture(scope="module")
