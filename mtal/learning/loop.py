@@ -36,6 +36,7 @@ from mtal.learning.picks import (
     picks_table,
     predict_masks,
     said_on_frame,
+    with_asked,
     write_images,
 )
 from mtal.learning.reference import first_scores
@@ -391,11 +392,7 @@ class Experiment:
     def _keep_picks(self, path: Path, model: MultiTaskModel, picks: Picks) -> None:
         at = self.positions(picks.frame_ids)
         table = picks_table(self.dataset.index.select(picks.frame_ids), {}, [], picks)
-        asked = self._availability.askable(picks.frame_ids)  # [n, T]
-        if picks.asked is not None:
-            asked &= picks.asked[picks.rows]
-        table = table.assign(**{f"asked/{task}": asked[:, i] for i, task in enumerate(self._availability.tasks)})
-        table.to_parquet(path / PICKS, index=False)
+        with_asked(table, self._availability, picks).to_parquet(path / PICKS, index=False)
         predictions = {}
         if picks.table is not None:
             windows = of_rows(self.frames.windows, at)

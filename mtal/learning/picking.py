@@ -15,12 +15,12 @@ from torch import Tensor
 from mtal.acquisition import Acquisition, Candidates, Moments, PoolView, ScoreTable, tie_break
 from mtal.acquisition.distance_words import distance_words
 from mtal.acquisition.shown import Shown
-from mtal.acquisition.signals.task_consistency import answers_of
 from mtal.annotation import Availability
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.frames.window import Windows
 from mtal.learning.hidden_labels import HiddenLabels
 from mtal.learning.picks import Picks
+from mtal.learning.pool_views import pool_views
 from mtal.learning.presence import shown_by
 from mtal.learning.previous_posteriors import read_previous, write_posteriors
 from mtal.learning.round import Round
@@ -296,29 +296,20 @@ class Picker:
     def _views(
         self, asked: Round, rows: Rows, seen: PoolScores, labelled_view: LabelledView | None
     ) -> dict[str, PoolView]:
-        """The pool as each head sees it."""
+        """The pool as each head sees it, where a signal asks."""
         needs = self.acquisition.pool_needs
         if not needs:
             return {}
-        previous = read_previous(asked.folder, self.index, rows) if "previous" in needs else None
-        heard = [t.name for t in self.tasks if t.name not in asked.known.silent] if "others" in needs else []
-        others = {
-            t.name: _others(t.name, heard, seen, labelled_view) if "others" in needs else None for t in self.tasks
-        }
-        return {
-            task.name: PoolView(
-                features=torch.from_numpy(seen.shared),
-                labelled_features=None if labelled_view is None else torch.from_numpy(labelled_view.shared),
-                posterior=seen.posteriors.get(task.name),
-                labelled_posterior=None if labelled_view is None else labelled_view.posteriors.get(task.name),
-                members=seen.members.get(task.name),
-                previous=None if previous is None else tuple(p[task.name] for p in previous if task.name in p),
-                moments=self._moments(rows),
-                others=others[task.name],
-                seed=integer_seed(self.seed, asked.number, "signals") % 2**32,
-            )
-            for task in self.tasks
-        }
+        return pool_views(
+            self.tasks,
+            needs,
+            seen,
+            labelled_view,
+            silent=asked.known.silent,
+            previous=read_previous(asked.folder, self.index, rows) if "previous" in needs else None,
+            moments=self._moments(rows),
+            seed=integer_seed(self.seed, asked.number, "signals") % 2**32,
+        )
 
     def _shown_classes(
         self,
@@ -388,7 +379,7 @@ class Picker:
         return tie_break(integer_seed(self.seed, number, "ties"), chain.from_iterable(some))
 
     def _ids(self, rows: Rows) -> list[str]:
-        """The frames in a few rows of the index."""
+        """The frames in some rows of the index."""
         return self.index.table["frame_id"].iloc[rows].tolist()
 
     def _shown(self, rows: Rows) -> Windows | None:
@@ -396,16 +387,3 @@ class Picker:
 
     def _moments(self, rows: Rows) -> Moments:
         return Moments(self._video[rows].astype(np.int64), self._time_s[rows])
-
-
-def _others(
-    task: str, heard: Sequence[str], seen: PoolScores, labelled_view: LabelledView | None
-) -> tuple[Tensor, Tensor]:
-    """What the other heads that have learnt anything say of candidates and labelled frames."""
-    assert labelled_view is not None
-    said = (seen.posteriors, labelled_view.posteriors)
-    sizes = (len(seen.shared), len(labelled_view.shared))
-    ours, theirs = (
-        answers_of({t: heads[t] for t in heard if t != task}, n) for heads, n in zip(said, sizes, strict=True)
-    )
-    return ours, theirs

@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from mtal.acquisition import ScoreTable
+from mtal.annotation import Availability
 from mtal.datasets.label_map import IGNORE
 from mtal.datasets.masks import HeldOut, SomeLabels, in_parts, labelled_rows
 from mtal.frames.cache import FrameArray
@@ -88,6 +89,14 @@ def picks_table(
             columns[f"percentile/{name}/{signal}"] = percentiles[:, c]
         table = pd.concat([table, pd.DataFrame(columns)], axis=1)  # at once: one by one is slow from 100 on
     return with_labels(table, labels, tasks)
+
+
+def with_asked(table: pd.DataFrame, availability: Availability, picks: Picks) -> pd.DataFrame:
+    """A table of picks with the columns ``asked/<task>``: which heads annotators are asked for."""
+    asked = availability.askable(picks.frame_ids)  # [n, T]
+    if picks.asked is not None:
+        asked &= picks.asked[picks.rows]
+    return table.assign(**{f"asked/{task}": asked[:, i] for i, task in enumerate(availability.tasks)})
 
 
 def with_labels(table: pd.DataFrame, labels: Mapping[str, SomeLabels], tasks: Sequence[Task]) -> pd.DataFrame:

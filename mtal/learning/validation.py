@@ -66,11 +66,11 @@ def fit_judged(
         derived: frames that teach beside the labelled ones; those that owe their labels to a frame that is held out,
             or lie in a video of which every labelled frame is, are left out while the length is sought.
     """
-    train = partial(fit, model, tasks, inputs, settings=settings, weighting=weighting, seed=seed)
+    train = partial(fit, tasks=tasks, inputs=inputs, settings=settings, weighting=weighting, seed=seed)
     if settings.until != "plateau":
-        return train(positions=positions, targets=labels, derived=derived)
+        return train(model, positions=positions, targets=labels, derived=derived)
     if measure_val is not None:
-        training = train(positions=positions, targets=labels, measure=measure_val, derived=derived)
+        training = train(model, positions=positions, targets=labels, measure=measure_val, derived=derived)
         return replace(training, judged_on="the split val")
     out = hold_out(tasks, labels, positions, patients, videos)
     held, learnt = np.flatnonzero(out.rows), np.flatnonzero(~out.rows)
@@ -81,21 +81,16 @@ def fit_judged(
 
     videos = np.asarray(videos)
     unseen = np.setdiff1d(videos[held], videos[learnt])
-    tried = fit(
+    tried = train(
         deepcopy(model),
-        tasks,
-        inputs,
-        positions[learnt],
-        {task: take(y, learnt) for task, y in labels.items()},
-        settings,
-        weighting=weighting,
-        seed=seed,
+        positions=positions[learnt],
+        targets={task: take(y, learnt) for task, y in labels.items()},
         measure=measure,
         derived=[some.without(positions[held], unseen) for some in derived],
     )
     assert tried.course is not None
     course = tried.course.stretched(len(positions) / len(learnt))
-    training = train(positions=positions, targets=labels, course=course, derived=derived)
+    training = train(model, positions=positions, targets=labels, course=course, derived=derived)
     return replace(training, converged=tried.converged, scores=tried.scores, judged_on=out.of)
 
 

@@ -27,6 +27,10 @@ _Lost = list[tuple[Segment, Exception]]
 class Local:
     """Segments one after the other in this process; where it sees several GPUs, in one process for each."""
 
+    def runs_on(self, device: torch.device, threads: int) -> tuple[str, int]:
+        """See :class:`~mtal.scoring.engine.Engine`."""
+        return device.type, threads
+
     def score(self, segments: Sequence[Segment], work: Work, model: MultiTaskModel, tell: Tell) -> Iterator[Outcome]:
         """See :class:`~mtal.scoring.engine.Engine`."""
         devices = _devices(work.device)

@@ -86,10 +86,12 @@ def score_pool(
     )
     videos = videos or Videos(np.zeros(len(positions), dtype=np.int64), ["the frames"])
     with _kept_in(folder) as place:
-        work = Work(what, Shards(place, what.key(model, device)), device)
+        engine = engine or Local()
+        key = what.key(model, engine.runs_on(device, what.threads))
+        work = Work(what, Shards(place, key), device)
         segments = videos.segments()
         if not work.shards.is_together:
-            segments = score_all(engine or Local(), segments, videos, work, model)
+            segments = score_all(engine, segments, videos, work, model)
         return pool_scores(work.shards.together(segments), what.class_weights)
 
 

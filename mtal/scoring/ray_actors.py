@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+import torch
+
 from mtal.models import MultiTaskModel
 from mtal.scoring.engine import Outcome
 from mtal.scoring.segments import Segment
@@ -52,6 +54,13 @@ class RayActors:
         self.address, self.actors, self.cpus, self.gpus = address, actors, cpus, gpus
         self._crew: Crew | None = None
 
+    def runs_on(self, device: torch.device, threads: int) -> tuple[str, int]:
+        """See :class:`~mtal.scoring.engine.Engine`."""
+        return "cuda" if self._gpus(device) else "cpu", self.cpus or threads
+
+    def _gpus(self, device: torch.device) -> float:
+        return float(device.type == "cuda") if self.gpus is None else float(self.gpus)
+
     def score(self, segments: Sequence[Segment], work: Work, model: MultiTaskModel, tell: Tell) -> Iterator[Outcome]:
         """See :class:`~mtal.scoring.engine.Engine`."""
         from mtal.scoring.ray_crew import Crew, start  # noqa: PLC0415  Ray is an extra
@@ -59,10 +68,9 @@ class RayActors:
         if not segments:
             return
         job = start(self.address)
-        threads = self.cpus or work.what.threads
-        gpus = float(work.device.type == "cuda") if self.gpus is None else float(self.gpus)
-        if self._crew is None or self._crew.about != (job, threads, gpus):
-            self._crew = Crew(job, threads, gpus)
+        about = (job, self.cpus or work.what.threads, self._gpus(work.device))
+        if self._crew is None or self._crew.about != about:
+            self._crew = Crew(*about)
         for segment, error in self._crew.score(segments, work.packed(model), self.actors):
             lost = None if error or work.shards.has(segment) else RuntimeError(_NOT_SEEN)
             tell(0 if error or lost else len(segment))

@@ -58,6 +58,10 @@ class SubmititJobs:
         self.cluster, self.jobs, self.minutes, self.cpus, self.gpus = cluster, jobs, minutes, cpus, gpus
         self.partition, self.parameters = partition, dict(parameters or {})
 
+    def runs_on(self, device: torch.device, threads: int) -> tuple[str, int]:
+        """See :class:`~mtal.scoring.engine.Engine`."""
+        return "cuda" if self.gpus else "cpu", self.cpus or threads
+
     def score(self, segments: Sequence[Segment], work: Work, model: MultiTaskModel, tell: Tell) -> Iterator[Outcome]:
         """See :class:`~mtal.scoring.engine.Engine`."""
         if not segments:

@@ -99,8 +99,12 @@ class PoolPass:
                 tell(len(look.shared))
         return kept.all()
 
-    def key(self, model: MultiTaskModel, device: torch.device) -> str:
+    def key(self, model: MultiTaskModel, runs_on: tuple[str, int]) -> str:
         """A digest of all that a shard of this pass depends on, segment apart.
+
+        Args:
+            model: that looks.
+            runs_on: see :meth:`~mtal.scoring.engine.Engine.runs_on`.
 
         What cannot be pickled, such as a signal that is defined within a function, has a key of its own at each call.
         """
@@ -112,9 +116,9 @@ class PoolPass:
         )
         options = (
             *(self.batch_size, {t: x.numpy(force=True) for t, x in self.class_weights.items()}),
-            *(dict(self.temperatures), sorted(self.silent), self.site_weights, self.seed, self.threads),
+            *(dict(self.temperatures), sorted(self.silent), self.site_weights, self.seed, self.deterministic),
         )
-        content = (_FORMAT, weights, device.type, self.inputs.key, self.positions, list(self.tasks), asked, options)
+        content = (_FORMAT, weights, runs_on, self.inputs.key, self.positions, list(self.tasks), asked, options)
         try:
             return str(_Hasher("md5").hash(content))[:16]
         except (PicklingError, AttributeError, TypeError):

@@ -48,12 +48,13 @@ def select_frames(config: DictConfig, checkpoint: Checkpoint, budget: int, folde
         FileNotFoundError: see there.
     """
     asked = _asked(config, checkpoint, budget)
+    scored = Path(config.cache) / "scored" / hash_of(str(folder.resolve()))
     if folder.exists():
         _refuse_other(folder, asked)
+        shutil.rmtree(scored, ignore_errors=True)  # of a call that was killed when all was written
         return False
     partial = folder.with_name(f".{folder.name}")
     with deterministic(config.trainer.get("deterministic") is True):
-        scored = Path(config.cache) / "scored" / hash_of(str(folder.resolve()))
         selection = select(config, checkpoint, budget, scored)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)

@@ -10,6 +10,7 @@ import torch
 
 from mtal.models import MultiTaskModel
 from mtal.scoring.engine import Outcome
+from mtal.scoring.local import Local
 from mtal.scoring.segments import Segment, Videos
 from mtal.scoring.work import Tell, Work, Worker
 
@@ -21,7 +22,7 @@ class Short(Videos):
         return super().segments(most, fewest)
 
 
-class Partitioned:
+class Partitioned(Local):
     """Segments in any order, each scored by one of several workers with a model of its own."""
 
     def __init__(self, workers: int, seed: int = 0) -> None:
@@ -38,7 +39,7 @@ class Partitioned:
             yield segments[at], None
 
 
-class Faulty:
+class Faulty(Local):
     """Fails segments that hold certain rows, so many times each."""
 
     def __init__(self, **times: int) -> None:

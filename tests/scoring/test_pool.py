@@ -126,10 +126,22 @@ class TestGoesOn:
         def key(weights):
             sites = AskedSites({"anatomy": Annotatability((torch.tensor(weights),), 0.5)})
             acquisition = surgery.make_acquisition(signals=SIGNALS)
-            return PoolPass(tasks, features, AT, acquisition, site_weights=sites).key(model, CPU)
+            return PoolPass(tasks, features, AT, acquisition, site_weights=sites).key(model, ("cpu", 1))
 
         assert key([1.0, 2.0]) == key([1.0, 2.0])
         assert key([1.0, 2.0]) != key([1.0, 3.0])
+
+    def test_anew_where_the_model_runs_on_other_threads(self, score, tmp_path):
+        """Sums over more threads differ in their last bits, and a pass is of one kind."""
+
+        class Elsewhere(Partitioned):
+            def runs_on(self, device, threads):
+                return device.type, threads + 1
+
+        score(folder=tmp_path)
+        engine = Elsewhere(1)
+        score(engine=engine, folder=tmp_path)
+        assert len(engine.scored) == 6
 
     def test_anew_with_another_model(self, score, model, tmp_path):
         score(folder=tmp_path)

@@ -41,6 +41,12 @@ class TestOptions:
         with pytest.raises(ValueError, match=r"scoring\.gpus must be a number of at least 0, or null, not -1"):
             RayActors(gpus=-1)
 
+    def test_what_the_model_runs_on(self):
+        cpu, gpu = torch.device("cpu"), torch.device("cuda")
+        assert [RayActors().runs_on(device, 3) for device in (cpu, gpu)] == [("cpu", 3), ("cuda", 3)]
+        assert RayActors(cpus=2, gpus=0).runs_on(gpu, 3) == ("cpu", 2)
+        assert RayActors(gpus=0.5).runs_on(cpu, 3) == ("cuda", 3)
+
     def test_without_ray(self, monkeypatch):
         monkeypatch.setattr("mtal.scoring.ray_actors.find_spec", lambda _: None)
         with pytest.raises(RuntimeError, match=r"^scoring=ray needs Ray, which is not installed: pip install 'mtal"):

@@ -17,6 +17,11 @@ AT = np.arange(12)
 VIDEOS = Short(np.zeros(12, dtype=np.int64), ["video_a"])
 
 
+def test_what_the_model_runs_on():
+    assert SubmititJobs().runs_on(torch.device("cuda"), 3) == ("cpu", 3)
+    assert SubmititJobs(cpus=2, gpus=1).runs_on(torch.device("cpu"), 3) == ("cuda", 2)
+
+
 @pytest.mark.parametrize(
     ("option", "value", "least"), [("jobs", 0, 1), ("minutes", True, 1), ("cpus", 1.5, 1), ("gpus", -1, 0)]
 )

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from joblib import hash as hash_of
 from PIL import Image
 
 from mtal.annotation import FolderOracle
@@ -143,10 +144,13 @@ def test_what_became_of_the_videos(selected):
     assert "Write x under unusable if the image is good for nothing" in " ".join(readme.split())
 
 
-def test_second_time_does_nothing(selected, make):
+def test_second_time_does_nothing(selected, make, cache):
     before = contents(selected)
+    left = cache / "scored" / hash_of(str(selected.resolve()))
+    left.mkdir(parents=True)  # by a call that was killed when all was written
     assert make(selected, "acquisition.minimum_gap_s=2") is False
     assert contents(selected) == before
+    assert not left.exists()
 
 
 def test_same_picks_again(selected, make, tmp_path):
