@@ -27,6 +27,8 @@ ModelInput = Tensor | list[Tensor]
 Module = TypeVar("Module", bound=nn.Module)
 
 _FORMAT = 3  # raised whenever cached levels would lie on disk in another way
+_FEWEST, _MOST = 32, 256  # frames of a batch; segments are multiples of both
+_BATCH_BYTES = 2**25  # of features
 
 _log = logging.getLogger(__name__)
 
@@ -208,6 +210,24 @@ def batched(positions: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
     """Consecutive slices of at most ``batch_size``."""
     for start in range(0, len(positions), batch_size):
         yield positions[start : start + batch_size]
+
+
+def fitting(one: ModelInput) -> int:
+    """How many frames the model looks at at a time: the fewer the calls, the less of them is overhead.
+
+    Pictures, of which an encoder makes many maps, are 32; features, of which much less is made, as many as
+    :data:`_BATCH_BYTES` hold, from 32 to 256.
+
+    Args:
+        one: input of a single frame.
+
+    >>> fitting([torch.zeros(1, 512, 1, 1)]), fitting([torch.zeros(1, 128, 32, 32)]), fitting(torch.zeros(1, 3, 64, 64))
+    (256, 64, 32)
+    """
+    if isinstance(one, Tensor):
+        return _FEWEST
+    room = _BATCH_BYTES // sum(level.nbytes for level in one)
+    return min(_MOST, max(_FEWEST, 2 ** (int(room).bit_length() - 1)))
 
 
 def ready(model: Module, device: torch.device) -> Module:

@@ -38,13 +38,25 @@ class Local:
             yield from in_processes(segments, work, model, tell, devices[: len(segments)])
             return
         for segment in segments:
-            try:
-                work.do(segment, model, work.device, tell)
-            except Exception as error:  # noqa: BLE001  whoever asked decides whether it is tried again
-                let_go(error)
-                yield segment, error
-            else:
-                yield segment, None
+            yield segment, _failed(segment, work, model, tell)
+
+
+def _failed(segment: Segment, work: Work, model: MultiTaskModel, tell: Tell) -> Exception | None:
+    """What went wrong with a segment, if anything; frames of one that fails are told back."""
+    told = 0
+
+    def count(done: int) -> None:
+        nonlocal told
+        told += done
+        tell(done)
+
+    try:
+        work.do_here(segment, model, count)
+    except Exception as error:  # noqa: BLE001  whoever asked decides whether it is tried again
+        let_go(error)
+        tell(-told)
+        return error
+    return None
 
 
 def let_go(error: Exception) -> None:

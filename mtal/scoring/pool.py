@@ -33,7 +33,7 @@ def score_pool(
     positions: npt.NDArray[np.int64],
     acquisition: Acquisition,
     device: torch.device,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     *,
     class_weights: Mapping[str, Tensor] | None = None,
     temperatures: Mapping[str, float] | None = None,
@@ -58,7 +58,7 @@ def score_pool(
         positions: ``[N]`` candidates.
         acquisition: says which signals are wanted and what has to be kept.
         device: where the model runs.
-        batch_size: frames at a time.
+        batch_size: frames at a time; ``None`` for as many as :func:`~mtal.scoring.inputs.fitting` says.
         class_weights: by task, ``[C]``.
         temperatures: by task.
         silent: heads without a label so far.
@@ -88,10 +88,8 @@ def score_pool(
     with _kept_in(folder) as place:
         engine = engine or Local()
         key = what.key(model, engine.runs_on(device, what.threads))
-        work = Work(what, Shards(place, key), device)
-        segments = videos.segments()
-        if not work.shards.is_together:
-            segments = score_all(engine, segments, videos, work, model)
+        work = Work(what, Shards(place, key, len(positions)), device)
+        segments = score_all(engine, videos.segments(), videos, work, model)
         return pool_scores(work.shards.together(segments), what.class_weights)
 
 

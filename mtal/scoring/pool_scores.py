@@ -16,7 +16,7 @@ from mtal.acquisition.coarse import coarse_posterior
 from mtal.acquisition.fisher import fisher_factor
 from mtal.acquisition.gradients import shared_gradient_block
 from mtal.acquisition.score_table import Column
-from mtal.scoring.shards import Columns
+from mtal.scoring.column_files import Columns
 from mtal.tasks.posterior import HeadOutput
 
 

@@ -84,7 +84,9 @@ class _Tries:
         for segment, error in self._engine.score(segments, self._work, self._model, self._tell):
             del left[segment]
             self.any_done |= error is None
-            if error is not None:
+            if error is None:
+                self._work.shards.take_in(segment)
+            else:
                 failed[segment] = error
             if len(failed) >= TRIES and left and not self.any_done:
                 break
@@ -94,6 +96,7 @@ class _Tries:
         for _, error in self._engine.score([last], self._work, self._model, self._tell):
             if error is not None:
                 raise next(iter(failed.values()))
+            self._work.shards.take_in(last)
         self.any_done = True
         del left[last]
         return failed | self._once(list(left))

@@ -20,15 +20,16 @@ from torch import Tensor
 from mtal.acquisition import Acquisition
 from mtal.models import MultiTaskModel
 from mtal.models.determinism import deterministic
-from mtal.scoring.inputs import Inputs
+from mtal.scoring.column_files import Columns
+from mtal.scoring.inputs import Inputs, fitting
 from mtal.scoring.look import look_at
 from mtal.scoring.pool_scores import Kept
 from mtal.scoring.segments import Segment
-from mtal.scoring.shards import Columns, Shards
+from mtal.scoring.shards import Shards
 from mtal.scoring.site_weights import SiteWeights
 from mtal.tasks.task import Task
 
-_FORMAT = 1  # raised whenever a shard would come out differently
+_FORMAT = 2  # raised whenever a shard would come out differently
 
 Tell = Callable[[int], None]
 """Told of how many more frames are done."""
@@ -43,7 +44,7 @@ class PoolPass:
         inputs: model inputs of all frames.
         positions: ``[N]`` candidates.
         acquisition: says which signals are wanted and what has to be kept.
-        batch_size: frames at a time.
+        batch_size: frames at a time; ``None`` for as many as :func:`~mtal.scoring.inputs.fitting` says.
         class_weights: by task, ``[C]``, for aggregations that ask; a head that is not named weights all the same.
         temperatures: by task, of calibrated heads; 1 where not given.
         silent: heads without a label so far; signals see a shared gradient of 0 from these.
@@ -57,7 +58,7 @@ class PoolPass:
     inputs: Inputs
     positions: npt.NDArray[np.int64]
     acquisition: Acquisition
-    batch_size: int = 32
+    batch_size: int | None = None
     class_weights: Mapping[str, Tensor] = field(default_factory=dict)
     temperatures: Mapping[str, float] = field(default_factory=dict)
     silent: Collection[str] = ()
@@ -76,14 +77,15 @@ class PoolPass:
             tell: told of every batch.
         """
         acquisition = self.acquisition
+        positions = self.positions[segment.start : segment.stop]
         kept = Kept(acquisition, len(segment), self.silent)
         looks = look_at(
             model,
             self.tasks,
             self.inputs,
-            self.positions[segment.start : segment.stop],
+            positions,
             device,
-            self.batch_size,
+            self.batch_size or fitting(self.inputs.batch(positions[:1])),
             wanted=acquisition.batch_needs | acquisition.pool_needs | acquisition.selector_needs,
             members=acquisition.measurement.members,
             class_weights=self.class_weights,
@@ -142,6 +144,10 @@ class Work:
     def do(self, segment: Segment, model: MultiTaskModel, device: torch.device, tell: Tell = lambda done: None) -> None:
         """Score a segment and write its shard: all that an engine has to get done somewhere."""
         self.shards.write(segment, self.what.columns(segment, model, device, tell))
+
+    def do_here(self, segment: Segment, model: MultiTaskModel, tell: Tell) -> None:
+        """The same in the process that asks, which needs no file for it."""
+        self.shards.pool.put(segment, self.what.columns(segment, model, self.device, tell))
 
     def packed(self, model: MultiTaskModel) -> bytes:
         """All of it for another process: no frames where these lie in files."""

@@ -19,7 +19,7 @@ SEGMENTS = [Segment(i, i + 1, ("a",)) for i in range(6)]
 
 @pytest.fixture
 def work(tmp_path):
-    return SimpleNamespace(shards=Shards(tmp_path, "k"), packed=lambda model: b"", device=CPU)
+    return SimpleNamespace(shards=Shards(tmp_path, "k", 9), packed=lambda model: b"", device=CPU)
 
 
 class Pool(ThreadPoolExecutor):
@@ -118,7 +118,7 @@ def test_an_error_that_is_kept_holds_no_batch(work):
         except OSError as error:
             raise ValueError(other.shape) from error
 
-    work.do = do
-    ((_, error),) = Local().score(SEGMENTS[:1], work, None, None)
+    work.do_here = do
+    ((_, error),) = Local().score(SEGMENTS[:1], work, None, lambda done: None)
     for passed in (error, error.__cause__):
         assert passed.__traceback__.tb_next.tb_frame.f_locals == {}

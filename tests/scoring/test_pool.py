@@ -237,10 +237,11 @@ def test_one_process_per_device(score, monkeypatch):
 
 
 KILLS = {
-    "before the first shard": ("mtal.scoring.work.PoolPass.columns", 1, 0),
-    "in the middle of a shard": ("os.fsync", 3, 2),
-    "after the last shard": ("mtal.scoring.shards.Shards.together", 1, 6),
-    "while shards are put together": ("mtal.scoring.shards._write_header", 3, 6),
+    "before the first rows": ("mtal.scoring.work.PoolPass.columns", 1, 0),
+    "while files are made": ("mtal.scoring.column_files._write_header", 3, 0),
+    "in the middle of a segment": ("mtal.scoring.column_files.ColumnFiles._put", 50, 2),
+    "before it is noted": ("json.dumps", 4, 2),
+    "when all are there": ("mtal.scoring.column_files.ColumnFiles.read", 1, 6),
 }
 
 

@@ -140,7 +140,7 @@ class TestCrew:
         monkeypatch.setattr("mtal.scoring.ray_crew.start", lambda address: "job")
         monkeypatch.setattr("mtal.scoring.ray_crew.Crew.score", lambda *given: iter([(self.SEGMENTS[0], None)]))
         work = SimpleNamespace(
-            shards=Shards(tmp_path, "k"), what=SimpleNamespace(threads=1), device=CPU, packed=lambda model: b""
+            shards=Shards(tmp_path, "k", 9), what=SimpleNamespace(threads=1), device=CPU, packed=lambda model: b""
         )
         done = []
         ((_, error),) = RayActors().score(self.SEGMENTS[:1], work, None, done.append)

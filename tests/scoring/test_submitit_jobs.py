@@ -132,7 +132,7 @@ def test_what_a_job_had_not_begun_when_it_was_ended_has_not_failed(executor, sco
 def test_arrays_that_score_nothing_are_not_sent_for_ever(executor, tmp_path):
     executor.scores = 0
     segments = [Segment(i, i + 1, ("a",)) for i in range(9)]
-    work = SimpleNamespace(shards=Shards(tmp_path, "k"), what=SimpleNamespace(threads=1), packed=lambda model: b"")
+    work = SimpleNamespace(shards=Shards(tmp_path, "k", 9), what=SimpleNamespace(threads=1), packed=lambda model: b"")
     found = dict(SubmititJobs(jobs=2).score(segments, work, None, None))
     assert executor.arrays == [[5, 4], [4, 3], [3, 2]]
     told = [str(found[segment]) for segment in segments]
