@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
@@ -81,6 +81,11 @@ class Shards:
         except SafetensorError:
             file.unlink()
             return False
+
+    def new(self, segments: Iterable[Segment]) -> list[Segment]:
+        """Those of which another process has a shard by now: one look at the folder, however many are asked for."""
+        names = {entry.name for entry in os.scandir(self.folder)}
+        return [segment for segment in segments if self.file(segment).name in names and self.has(segment)]
 
     def take_in(self, segment: Segment) -> None:
         """Put the rows of a segment that has a shard to their places, where they are not there yet.

@@ -95,7 +95,7 @@ class SubmititJobs:
             while running:
                 ended = [(job, share) for job, share in running if job.done()]
                 running = [pair for pair in running if pair not in ended]
-                for segment in [s for s in open_ if work.shards.has(s)]:
+                for segment in work.shards.new(open_):
                     del open_[segment]
                     any_done = True
                     tell(len(segment))

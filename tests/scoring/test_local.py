@@ -122,3 +122,18 @@ def test_an_error_that_is_kept_holds_no_batch(work):
     ((_, error),) = Local().score(SEGMENTS[:1], work, None, lambda done: None)
     for passed in (error, error.__cause__):
         assert passed.__traceback__.tb_next.tb_frame.f_locals == {}
+
+
+def test_frames_of_a_segment_that_fails_are_told_back(work):
+    """They are told again when it is tried again."""
+
+    def do(segment, model, tell):
+        tell(4)
+        tell(4)
+        if segment.start:
+            raise OSError
+
+    work.do_here = do
+    told = []
+    list(Local().score(SEGMENTS[:3], work, None, told.append))
+    assert told == [4, 4, *[4, 4, -8] * 2]

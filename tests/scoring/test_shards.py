@@ -34,6 +34,13 @@ def test_rows_are_taken_in(shards):
     assert not shards.file(FIRST).exists()
 
 
+def test_new_ones_are_found_without_asking_for_each(shards, monkeypatch):
+    asked = []
+    monkeypatch.setattr(Shards, "has", lambda self, segment: asked.append(segment) or True)
+    others = [Segment(i, i + 1, ("c",)) for i in range(5, 99)]
+    assert shards.new([SECOND, *others]) == asked == [SECOND]
+
+
 def test_a_shard_that_comes_late_is_of_no_account(shards):
     """Of a process that was given up for lost."""
     shards.together([FIRST, SECOND])
