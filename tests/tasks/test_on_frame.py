@@ -6,6 +6,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from mtal.frames.window import WHOLE, Window
+from mtal.tasks import on_frame
 from mtal.tasks.on_frame import above_zero_at, above_zero_runs, inside, likeliest_at, likeliest_runs
 
 
@@ -81,3 +82,46 @@ def test_outside_of_the_window_the_outermost_cells_go_on():
     assert likeliest_at(logits, (1, 8), Window(0.0, 0.25, 1.0, 0.5)).tolist() == [[0] * 4 + [1] * 4]
     assert inside((2, 4), Window(0.0, 0.25, 1.0, 0.5)).tolist() == [[False, True, True, False]] * 2
     assert inside((2, 3), WHOLE).all()
+
+
+def stretches_looked_at_one_by_one(monkeypatch):
+    """How many there are in each call from here on."""
+    found, envelope = [], on_frame._envelope
+
+    def counted(left, *rest):
+        found.append(left.shape[1])
+        return envelope(left, *rest)
+
+    monkeypatch.setattr(on_frame, "_envelope", counted)
+    return found
+
+
+@pytest.mark.parametrize("window", [WHOLE, Window(-0.2, 0.1, 1.4, 0.6), Window(0.1, -0.3, 0.5, 1.6)])
+@pytest.mark.parametrize("kind", ["smooth", "rough", "many equal", "of several magnitudes"])
+def test_two_that_contend_alone_are_as_if_all_were_looked_at(kind, window, monkeypatch):
+    """What is interpolated of two classes gives the runs that all classes give, with what is equal and by rounding."""
+    generator = torch.Generator().manual_seed(0)
+    for classes, cells, size in ((2, (1, 5), (33, 47)), (3, (4, 1), (9, 200)), (9, (16, 28), (135, 240))):
+        logits = 3 * torch.randn(2, classes, *cells, generator=generator)
+        if kind == "smooth":
+            logits = torch.stack([smooth(classes, *cells, seed=seed) for seed in (0, 1)])
+        if kind == "many equal":
+            logits = logits.round()
+        if kind == "of several magnitudes":
+            logits *= 10.0 ** torch.arange(-3, classes - 3)[:, None, None]
+        monkeypatch.setattr(on_frame, "_ROUNDING", 1e-5)
+        few = likeliest_runs(logits, size, window)
+        monkeypatch.setattr(on_frame, "_ROUNDING", 1e9)
+        many = likeliest_runs(logits, size, window)
+        np.testing.assert_array_equal(few.starts, many.starts)
+        np.testing.assert_array_equal(few.values, many.values)
+
+
+def test_few_stretches_are_looked_at_one_by_one(monkeypatch):
+    logits = smooth(9, 32, 32)[None]
+    looked_at = stretches_looked_at_one_by_one(monkeypatch)
+    changes = len(likeliest_runs(logits, (480, 854)).starts) - 480
+    monkeypatch.setattr(on_frame, "_ROUNDING", 1e9)
+    likeliest_runs(logits, (480, 854))
+    assert looked_at[0] < changes / 10
+    assert looked_at[1] > changes / 2
