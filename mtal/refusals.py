@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -94,6 +94,24 @@ class Refusals:
         told = kind("\n".join([f"{len(errors)} {what}:", *lines, *rest]))
         vars(told)["refused"] = errors  # for those who gather more
         raise told from errors[0]
+
+
+def refuse(faults: Iterable[str], what: str = "wrong options") -> None:
+    """Tell all faults at once, if there are any.
+
+    >>> refuse(f"{name} must be at least 1" for name in ("steps", "epochs"))
+    Traceback (most recent call last):
+    ValueError: 2 wrong options:
+      steps must be at least 1
+      epochs must be at least 1
+
+    Raises:
+        ValueError: there are some.
+    """
+    refusals = Refusals()
+    for fault in faults:
+        refusals.take(ValueError(fault))
+    refusals.tell(what=what)
 
 
 def first_of(some: Sequence[object]) -> str:

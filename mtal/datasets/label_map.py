@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
+
+from mtal.refusals import refuse
 
 Value = int | tuple[int, int, int]
 """A gray value or an RGB triple of a mask file."""
@@ -48,20 +50,20 @@ class LabelMap:
     stray: float = 0.0
 
     def __post_init__(self) -> None:
+        refuse((f"label map {self.task!r}: {fault}" for fault in self._faults()), what="faults")
+
+    def _faults(self) -> Iterator[str]:
         for what, items in (("class", self.classes), ("colour", self.colors)):
-            repeated = [x for i, x in enumerate(items) if x in items[:i]]
-            if repeated:
-                raise ValueError(f"label map {self.task!r}: {what} {repeated[0]!r} stands twice")
+            yield from (f"{what} {x!r} stands twice" for i, x in enumerate(items) if x in items[:i])
         if len(self.classes) != len(self.colors):
-            raise ValueError(f"label map {self.task!r}: {len(self.classes)} classes but {len(self.colors)} colours")
+            yield f"{len(self.classes)} classes but {len(self.colors)} colours"
         for value, number in self.values.items():
             if number != IGNORE and not 0 <= number < len(self.classes):
-                what = f"colour {value}" if isinstance(value, tuple) else f"gray {value}"
-                raise ValueError(f"label map {self.task!r}: {what} maps to {number}, which is no class")
+                yield f"{'colour' if isinstance(value, tuple) else 'gray'} {value} maps to {number}, which is no class"
         if len({isinstance(value, tuple) for value in self.values}) > 1:
-            raise ValueError(f"label map {self.task!r}: its values are gray ones and RGB triples; give one kind")
+            yield "its values are gray ones and RGB triples; give one kind"
         if not 0 <= self.stray <= 1:
-            raise ValueError(f"label map {self.task!r}: stray={self.stray}, but it is a share of the pixels, 0 to 1")
+            yield f"stray={self.stray}, but it is a share of the pixels, 0 to 1"
 
     @property
     def colored(self) -> bool:
@@ -74,9 +76,11 @@ class LabelMap:
         Raises:
             ValueError: there is no such class.
         """
-        unknown = [c for c in classes if c not in self.classes]
+        unknown = [repr(c) for c in classes if c not in self.classes]
         if unknown:
-            raise ValueError(f"label map {self.task!r} has no class {unknown[0]!r}; it has {', '.join(self.classes)}")
+            raise ValueError(
+                f"label map {self.task!r} has no class {', no '.join(unknown)}; it has {', '.join(self.classes)}"
+            )
         number = {self.classes.index(name): new for new, name in enumerate(classes)}
         values: dict[Value, int] = {value: number.get(old, IGNORE) for value, old in self.values.items()}
         colors = tuple(self.colors[old] for old in number)

@@ -82,8 +82,7 @@ def load(
     cells = Cells.read(path)
     if are_intervals(cells):
         cells = sampled(cells, base, interval_hz)
-    own = {str(name): HeadOptions.parse(str(name), options) for name, options in (heads or {}).items()}
-    used = {column for name, options in own.items() for column in options.columns_used(name, cells)}
+    own, used = _heads(heads or {}, cells)
     tool_columns = tools or [c for c in cells.columns if c.startswith(tool_prefix) and c not in used]
     _check_columns(cells, tool_columns, used, tool_prefix if tools is None else "")
     masks = MaskOptions("anatomy", "mask", mask_classes or {}, mask_ignore, "data.mask_classes")
@@ -108,6 +107,17 @@ def load(
         row |= {head.label_map.task: head.labels[i] for head in found}
         sizes[frame_id(place.video, place.frame)] = place.frame_size
     return SurgicalDataset.from_rows(path.stem, index, tuple(head.label_map for head in found), sizes)
+
+
+def _heads(heads: Mapping[str, Any], cells: Cells) -> tuple[dict[str, HeadOptions], set[str]]:
+    """The heads of ``data.heads`` by name, and all columns that they are made of."""
+    refusals, own, used = Refusals(), dict[str, HeadOptions](), set[str]()
+    for name, options in heads.items():
+        with refusals:
+            own[str(name)] = head = HeadOptions.parse(str(name), options)
+            used |= set(head.columns_used(str(name), cells))
+    refusals.tell(what="wrong options")
+    return own, used
 
 
 _Reader = Callable[[TableRows], HeadLabels]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from mtal.datasets.table_cells import Cells
+from mtal.refusals import refuse
 from mtal.suggest import nearest
 
 Kind = Literal["multilabel", "exclusive"]
@@ -94,10 +95,9 @@ class HeadOptions:
                 f"{where} is {options!r}; write options, as in {{columns: cvs_*, kind: multilabel}}"
             )
         unknown = [f"{key!r}{nearest(str(key), known)}" for key in options if key not in known]
-        if unknown:
-            raise ValueError(f"{where} has no {', no '.join(unknown)}; options are {', '.join(known)}")
-        given = cls(**{key: value for key, value in options.items() if value is not None})
-        given._check(where)
+        faults = [f"{where} has no {', no '.join(unknown)}; options are {', '.join(known)}"] if unknown else []
+        given = cls(**{key: value for key, value in options.items() if value is not None and key in known})
+        refuse([*faults, *given._faults(where, misspelt=bool(unknown))])
         return given
 
     @property
@@ -125,35 +125,36 @@ class HeadOptions:
             wanted = [str(self.column or self.mask)] if self.intervals is None else []
         return list(columns_of(wanted, cells, option))
 
-    def _check(self, where: str) -> None:
-        """Refuse options that do not go together."""
+    def _faults(self, where: str, *, misspelt: bool) -> Iterator[str]:
+        """Options that are wrong or do not go together; one that is misspelt may be the one that is lacking."""
         given = [f.name for f in fields(self) if getattr(self, f.name) is not None]
-        sources = [s for s in _TAKES if s in given]
-        if len(sources) != 1:
-            found = f"has {' and '.join(sources)}" if sources else "does not say where its labels are"
-            raise ValueError(f"{where} {found}; give one of {', '.join(_TAKES)}")
-        source = sources[0]
-        value = getattr(self, source)
-        if not isinstance(value, _TYPES[source]) or not value:
-            raise ValueError(f"{where}.{source} is {value!r}; it must be {_FORMS[source]}")
         for option, choices in _CHOICES.items():
             if option in given and getattr(self, option) not in choices:
-                raise ValueError(f"{where}.{option} is {getattr(self, option)!r}; it is {' or '.join(choices)}")
-        for option in given:
-            self._check_use(where, source, option)
-        if source == "mask" and not self.exclusive:
-            raise ValueError(
+                yield f"{where}.{option} is {getattr(self, option)!r}; it is {' or '.join(choices)}"
+        sources = [s for s in _TAKES if s in given]
+        for source in sources:
+            value = getattr(self, source)
+            if not isinstance(value, _TYPES[source]) or not value:
+                yield f"{where}.{source} is {value!r}; it must be {_FORMS[source]}"
+        if len(sources) == 1:
+            for option in given:
+                yield from self._faults_of_use(where, sources[0], option)
+        elif sources or not misspelt:
+            found = f"has {' and '.join(sources)}" if sources else "does not say where its labels are"
+            yield f"{where} {found}; give one of {', '.join(_TAKES)}"
+
+    def _faults_of_use(self, where: str, source: str, option: str) -> Iterator[str]:
+        kind = _ONLY_WITH.get(option)
+        if option not in (source, *_TAKES[source]):
+            owners = " or ".join(s for s, takes in _TAKES.items() if option in takes)
+            yield f"{where}.{option} goes with {owners}, not with {source}; remove it"
+        elif kind is not None and self.kind in (None, *_CHOICES["kind"]) and self.exclusive != (kind == "exclusive"):
+            yield f"{where}.{option} goes with kind: {kind}; remove it, or set the kind"
+        elif option == "mask" and self.kind == "multilabel":
+            yield (
                 f"{where}: a pixel of one mask has one class; give a mask for each class, as in "
                 "masks: {liver: liver_mask, vessel: vessel_mask}"
             )
-
-    def _check_use(self, where: str, source: str, option: str) -> None:
-        if option not in (source, *_TAKES[source]):
-            owners = " or ".join(s for s, takes in _TAKES.items() if option in takes)
-            raise ValueError(f"{where}.{option} goes with {owners}, not with {source}; remove it")
-        kind = _ONLY_WITH.get(option)
-        if kind is not None and self.exclusive != (kind == "exclusive"):
-            raise ValueError(f"{where}.{option} goes with kind: {kind}; remove it, or set the kind")
 
 
 def columns_of(columns: str | Sequence[str] | Mapping[str, str], cells: Cells, option: str) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from operator import gt, lt
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mtal.frames.duplicates import RecentPictures
 from mtal.frames.picture_quality import brightness, few_colours, flesh, reduced, sharpness
+from mtal.refusals import refuse
 
 REASONS = ("near_black", "overlay", "blurred", "out_of_body", "near_duplicate")
 """In the order they are looked for; the first that holds is the one given."""
@@ -40,7 +41,7 @@ class Hygiene:
         window: how many kept frames of the video a frame is compared with.
 
     Raises:
-        ValueError: a threshold is out of range.
+        ValueError: thresholds are out of range, or no numbers.
     """
 
     near_black: float | None = 0.15
@@ -51,12 +52,15 @@ class Hygiene:
     window: int = 8
 
     def __post_init__(self) -> None:
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
         for name, most in zip(REASONS, (1, 1, np.inf, 1, 256), strict=True):
             threshold = getattr(self, name)
-            if threshold is not None and not 0 <= threshold <= most:
-                raise ValueError(f"hygiene: {name}={threshold} must lie between 0 and {most}, or be null")
-        if self.window < 1:
-            raise ValueError(f"hygiene: window={self.window}, but a frame is compared with at least one")
+            if threshold is not None and not (_is_number(threshold) and 0 <= threshold <= most):
+                yield f"hygiene: {name}={threshold} must lie between 0 and {most}, or be null"
+        if not (_is_number(self.window) and self.window >= 1):
+            yield f"hygiene: window={self.window}, but a frame is compared with at least one"
 
     def inspector(self) -> Callable[[NDArray[np.uint8]], Fault | None]:
         """A judge of the frames ``[H, W, 3]`` of one video in their order, which remembers the last ones kept."""
@@ -76,6 +80,10 @@ class Hygiene:
             return None
 
         return inspect
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 _MEASURES = {

@@ -6,6 +6,7 @@ Letters: n frames of H x W pixels. Colours are between 0 and 1 within this modul
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mtal.datasets.label_map import IGNORE
+from mtal.refusals import refuse
 
 _SMOKE_CELLS = 4  # along each side: smoke is a smooth thing
 _SPOTS = 6
@@ -67,10 +69,13 @@ class Augmentation:
     views: int = 4
 
     def __post_init__(self) -> None:
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
         if self.flip is not True and self.flip is not False:
-            raise ValueError(f"augment.flip must be true or false, not {self.flip!r}")
+            yield f"augment.flip must be true or false, not {self.flip!r}"
         if not (isinstance(self.views, int) and not isinstance(self.views, bool) and self.views >= 2):
-            raise ValueError(
+            yield (
                 f"augment.views must be a whole number of at least 2, of which one is the frame itself, not "
                 f"{self.views!r}; augment=none has none"
             )
@@ -79,7 +84,7 @@ class Augmentation:
             if field.name in ("flip", "views"):
                 continue
             if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
-                raise ValueError(f"augment.{field.name} must be a number from {least:g} to {most:g}, not {value!r}")
+                yield f"augment.{field.name} must be a number from {least:g} to {most:g}, not {value!r}"
 
     @property
     def is_none(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from mtal.frames.prefetch import prefetch
 from mtal.frames.window import Window
 from mtal.models import MultiTaskModel
 from mtal.progress import track
+from mtal.refusals import refuse
 from mtal.scoring.inputs import Inputs, batched, ready, to_device
 from mtal.suggest import nearest
 from mtal.tasks.events import Events, find_events
@@ -44,19 +45,22 @@ class EvaluationSettings:
     hausdorff: bool = False
 
     def __post_init__(self) -> None:
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
         if self.resolution not in ("labels", "input"):
             choices = ("labels", "input")
-            raise ValueError(
+            yield (
                 f"evaluation.resolution must be labels or input, not {self.resolution!r}"
                 f"{nearest(str(self.resolution), choices)}"
             )
         if self.surface_pixels is not None and not 0 <= self.surface_pixels < math.inf:
-            raise ValueError(
+            yield (
                 "evaluation.surface_pixels must be a number of pixels of at least 0, or null for no surface Dice, not "
                 f"{self.surface_pixels}"
             )
         if self.hausdorff is not True and self.hausdorff is not False:
-            raise ValueError(f"evaluation.hausdorff must be true or false, not {self.hausdorff!r}")
+            yield f"evaluation.hausdorff must be true or false, not {self.hausdorff!r}"
 
 
 def evaluate(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from mtal.learning.run_folder import RunFolder
 from mtal.learning.stop import StopRule
 from mtal.learning.trainer_settings import TrainerSettings
+from mtal.refusals import refuse
 
 
 @dataclass(frozen=True)
@@ -59,28 +60,29 @@ class LoopSettings:
         return cls(**{**config, "stop": StopRule(**config.get("stop", {}))})
 
     def __post_init__(self) -> None:
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
         a_number = isinstance(self.initial, int) and not isinstance(self.initial, bool) and self.initial >= 1
         if not (self.initial == "all" or a_number):
-            raise ValueError(f"loop.initial must be a number of frames or 'all', not {self.initial!r}")
+            yield f"loop.initial must be a number of frames or 'all', not {self.initial!r}"
         if self.batch < 1 or self.rounds < 0:
-            raise ValueError(f"loop.batch must be ≥ 1 and loop.rounds ≥ 0, not {self.batch} and {self.rounds}")
+            yield f"loop.batch must be ≥ 1 and loop.rounds ≥ 0, not {self.batch} and {self.rounds}"
         if self.batch_seconds is not None and not 0 < self.batch_seconds < math.inf:
-            raise ValueError(f"loop.batch_seconds must be above 0, or null to count frames, not {self.batch_seconds}")
+            yield f"loop.batch_seconds must be above 0, or null to count frames, not {self.batch_seconds}"
         if self.batch_answers is not None and self.batch_answers < 1:
-            raise ValueError(f"loop.batch_answers must be 1 or more, or null to count frames, not {self.batch_answers}")
+            yield f"loop.batch_answers must be 1 or more, or null to count frames, not {self.batch_answers}"
         if self.test_frames is not None and self.test_frames < 1:
-            raise ValueError(f"loop.test_frames must be 1 or more, or null for all, not {self.test_frames}")
+            yield f"loop.test_frames must be 1 or more, or null for all, not {self.test_frames}"
         if self.keep_tables_gib is not None and not 0 <= self.keep_tables_gib < math.inf:
-            raise ValueError(f"loop.keep_tables_gib must be 0 or more, or null to keep all, not {self.keep_tables_gib}")
+            yield f"loop.keep_tables_gib must be 0 or more, or null to keep all, not {self.keep_tables_gib}"
         if self.test_folds < 2 or not (self.fold is None or 0 <= self.fold < self.test_folds):
-            raise ValueError(
+            yield (
                 "loop.test_folds must be ≥ 2 and loop.fold from 0 to one less, or null, not "
                 f"{self.test_folds} and {self.fold}"
             )
         if self.folds < 2 or (self.fold_steps is not None and self.fold_steps < 1):
-            raise ValueError(
-                f"loop.folds must be ≥ 2 and loop.fold_steps ≥ 1 or null, not {self.folds} and {self.fold_steps}"
-            )
+            yield (f"loop.folds must be ≥ 2 and loop.fold_steps ≥ 1 or null, not {self.folds} and {self.fold_steps}")
 
     def steps_per_fold(self, folder: RunFolder, trainer: TrainerSettings) -> int | None:
         """``fold_steps``, or as many as led to the last round's weights where ``val`` decided on them."""

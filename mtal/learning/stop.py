@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ import pandas as pd
 
 from mtal.acquisition import Acquisition, Entropy, ScoreTable
 from mtal.learning.run_folder import RunFolder, write_whole
+from mtal.refusals import refuse
 
 STOPPED = "stopped.json"
 """In the run folder: after how many rounds the run stopped, and why. Written for readers; :func:`reason` decides."""
@@ -39,15 +40,16 @@ class StopRule:
     uncertainty_below: float | None = None
 
     def __post_init__(self) -> None:
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
         rounds = self.val_flat_rounds
         if rounds is not None and not (isinstance(rounds, int) and not isinstance(rounds, bool) and rounds >= 1):
-            raise ValueError(
-                f"loop.stop.val_flat_rounds must be a number of rounds of at least 1, or null, not {rounds}"
-            )
+            yield (f"loop.stop.val_flat_rounds must be a number of rounds of at least 1, or null, not {rounds}")
         if not 0 <= self.val_tolerance < 1:
-            raise ValueError(f"loop.stop.val_tolerance must be at least 0 and below 1, not {self.val_tolerance}")
+            yield f"loop.stop.val_tolerance must be at least 0 and below 1, not {self.val_tolerance}"
         if self.uncertainty_below is not None and not 0 < self.uncertainty_below <= 1:
-            raise ValueError(f"loop.stop.uncertainty_below must be above 0 and at most 1, not {self.uncertainty_below}")
+            yield f"loop.stop.uncertainty_below must be above 0 and at most 1, not {self.uncertainty_below}"
 
     def check(self, acquisition: Acquisition, val_frames: int) -> None:
         """Refuse what could never stop a run.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -11,6 +11,7 @@ import torch
 
 from mtal.learning.multi_task_loss import FrameLoss, PixelLoss
 from mtal.learning.unlabelled_settings import Propagation, PseudoLabelling
+from mtal.refusals import refuse
 from mtal.suggest import nearest
 from mtal.tasks.class_balance import Scheme
 
@@ -90,46 +91,49 @@ class TrainerSettings:
     propagation: Propagation = field(default_factory=Propagation)
 
     def __post_init__(self) -> None:
+        refuse(self._faults())
+        refuse(self._do_not_go_together())
+
+    def _faults(self) -> Iterator[str]:
         for name in _COUNTS:
             value = getattr(self, name)
             whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
             if not whole and not _open(name, value):
-                raise ValueError(f"trainer.{name} must be a whole number of at least 1, not {value!r}")
+                yield f"trainer.{name} must be a whole number of at least 1, not {value!r}"
         for name, (least, fits) in _NUMBERS.items():
             value = getattr(self, name)
             if not (_is_number(value) and fits(value)) and not _open(name, value):
-                raise ValueError(f"trainer.{name} must be a number {least}, not {value!r}")
+                yield f"trainer.{name} must be a number {least}, not {value!r}"
         for name in _SWITCHES:
             value = getattr(self, name)
             if value is not True and value is not False:
-                raise ValueError(f"trainer.{name} must be true or false, not {value!r}")
+                yield f"trainer.{name} must be true or false, not {value!r}"
         for name, choices in _CHOICES.items():
             value = getattr(self, name)
             if value not in choices:
-                raise ValueError(
+                yield (
                     f"trainer.{name} must be {', '.join(choices[:-1])} or {choices[-1]}, not {value!r}"
                     f"{nearest(str(value), choices)}"
                 )
-        self._refuse_together()
 
-    def _refuse_together(self) -> None:
+    def _do_not_go_together(self) -> Iterator[str]:
         if self.until == "plateau" and self.schedule != "one_cycle":
-            raise ValueError(
+            yield (
                 f"trainer.schedule={self.schedule} needs a length, and trainer.until=plateau has none; leave one out"
             )
         if self.devices > 1 and self.until == "plateau":
-            raise ValueError(
+            yield (
                 f"trainer.until=plateau trains on one device, not on {self.devices}; set trainer.devices=1, or give "
                 "the length by trainer.until=epochs or steps"
             )
         for name in ("pseudo_labels", "propagation"):
             if self.devices > 1 and getattr(self, name).is_on:
-                raise ValueError(
+                yield (
                     f"trainer.{name} trains on one device, not on {self.devices}; set trainer.devices=1, or "
                     f"trainer.{name}.weight=0"
                 )
         if self.devices > 1 and self.strategy not in ("auto", "ddp_spawn"):
-            raise ValueError(f"trainer.strategy={self.strategy} would run the loop once per device; use ddp_spawn")
+            yield f"trainer.strategy={self.strategy} would run the loop once per device; use ddp_spawn"
 
     @property
     def learns_from_unlabelled(self) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeGuard
 
 from mtal.learning.optical_flow import OpticalFlow, Propagator
+from mtal.refusals import refuse
 
 
 @dataclass(frozen=True)
@@ -29,13 +31,14 @@ class PseudoLabelling:
     frames: int = 1000
 
     def __post_init__(self) -> None:
-        _check_weight("pseudo_labels", self.weight)
-        _check_share("pseudo_labels", self.share)
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        yield from _wrong_weight("pseudo_labels", self.weight)
+        yield from _wrong_share("pseudo_labels", self.share)
         if not (_is_number(self.threshold) and 0.5 < self.threshold <= 1):
-            raise ValueError(
-                f"trainer.pseudo_labels.threshold must be a number above 0.5 and at most 1, not {self.threshold!r}"
-            )
-        _check_count("pseudo_labels.frames", self.frames)
+            yield (f"trainer.pseudo_labels.threshold must be a number above 0.5 and at most 1, not {self.threshold!r}")
+        yield from _wrong_count("pseudo_labels.frames", self.frames)
 
     @property
     def is_on(self) -> bool:
@@ -65,13 +68,16 @@ class Propagation:
     by: Propagator = field(default_factory=OpticalFlow)
 
     def __post_init__(self) -> None:
-        _check_weight("propagation", self.weight)
-        _check_share("propagation", self.share)
-        _check_count("propagation.neighbours", self.neighbours)
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        yield from _wrong_weight("propagation", self.weight)
+        yield from _wrong_share("propagation", self.share)
+        yield from _wrong_count("propagation.neighbours", self.neighbours)
         if not (_is_number(self.within_s) and self.within_s > 0):
-            raise ValueError(f"trainer.propagation.within_s must be a number above 0, not {self.within_s!r}")
+            yield f"trainer.propagation.within_s must be a number above 0, not {self.within_s!r}"
         if not callable(self.by):
-            raise ValueError(  # noqa: TRY004  as for any other option
+            yield (
                 f"trainer.propagation.by must be something that carries masks, such as _target_: "
                 f"mtal.learning.optical_flow.OpticalFlow, not {self.by!r}"
             )
@@ -82,19 +88,19 @@ class Propagation:
         return self.weight > 0
 
 
-def _check_weight(of: str, weight: object) -> None:
+def _wrong_weight(of: str, weight: object) -> Iterator[str]:
     if not (_is_number(weight) and weight >= 0):
-        raise ValueError(f"trainer.{of}.weight must be a number of at least 0, and 0 for none, not {weight!r}")
+        yield f"trainer.{of}.weight must be a number of at least 0, and 0 for none, not {weight!r}"
 
 
-def _check_share(of: str, share: object) -> None:
+def _wrong_share(of: str, share: object) -> Iterator[str]:
     if not (_is_number(share) and share > 0):
-        raise ValueError(f"trainer.{of}.share must be a number above 0, not {share!r}")
+        yield f"trainer.{of}.share must be a number above 0, not {share!r}"
 
 
-def _check_count(of: str, count: object) -> None:
+def _wrong_count(of: str, count: object) -> Iterator[str]:
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-        raise ValueError(f"trainer.{of} must be a whole number of at least 1, not {count!r}")
+        yield f"trainer.{of} must be a whole number of at least 1, not {count!r}"
 
 
 def _is_number(value: object) -> TypeGuard[float]:

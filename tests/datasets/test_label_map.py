@@ -44,6 +44,11 @@ class TestLabelMap:
         with pytest.raises(ValueError, match=message):
             LabelMap("m", "pixel", True, ("blood",), (RED,), values, stray)
 
+    def test_all_that_is_wrong_at_once(self):
+        told = r"(?s)^4 faults:\n.*'hook' stands twice\n.*3 classes but 2 colours\n.*gray 8 maps to 3.*\n  and 1 more$"
+        with pytest.raises(ValueError, match=told):
+            LabelMap("m", "pixel", True, ("hook", "clip", "hook"), (RED, GREEN), {7: 2, 8: 3, 9: 4})
+
 
 class TestOnly:
     WHOLE = LabelMap("mask", "pixel", True, ("liver", "tool"), (RED, GREEN), {0: IGNORE, 21: 0, 31: 1}, 0.01)
@@ -58,3 +63,5 @@ class TestOnly:
     def test_unknown_class(self):
         with pytest.raises(ValueError, match="no class 'fat'; it has liver, tool"):
             self.WHOLE.only("x", ["fat"])
+        with pytest.raises(ValueError, match="no class 'fat', no 'bile'; it has"):
+            self.WHOLE.only("x", ["fat", "liver", "bile"])

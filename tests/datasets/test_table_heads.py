@@ -255,6 +255,33 @@ class TestOptions:
         with pytest.raises(ValueError, match=message):
             HeadOptions.parse("cvs", options)
 
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (
+                {"column": 3, "kind": "multi", "rest": "b"},
+                r"^3 wrong options:\n.*kind is 'multi'.*\n.*column is 3.*\n.*rest goes with masks.*$",
+            ),
+            (
+                {"colums": "cvs_*", "kind": "multi"},
+                r"^2 wrong options:\n.*no 'colums', did you.*\n.*kind is 'multi'.*$",
+            ),
+            (
+                {"mask": "", "masks": "a"},
+                r"^3 wrong options:\n.*mask is ''.*\n.*masks is 'a'.*\n.*has mask and masks.*$",
+            ),
+        ],
+    )
+    def test_all_that_is_wrong_at_once(self, options, message):
+        with pytest.raises(ValueError, match=message):
+            HeadOptions.parse("cvs", options)
+
+    def test_of_all_heads(self, write):
+        heads = {"cvs": "cvs_*", "clip": {"columns": "clip"}, "bile": {"column": "bile", "kind": "multi"}}
+        told = r"^3 wrong options:\n.*heads\.cvs is .*\n.*data\.heads\.clip\.columns: .*\n.*bile\.kind is.*$"
+        with pytest.raises(ValueError, match=told):
+            table.load(write(tool_hook=[1] * 4), heads=heads)
+
 
 class TestBesideTheShortWays:
     def test_columns_that_heads_take(self, write):

@@ -104,6 +104,10 @@ class TestThresholds:
         with pytest.raises(ValueError, match="window=0"):
             Hygiene(window=0)
 
+    def test_all_that_is_wrong_at_once(self):
+        with pytest.raises(ValueError, match=r"(?s)^3 wrong options:.*near_black=2 must.*blurred=much must.*window=0"):
+            Hygiene(near_black=2, blurred="much", window=0)
+
     def test_every_reason_has_a_threshold(self):
         assert all(getattr(Hygiene(), reason) is not None for reason in REASONS)
 

@@ -189,6 +189,10 @@ class TestSettings:
         with pytest.raises(ValueError, match=told):
             Augmentation(**wrong)
 
+    def test_all_that_is_wrong_at_once(self):
+        with pytest.raises(ValueError, match=r"^3 wrong options:\n.*flip must.*\n.*views must.*\n.*hue must.*$"):
+            Augmentation(flip=1, views=1, hue=2)
+
     def test_none(self):
         assert preset("none").is_none
         assert Augmentation(views=9).is_none

@@ -112,3 +112,8 @@ def test_a_round_keeps_it_and_reads_masks_at_the_size_asked(experiment, tmp_path
 def test_settings_that_mean_nothing_are_refused(options, told):
     with pytest.raises(ValueError, match=told):
         EvaluationSettings(**options)
+
+
+def test_all_settings_that_mean_nothing_are_told_at_once():
+    with pytest.raises(ValueError, match=r"^2 wrong options:\n.*resolution must.*\n.*hausdorff must.*$"):
+        EvaluationSettings(resolution="label", hausdorff=1)

@@ -26,6 +26,13 @@ class TestWrongSettings:
         with pytest.raises(ValueError, match=r"loop\.keep_tables_gib must be 0 or more, or null to keep all, not -1"):
             LoopSettings(keep_tables_gib=-1)
 
+    def test_all_at_once(self):
+        told = (
+            r"^4 wrong options:\n.*loop\.initial must.*\n.*batch_seconds must.*\n.*loop\.test_frames.*\n  and 1 more$"
+        )
+        with pytest.raises(ValueError, match=told):
+            LoopSettings(initial=0, batch_seconds=0, test_frames=0, folds=1)
+
     def test_weighting(self, experiment):
         with pytest.raises(ValueError, match=r"tasks\.weighting must be fixed or uncertainty, not 'none'"):
             experiment(weighting="none")

@@ -60,6 +60,10 @@ class TestRule:
         with pytest.raises(ValueError, match=told):
             StopRule(**wrong)
 
+    def test_all_that_is_wrong_at_once(self):
+        with pytest.raises(ValueError, match=r"^2 wrong options:\n.*val_tolerance must.*\n.*uncertainty_below must.*$"):
+            StopRule(val_tolerance=2, uncertainty_below=2)
+
     def test_what_it_reads_must_be_there(self):
         entropy = surgery.make_acquisition()
         StopRule(val_flat_rounds=2, uncertainty_below=0.1).check(entropy, val_frames=1)

@@ -50,6 +50,16 @@ class TestSettings:
         with pytest.raises(ValueError, match=message):
             TrainerSettings(**wrong)
 
+    def test_all_that_is_wrong_at_once(self):
+        told = (
+            r"^4 wrong options:\n.*trainer\.steps must.*\n.*learning_rate must.*\n.*deterministic must.*\n  and 1 more$"
+        )
+        with pytest.raises(ValueError, match=told):
+            TrainerSettings(steps=0, learning_rate=0, deterministic=1, restart="hot")
+        told = r"^2 wrong options:\n.*schedule=cosine needs a length.*\n.*trains on one device.*$"
+        with pytest.raises(ValueError, match=told):
+            TrainerSettings(until="plateau", schedule="cosine", devices=2)
+
     @pytest.mark.parametrize("accelerator", ["gpu", "cuda"])
     def test_gpu_that_is_not_there(self, accelerator, monkeypatch):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

@@ -38,6 +38,13 @@ def test_what_means_nothing_is_refused(kind, options, told):
         kind(**options)
 
 
+def test_all_that_is_wrong_at_once():
+    with pytest.raises(ValueError, match=r"^2 wrong options:\n.*pseudo_labels\.weight must.*\n.*frames must.*$"):
+        PseudoLabelling(weight=-1, frames=0)
+    with pytest.raises(ValueError, match=r"^2 wrong options:\n.*propagation\.share must.*\n.*propagation\.by must.*$"):
+        Propagation(share=0, by="flow")
+
+
 def test_off_by_default():
     assert not PseudoLabelling().is_on
     assert not Propagation().is_on
