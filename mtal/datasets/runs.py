@@ -78,11 +78,10 @@ def confusion(truth: Runs, said: Runs, classes: int) -> NDArray[np.int64]:
     of_said = order >= len(truth.starts)
     last_said = np.cumsum(of_said) - 1  # −1 for the first one alone, which is empty as both begin at 0
     last_truth = np.arange(len(order)) - last_said - 1
-    wanted, answer = (np.minimum(x.values, classes).astype(np.int64) for x in (truth, said))
-    wanted *= K
-    starts = starts.take(order)
+    wanted, answer = np.minimum(truth.values, classes)[last_truth], np.minimum(said.values, classes)[last_said]
+    starts = starts[order]
     lengths = np.diff(starts, append=math.prod(truth.shape))
     frame = np.minimum(starts // math.prod(truth.shape[1:]), N - 1)  # an empty run may stand at the very end
-    pairs = frame * K**2 + wanted.take(last_truth) + answer.take(last_said)
+    pairs = (frame * K + wanted) * K + answer
     pixels = np.bincount(pairs, weights=lengths, minlength=N * K**2)  # exact: below 2⁵³
     return pixels.astype(np.int64).reshape(N, K, K)

@@ -260,11 +260,12 @@ def _changes(
     """
     height = len(rows.begins) - 1
     spots = rows.spots(row, cell)
-    new = np.diff((spots.above * 256 + ours) * 256 + theirs, prepend=-1) != 0
-    first = np.flatnonzero(new)  # [G]
+    kind = (spots.above * 256 + ours) * 256 + theirs
+    first = np.flatnonzero(np.append(True, kind[1:] != kind[:-1])[: len(kind)])  # [G]
+    group = np.arange(len(first)).repeat(np.diff(first, append=len(kind)))  # [P]
     corners = spots.take(first)
     at = [x + side for side in (0, height) for x in (corners.above, corners.below)]
-    contest = _Contest.of(cells, at, ours.take(first), theirs.take(first)).take(new.cumsum() - 1)
+    contest = _Contest.of(cells, at, ours.take(first), theirs.take(first)).take(group)
     lead, room = ([_mixed(x[k : k + 2], spots.share) for k in (0, 2)] for x in (contest.lead, contest.room))
     place = _crossing(*lead)
     column = along.pixels(cell, place)
