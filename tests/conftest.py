@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 from collections.abc import Iterator
+from functools import partialmethod
 from typing import Any
 
 import agreement
@@ -45,6 +46,22 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     starter = Warm(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
     yield starter
     starter.close()
+
+
+@pytest.fixture
+def warm_children(warm: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Processes that are spawned are of the interpreter of ``tests/warm_python.py``, whose path comes back."""
+    monkeypatch.setattr("multiprocessing.spawn._python_exe", os.fsencode(warm.python))
+    return str(warm.python)
+
+
+@pytest.fixture
+def warm_jobs(warm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So is what submitit runs on this machine."""
+    from submitit import LocalExecutor
+
+    plain = LocalExecutor.__init__
+    monkeypatch.setattr(LocalExecutor, "__init__", partialmethod(plain, python=warm.python))
 
 
 @pytest.fixture

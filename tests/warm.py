@@ -25,7 +25,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
+
+import warm_python
 
 TESTS = Path(__file__).resolve().parent
 OUT, ERR = "out", "err"
@@ -90,11 +92,11 @@ class Warm:
         """``python script arguments``, with these variables beside those of this process."""
         folder = Path(tempfile.mkdtemp(dir=self._folder, prefix="program_"))
         argv = [str(script), *map(str, arguments)]
-        asked = {"argv": argv, "cwd": str(cwd or Path.cwd()), "env": {**os.environ, **env}}
-        (folder / "asked.json").write_text(json.dumps(asked))
-        connection = _connection(self._address)
-        connection.send(str(folder).encode())
-        return Program(argv, int(connection.recv(64)), folder / OUT, folder / ERR, connection)
+        connection = warm_python.connection(self._address)
+        with (folder / OUT).open("w") as out, (folder / ERR).open("w") as err:
+            files = {1: out.fileno(), 2: err.fileno()}
+            pid = warm_python.ask(connection, argv, files, str(cwd or Path.cwd()), {**os.environ, **env})
+        return Program(argv, pid, folder / OUT, folder / ERR, connection)
 
     def run(self, script: Path, *arguments: object, timeout: float = 500) -> subprocess.CompletedProcess[str]:
         """To its end."""
@@ -102,6 +104,18 @@ class Warm:
         out, err = program.communicate(timeout)
         assert program.returncode is not None
         return subprocess.CompletedProcess(program.argv, program.returncode, out, err)
+
+    @property
+    def python(self) -> str:
+        """An interpreter to put in the place of ``sys.executable``; see ``tests/warm_python.py``."""
+        path = self._folder / "python"
+        if not path.exists():
+            unfinished = path.with_name(f"python.{os.getpid()}")
+            source = Path(warm_python.__file__).read_text()
+            unfinished.write_text(f"#!{sys.executable} -ISB\nADDRESS = {self._address!r}\n{source}")
+            unfinished.chmod(0o755)
+            unfinished.replace(path)
+        return str(path)
 
     def close(self) -> None:
         """This process starts no more."""
@@ -111,7 +125,7 @@ class Warm:
         with (folder / "warm.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             try:
-                return _connection(self._address)
+                return warm_python.connection(self._address)
             except OSError:  # there is none yet, or no more
                 Path(self._address).unlink(missing_ok=True)
             environment = {**os.environ, "PYTHONPATH": os.pathsep.join(PATH), "OMP_NUM_THREADS": "1"}
@@ -120,17 +134,7 @@ class Warm:
             )  # nobody waits for it
             while not Path(self._address).exists():
                 time.sleep(0.05)
-            return _connection(self._address)
-
-
-def _connection(address: str) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    try:
-        connection.connect(address)
-    except OSError:
-        connection.close()
-        raise
-    return connection
+            return warm_python.connection(self._address)
 
 
 # What follows runs in the server.
@@ -160,13 +164,15 @@ def serve(address: str) -> None:
                 if connection is listening:
                     selector.register(listening.accept()[0], selectors.EVENT_READ)
                     continue
-                folder = connection.recv(4096).decode()
+                asked, files, _, _ = socket.recv_fds(connection, warm_python.LARGEST, warm_python.MOST_FILES)
                 selector.unregister(connection)
-                if folder:
+                if asked:
                     pid = os.fork()
                     if not pid:
                         listening.close()
-                        _become(Path(folder))
+                        _become(json.loads(asked), files, connection)
+                    for file in files:
+                        os.close(file)
                     running[pid] = connection
                     connection.send(str(pid).encode())
                 else:
@@ -195,26 +201,33 @@ def _gone() -> Iterator[None]:
         return
 
 
-def _become(folder: Path) -> None:
+def _become(asked: dict[str, Any], files: list[int], connection: socket.socket) -> None:
     """The program that is asked for."""
     os.setsid()
-    for number, name in ((1, OUT), (2, ERR)):
-        with (folder / name).open("w") as file:
-            os.dup2(file.fileno(), number)
-    asked = json.loads((folder / "asked.json").read_text())
+    above = max(asked["files"]) + 1000  # no number of those that the program is to have, nor of any that is open here
+    starter, *files = (fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, above) for file in (connection.detach(), *files))
+    for file, number in zip(files, asked["files"], strict=True):
+        os.dup2(file, number)
+        os.close(file)
     os.chdir(asked["cwd"])
     os.environ.clear()
     os.environ.update(asked["env"])
-    sys.argv = asked["argv"]
-    sys.path[0] = str(Path(sys.argv[0]).parent)
-    os._exit(_exit_code(sys.argv[0]))
+    if asked["watched"]:
+        threading.Thread(target=_end_with, args=(socket.socket(fileno=starter),), daemon=True).start()
+    os._exit(_exit_code(asked["argv"]))
 
 
-def _exit_code(script: str) -> int:
-    """Of the script, run and cleaned up after as the interpreter does it."""
+def _end_with(connection: socket.socket) -> None:
+    """Die when the process dies that stands for this one where it was started."""
+    connection.recv(1)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _exit_code(argv: list[str]) -> int:
+    """Of a program, run and cleaned up after as the interpreter does it."""
     code = 0
     try:
-        runpy.run_path(script, run_name="__main__")
+        _run(argv)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
         if code and not isinstance(end.code, int):
@@ -224,9 +237,25 @@ def _exit_code(script: str) -> int:
         code = 1
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if not stream.closed:
+            stream.flush()
     return code
+
+
+def _run(argv: list[str]) -> None:
+    """``python argv``: a script, ``-m module`` or ``-c code``; other options are passed over."""
+    while argv[0].startswith("-") and argv[0] not in ("-m", "-c"):
+        argv = argv[2 if argv[0] in ("-W", "-X") else 1 :]
+    if argv[0] == "-c":
+        sys.argv, sys.path[0] = ["-c", *argv[2:]], ""
+        exec(argv[1], sys.modules["__main__"].__dict__)
+    elif argv[0] == "-m":
+        sys.argv, sys.path[0] = argv[1:], str(Path.cwd())
+        runpy.run_module(argv[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv, sys.path[0] = argv, str(Path(argv[0]).parent)
+        runpy.run_path(argv[0], run_name="__main__")
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ class TestWriting:
         assert told.value.errno == error
         assert list(file.path.parent.iterdir()) == []
 
-    def test_a_disk_that_fills_half_way(self, tmp_path):
+    def test_a_disk_that_fills_half_way(self, tmp_path, warm_children):
         """A real write that breaks off, in a process of its own: the limit would hold for its other files too."""
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             told = pool.submit(write_under_a_limit, tmp_path / "a.npy").result()

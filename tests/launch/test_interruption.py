@@ -131,7 +131,7 @@ def left_of(marker: str) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are looked for in /proc")
 def test_sweep_in_processes_leaves_none_behind(data, tmp_path, warm):
-    """W&B's service and the workers of the sweep among them, each in the middle of a training.
+    """W&B's service and the workers of the sweep among them, one of which has finished a run and one trains for ever.
 
     By SIGTERM, at which a scheduler would otherwise see success; both signals take one way, see the single run.
     """
@@ -140,13 +140,15 @@ def test_sweep_in_processes_leaves_none_behind(data, tmp_path, warm):
     options = [f"run_root={tmp_path / 'runs'}", f"cache={tmp_path / 'cache'}", "name=mini"]
     arguments = [
         *("-m", *vocalfolds.OPTIONS, *options, f"data.root={data}"),
-        *("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=0,1", "trainer.steps=1000000"),
+        *("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=0", "trainer.steps=1,1000000"),
         *("logger=wandb", "logger.mode=offline"),
     ]
     process = warm.start(ROOT / "scripts" / "run.py", *arguments, env={"MTAL_TEST": str(tmp_path)})
     try:
         until = time.monotonic() + 200
-        while len(list(tmp_path.glob("runs/mini/*/rounds/.00/picks.parquet"))) < 2:
+        while not list(tmp_path.glob("runs/mini/*/report.html")) or not list(
+            tmp_path.glob("runs/mini/*/rounds/.00/picks.parquet")
+        ):
             assert process.poll() is None, process.communicate(1)
             assert time.monotonic() < until
             time.sleep(0.1)
@@ -158,7 +160,7 @@ def test_sweep_in_processes_leaves_none_behind(data, tmp_path, warm):
     assert process.returncode == code
     lines = [line for line in err.splitlines() if line.startswith("stopped by")]
     assert lines == [
-        f"stopped by {number.name}: {tmp_path}/runs/mini has 2 runs, 0 with a report; the same command goes on"
+        f"stopped by {number.name}: {tmp_path}/runs/mini has 2 runs, 1 with a report; the same command goes on"
     ]
     assert "Traceback" not in err
     until = time.monotonic() + 10

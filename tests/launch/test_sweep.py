@@ -148,13 +148,7 @@ class TestSweep:
         assert code == 0
         assert "finished before" in out
 
-    def test_joblib(self, start, options, tmp_path):
-        """Two runs at once are in test_interruption."""
-        code, _, err = start("-m", *options, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=0")
-        assert code == 0, err
-        assert len(list(tmp_path.glob("runs/mini/*/report.html"))) == 1
-
-    def test_submitit_on_this_machine(self, start, options, tmp_path):
+    def test_submitit_on_this_machine(self, start, options, tmp_path, warm_jobs):
         code, _, err = start(
             "-m", *options, "hydra/launcher=submitit_local", f"hydra.launcher.submitit_folder={tmp_path}/jobs", "seed=0"
         )

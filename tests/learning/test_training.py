@@ -205,7 +205,7 @@ class TestSeveralDevices:
         assert any(name.startswith("encoder.") for name in moved)
         assert not list(Path().iterdir())  # the file that carried the weights is gone
 
-    def test_run_with_a_free_encoder(self, tasks, frames, experiment, start, tmp_path, monkeypatch):
+    def test_run_with_a_free_encoder(self, tasks, frames, experiment, start, tmp_path, monkeypatch, warm_children):
         """Processes are spawned, so all that they need is pickled, the pictures of the cache too."""
         (tmp_path / "here").mkdir()
         monkeypatch.chdir(tmp_path / "here")

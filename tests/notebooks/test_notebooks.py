@@ -20,8 +20,8 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def kernel(tmp_path_factory):
-    """One for all, since imports cost more than most notebooks; names of one are gone before the next."""
+def kernel(tmp_path_factory, warm):
+    """One for all; names of one are gone before the next."""
     folder = tmp_path_factory.mktemp("kernel")
     environment = {
         **os.environ,
@@ -30,6 +30,8 @@ def kernel(tmp_path_factory):
         "IPYTHONDIR": str(folder / "ipython"),
     }
     manager = KernelManager(kernel_name="python3")
+    assert manager.kernel_spec is not None
+    manager.kernel_spec.argv[0] = warm.python
     manager.start_kernel(env=environment, cwd=NOTEBOOKS[0].parent)
     yield manager
     manager.shutdown_kernel(now=True)

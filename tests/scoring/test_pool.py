@@ -14,7 +14,7 @@ from mtal.acquisition import Badge, Entropy, SharedGradientNorm
 from mtal.acquisition.costs import AnnotationCost
 from mtal.acquisition.signals import Bald, Contrastive, Epig
 from mtal.models.annotatability import Annotatability
-from mtal.scoring.local import Local, in_processes
+from mtal.scoring.local import Local
 from mtal.scoring.pool import score_pool
 from mtal.scoring.site_weights import AskedSites
 from mtal.scoring.tries import UnscoredError
@@ -229,10 +229,8 @@ class TestFaults:
 
 
 @pytest.mark.slow
-def test_one_process_per_device(score, monkeypatch):
-    """A process takes seconds to start, so it is one; a queue hands out the devices."""
+def test_one_process_per_device(score, monkeypatch, warm_children):
     monkeypatch.setattr("mtal.scoring.local._devices", lambda _: [CPU, CPU])
-    monkeypatch.setattr("mtal.scoring.local.in_processes", lambda *a: in_processes(*a[:-1], a[-1][:1]))
     assert_same(score(), score(engine=Partitioned(1)))
 
 

@@ -170,5 +170,5 @@ def test_an_error_that_a_job_keeps_holds_no_batch(monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
-def test_in_processes_of_this_machine(score):
+def test_in_processes_of_this_machine(score, warm_jobs):
     assert torch.equal(score(engine=SubmititJobs("local", jobs=1)).table.values, score().table.values)
