@@ -1,5 +1,6 @@
 """What every test stands on."""
 
+import gc
 import logging
 import os
 import signal
@@ -142,10 +143,14 @@ def pytest_collection_finish() -> None:
     for name, logger in logging.root.manager.loggerDict.items():
         if name.partition(".")[0] == "torch" and isinstance(logger, logging.Logger):
             logger.propagate = True
+    # Tests, and the libraries that they took along, stay: the collector need not look through them again and again.
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A worker process hands over what it recorded."""
+    gc.unfreeze()
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["told"] = {"agreement": agreement.told(), "outcomes": outcomes.told()}
 

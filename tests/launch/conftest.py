@@ -1,5 +1,6 @@
 import runpy
 import sys
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,12 @@ SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "run.py"
 def checked_by_what_is_composed(monkeypatch) -> None:
     """Most command lines of these tests choose the same, and are checked against the same configuration."""
     monkeypatch.setattr("mtal.launch.overrides.compose", once)
+
+
+@pytest.fixture(autouse=True)
+def no_curves(monkeypatch) -> None:
+    """Reports are drawn in this process without their curves, which take longer than the runs."""
+    monkeypatch.setattr("mtal.reporting.curves.to_svg", lambda figure, label: f"<svg>{escape(label)}</svg>")
 
 
 @pytest.fixture(scope="session")

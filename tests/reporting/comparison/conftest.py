@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from made_once import made_once
 
 from mtal.reporting.comparison import Comparison, compare, write_comparison
 
@@ -146,20 +148,31 @@ def sweep(tmp_path: Path) -> Callable[..., Path]:
     return lambda gains, **options: write_sweep(tmp_path / "sweep", gains, **options)
 
 
-@pytest.fixture(scope="session")
-def compared(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+def write_study(folder: Path) -> None:
     """Five strategies, six seeds each, one run unfinished; costs are recorded and one name holds markup."""
-    folder = tmp_path_factory.mktemp("study") / "sweep"
     gains = {"random": 0.0, "Max": 0.2, "Copeland": 0.0, "Pareto": -0.2, "A<b>&_$x$": 0.1}
-    write_sweep(folder, gains, seeds=6, cost_s=30.0)
-    last = folder / "Max,seed=2" / "rounds" / "04"
+    write_sweep(folder / "sweep", gains, seeds=6, cost_s=30.0)
+    last = folder / "sweep" / "Max,seed=2" / "rounds" / "04"
     last.rename(last.with_name(".04"))
-    return compare([folder])
+    comparison = compare([folder / "sweep"])
+    (folder / "comparison.pkl").write_bytes(pickle.dumps(comparison))
+    write_comparison(comparison, folder / "written")
 
 
 @pytest.fixture(scope="session")
-def written(compared: Comparison, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where :func:`write_study` has written."""
+    return made_once(tmp_path_factory, "compared", write_study)
+
+
+@pytest.fixture(scope="session")
+def compared(study: Path) -> Comparison:
+    """The comparison of its sweep."""
+    comparison: Comparison = pickle.loads((study / "comparison.pkl").read_bytes())
+    return comparison
+
+
+@pytest.fixture(scope="session")
+def written(study: Path) -> Path:
     """The folder that the comparison was written to."""
-    folder = tmp_path_factory.mktemp("written")
-    write_comparison(compared, folder)
-    return folder
+    return study / "written"
