@@ -23,16 +23,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 import torch
 from lightning.pytorch.strategies import SingleDeviceStrategy, StrategyRegistry
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 from torch.utils._pytree import tree_leaves, tree_map
 
 DEVICE = torch.device("lazy", 0)
 _HOST = torch.device("cpu")
 _COPIES = ("to", "_to_copy", "copy_", "copy")
-_FROM_DATA = (torch.tensor, torch.as_tensor, torch.asarray)
+_FROM_DATA = ("tensor", "as_tensor", "asarray")
 _VARYING = (
     "nll_loss2d",
     "adaptive_avg_pool2d_backward",
@@ -94,15 +94,14 @@ class _TwoDevices(TorchDispatchMode):
         return func(*args, **kwargs)  # of the host alone, which is most of a run
 
 
-class _MadeThere(TorchFunctionMode):
+def _made_there(plain: Any) -> Any:
     """``torch.tensor`` and the like make a tensor where they are told without asking a dispatch mode."""
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if func in _FROM_DATA and kwargs.get("device") is not None:
-            device = kwargs.pop("device")
-            return func(*args, **kwargs).to(device)
-        return func(*args, **kwargs)
+    def make(*args: Any, device: Any = None, **kwargs: Any) -> Any:
+        made = plain(*args, **kwargs)
+        return made if device is None else made.to(device)
+
+    return make
 
 
 def _run(func: Any, args: Any, kwargs: Any) -> Any:
@@ -166,5 +165,7 @@ def second_device() -> Iterator[torch.device]:
     """``DEVICE`` is there, and Lightning has the strategy ``second``, which trains on it."""
     if "second" not in StrategyRegistry:
         StrategyRegistry.register("second", _Second, description="training on tests/second_device.py")
-    with _TwoDevices(), _MadeThere():
+    with _TwoDevices(), pytest.MonkeyPatch.context() as patch:
+        for name in _FROM_DATA:
+            patch.setattr(torch, name, _made_there(getattr(torch, name)))
         yield DEVICE
