@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import redirect_stdout
+from io import StringIO
+
 from benchmarks import ours
 from benchmarks.peers import Arrays, Comparison, Fault, volume_lost
 from dppy.finite_dpps import FiniteDPP
@@ -10,8 +13,9 @@ PEER = "dppy"
 
 
 def their_sample(arrays: Arrays) -> list[int]:
-    process = FiniteDPP("likelihood", L_gram_factor=arrays.unit.T)
-    return process.sample_exact_k_dpp(size=arrays.budget, random_state=arrays.seed)
+    with redirect_stdout(StringIO()):  # it tells what it does
+        process = FiniteDPP("likelihood", L_gram_factor=arrays.unit.T)
+        return process.sample_exact_k_dpp(size=arrays.budget, random_state=arrays.seed)
 
 
 COMPARISONS = (

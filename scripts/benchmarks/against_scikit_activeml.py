@@ -7,6 +7,7 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+import torch
 from benchmarks import ours
 from benchmarks.peers import Arrays, Comparison, Fault, differing_picks, shortfall
 from skactiveml.base import SkactivemlClassifier
@@ -25,11 +26,13 @@ from skactiveml.pool import (
     variation_ratios,
     vote_entropy,
 )
-from sklearn.cluster import KMeans
+from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, normalize
+
+from mtal.acquisition.selectors.clusters import k_means
 
 PEER = "scikit-activeml"
 
@@ -98,17 +101,28 @@ def their_typiclust(arrays: Arrays) -> Strategy:
     return Strategy(arrays, TypiClust(k=5, cluster_algo_dict={"n_init": 1, "random_state": 0}))
 
 
-def differing_clusters(arrays: Arrays, our_picks: Any, their_picks: Any) -> float:
+class OurClusters(ClusterMixin, BaseEstimator):
+    """Our k-means in the place of scikit-learn's."""
+
+    def __init__(self, n_clusters: int = 5) -> None:
+        self.n_clusters = n_clusters
+
+    def fit_predict(self, X: Any, y: Any = None) -> np.ndarray:
+        return k_means(torch.from_numpy(X), self.n_clusters, seed=0)
+
+
+def differing_clusters(arrays: Arrays, our_picks: Any, _: Any) -> float:
     """Places at which the cluster is of another size, and clusters of both from which another frame was taken.
 
-    Which of two clusters of equal size comes first is chance in theirs.
+    Theirs is asked again on our clusters: of two k-means the inertia can be compared, not the clusters. Which of two
+    clusters of equal size comes first is chance in theirs, and so is which frame of two that are a cluster.
     """
-    clusters = arrays.labelled_frames + arrays.budget
-    labels = KMeans(clusters, n_init=1, random_state=0).fit_predict(arrays.everything)
+    their_picks = Strategy(arrays, TypiClust(k=5, cluster_algo=OurClusters)).picks()
+    labels = OurClusters(arrays.labelled_frames + arrays.budget).fit_predict(arrays.everything)
     size = np.bincount(labels)
-    our_picks, their_picks = np.asarray(our_picks), np.asarray(their_picks)
+    our_picks = np.asarray(our_picks)
     ours_in, theirs_in = (dict(zip(labels[p].tolist(), p.tolist(), strict=True)) for p in (our_picks, their_picks))
-    frames = sum(ours_in[c] != theirs_in[c] for c in ours_in.keys() & theirs_in.keys())
+    frames = sum(ours_in[c] != theirs_in[c] for c in ours_in.keys() & theirs_in.keys() if size[c] > 2)
     return float((size[labels[our_picks]] != size[labels[their_picks]]).sum() + frames)
 
 
@@ -215,7 +229,7 @@ COMPARISONS = (
         "TypiClust",
         Strategy.picks,
         lambda arrays: ours.typiclust(arrays, OneSeed(0)),
-        "size of each cluster, and the frame taken from it",
+        "on our clusters: size of each, and the frame taken from it",
         differing_clusters,
         prepare=their_typiclust,
     ),

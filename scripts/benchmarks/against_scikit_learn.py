@@ -1,11 +1,11 @@
-"""scikit-learn has no active learning, but its k-means++ is that of BADGE once the gradients are written out."""
+"""scikit-learn: k-means, whose k-means++ is BADGE once the gradients are written out."""
 
 from __future__ import annotations
 
 import numpy as np
 from benchmarks import ours
-from benchmarks.peers import Arrays, Comparison, Fault, differing_picks
-from sklearn.cluster import kmeans_plusplus
+from benchmarks.peers import Arrays, Comparison, Fault, differing_picks, inertia_lost
+from sklearn.cluster import KMeans, kmeans_plusplus
 
 
 class FirstGiven(np.random.RandomState):
@@ -53,6 +53,16 @@ COMPARISONS = (
         lambda arrays: ours.badge(arrays, UniformDraws(np.random.RandomState(arrays.seed))),
         "picks, by the same uniform draws",
         differing_picks,
+    ),
+    Comparison(
+        "k-means, float32",
+        "scikit-learn",
+        "KMeans(n_init=1)",
+        lambda arrays: KMeans(arrays.budget, n_init=1, random_state=arrays.seed).fit_predict(arrays.single),
+        ours.clusters,
+        "inertia",
+        inertia_lost,
+        tolerance=0.05,
     ),
 )
 FAULTS: tuple[Fault, ...] = ()

@@ -124,7 +124,9 @@ def prob_cover(arrays: Arrays) -> Tensor:
 
 def typiclust(arrays: Arrays, generator: Any) -> Tensor:
     candidates = Candidates(arrays.hashes, **features(arrays))
-    return TypiClust(neighbours=5, minimum_size=1)(candidates, arrays.budget, generator)
+    clusters = arrays.labelled_frames + arrays.budget  # the paper's 500 at most are no limit in theirs
+    selector = TypiClust(max_clusters=clusters, neighbours=5, minimum_size=1)
+    return selector(candidates, arrays.budget, generator)
 
 
 def batch_bald(arrays: Arrays, budget: int, samples: int) -> Tensor:

@@ -185,6 +185,16 @@ def volume_lost(arrays: Arrays, ours: Any, theirs: Any) -> float:
     return max(0.0, others - mine) / len(rows[0])
 
 
+def inertia_lost(arrays: Arrays, ours: Any, theirs: Any) -> float:
+    """How much larger the sum of squared distances to the means of our clusters is, as a part."""
+    mine, others = (inertia(arrays.features, labels) for labels in (ours, theirs))
+    return max(0.0, mine / others - 1)
+
+
+def inertia(x: Floats, labels: Any) -> float:
+    return sum(float(np.square(x[labels == k] - x[labels == k].mean(axis=0)).sum()) for k in np.unique(labels))
+
+
 @dataclass(frozen=True)
 class Comparison:
     """One method in both.
