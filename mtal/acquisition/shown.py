@@ -19,6 +19,7 @@ from mtal.tasks.posterior import HeadOutput
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
+_ROWS = 4096  # frames in float64 at once, which bounds the memory
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,12 @@ class Shown:
 
 def presence(head: HeadOutput) -> Tensor:
     """The largest probability of each class at any site that counts, ``[N, C]`` float64; 0 for a frame without one."""
-    probs = predictive_probs(head).double()  # [N, S, C]
-    return probs.where(head.mask.unsqueeze(-1), 0.0).amax(dim=1).cpu()
+    parts = [torch.empty(0, head.probs.shape[-1], dtype=torch.float64)]
+    for start in range(0, head.probs.shape[-3], _ROWS):
+        some = head.take(slice(start, start + _ROWS))
+        probs = predictive_probs(some).double()  # [n, S, C]
+        parts.append(probs.where(some.mask.unsqueeze(-1), 0.0).amax(dim=1).cpu())
+    return torch.cat(parts)
 
 
 @dataclass(frozen=True)
@@ -148,13 +153,16 @@ def likeness(features: Tensor, groups: Codes) -> float:
     N, G = len(groups), len(codes)
     if G < 2 or N == G:
         return 0.0
-    x = features.detach().cpu().double()
-    x = x - x.mean(dim=0)
-    index = torch.from_numpy(own)
-    means = torch.zeros(G, x.shape[1], dtype=torch.float64).index_add_(0, index, x)  # [G, D]
-    means /= torch.from_numpy(sizes).double()[:, None]
-    between = float((means.square().sum(dim=1) * torch.from_numpy(sizes)).sum()) / (G - 1)
-    within = float((x - means[index]).square().sum()) / (N - G)
+    pieces = [slice(start, start + _ROWS) for start in range(0, N, _ROWS)]
+    counts, index = torch.from_numpy(sizes).double(), torch.from_numpy(own)
+    means = torch.zeros(G, features.shape[1], dtype=torch.float64)  # [G, D]
+    for rows in pieces:
+        means.index_add_(0, index[rows], features[rows].detach().cpu().double())
+    middle = means.sum(dim=0) / N  # [D]
+    means /= counts[:, None]
+    between = float(((means - middle).square().sum(dim=1) * counts).sum()) / (G - 1)
+    squares = ((features[rows].detach().cpu().double() - means[index[rows]]).square().sum() for rows in pieces)
+    within = float(sum(squares)) / (N - G)
     usual = (N - float((sizes.astype(np.float64) ** 2).sum()) / N) / (G - 1)
     total = between + (usual - 1) * within
     return round(min(max((between - within) / total, 0.0), 1.0), 6) if total > 0 else 0.0

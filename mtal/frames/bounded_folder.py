@@ -15,18 +15,20 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-_ENTRIES = ("frames/*.npy", "features/*/")  # nothing else is ever deleted, in case the folder holds other things
+# nothing else is ever deleted, in case the folder holds other things
+_ENTRIES = ("frames/*.npy", "features/*/", "scored/*/")
 _ABANDONED_S = 86400.0  # hidden entries are being written; one that nobody touched for a day was left by a dead process
 
 _log = logging.getLogger(__name__)
 
 
 class BoundedFolder:
-    """Entries are files of frames ``<root>/frames/*.npy`` and folders of features ``<root>/features/*``.
+    """Entries are frames ``<root>/frames/*.npy``, features ``<root>/features/*`` and scores ``<root>/scored/*``.
 
-    An entry was used when it was last passed to :meth:`use`, which is its time of modification on disk. The object
-    protects all that it used, against other processes too, until it is gone: it holds the lock of a file that lists
-    them, and the operating system lets go of that lock however the process ends.
+    The scores are of selections that were killed. An entry was used when it was last passed to :meth:`use`, which is
+    its time of modification on disk. The object protects all that it used, against other processes too, until it is
+    gone: it holds the lock of a file that lists them, and the operating system lets go of that lock however the process
+    ends.
 
     Args:
         root: folder of the cache; made when needed.

@@ -87,8 +87,8 @@ def select(config: DictConfig, checkpoint: Checkpoint, budget: int, scored: Path
         config: the run's, with its data and, perhaps, its acquisition replaced.
         checkpoint: the trained model and what it has learnt from.
         budget: frames to pick.
-        scored: where the scores of segments lie until the caller removes it, so that a selection that was killed goes
-            on; ``None`` for nowhere.
+        scored: folder of the cache where the scores of segments lie until the caller removes it, so that a selection
+            that was killed goes on; ``None`` for nowhere.
 
     Raises:
         ValueError: there are fewer frames, or the acquisition needs what recordings without labels cannot give.
@@ -111,6 +111,8 @@ def select(config: DictConfig, checkpoint: Checkpoint, budget: int, scored: Path
         )
     model = checkpoint.model(tasks)
     bound = _bound(config)
+    if scored is not None:
+        bound.use([scored])
     frames = _frames(config, recordings, bound)
     inputs = _inputs(config, model, recordings, frames, device, bound)
     engine: Engine = instantiate(config.scoring)

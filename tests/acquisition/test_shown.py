@@ -59,3 +59,17 @@ def test_likeness_is_the_intraclass_correlation():
     assert likeness(torch.tensor(rng.normal(0, 1, (len(groups), 3))), groups) == pytest.approx(0, abs=0.05)
     assert likeness(torch.tensor(x)[:, None], np.zeros(len(groups), dtype=int)) == 0
     assert likeness(torch.tensor(x)[:4, None], np.arange(4)) == 0
+
+
+def test_no_table_of_the_pool_is_made_in_float64(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    features, groups = torch.randn(10, 4, generator=generator), np.arange(10) // 3
+    head = HeadOutput("bernoulli", torch.rand(10, 2, 3, generator=generator), torch.ones(10, 2))
+    expected = likeness(features, groups), presence(head)
+    wide = []
+    real = torch.Tensor.double
+    monkeypatch.setattr(torch.Tensor, "double", lambda self: wide.append(self.shape) or real(self))
+    monkeypatch.setattr("mtal.acquisition.shown._ROWS", 3)
+    assert likeness(features, groups) == expected[0]
+    assert torch.equal(presence(head), expected[1])
+    assert max(shape[0] for shape in wide if len(shape) > 1) == 3

@@ -40,7 +40,7 @@ def fill(tmp_path):
 
 
 def left(root):
-    return {p.relative_to(root).as_posix() for p in root.glob("f*/*")}
+    return {p.relative_to(root).as_posix() for p in root.glob("[fs]*/*")}
 
 
 class TestOrder:
@@ -59,6 +59,11 @@ class TestOrder:
         fill("features/old/", "frames/a.npy", "features/new/")
         BoundedFolder(tmp_path, 200).make_room()
         assert left(tmp_path) == {"frames/a.npy", "features/new"}
+
+    def test_what_selections_that_were_killed_have_scored_counts(self, tmp_path, fill):
+        fill("scored/old/", "frames/a.npy", "scored/new/")
+        BoundedFolder(tmp_path, 200).make_room()
+        assert left(tmp_path) == {"frames/a.npy", "scored/new"}
 
     def test_room_for_what_comes(self, tmp_path, fill):
         fill("frames/a.npy", "frames/b.npy", "frames/c.npy")

@@ -187,6 +187,20 @@ def test_nothing_half_done_is_left(make, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_what_it_has_scored_is_kept_while_it_runs(make, cache, tmp_path, monkeypatch):
+    """The cache is kept small by all processes that use it."""
+    used = set()
+
+    def stop(*_):
+        used.update(*(json.loads(lease.read_text()) for lease in (cache / ".leases").glob("*.json")))
+        raise InterruptedError
+
+    monkeypatch.setattr("mtal.selecting.selection.Picker.pick", stop)
+    with pytest.raises(InterruptedError):
+        make(tmp_path / "stopped")
+    assert f"scored/{hash_of(str((tmp_path / 'stopped').resolve()))}" in used
+
+
 @pytest.mark.parametrize(
     ("seconds", "time"),
     [(0, "0:00:00.000"), (59.9999, "0:00:59.999"), (60, "0:01:00.000"), (3725.04, "1:02:05.040"), (0.3, "0:00:00.300")],
