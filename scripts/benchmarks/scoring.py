@@ -34,7 +34,7 @@ from mtal.datasets.surgery.names import LABEL_MAPS
 from mtal.frames.cache import FrameArray
 from mtal.frames.prefetch import prefetch
 from mtal.models import MultiTaskModel, build_encoder
-from mtal.scoring.inputs import FeatureInputs, FrameInputs, Inputs, batched, to_device
+from mtal.scoring.inputs import FeatureInputs, FrameInputs, Inputs, batched, fitting, to_device
 from mtal.scoring.pool import score_pool
 from mtal.tasks.task import Task
 
@@ -56,8 +56,10 @@ GROUPS = {
 
 
 def bare_forward(model: MultiTaskModel, inputs: Inputs, positions: np.ndarray, device: torch.device) -> None:
+    """In the batches of the pass."""
+    batch_size = fitting(inputs.batch(positions[:1]))
     with torch.inference_mode():
-        for batch in prefetch(inputs.batch(b) for b in batched(positions, 32)):
+        for batch in prefetch(inputs.batch(b) for b in batched(positions, batch_size)):
             model(to_device(batch, device)).shared.cpu()  # waits for the device
 
 

@@ -1,5 +1,6 @@
 """Ray starts once for all of these: that takes seconds."""
 
+import json
 import os
 import signal
 import sys
@@ -213,22 +214,25 @@ def assert_same(some, others):
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    """Two nodes of one CPU."""
+def cluster(warm):
+    """Two nodes of one CPU, whose workers have everything imported."""
     pytest.importorskip("ray")
     import cloudpickle
     import ray
     from ray.cluster_utils import Cluster
 
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # actors do not see the tests
-    os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
     before = signal.getsignal(signal.SIGTERM)  # Ray ends the process by its own
-    small = {"num_cpus": 1, "object_store_memory": 2**27, "include_dashboard": False}
-    made = Cluster(initialize_head=True, head_node_args=small)
-    made.second = made.add_node(num_cpus=1, object_store_memory=2**27)
-    yield made
-    ray.shutdown()
-    made.shutdown()
+    small = {"num_cpus": 1, "object_store_memory": 2**27, "include_log_monitor": False}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        patched.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", json.dumps({"runtime_env": {"py_executable": warm.python}}))
+        patched.setenv("RAY_enable_worker_prestart", "0")
+        made = Cluster(initialize_head=True, head_node_args={**small, "include_dashboard": False, "no_monitor": True})
+        made.second = made.add_node(**small)
+        yield made
+        ray.shutdown()
+        made.shutdown()
     signal.signal(signal.SIGTERM, before)
 
 
