@@ -81,7 +81,7 @@ def test_wandb_may_not_end_the_program(run_dir, monkeypatch):
         log(run_dir, [0], mode="online")
 
 
-def test_the_service_is_killed_half_way(make_run, warm_children):
+def test_the_service_is_killed_half_way(make_run):
     """In a program of its own: it ends well, says so once, and the next run is logged again."""
     first, second = make_run("first"), make_run("second")
     script = f"""
@@ -99,7 +99,7 @@ with WandbLogger() as logger:
 with WandbLogger() as logger:
     logger.start({str(second)!r}, config)
 """
-    done = subprocess.run([warm_children, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert re.findall(r"(W&B could not .*?): \w*Error", done.stderr) == ["W&B could not log round 0"]
     assert "Traceback" not in done.stderr
     assert sorted(Written(second).history) == [0, 1, 2]
