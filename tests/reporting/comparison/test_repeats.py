@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtal.reporting.comparison import compare, write_comparison
+from mtal.reporting.comparison import compare
+from mtal.reporting.comparison.tables import write_tables
 from mtal.reporting.comparison.wording import conclusion
 
 
@@ -36,11 +37,11 @@ def test_a_fold_counts_once(tmp_path, configure, write):
     assert row.test.seeds == 5
     assert row.interval == pytest.approx((0.1, 0.1))
     assert any("5 folds of patients; a fold counts once" in note for note in setting.notes)
-    write_comparison(comparison, tmp_path / "written")
-    runs = pd.read_csv(tmp_path / "written/tables/runs.csv")
+    write_tables(comparison, tmp_path)
+    runs = pd.read_csv(tmp_path / "runs.csv")
     assert len(runs) == 20
     assert runs.loc[runs["strategy"] == best, "fold"].tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
-    assert "fold_4" in pd.read_csv(tmp_path / "written/tables/curves.csv")
+    assert "fold_4" in pd.read_csv(tmp_path / "curves.csv")
 
 
 def test_two_folds_are_too_few_to_be_drawn(tmp_path, configure, write):
