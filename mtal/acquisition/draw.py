@@ -20,10 +20,10 @@ def content_hash(rows: Tensor, seed: int) -> npt.NDArray[np.uint64]:
 
     The same on every machine and for every order of the rows. Two different rows share a hash with probability 2⁻⁶⁴.
     """
-    hashes = np.empty(len(rows), dtype=np.uint64)
+    hashes, opening = np.empty(len(rows), dtype=np.uint64), _opening(seed)
     for start in range(0, len(rows), _ROWS):
         numbers = (rows[start : start + _ROWS].detach().cpu().float() + 0.0).numpy()  # -0 becomes 0
-        hashes[start : start + _ROWS] = [_number(seed, row.tobytes()) for row in numbers]
+        hashes[start : start + _ROWS] = [_number(opening, row.data) for row in numbers]
     return hashes
 
 
@@ -46,9 +46,16 @@ def draw(rows: Tensor, size: int, seed: int) -> Tensor:
     copy = place - np.maximum.accumulate(np.where(opens, place, 0))  # [N]: equal rows before this one
     own = hashes[order]  # [N]
     for i in np.flatnonzero(copy):
-        own[i] = _number(seed, own[i].tobytes() + copy[i].tobytes())
+        own[i] = _number(_opening(seed), own[i].tobytes() + copy[i].tobytes())
     return torch.from_numpy(np.sort(order[np.argsort(own, kind="stable")[:size]]))
 
 
-def _number(seed: int, content: bytes) -> int:
-    return int.from_bytes(blake2b(f"{seed}\0".encode() + content, digest_size=8).digest(), "big")
+def _opening(seed: int) -> blake2b:
+    """What every hash of a seed begins with."""
+    return blake2b(f"{seed}\0".encode(), digest_size=8)
+
+
+def _number(opening: blake2b, content: bytes | memoryview) -> int:
+    own = opening.copy()
+    own.update(content)
+    return int.from_bytes(own.digest(), "big")

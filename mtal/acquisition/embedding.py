@@ -5,6 +5,7 @@ Letters: N frames, P other frames, D numbers per frame.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from functools import cached_property
 from typing import TypeVar
@@ -177,7 +178,7 @@ def same_kind(kind: type[Kind], other: Embedding) -> Kind:
 
 def all_finite(values: Tensor) -> bool:
     """Whether no value is NaN or infinite; takes no memory, whereas ``isfinite`` takes more than the values do."""
-    return not values.numel() or bool(torch.stack(torch.aminmax(values)).isfinite().all())
+    return not values.numel() or all(map(math.isfinite, torch.stack(torch.aminmax(values)).tolist()))
 
 
 def product_rounding(columns: int, dtype: torch.dtype) -> float:
@@ -185,6 +186,14 @@ def product_rounding(columns: int, dtype: torch.dtype) -> float:
     if dtype == torch.float64:
         return (columns + 16) * 2.0**-53
     return (columns + 16) * 2.0**-24 + _CUT[torch.get_float32_matmul_precision()]
+
+
+def mean_row(values: Tensor) -> Tensor:
+    """The mean of the rows, ``[N, D]`` to ``[D]`` float64, without a float64 copy of the whole."""
+    sums = torch.zeros(values.shape[1], dtype=torch.float64, device=values.device)
+    for part in values.split(CACHED_ROWS):
+        sums += part.sum(dim=0, dtype=torch.float64)
+    return sums / len(values)
 
 
 def sq_length(values: Tensor, origin: Tensor | float = 0.0, weight: Tensor | None = None) -> Tensor:

@@ -19,7 +19,9 @@ def average_rank(values: Tensor, *, descending: bool = False) -> Tensor:
     >>> average_rank(torch.tensor([[0.2], [0.9], [0.2]])).flatten().tolist()
     [1.5, 3.0, 1.5]
     """
-    columns = _columns(-values if descending else values)  # [T, N]
+    columns = _columns(values)  # [T, N]
+    if descending:
+        columns = np.negative(columns)
     ranks = np.empty_like(columns)  # [T, N]
     places = np.arange(1.0, columns.shape[1] + 1)  # [N]
     for column, rank in zip(columns, ranks, strict=True):
@@ -34,7 +36,7 @@ def average_rank(values: Tensor, *, descending: bool = False) -> Tensor:
             rank[order] = np.repeat(starts + (lengths + 1) / 2, lengths)
         if len(order) and np.isnan(ordered[-1]):
             rank[np.isnan(column)] = np.nan
-    return torch.from_numpy(np.ascontiguousarray(ranks.T)).to(values.device)  # [N, T]
+    return torch.from_numpy(ranks.T).to(values.device)  # [N, T], columns in one piece
 
 
 def rank_among(values: Tensor, reference: Tensor) -> Tensor:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from benchmarks import ours
-from benchmarks.peers import Arrays, Comparison, Fault, differing_picks, volume_lost
+from benchmarks.peers import Arrays, Comparison, Fault, differing_picks
 
 PEER = "numpy"
 
@@ -36,6 +38,28 @@ def their_map(arrays: Arrays) -> list[int]:
         left[i] = -np.inf
         picks.append(int(left.argmax()))
     return picks
+
+
+def their_map_in_double(arrays: Arrays) -> list[int]:
+    """The same in float64, with the rows of the kernel made when they are asked for."""
+    x = arrays.single.astype(np.float64)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    left = np.full(len(x), 1 + ours.RIDGE)  # [N]
+    rows = np.zeros((arrays.budget, len(x)))
+    picks = [0]
+    for k in range(arrays.budget - 1):
+        i = picks[-1]
+        rows[k] = (x @ x[i] - rows[:k, i] @ rows[:k]) / np.sqrt(left[i])
+        left -= np.square(rows[k])
+        left[i] = -np.inf
+        picks.append(int(left.argmax()))
+    return picks
+
+
+def differing_from_double(arrays: Arrays, ours: Any, _: Any) -> float:
+    """Places that hold another frame than in float64, in which theirs is asked again: many frames gain nearly as much,
+    and from the first that rounding decides on, all are others."""
+    return differing_picks(arrays, ours, their_map_in_double(arrays))
 
 
 def their_contrastive(arrays: Arrays) -> np.ndarray:
@@ -70,9 +94,17 @@ COMPARISONS = (
         "fast-map-dpp's loop",
         their_map,
         ours.map_picks,
-        "log det per pick, where ours has less",
-        volume_lost,
-        tolerance=1e-4,  # float32 of the peer
+        "picks of the same loop in float64",
+        differing_from_double,
+    ),
+    Comparison(
+        "k-DPP, MAP, float64",
+        PEER,
+        "fast-map-dpp's loop, kernel row by row",
+        their_map_in_double,
+        ours.map_picks,
+        "picks",
+        differing_picks,
     ),
     Comparison(
         "reciprocal rank and top-k",

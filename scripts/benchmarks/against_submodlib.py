@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
 from benchmarks import ours
-from benchmarks.peers import Arrays, Comparison, Fault
+from benchmarks.peers import Arrays, Comparison, Fault, gain_lost
 from sklearn.metrics import euclidean_distances
 from submodlib import FacilityLocationFunction
 
@@ -17,13 +16,6 @@ def their_facility_location(arrays: Arrays) -> list[int]:
     function = FacilityLocationFunction(n=arrays.frames, mode="dense", sijs=similarity, separate_rep=False)
     picks = function.maximize(budget=arrays.budget, optimizer="LazyGreedy", show_progress=False)
     return [pick for pick, _ in picks]
-
-
-def gain_lost(arrays: Arrays, ours: object, theirs: object) -> float:
-    """How much farther the frames are from our picks than from theirs, as a part; ties go either way."""
-    far = [euclidean_distances(arrays.features, arrays.features[np.asarray(picks)]) for picks in (ours, theirs)]
-    mine, others = (float(distances.min(axis=1).mean()) for distances in far)
-    return max(0.0, mine / others - 1)
 
 
 COMPARISONS = (

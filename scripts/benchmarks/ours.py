@@ -98,7 +98,7 @@ def contrastive(arrays: Arrays) -> Tensor:
 
 
 def discriminative(arrays: Arrays) -> Tensor:
-    return Discriminative()(PoolView(**features(arrays)))
+    return Discriminative(max_fit=arrays.frames)(PoolView(**features(arrays)))  # the peer learns from all
 
 
 def k_center(arrays: Arrays) -> Tensor:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import torch
 from benchmarks.clocks import Clock
 from rich.table import Table
-from scipy.spatial.distance import pdist
+from scipy.spatial.distance import cdist, pdist
 from scipy.special import logsumexp, softmax
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
@@ -183,6 +183,13 @@ def volume_lost(arrays: Arrays, ours: Any, theirs: Any) -> float:
     rows = [arrays.unit[np.asarray(picks)] for picks in (ours, theirs)]
     mine, others = (float(np.linalg.slogdet(x @ x.T)[1]) for x in rows)
     return max(0.0, others - mine) / len(rows[0])
+
+
+def gain_lost(arrays: Arrays, ours: Any, theirs: Any) -> float:
+    """How much farther the frames are from our picks than from theirs, as a part; ties go either way."""
+    far = [cdist(arrays.features, arrays.features[np.asarray(picks)]) for picks in (ours, theirs)]
+    mine, others = (float(distances.min(axis=1).mean()) for distances in far)
+    return max(0.0, mine / others - 1)
 
 
 def inertia_lost(arrays: Arrays, ours: Any, theirs: Any) -> float:

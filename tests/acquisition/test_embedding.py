@@ -4,7 +4,7 @@ import torch
 from agreement import record
 from scipy.spatial.distance import cdist
 
-from mtal.acquisition.embedding import FeatureEmbedding, product_rounding, sq_length
+from mtal.acquisition.embedding import FeatureEmbedding, mean_row, product_rounding, sq_length
 from mtal.acquisition.gradients import GradientBlock
 
 
@@ -100,3 +100,8 @@ def test_different_kinds_are_not_compared():
     x = features(frames=2)
     with pytest.raises(TypeError, match="FeatureEmbedding cannot be compared with a GradientBlock"):
         embedding(x).inner_products(GradientBlock(x))
+
+
+def test_mean_of_the_rows_is_that_in_double():
+    x = 1000 + torch.randn(1100, 3, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(mean_row(x), x.double().mean(dim=0), rtol=1e-14)

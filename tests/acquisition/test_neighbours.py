@@ -131,3 +131,39 @@ def test_most_alike_is_brute_force_over_all_cosines():
     found = most_alike(queries, others, 6).numpy()
     record("k most alike", "brute force over all cosines (scipy cdist)", float((found != brute).sum()))
     assert (np.sort(found, axis=1) == np.sort(brute, axis=1)).all()
+
+
+def test_to_rounding_changes_only_what_rounding_decides():
+    x = torch.randn(300, 16, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(nearest(x, x, 5, to_rounding=True), nearest(x, x, 5))
+    x[:, 0] += 3000  # what is told apart in float32 products is 1000 times less
+    x[0] += 3000
+    far = cdist(x.double().numpy(), x.double().numpy())
+    index = nearest(x, x, 5, to_rounding=True).numpy()
+    lost = np.take_along_axis(far**2, index, axis=1).max(axis=1) - np.sort(far**2, axis=1)[:, 4]
+    assert lost.max() <= 1e-4 * np.square(x.numpy() - x.numpy().mean(axis=0)).sum(axis=1).max()
+
+
+def test_distances_of_single_precision_are_nearly_exact():
+    x = 100 + torch.randn(50, 512, generator=torch.Generator().manual_seed(0))
+    index = nearest(x, x, 9)
+    exact = np.take_along_axis(cdist(x.double().numpy(), x.double().numpy()), index.numpy(), axis=1)
+    assert np.allclose(distances(x, x, index).numpy(), exact, rtol=1e-6)
+    assert distances(x, x, index)[:, 0].eq(0).all()
+
+
+@pytest.mark.parametrize("unit", [1e-30, 1e-8, 1e8, 1e30])
+def test_unit_of_double_features_does_not_matter(unit):
+    """Squares of the smallest and the largest are no numbers of float32."""
+    x = points(200)
+    assert torch.equal(nearest(unit * x, unit * x, 4), nearest(x, x, 4))
+    assert torch.equal(most_alike(unit * x, x, 4), most_alike(x, x, 4))
+
+
+def test_double_features_that_float32_cannot_tell_apart():
+    x = torch.cat([torch.tensor([-3.0], dtype=torch.float64), 1 + 1e-9 * torch.arange(300, dtype=torch.float64)])[
+        :, None
+    ]
+    assert len(x[1:].float().unique()) < 10
+    found = nearest(x, x, 2, exclude=torch.arange(301)).sort(dim=1).values
+    assert torch.equal(found[2:300], torch.arange(2, 300)[:, None] + torch.tensor([-1, 1]))

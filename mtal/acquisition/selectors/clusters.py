@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mtal.acquisition.embedding import ROWS
+from mtal.acquisition.embedding import ROWS, mean_row
 from mtal.acquisition.threads import in_pieces, one_thread
 
 Labels = npt.NDArray[np.int64]
@@ -42,7 +42,7 @@ def k_means(x: Tensor, clusters: int, seed: int) -> Labels:
     rows = x.detach().cpu()
     clusters = min(clusters, len(rows))
     some = _spaced(rows, max(_LEAST * clusters, min(_MOST, _WHOLE // clusters)))  # [n, D]
-    origin = some.mean(dim=0, dtype=torch.float64).to(some)
+    origin = mean_row(some).to(some)
     moved = (some - origin).float()  # [n, D]
     with one_thread():
         opening = _spaced(moved, max(_FEWEST, _OPENING * clusters))

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from mtal.acquisition.draw import content_hash, draw
-from mtal.acquisition.embedding import sq_length
+from mtal.acquisition.embedding import mean_row, sq_length
 from mtal.acquisition.neighbours import distances, nearest
 from mtal.acquisition.signals.base import PoolSignal
 from mtal.acquisition.signals.pool_view import PoolView
 from mtal.acquisition.threads import in_pieces
 
 _CELLS = 16  # as many cells hold as many frames as are searched at most
+_MIDDLES = 2048  # most cells: every frame is compared with all of their middles
 
 
 class Typicality(PoolSignal):
@@ -35,7 +36,7 @@ class Typicality(PoolSignal):
     The rank correlation with the exact value is 0.999 on 10,000 frames of videos in 20 cells, whose neighbours are near
     in time, and 0.90 on as many independent Gaussian features, among which nothing is near.
 
-    Cost: O(N·R·D) for R = N/512 middles and up to 8192 frames of a cell.
+    Cost: O(N·R·D) for R = N/512 middles, 2,048 at most, and up to 8192 frames of a cell.
 
     Args:
         k: neighbours, 1 or more.
@@ -73,7 +74,7 @@ class Typicality(PoolSignal):
         else:
             cells = _cells(x, max(self.max_reference // _CELLS, 4 * self.k), view.seed)
             in_pieces(lambda cell: self._measure(mean, x, *cell, view.seed), cells)
-        scale = sq_length(x, x.mean(dim=0, dtype=torch.float64)).mean().sqrt()
+        scale = sq_length(x, mean_row(x)).mean().sqrt()
         return 1 / (1 + mean / scale.where(scale > 0, 1.0))  # [N]
 
     def _measure(self, mean: Tensor, x: Tensor, queries: Tensor, among: Tensor, middles: Tensor, seed: int) -> None:
@@ -89,7 +90,8 @@ class Typicality(PoolSignal):
 
     def _mean_distance(self, queries: Tensor, references: Tensor, itself: Tensor) -> Tensor:
         """To the k nearest references but itself, ``[Q, D]``, ``[R, D]`` and ``[Q]`` to ``[Q]``."""
-        index = nearest(queries, references, self.k, exclude=itself)  # [Q, k]
+        exact = queries is references  # the neighbours among a cell are a choice already
+        index = nearest(queries, references, self.k, exclude=itself, to_rounding=not exact)  # [Q, k]
         return distances(queries, references, index).mean(dim=1)
 
 
@@ -101,8 +103,8 @@ def _cells(x: Tensor, size: int, seed: int) -> list[tuple[Tensor, Tensor, Tensor
         size: frames of a cell, on average.
         seed: of the middles.
     """
-    middles = draw(x, max(2, len(x) // size), seed)  # [C]
-    nearest_two = nearest(x, x[middles], 2)  # [N, 2]
+    middles = draw(x, min(_MIDDLES, max(2, len(x) // size)), seed)  # [C]
+    nearest_two = nearest(x, x[middles], 2, to_rounding=True)  # [N, 2]
     order = nearest_two.flatten().argsort(stable=True)  # [2·N], twice the position and which of the two
     in_cell = nearest_two.flatten().bincount(minlength=len(middles)).tolist()
     parts = [(part[part % 2 == 0] // 2, part // 2, middles) for part in order.split(in_cell)]

@@ -7,7 +7,7 @@ from scipy.stats import spearmanr
 from sklearn.neighbors import NearestNeighbors
 
 from mtal.acquisition.draw import draw
-from mtal.acquisition.signals import Typicality
+from mtal.acquisition.signals import Typicality, typicality
 from mtal.acquisition.signals.pool_view import PoolView
 
 
@@ -108,3 +108,10 @@ def test_impossible_arguments_are_refused():
         Typicality(k=0)
     with pytest.raises(ValueError, match="max_reference must be above k = 20, not 20"):
         Typicality(max_reference=20)
+
+
+def test_cells_are_no_more_than_every_frame_can_be_compared_with(monkeypatch):
+    monkeypatch.setattr(typicality, "_MIDDLES", 3)
+    cells = typicality._cells(torch.randn(400, 4, generator=torch.Generator().manual_seed(0)), 20, seed=0)
+    assert len(cells) <= 3
+    assert torch.cat([queries for queries, _, _ in cells]).sort().values.equal(torch.arange(400))
