@@ -79,8 +79,9 @@ def likeliest_runs(logits: Tensor, size: Size, window: Window = WHOLE) -> Runs:
     rows = rows.of_maps(N, h)
     cells = _cells(logits)
     said = _down(cells, rows, h)  # [w, N H]
-    cell, row = _divided(np.flatnonzero(said[1:] != said[:-1]), N * size[0])  # [P]
-    ours, theirs = said[cell, row], said[cell + 1, row]
+    at = np.flatnonzero(said[1:] != said[:-1])  # [P]
+    cell, row = _divided(at, N * size[0])
+    ours, theirs = said.take(at), said.take(at + N * size[0])
     stretch, begins, then = _changes(cells, rows, along, row, cell, ours, theirs)
     return _runs(said, row.take(stretch), cell.take(stretch), begins, then, (N, *size))
 
