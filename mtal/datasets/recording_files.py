@@ -30,7 +30,7 @@ class RecordingFiles:
         pictures: name → folder that holds pictures and no video, in the order of their paths.
         others: files whose names are not those of videos.
         dangling: links that lead nowhere.
-        again: links to a file or folder that is below the folder anyway.
+        again: links to a file or folder that is below the folder, or that another link leads to.
     """
 
     videos: dict[str, Path]
@@ -68,7 +68,7 @@ class RecordingFiles:
         if self.dangling:
             yield f"{_named(self.dangling, 'link')} left out, leading nowhere; mend or remove it"
         if self.again:
-            yield f"{_named(self.again, 'link')} passed over, leading to what is below the folder anyway"
+            yield f"{_named(self.again, 'link')} passed over, leading to what is looked through already"
 
 
 def recording_files(root: Path) -> RecordingFiles:

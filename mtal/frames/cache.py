@@ -180,7 +180,9 @@ class FrameCache:
         with ThreadPoolExecutor(min(self.workers, len(missing))) as pool:
             jobs = [pool.submit(f.decode, stop) for f in missing]
             try:
-                for job in track(as_completed(jobs), "Decoding frames", len(jobs)) if progress else as_completed(jobs):
+                for job in (
+                    track(as_completed(jobs), "Decoding frames", len(jobs), "files") if progress else as_completed(jobs)
+                ):
                     if not isinstance(job.exception(), _OF_A_SOURCE):
                         job.result()
             except BaseException:

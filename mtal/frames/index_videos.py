@@ -84,7 +84,7 @@ def index_videos(
         }
         missing = [s for s in scans.values() if not s.done]
         ended = _each_in_a_process(missing, workers or os.cpu_count() or 1, limit_s)
-        for _ in track(ended, "Looking through videos", len(missing)) if progress else ended:
+        for _ in track(ended, "Looking through videos", len(missing), "videos") if progress else ended:
             pass
         return _collect(scans, folder)
 

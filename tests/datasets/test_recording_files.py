@@ -56,7 +56,17 @@ class TestLinks:
         found = recording_files(root)
         assert list(found.videos) == ["ward/a"]
         assert list(found.left_out()) == [
-            f"1 link ({root}/ward/up) passed over, leading to what is below the folder anyway"
+            f"1 link ({root}/ward/up) passed over, leading to what is looked through already"
+        ]
+
+    def test_two_to_one_file_elsewhere(self, root, tmp_path):
+        touch(tmp_path / "disk" / "a.mp4", root / "b.mp4")
+        for name in ("one.mp4", "two.mp4"):
+            (root / name).symlink_to(tmp_path / "disk" / "a.mp4")
+        found = recording_files(root)
+        assert list(found.videos) == ["b", "one"]
+        assert list(found.left_out()) == [
+            f"1 link ({root}/two.mp4) passed over, leading to what is looked through already"
         ]
 
     def test_a_file_goes_by_its_own_path(self, root):
