@@ -175,7 +175,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print how closely each method agrees with an independent source, and what became of each clip."""
     for title, lines in (
         ("method → checked against → largest error", agreement.table()),
-        ("clip × reader → reader used: frames asked in 60 random orders (20 for auto)", outcomes.table()),
+        ("clip × reader → reader used: frames asked in 20 random orders", outcomes.table()),
     ):
         if lines:
             terminalreporter.section(title)
