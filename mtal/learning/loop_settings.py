@@ -82,7 +82,7 @@ class LoopSettings:
                 f"{self.test_folds} and {self.fold}"
             )
         if self.folds < 2 or (self.fold_steps is not None and self.fold_steps < 1):
-            yield (f"loop.folds must be ≥ 2 and loop.fold_steps ≥ 1 or null, not {self.folds} and {self.fold_steps}")
+            yield f"loop.folds must be ≥ 2 and loop.fold_steps ≥ 1 or null, not {self.folds} and {self.fold_steps}"
 
     def steps_per_fold(self, folder: RunFolder, trainer: TrainerSettings) -> int | None:
         """``fold_steps``, or as many as led to the last round's weights where ``val`` decided on them."""

@@ -45,7 +45,7 @@ class StopRule:
     def _faults(self) -> Iterator[str]:
         rounds = self.val_flat_rounds
         if rounds is not None and not (isinstance(rounds, int) and not isinstance(rounds, bool) and rounds >= 1):
-            yield (f"loop.stop.val_flat_rounds must be a number of rounds of at least 1, or null, not {rounds}")
+            yield f"loop.stop.val_flat_rounds must be a number of rounds of at least 1, or null, not {rounds}"
         if not 0 <= self.val_tolerance < 1:
             yield f"loop.stop.val_tolerance must be at least 0 and below 1, not {self.val_tolerance}"
         if self.uncertainty_below is not None and not 0 < self.uncertainty_below <= 1:

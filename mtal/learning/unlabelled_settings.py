@@ -37,7 +37,7 @@ class PseudoLabelling:
         yield from _wrong_weight("pseudo_labels", self.weight)
         yield from _wrong_share("pseudo_labels", self.share)
         if not (_is_number(self.threshold) and 0.5 < self.threshold <= 1):
-            yield (f"trainer.pseudo_labels.threshold must be a number above 0.5 and at most 1, not {self.threshold!r}")
+            yield f"trainer.pseudo_labels.threshold must be a number above 0.5 and at most 1, not {self.threshold!r}"
         yield from _wrong_count("pseudo_labels.frames", self.frames)
 
     @property

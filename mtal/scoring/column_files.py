@@ -88,12 +88,7 @@ class ColumnFiles:
         try:
             notes = (self.folder / _NOTES).read_text(encoding="ascii", errors="replace").splitlines()
             columns = self.read().arrays
-        except (
-            OSError,
-            EOFError,
-            ValueError,
-            KeyError,
-        ):  # none is there, or not all of it reached the disk
+        except (OSError, EOFError, ValueError, KeyError):  # none is there, or not all reached the disk
             return {}
         ends = {}
         for note in notes:

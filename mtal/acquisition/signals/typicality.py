@@ -33,8 +33,8 @@ class Typicality(PoolSignal):
     many are drawn, and one of k or fewer is searched together with all middles. One copy of a frame is never its own
     neighbour.
 
-    The rank correlation with the exact value is 0.999 on 10,000 frames of videos in 20 cells, whose neighbours are near
-    in time, and 0.90 on as many independent Gaussian features, among which nothing is near.
+    The rank correlation with the exact value is 0.99 on 10,000 frames of 20 random walks, whose neighbours are near in
+    time, and 0.93 on as many independent Gaussian ones, among which nothing is near (128 features).
 
     Cost: O(N·R·D) for R = N/512 middles, 2,048 at most, and up to 8192 frames of a cell.
 
@@ -70,7 +70,7 @@ class Typicality(PoolSignal):
             return torch.zeros(len(x), dtype=torch.float64)
         mean = torch.empty(len(x), dtype=torch.float64)
         if len(x) <= self.max_reference:
-            mean[:] = self._mean_distance(x, x, torch.arange(len(x)))
+            mean[:] = self._mean_distance(x, x, torch.arange(len(x)), to_rounding=False)
         else:
             cells = _cells(x, max(self.max_reference // _CELLS, 4 * self.k), view.seed)
             in_pieces(lambda cell: self._measure(mean, x, *cell, view.seed), cells)
@@ -86,12 +86,13 @@ class Typicality(PoolSignal):
             chosen = draw(x[among], self.max_reference, seed)
             itself = _copy_among(x[queries], x[among[chosen]], seed)
             among = among[chosen]
-        mean[queries] = self._mean_distance(x[queries], x[among], itself)
+        mean[queries] = self._mean_distance(
+            x[queries], x[among], itself, to_rounding=True
+        )  # those among are a choice already
 
-    def _mean_distance(self, queries: Tensor, references: Tensor, itself: Tensor) -> Tensor:
+    def _mean_distance(self, queries: Tensor, references: Tensor, itself: Tensor, *, to_rounding: bool) -> Tensor:
         """To the k nearest references but itself, ``[Q, D]``, ``[R, D]`` and ``[Q]`` to ``[Q]``."""
-        exact = queries is references  # the neighbours among a cell are a choice already
-        index = nearest(queries, references, self.k, exclude=itself, to_rounding=not exact)  # [Q, k]
+        index = nearest(queries, references, self.k, exclude=itself, to_rounding=to_rounding)  # [Q, k]
         return distances(queries, references, index).mean(dim=1)
 
 
