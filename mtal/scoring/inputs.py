@@ -28,7 +28,7 @@ Module = TypeVar("Module", bound=nn.Module)
 
 _FORMAT = 3  # raised whenever cached levels would lie on disk in another way
 _FEWEST, _MOST = 32, 256  # frames of a batch; segments are multiples of both
-_BATCH_BYTES = 2**25  # of features
+_BATCH_BYTES = 2**23  # of features; what decoders make of more is new memory from the system for each map
 
 _log = logging.getLogger(__name__)
 
@@ -221,7 +221,7 @@ def fitting(one: ModelInput) -> int:
     Args:
         one: input of a single frame.
 
-    >>> fitting([torch.zeros(1, 512, 1, 1)]), fitting([torch.zeros(1, 128, 32, 32)]), fitting(torch.zeros(1, 3, 64, 64))
+    >>> fitting([torch.zeros(1, 512, 1, 1)]), fitting([torch.zeros(1, 32, 32, 32)]), fitting(torch.zeros(1, 3, 64, 64))
     (256, 64, 32)
     """
     if isinstance(one, Tensor):
