@@ -34,6 +34,7 @@ from mtal.acquisition.selectors import (
     Selector,
     TypiClust,
 )
+from mtal.acquisition.selectors.boost import boost
 from mtal.models import build_encoder
 from mtal.tasks.posterior import HeadOutput
 
@@ -123,6 +124,13 @@ def potential(pool: Candidates, picks: Tensor) -> float:
     return float(nearest(pool.gradient, picks).mean())
 
 
+def weighted_potential(pool: Candidates, picks: Tensor) -> float:
+    """The same, each frame counted by its utility as draws by u·D² count it."""
+    assert pool.gradient is not None
+    u = boost(pool, 1.0, np.ones(len(pool), dtype=bool))  # [N]
+    return float(nearest(pool.gradient, picks).double().numpy() @ u / u.sum())
+
+
 def unlike(pool: Candidates, picks: Tensor) -> float:
     """1 − the mean likeness to the likest pick on vectors of length 1, weighted by utility as UHerding weighs."""
     assert pool.features is not None
@@ -163,7 +171,7 @@ def cases(x: Tensor) -> dict[str, tuple[Selector, str, Value]]:
         "k_center_greedy": (KCenterGreedy(), "radius", radius),
         "k_center_greedy, gradients": (KCenterGreedy("gradient"), "D² potential", potential),
         "badge": (Badge(), "D² potential", potential),
-        "badge, gamma 1": (Badge(gamma=1.0), "D² potential", potential),
+        "badge, gamma 1": (Badge(gamma=1.0), "u·D² potential", weighted_potential),
         "facility_location": (FacilityLocation(), "mean distance", mean_distance),
         "herding": (Herding(), "unlikeness", unlike),
         "cluster_centres": (ClusterCentres(), "mean distance", mean_distance),
