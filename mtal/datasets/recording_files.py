@@ -23,14 +23,15 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class RecordingFiles:
-    """What is below a folder, each file once; hidden files are passed over.
+    """What is below a folder; hidden files are passed over.
 
     Args:
         videos: name → file, in the order of their paths.
         pictures: name → folder that holds pictures and no video, in the order of their paths.
         others: files whose names are not those of videos.
         dangling: links that lead nowhere.
-        again: links to a file or folder that is below the folder, or that another link leads to.
+        again: links to a file that is below the folder, or to a folder that is or that another link leads to.
+        twins: links to a file elsewhere that another link leads to as well, among ``videos`` all the same.
     """
 
     videos: dict[str, Path]
@@ -38,6 +39,7 @@ class RecordingFiles:
     others: tuple[Path, ...] = ()
     dangling: tuple[Path, ...] = ()
     again: tuple[Path, ...] = ()
+    twins: tuple[Path, ...] = ()
 
     def sources(self, rate_hz: float | None) -> dict[str, Path | str]:
         """Name → video, or ``folder_source`` of a folder of pictures where ``rate_hz`` says how fast they follow.
@@ -57,7 +59,7 @@ class RecordingFiles:
         return {**self.videos, **{name: _folder_source(folder, rate_hz) for name, folder in self.pictures.items()}}
 
     def left_out(self, rate_hz: float | None = None) -> Iterator[str]:
-        """A sentence for each kind of what is left out, folders of pictures among them without ``rate_hz``."""
+        """A sentence for each kind of what is left out or the same, folders of pictures among them without ``rate_hz``."""
         if self.pictures and rate_hz is None:
             yield (
                 f"{_named(tuple(self.pictures.values()), 'folder')} of pictures left out; data.rate_hz=1 takes them as "
@@ -69,6 +71,11 @@ class RecordingFiles:
             yield f"{_named(self.dangling, 'link')} left out, leading nowhere; mend or remove it"
         if self.again:
             yield f"{_named(self.again, 'link')} passed over, leading to what is looked through already"
+        if self.twins:
+            yield (
+                f"{_named(self.twins, 'link')} taken, though another link leads to the same file; remove what is not "
+                "meant to be a recording of its own"
+            )
 
 
 def recording_files(root: Path) -> RecordingFiles:
@@ -96,7 +103,8 @@ def recording_files(root: Path) -> RecordingFiles:
     names = [p if stems[p.with_suffix("")] > 1 or p.with_suffix("") in paths else p.with_suffix("") for p in paths]
     found = {name.as_posix(): path for name, path in zip(names, videos, strict=True)}
     pictures = {(p.relative_to(root).as_posix() if p != root else root.name): p for p in sorted(shown)}
-    return RecordingFiles(found, pictures, tuple(others), tuple(sorted(walk.dangling)), tuple(sorted(walk.again)))
+    links = (tuple(sorted(kind)) for kind in (walk.dangling, walk.again, walk.twins))
+    return RecordingFiles(found, pictures, tuple(others), *links)
 
 
 class _Walk:
@@ -106,39 +114,43 @@ class _Walk:
         self.files: list[Path] = []
         self.dangling: list[Path] = []
         self.again: list[Path] = []
+        self.twins: list[Path] = []
         self._seen: set[tuple[int, int]] = set()
+        self._linked: set[tuple[int, int]] = set()  # files
         self._links: list[Path] = []
         self._enter(root)
         while self._links:
             self._follow(self._links.pop(0))
 
     def _enter(self, folder: Path) -> None:
-        self._is_new(folder)
+        self._seen.add(_identity(folder))
         for path in sorted(folder.iterdir()):
             if path.is_symlink():
                 self._links.append(path)
             elif path.is_dir():
                 self._enter(path)
             elif path.is_file() and path.name[0] != ".":
-                self._is_new(path)
+                self._seen.add(_identity(path))
                 self.files.append(path)
 
     def _follow(self, link: Path) -> None:
         if not link.exists():
             self.dangling.append(link)
-        elif not self._is_new(link):
+        elif _identity(link) in self._seen:
             self.again.append(link)
         elif link.is_dir():
             self._enter(link)
         elif link.is_file() and link.name[0] != ".":
             self.files.append(link)
+            if _identity(link) in self._linked:
+                self.twins.append(link)
+            self._linked.add(_identity(link))
 
-    def _is_new(self, path: Path) -> bool:
-        stat = path.stat()
-        identity = (stat.st_dev, stat.st_ino)
-        new = identity not in self._seen
-        self._seen.add(identity)
-        return new
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Of the file or folder, wherever it is reached from."""
+    stat = path.stat()
+    return stat.st_dev, stat.st_ino
 
 
 def _folder_source(folder: Path, rate_hz: float) -> str:

@@ -64,10 +64,19 @@ class TestLinks:
         for name in ("one.mp4", "two.mp4"):
             (root / name).symlink_to(tmp_path / "disk" / "a.mp4")
         found = recording_files(root)
-        assert list(found.videos) == ["b", "one"]
+        assert list(found.videos) == ["b", "one", "two"]
         assert list(found.left_out()) == [
-            f"1 link ({root}/two.mp4) passed over, leading to what is looked through already"
+            f"1 link ({root}/two.mp4) taken, though another link leads to the same file; remove what is not meant to be a "
+            "recording of its own"
         ]
+
+    def test_two_to_one_folder_elsewhere(self, root, tmp_path):
+        touch(tmp_path / "disk" / "a.mp4")
+        for name in ("one", "two"):
+            (root / name).symlink_to(tmp_path / "disk")
+        found = recording_files(root)
+        assert list(found.videos) == ["one/a"]
+        assert found.again == (root / "two",)
 
     def test_a_file_goes_by_its_own_path(self, root):
         touch(root / "z" / "a.mp4")
