@@ -59,7 +59,7 @@ class RecordingFiles:
         return {**self.videos, **{name: _folder_source(folder, rate_hz) for name, folder in self.pictures.items()}}
 
     def left_out(self, rate_hz: float | None = None) -> Iterator[str]:
-        """A sentence for each kind of what is left out or the same, folders of pictures among them without ``rate_hz``."""
+        """A sentence for each kind of what is left out, folders of pictures too without ``rate_hz``, or doubled."""
         if self.pictures and rate_hz is None:
             yield (
                 f"{_named(tuple(self.pictures.values()), 'folder')} of pictures left out; data.rate_hz=1 takes them as "

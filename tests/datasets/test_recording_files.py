@@ -65,10 +65,8 @@ class TestLinks:
             (root / name).symlink_to(tmp_path / "disk" / "a.mp4")
         found = recording_files(root)
         assert list(found.videos) == ["b", "one", "two"]
-        assert list(found.left_out()) == [
-            f"1 link ({root}/two.mp4) taken, though another link leads to the same file; remove what is not meant to be a "
-            "recording of its own"
-        ]
+        (told,) = found.left_out()
+        assert told.startswith(f"1 link ({root}/two.mp4) taken, though another link leads to the same file; remove")
 
     def test_two_to_one_folder_elsewhere(self, root, tmp_path):
         touch(tmp_path / "disk" / "a.mp4")
