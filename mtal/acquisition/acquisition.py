@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,10 +27,11 @@ from mtal.acquisition.selectors.base import Candidates, Selector
 from mtal.acquisition.selectors.constraints import Rule
 from mtal.acquisition.signals.base import SHARED, JointSignal, PoolSignal, Signal
 from mtal.acquisition.signals.pool_view import PoolView
+from mtal.refusals import Refusals
 from mtal.suggest import nearest
 from mtal.tasks.posterior import HeadOutput
 
-_Part = TypeVar("_Part", Measurement, Say, Blend, Selection, Limits)
+_PARTS = (Measurement, Say, Blend, Selection, Limits)
 _OF_SIGNALS = ("sites", "labels")  # where configurations keep the aggregations that their signals share; not read here
 
 
@@ -83,11 +84,7 @@ class Acquisition:
     ) -> None:
         given = dict(options, signals=signals, normalizer=normalizer, fusion=fusion, selector=selector)
         _refuse_misspelt(given)
-        self.measurement = _part(Measurement, given)
-        self.say = _part(Say, given)
-        self.blend = _part(Blend, given)
-        self.selection = _part(Selection, given)
-        self.limits = _part(Limits, given)
+        self.measurement, self.say, self.blend, self.selection, self.limits = _parts(given)
         refuse_unknown(self.blend.signal_weights, self.measurement.signals, "signal_weights")
 
     @property
@@ -314,13 +311,18 @@ class Acquisition:
         return self.selection(candidates, budget, generator, rules, cold=cold, why=why)
 
 
-def _part(kind: type[_Part], given: Mapping[str, Any]) -> _Part:
-    """The part made of those of the options that are its own."""
-    return kind(**{f.name: given[f.name] for f in fields(kind) if f.name in given})
+def _parts(given: Mapping[str, Any]) -> tuple[Measurement, Say, Blend, Selection, Limits]:
+    """Each part made of those of the options that are its own."""
+    refusals, parts = Refusals(), []
+    for kind in _PARTS:
+        with refusals:
+            parts.append(kind(**{f.name: given[f.name] for f in fields(kind) if f.name in given}))
+    refusals.tell(what="wrong options")
+    return tuple(parts)  # type: ignore[return-value]  # of what they are made of
 
 
 def _refuse_misspelt(given: Mapping[str, Any]) -> None:
-    known = [*(f.name for part in (Measurement, Say, Blend, Selection, Limits) for f in fields(part)), *_OF_SIGNALS]
+    known = [*(f.name for part in _PARTS for f in fields(part)), *_OF_SIGNALS]
     for name in given:
         if name not in known:
             raise TypeError(f"an acquisition has no option {name!r}{nearest(name, known)}")

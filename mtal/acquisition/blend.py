@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -15,9 +15,10 @@ from mtal.acquisition.fusion.base import Fusion
 from mtal.acquisition.fusion.weighted_mean import WeightedMean
 from mtal.acquisition.levels import fuse_columns, fuse_heads, score_heads
 from mtal.acquisition.normalizers.base import Normalizer, active_columns
-from mtal.acquisition.options import checked_weights, refuse_other
+from mtal.acquisition.options import as_floats, wrong_choice, wrong_weights
 from mtal.acquisition.score_table import NAN_POLICIES, Column, NanPolicy, ScoreTable
 from mtal.acquisition.silence import warn_constant, warn_missing
+from mtal.refusals import refuse
 
 Level = Literal["heads", "columns"]
 
@@ -56,9 +57,13 @@ class Blend:
     nan_policy: NanPolicy = "raise"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "signal_weights", checked_weights(self.signal_weights, "signal_weights"))
-        refuse_other("nan_policy", self.nan_policy, NAN_POLICIES)
-        refuse_other("level", self.level, get_args(Level))
+        object.__setattr__(self, "signal_weights", as_floats(self.signal_weights))
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        yield from wrong_weights(self.signal_weights, "signal_weights")
+        yield from wrong_choice("nan_policy", self.nan_policy, NAN_POLICIES)
+        yield from wrong_choice("level", self.level, get_args(Level))
 
     def __call__(
         self,

@@ -5,12 +5,14 @@ Letters: N frames, S sites, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
 
+from mtal.acquisition.options import as_floats, wrong_weights
 from mtal.acquisition.predictive import predictive_probs
+from mtal.refusals import refuse
 from mtal.tasks.posterior import HeadOutput
 
 PLACEHOLDER_FRAME_S = 5.0
@@ -53,13 +55,18 @@ class AnnotationCost:
         boundary_s: Mapping[str, float] | None = None,
         look_s: float = 0.0,
     ) -> None:
-        self.frame_s = _checked(frame_s, "frame_s")
-        self.label_s = _checked(label_s, "label_s")
-        self.class_s = _checked(class_s, "class_s")
-        self.boundary_s = _checked(boundary_s, "boundary_s")
-        if not 0 <= look_s < float("inf"):
-            raise ValueError(f"look_s must be 0 seconds or more, not {look_s}")
+        self.frame_s = as_floats(frame_s)
+        self.label_s = as_floats(label_s)
+        self.class_s = as_floats(class_s)
+        self.boundary_s = as_floats(boundary_s)
+        refuse(self._faults(look_s))
         self.look_s = float(look_s)
+
+    def _faults(self, look_s: float) -> Iterator[str]:
+        for name in ("frame_s", "label_s", "class_s", "boundary_s"):
+            yield from wrong_weights(getattr(self, name), name, " seconds")
+        if not 0 <= look_s < float("inf"):
+            yield f"look_s must be 0 seconds or more, not {look_s}"
 
     def __call__(self, outputs: Mapping[str, HeadOutput]) -> Tensor:
         """Seconds per frame of one batch, ``[N]`` float64 on the CPU.
@@ -154,11 +161,3 @@ def _answer(head: HeadOutput) -> Tensor:
         return probs > 0.5
     likeliest = probs.max(dim=-1, keepdim=True).indices  # [N, S, 1]
     return torch.zeros_like(probs, dtype=torch.bool).scatter_(-1, likeliest, True)
-
-
-def _checked(seconds: Mapping[str, float] | None, name: str) -> dict[str, float]:
-    checked = {str(task): float(value) for task, value in (seconds or {}).items()}
-    for task, value in checked.items():
-        if not 0 <= value < float("inf"):
-            raise ValueError(f"{name}.{task} must be 0 seconds or more, not {value}")
-    return checked

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from mtal.acquisition.options import refuse_other
+from mtal.acquisition.options import wrong_choice
 from mtal.acquisition.score_table import Column
 from mtal.acquisition.signals.base import SHARED, JointSignal, PoolSignal, Signal
 from mtal.acquisition.signals.pool_view import PoolView
+from mtal.refusals import refuse
 from mtal.tasks.posterior import HeadOutput
 
 Gradient = Literal["last_layer", "shared"]
@@ -52,11 +53,14 @@ class Measurement:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "signals", dict(self.signals))
-        refuse_other("gradient", self.gradient, get_args(Gradient))
-        refuse_other("class_weights", self.class_weights, get_args(ClassWeights))
-        refuse_other("site_weights", self.site_weights, get_args(Sites))
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        yield from wrong_choice("gradient", self.gradient, get_args(Gradient))
+        yield from wrong_choice("class_weights", self.class_weights, get_args(ClassWeights))
+        yield from wrong_choice("site_weights", self.site_weights, get_args(Sites))
         if self.members < 2:
-            raise ValueError(f"members must be 2 or more, not {self.members}")
+            yield f"members must be 2 or more, not {self.members}"
 
     @property
     def batch_needs(self) -> frozenset[str]:

@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+
+from mtal.refusals import refuse
 
 
-def refuse_other(name: str, value: str, choices: Collection[str]) -> None:
-    """Make sure that ``value`` is one of ``choices``.
-
-    Raises:
-        ValueError: it is none of them.
-    """
+def wrong_choice(name: str, value: str, choices: Collection[str]) -> Iterator[str]:
+    """What is wrong with ``value``: it is none of ``choices``."""
     if value not in choices:
-        raise ValueError(f"unknown {name} {value!r}; choices are {', '.join(choices)}")
+        yield f"unknown {name} {value!r}; choices are {', '.join(choices)}"
 
 
 def refuse_unknown(weights: Collection[str], known: Collection[str], name: str) -> None:
     """Make sure that every name in ``weights`` is one of ``known``.
 
     Raises:
-        ValueError: one is not.
+        ValueError: some are not.
     """
-    unknown = [key for key in weights if key not in known]
-    if unknown:
-        raise ValueError(f"{name} names {unknown[0]!r}, which is not one of {', '.join(known)}")
+    refuse(f"{name} names {key!r}, which is not one of {', '.join(known)}" for key in weights if key not in known)
 
 
-def checked_weights(weights: Mapping[str, float], name: str) -> dict[str, float]:
-    """``weights`` as a dictionary of floats.
+def as_floats(weights: Mapping[str, float] | None) -> dict[str, float]:
+    """``weights`` as a dictionary of floats."""
+    return {str(key): float(value) for key, value in (weights or {}).items()}
 
-    Raises:
-        ValueError: one is negative or not finite.
-    """
-    checked = {str(key): float(value) for key, value in weights.items()}
-    for key, value in checked.items():
+
+def wrong_weights(weights: Mapping[str, float], name: str, unit: str = "") -> Iterator[str]:
+    """What is wrong with ``weights``: those that are negative or not finite."""
+    for key, value in weights.items():
         if not 0 <= value < float("inf"):
-            raise ValueError(f"{name}.{key} must be 0 or more, not {value}")
-    return checked
+            yield f"{name}.{key} must be 0{unit} or more, not {value}"

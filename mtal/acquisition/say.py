@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from mtal.acquisition.options import checked_weights, refuse_unknown
+from mtal.acquisition.options import as_floats, refuse_unknown, wrong_weights
 from mtal.acquisition.signals.base import SHARED
 from mtal.acquisition.silence import warn_unlabelled
 from mtal.acquisition.weights.base import HeadWeights
 from mtal.acquisition.weights.equal import Equal
+from mtal.refusals import refuse
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Say:
     head_weights: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "head_weights", checked_weights(self.head_weights, "head_weights"))
+        object.__setattr__(self, "head_weights", as_floats(self.head_weights))
+        refuse(wrong_weights(self.head_weights, "head_weights"))
 
     def __call__(
         self, tasks: Collection[str], adaptive: Mapping[str, float] | None = None, inactive_tasks: Collection[str] = ()

@@ -11,6 +11,7 @@ from PIL import Image
 
 from mtal.frames.protocol import Reader
 from mtal.frames.sampler import UniformSampler, read_in_chunks
+from mtal.refusals import refuse
 
 _EDGE = 32  # of the thumbnails: averaging leaves motion and takes away the noise of the camera
 
@@ -37,10 +38,13 @@ class AdaptiveSampler:
     most_rate_hz: float = 2.0
 
     def __post_init__(self) -> None:
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
         if not (np.isfinite(self.step) and self.step > 0):
-            raise ValueError(f"the step of change must be a positive number, not {self.step}")
+            yield f"the step of change must be a positive number, not {self.step}"
         if not 0 < self.least_rate_hz <= self.most_rate_hz < np.inf:
-            raise ValueError(
+            yield (
                 f"the sampler needs 0 < least_rate_hz <= most_rate_hz, not {self.least_rate_hz} and {self.most_rate_hz}"
             )
 

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mtal.datasets.label_map import IGNORE
+from mtal.refusals import refuse
 
 Pictures = npt.NDArray[np.uint8]
 """``[K + 1, H, W, 3]``, or one of them."""
@@ -67,13 +68,14 @@ class OpticalFlow:
     colour: float = 25.0
 
     def __post_init__(self) -> None:
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
         for name, unit in (("tolerance", "pixels"), ("colour", "gray levels")):
             value = getattr(self, name)
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if not (number and 0 <= value < math.inf):
-                raise ValueError(
-                    f"trainer.propagation.by.{name} must be a number of {unit} of at least 0, not {value!r}"
-                )
+                yield f"trainer.propagation.by.{name} must be a number of {unit} of at least 0, not {value!r}"
 
     def __call__(self, pictures: Pictures, mask: Labels) -> Labels:
         """See :class:`Propagator`.

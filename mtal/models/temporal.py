@@ -6,10 +6,13 @@ Letters: N frames, W neighbours, D numbers of a pooled vector.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
+
+from mtal.refusals import refuse
 
 TemporalName = Literal["none", "tcn", "attention"]
 
@@ -35,10 +38,7 @@ class Temporal(nn.Module):
 
     def __init__(self, kind: TemporalName, dim: int, window: int, causal: bool, width: int) -> None:
         super().__init__()
-        if kind not in get_args(TemporalName) or kind == "none":
-            raise ValueError(f"model.temporal must be {', '.join(get_args(TemporalName))}, not {kind!r}")
-        if window < 1:
-            raise ValueError(f"model.window must be 1 or more neighbours on each side, not {window}")
+        refuse(_faults(kind, window))
         self.before, self.after = window, 0 if causal else window
         self.width = width
         self.enter = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, width))
@@ -74,3 +74,10 @@ class Temporal(nn.Module):
             change = nn.functional.gelu(convolution(x.transpose(1, 2)).transpose(1, 2))
             x = (x + change) * there
         return x[:, self.before]
+
+
+def _faults(kind: str, window: int) -> Iterator[str]:
+    if kind not in get_args(TemporalName) or kind == "none":
+        yield f"model.temporal must be {', '.join(get_args(TemporalName))}, not {kind!r}"
+    if window < 1:
+        yield f"model.window must be 1 or more neighbours on each side, not {window}"

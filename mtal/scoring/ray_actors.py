@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from mtal.models import MultiTaskModel
+from mtal.refusals import refuse
 from mtal.scoring.engine import Outcome
 from mtal.scoring.segments import Segment
 from mtal.scoring.work import Tell, Work
@@ -44,15 +45,19 @@ class RayActors:
         cpus: int | None = None,
         gpus: float | None = None,
     ) -> None:
-        for name, value in (("actors", actors), ("cpus", cpus)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise ValueError(f"scoring.{name} must be a whole number of at least 1, or null, not {value!r}")
-        if gpus is not None and (isinstance(gpus, bool) or not isinstance(gpus, int | float) or gpus < 0):
-            raise ValueError(f"scoring.gpus must be a number of at least 0, or null, not {gpus!r}")
+        self.address, self.actors, self.cpus, self.gpus = address, actors, cpus, gpus
+        refuse(self._faults())
         if find_spec("ray") is None:
             raise RuntimeError("scoring=ray needs Ray, which is not installed: pip install 'mtal[ray]'")
-        self.address, self.actors, self.cpus, self.gpus = address, actors, cpus, gpus
         self._crew: Crew | None = None
+
+    def _faults(self) -> Iterator[str]:
+        for name, value in (("actors", self.actors), ("cpus", self.cpus)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                yield f"scoring.{name} must be a whole number of at least 1, or null, not {value!r}"
+        gpus = self.gpus
+        if gpus is not None and (isinstance(gpus, bool) or not isinstance(gpus, int | float) or gpus < 0):
+            yield f"scoring.gpus must be a number of at least 0, or null, not {gpus!r}"
 
     def runs_on(self, device: torch.device, threads: int) -> tuple[str, int]:
         """See :class:`~mtal.scoring.engine.Engine`."""

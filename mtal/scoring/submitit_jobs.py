@@ -11,6 +11,7 @@ import submitit
 import torch
 
 from mtal.models import MultiTaskModel
+from mtal.refusals import refuse
 from mtal.scoring.engine import Outcome
 from mtal.scoring.local import let_go
 from mtal.scoring.segments import Segment
@@ -50,13 +51,17 @@ class SubmititJobs:
         partition: str | None = None,
         parameters: dict[str, Any] | None = None,
     ) -> None:
-        for name, value, least in (("jobs", jobs, 1), ("minutes", minutes, 1), ("cpus", cpus, 1), ("gpus", gpus, 0)):
+        self.cluster, self.jobs, self.minutes, self.cpus, self.gpus = cluster, jobs, minutes, cpus, gpus
+        self.partition, self.parameters = partition, dict(parameters or {})
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        for name, least in (("jobs", 1), ("minutes", 1), ("cpus", 1), ("gpus", 0)):
+            value = getattr(self, name)
             if isinstance(value, bool) or not (isinstance(value, int) and value >= least):
                 if name == "cpus" and value is None:
                     continue
-                raise ValueError(f"scoring.{name} must be a whole number of at least {least}, not {value!r}")
-        self.cluster, self.jobs, self.minutes, self.cpus, self.gpus = cluster, jobs, minutes, cpus, gpus
-        self.partition, self.parameters = partition, dict(parameters or {})
+                yield f"scoring.{name} must be a whole number of at least {least}, not {value!r}"
 
     def runs_on(self, device: torch.device, threads: int) -> tuple[str, int]:
         """See :class:`~mtal.scoring.engine.Engine`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mtal.datasets.label_map import IGNORE, LabelMap
+from mtal.refusals import Refusals, refuse
 from mtal.suggest import nearest
 from mtal.tasks.losses import (
     bernoulli_frame_losses,
@@ -38,10 +39,13 @@ class Task:
     weight: float = 1.0
 
     def __post_init__(self) -> None:
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
         if not 0 <= self.weight < math.inf:  # also false for NaN
-            raise ValueError(f"tasks.heads.{self.name}.weight must be finite and at least 0, not {self.weight}")
+            yield f"tasks.heads.{self.name}.weight must be finite and at least 0, not {self.weight}"
         if self.label_map.exclusive and len(self.classes) < 2:
-            raise ValueError(
+            yield (
                 f"task {self.name!r}: {self.classes[0]!r} is the only one of its classes, which exclude each other, so "
                 "there is nothing to tell apart; name a second one, such as the background"
             )
@@ -161,15 +165,19 @@ def build_tasks(label_maps: Sequence[LabelMap], heads: Mapping[str, Mapping[str,
     """The tasks named in ``heads``, in that order, with the label maps that the data set gives them; all if none is.
 
     Raises:
-        ValueError: the data set labels no such task.
+        ValueError: the data set labels no such tasks, or they cannot be made.
     """
     known = {m.task: m for m in label_maps}
-    if not heads:
-        return [Task(label_map) for label_map in label_maps]
-    for name in heads:
-        if name not in known:
-            raise ValueError(
-                f"tasks.heads.{name}: this data set has no such task{nearest(name, known)}; it has {', '.join(known)}: "
-                f"choose the heads with tasks=…, such as tasks=all, or leave this one out with ~tasks.heads.{name}"
-            )
-    return [Task(known[name], **options) for name, options in heads.items()]
+    heads = heads or {name: {} for name in known}
+    refuse(
+        f"tasks.heads.{name}: this data set has no such task{nearest(name, known)}; it has {', '.join(known)}: "
+        f"choose the heads with tasks=…, such as tasks=all, or leave this one out with ~tasks.heads.{name}"
+        for name in heads
+        if name not in known
+    )
+    refusals, tasks = Refusals(), []
+    for name, options in heads.items():
+        with refusals:
+            tasks.append(Task(known[name], **options))
+    refusals.tell(what="wrong options")
+    return tasks

@@ -68,6 +68,11 @@ def test_pictures_and_memory():
     assert reader.most_at_once == 10
 
 
+def test_all_bad_options_are_told_at_once():
+    with pytest.raises(ValueError, match=r"^2 wrong options:\n.*step of change.*\n.*most_rate_hz.*$"):
+        AdaptiveSampler(step=0, least_rate_hz=0)
+
+
 @pytest.mark.parametrize("step", [0, -1, float("nan"), float("inf")])
 def test_bad_step(step):
     with pytest.raises(ValueError, match="step of change must be a positive number"):

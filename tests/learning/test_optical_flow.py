@@ -115,3 +115,7 @@ class TestOpticalFlow:
     def test_tolerance(self, wrong):
         with pytest.raises(ValueError, match=r"trainer.propagation.by.tolerance must be a number of pixels"):
             OpticalFlow(wrong)
+
+    def test_both(self):
+        with pytest.raises(ValueError, match=r"^2 wrong options:\n.*tolerance must.*\n.*colour must.*$"):
+            OpticalFlow(-1, -1)

@@ -80,6 +80,8 @@ class TestTemporal:
             Temporal("lstm", D, WINDOW, False, 8)
         with pytest.raises(ValueError, match=r"model\.window must be 1 or more neighbours on each side, not 0"):
             Temporal("tcn", D, 0, False, 8)
+        with pytest.raises(ValueError, match=r"^2 wrong options:\n.*temporal must.*\n.*window must.*$"):
+            Temporal("lstm", D, 0, False, 8)
 
 
 @pytest.fixture(scope="module", params=[("test_efficientnet", "fpn", "tcn"), ("test_vit", "dpt", "attention")])

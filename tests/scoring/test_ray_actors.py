@@ -42,6 +42,10 @@ class TestOptions:
         with pytest.raises(ValueError, match=r"scoring\.gpus must be a number of at least 0, or null, not -1"):
             RayActors(gpus=-1)
 
+    def test_all_that_is_wrong_at_once(self):
+        with pytest.raises(ValueError, match=r"^3 wrong options:\n.*actors must.*\n.*cpus must.*\n.*gpus must.*$"):
+            RayActors(actors=0, cpus=0, gpus=-1)
+
     def test_what_the_model_runs_on(self):
         cpu, gpu = torch.device("cpu"), torch.device("cuda")
         assert [RayActors().runs_on(device, 3) for device in (cpu, gpu)] == [("cpu", 3), ("cuda", 3)]

@@ -30,6 +30,11 @@ def test_options(option, value, least):
         SubmititJobs(**{option: value})
 
 
+def test_all_wrong_options_are_told_at_once():
+    with pytest.raises(ValueError, match=r"^2 wrong options:\n.*jobs must.*\n.*gpus must.*$"):
+        SubmititJobs(jobs=0, gpus=-1)
+
+
 class Job:
     """As submitit has them, run in this process when it is looked at."""
 

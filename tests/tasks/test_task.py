@@ -165,6 +165,17 @@ class TestBuildTasks:
         with pytest.raises(ValueError, match=r"tasks\.heads\.tool: .*did you mean 'tools'\?; it has tools, anatomy"):
             build_tasks(self.MAPS, {"tool": {}})
 
+    def test_all_that_is_wrong_at_once(self):
+        told = r"^2 wrong options:\n.*tasks\.heads\.tool: .*\n.*tasks\.heads\.phase: this data set has no such task.*$"
+        with pytest.raises(ValueError, match=told):
+            build_tasks(self.MAPS, {"tool": {}, "phase": {}})
+        told = r"^2 wrong options:\n.*tools\.weight must.*\n.*anatomy\.weight must.*$"
+        with pytest.raises(ValueError, match=told):
+            build_tasks(self.MAPS, {"tools": {"weight": -1}, "anatomy": {"weight": -1}})
+        alone = LabelMap("anatomy", "pixel", True, ("tool",), ((1, 2, 3),))
+        with pytest.raises(ValueError, match=r"^2 wrong options:\n.*weight must.*\n.*is the only one of its.*$"):
+            Task(alone, -1)
+
 
 def test_all_tasks_of_a_data_set():
     maps = [LabelMap(name, "frame", False, ("a", "b"), ((1, 2, 3), (4, 5, 6))) for name in ("cvs", "tools")]

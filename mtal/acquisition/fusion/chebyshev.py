@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from torch import Tensor
 
 from mtal.acquisition.fusion.base import Fusion
+from mtal.refusals import refuse
 
 
 class Chebyshev(Fusion):
@@ -29,12 +31,15 @@ class Chebyshev(Fusion):
     """
 
     def __init__(self, rho: float = 0.001, ideal: float | None = None) -> None:
-        if not 0 <= rho < math.inf:
-            raise ValueError(f"rho of the augmented Chebyshev rule must be 0 or more and finite, not {rho}")
-        if ideal is not None and not math.isfinite(ideal):
-            raise ValueError(f"ideal of the augmented Chebyshev rule must be finite or null, not {ideal}")
         self.rho = rho
         self.ideal = ideal
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        if not 0 <= self.rho < math.inf:
+            yield f"rho of the augmented Chebyshev rule must be 0 or more and finite, not {self.rho}"
+        if self.ideal is not None and not math.isfinite(self.ideal):
+            yield f"ideal of the augmented Chebyshev rule must be finite or null, not {self.ideal}"
 
     def fuse(self, scores: Tensor, weights: Tensor, tasks: tuple[str, ...] | None) -> Tensor:
         """Minus the augmented distance to the ideal, ``[N]``."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,6 +12,7 @@ from torch.nn.functional import embedding_bag, hardshrink
 from mtal.acquisition.fusion.base import Fusion
 from mtal.acquisition.fusion.order import precedence
 from mtal.acquisition.ranks import average_rank
+from mtal.refusals import refuse
 
 _ONE = 2**20  # all weights together, as a whole number: sums of float32 are exact
 _OPPONENTS = 256
@@ -40,12 +43,15 @@ class Copeland(Fusion):
     """
 
     def __init__(self, exact_up_to: int = 20_000, opponents: int = 2_000) -> None:
-        if exact_up_to < 0:
-            raise ValueError(f"exact_up_to of Copeland's rule must be 0 frames or more, not {exact_up_to}")
-        if opponents < 2:
-            raise ValueError(f"opponents of Copeland's rule must be 2 frames or more, not {opponents}")
         self.exact_up_to = exact_up_to
         self.opponents = opponents
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        if self.exact_up_to < 0:
+            yield f"exact_up_to of Copeland's rule must be 0 frames or more, not {self.exact_up_to}"
+        if self.opponents < 2:
+            yield f"opponents of Copeland's rule must be 2 frames or more, not {self.opponents}"
 
     def fuse(self, scores: Tensor, weights: Tensor, tasks: tuple[str, ...] | None) -> Tensor:
         """Duels won less duels lost, ``[N]``."""

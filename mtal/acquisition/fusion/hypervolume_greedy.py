@@ -16,6 +16,7 @@ from torch import Tensor
 from mtal.acquisition.fusion.base import Fusion, refuse_outside
 from mtal.acquisition.fusion.fronts import leading_fronts
 from mtal.acquisition.fusion.order import distinct_rows, precedence
+from mtal.refusals import refuse
 
 
 class HypervolumeGreedy(Fusion):
@@ -52,18 +53,21 @@ class HypervolumeGreedy(Fusion):
     """
 
     def __init__(self, depth: int = 500, reference: float = -0.1, exact_heads: int = 6, directions: int = 2048) -> None:
-        if depth < 1:
-            raise ValueError(f"depth of the hypervolume rule must be 1 frame or more, not {depth}")
-        if not -math.inf < reference <= 0:
-            raise ValueError(f"reference of the hypervolume rule must be 0 or below and finite, not {reference}")
-        if exact_heads < 0:
-            raise ValueError(f"exact_heads of the hypervolume rule must be 0 or more, not {exact_heads}")
-        if directions < 1:
-            raise ValueError(f"directions of the hypervolume rule must be 1 or more, not {directions}")
         self.depth = depth
         self.reference = reference
         self.exact_heads = exact_heads
         self.directions = directions
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        if self.depth < 1:
+            yield f"depth of the hypervolume rule must be 1 frame or more, not {self.depth}"
+        if not -math.inf < self.reference <= 0:
+            yield f"reference of the hypervolume rule must be 0 or below and finite, not {self.reference}"
+        if self.exact_heads < 0:
+            yield f"exact_heads of the hypervolume rule must be 0 or more, not {self.exact_heads}"
+        if self.directions < 1:
+            yield f"directions of the hypervolume rule must be 1 or more, not {self.directions}"
 
     def fuse(self, scores: Tensor, weights: Tensor, tasks: tuple[str, ...] | None) -> Tensor:
         """Minus the place, then the volume of its own, ``[N]``."""

@@ -10,12 +10,13 @@ import numpy.typing as npt
 
 from mtal.acquisition.embedding import Embedding
 from mtal.acquisition.selectors.base import Candidates, Selector
-from mtal.acquisition.selectors.boost import boost, checked_gamma
+from mtal.acquisition.selectors.boost import boost, wrong_gamma
 from mtal.acquisition.selectors.constraints import Constraint
 from mtal.acquisition.selectors.distances import NearestCentre
 from mtal.acquisition.selectors.tie_break import largest
 from mtal.acquisition.selectors.weighted_draw import WeightedDraw
 from mtal.acquisition.threads import one_thread
+from mtal.refusals import refuse
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
@@ -59,11 +60,15 @@ class Badge(Selector):
     because: ClassVar[str] = "unlike the other picks"
 
     def __init__(self, gamma: float = 0.0, first: Literal["largest_norm", "sampled"] = "largest_norm") -> None:
-        self.gamma = checked_gamma(gamma, "badge")
-        if first not in ("largest_norm", "sampled"):
-            raise ValueError(f"unknown first centre {first!r} of badge; choices are largest_norm and sampled")
+        self.gamma = gamma
         self.first = first
         self.needs = frozenset({"gradient", "utility"} if gamma > 0 else {"gradient"})
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        yield from wrong_gamma(self.gamma, "badge")
+        if self.first not in ("largest_norm", "sampled"):
+            yield f"unknown first centre {self.first!r} of badge; choices are largest_norm and sampled"
 
     def choose(
         self, candidates: Candidates, budget: int, generator: np.random.Generator, constraint: Constraint

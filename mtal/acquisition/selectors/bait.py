@@ -18,6 +18,7 @@ from mtal.acquisition.round_warning import RoundWarning
 from mtal.acquisition.selectors.base import Candidates, Selector, require
 from mtal.acquisition.selectors.constraints import Constraint
 from mtal.acquisition.selectors.tie_break import largest
+from mtal.refusals import refuse
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
@@ -63,12 +64,15 @@ class Bait(Selector):
     because: ClassVar[str] = "tells most, with the other picks, about the last layers"
 
     def __init__(self, regularization: float = 1.0, oversample: float = 2.0) -> None:
-        if not 0 < regularization < float("inf"):
-            raise ValueError(f"regularization of bait must be above 0, not {regularization}")
-        if not 1 <= oversample < float("inf"):
-            raise ValueError(f"oversample of bait must be 1 or more, not {oversample}")
         self.regularization = regularization
         self.oversample = oversample
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        if not 0 < self.regularization < float("inf"):
+            yield f"regularization of bait must be above 0, not {self.regularization}"
+        if not 1 <= self.oversample < float("inf"):
+            yield f"oversample of bait must be 1 or more, not {self.oversample}"
 
     def choose(
         self, candidates: Candidates, budget: int, generator: np.random.Generator, constraint: Constraint

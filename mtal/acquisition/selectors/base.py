@@ -19,6 +19,7 @@ from mtal.acquisition.moments import Moments
 from mtal.acquisition.round_warning import RoundWarning
 from mtal.acquisition.selectors.constraints import Constraint
 from mtal.acquisition.shown import Shown
+from mtal.refusals import refuse
 from mtal.tasks.posterior import HeadOutput
 
 
@@ -63,17 +64,20 @@ class Candidates:
     round_number: int = 1
 
     def __post_init__(self) -> None:
-        for name, size in self._sizes():
-            if size != len(self):
-                raise ValueError(f"{name} is of {size} frames but tie_break of {len(self)}")
-        for name in ("features", "labelled_features"):
-            values = getattr(self, name)
-            if values is not None and not (values.ndim == 2 and all_finite(values)):
-                raise ValueError(f"{name} must be finite and [frames, D]; they are {list(values.shape)}")
+        refuse(self._faults(), what="faults")
         if self.features is not None and self.labelled_features is not None:
             ours, theirs = self.features.shape[1], self.labelled_features.shape[1]
             if ours != theirs:
                 raise ValueError(f"features have {ours} numbers per frame but labelled_features {theirs}")
+
+    def _faults(self) -> Iterator[str]:
+        for name, size in self._sizes():
+            if size != len(self):
+                yield f"{name} is of {size} frames but tie_break of {len(self)}"
+        for name in ("features", "labelled_features"):
+            values = getattr(self, name)
+            if values is not None and not (values.ndim == 2 and all_finite(values)):
+                yield f"{name} must be finite and [frames, D]; they are {list(values.shape)}"
 
     def __len__(self) -> int:
         return len(self.tie_break)

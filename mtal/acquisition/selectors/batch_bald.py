@@ -20,6 +20,7 @@ from mtal.acquisition.selectors.constraints import Constraint
 from mtal.acquisition.selectors.joint_labels import JointLabels
 from mtal.acquisition.selectors.tie_break import largest, leading
 from mtal.acquisition.threads import in_pieces
+from mtal.refusals import refuse
 
 _COARSE = ((32, 16), (256, 256))  # merged configurations and outcomes of a group of labels, ever tighter
 _LOOKS = (math.inf, 64, 16)  # frames looked at so and in full for one pick where configurations are thinned
@@ -77,12 +78,15 @@ class BatchBald(Selector):
     because: ClassVar[str] = "tells, with the other picks, most about which dropout member is right"
 
     def __init__(self, samples: int = 2_000, max_outcomes: int = 128) -> None:
-        if samples < 1:
-            raise ValueError(f"samples of batch_bald must be 1 or more, not {samples}")
-        if max_outcomes < 2:
-            raise ValueError(f"max_outcomes of batch_bald must be 2 or more, not {max_outcomes}")
         self.samples = samples
         self.max_outcomes = max_outcomes
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        if self.samples < 1:
+            yield f"samples of batch_bald must be 1 or more, not {self.samples}"
+        if self.max_outcomes < 2:
+            yield f"max_outcomes of batch_bald must be 2 or more, not {self.max_outcomes}"
 
     def choose(
         self, candidates: Candidates, budget: int, generator: np.random.Generator, constraint: Constraint

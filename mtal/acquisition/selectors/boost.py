@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -30,12 +32,7 @@ def boost(candidates: Candidates, gamma: float, free: npt.NDArray[np.bool_]) -> 
     return np.where(free, ((np.where(free, utility, low) - low) / (high - low)) ** gamma, 0.0)
 
 
-def checked_gamma(gamma: float, method: str) -> float:
-    """``gamma``.
-
-    Raises:
-        ValueError: it is negative or not finite.
-    """
+def wrong_gamma(gamma: float, method: str) -> Iterator[str]:
+    """What is wrong with it: it is negative or not finite."""
     if not 0 <= gamma < float("inf"):
-        raise ValueError(f"gamma of {method} must be 0 or more, not {gamma}")
-    return gamma
+        yield f"gamma of {method} must be 0 or more, not {gamma}"

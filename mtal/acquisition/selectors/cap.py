@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from mtal.acquisition.round_warning import RoundWarning
 from mtal.acquisition.selectors.constraints import Bools, Rule
+from mtal.refusals import refuse
 
 
 class Cap(Rule):
@@ -50,10 +51,7 @@ class Cap(Rule):
         told: bool = True,
     ) -> None:
         groups = np.asarray(groups)
-        if limit < 1:
-            raise ValueError(f"the cap per {name} must be 1 frame or more, not {limit}")
-        if groups.ndim != 1 or not np.issubdtype(groups.dtype, np.integer):
-            raise ValueError(f"groups must be [N] integers, one per candidate, not {groups.dtype} {list(groups.shape)}")
+        refuse(_faults(limit, groups, name), what="faults")
         self.limit = int(limit)
         self._asked = int(limit)
         self._name = name
@@ -89,3 +87,10 @@ class Cap(Rule):
             )
         self.limit = int(self._count[self._group[left]].min()) + 1
         self._open = (self._count < self.limit)[self._group]
+
+
+def _faults(limit: int, groups: npt.NDArray[np.integer], name: str) -> Iterator[str]:
+    if limit < 1:
+        yield f"the cap per {name} must be 1 frame or more, not {limit}"
+    if groups.ndim != 1 or not np.issubdtype(groups.dtype, np.integer):
+        yield f"groups must be [N] integers, one per candidate, not {groups.dtype} {list(groups.shape)}"

@@ -16,6 +16,7 @@ from mtal.acquisition.selectors.base import Candidates, Picked, Selector, requir
 from mtal.acquisition.selectors.constraints import Bools, Constraint
 from mtal.acquisition.selectors.stochastic import gumbel_noise, noisy_log
 from mtal.acquisition.selectors.tie_break import Ranking
+from mtal.refusals import refuse
 from mtal.tasks.posterior import HeadOutput
 
 
@@ -59,16 +60,19 @@ class ClassStratified(Selector):
     because: ClassVar[str] = "a share for every class"
 
     def __init__(self, stratified: float = 2 / 3, beta: float = 1.0, decay: float = 0.5) -> None:
-        if not 0 <= stratified <= 1:
-            raise ValueError(f"stratified of class_stratified must be a share from 0 to 1, not {stratified}")
-        if not 0 <= beta < float("inf"):
-            raise ValueError(f"beta of class_stratified must be 0 or more, not {beta}")
-        if not 0 < decay <= 1:
-            raise ValueError(f"decay of class_stratified must be above 0 and at most 1, not {decay}")
         self.stratified = stratified
         self.beta = beta
         self.decay = decay
         self.needs = type(self).needs if beta else frozenset({"posterior"})
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        if not 0 <= self.stratified <= 1:
+            yield f"stratified of class_stratified must be a share from 0 to 1, not {self.stratified}"
+        if not 0 <= self.beta < float("inf"):
+            yield f"beta of class_stratified must be 0 or more, not {self.beta}"
+        if not 0 < self.decay <= 1:
+            yield f"decay of class_stratified must be above 0 and at most 1, not {self.decay}"
 
     def choose(
         self, candidates: Candidates, budget: int, generator: np.random.Generator, constraint: Constraint

@@ -12,6 +12,7 @@ from mtal.acquisition.moments import Moments
 from mtal.acquisition.selectors.base import Candidates, Selector, require
 from mtal.acquisition.selectors.constraints import Bools, Constraint
 from mtal.acquisition.selectors.tie_break import largest
+from mtal.refusals import refuse
 
 Floats = npt.NDArray[np.float64]
 
@@ -47,12 +48,15 @@ class Clips(Selector):
     because: ClassVar[str] = "part of a clip of high utility"
 
     def __init__(self, clip_s: float = 10.0, top_fraction: float = 1.0) -> None:
-        if not 0 < clip_s < float("inf"):
-            raise ValueError(f"clip_s of clips must be above 0 seconds, not {clip_s}")
-        if not 0 < top_fraction <= 1:
-            raise ValueError(f"top_fraction of clips must be in (0, 1], not {top_fraction}")
         self.clip_s = clip_s
         self.top_fraction = top_fraction
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        if not 0 < self.clip_s < float("inf"):
+            yield f"clip_s of clips must be above 0 seconds, not {self.clip_s}"
+        if not 0 < self.top_fraction <= 1:
+            yield f"top_fraction of clips must be in (0, 1], not {self.top_fraction}"
 
     def choose(
         self, candidates: Candidates, budget: int, generator: np.random.Generator, constraint: Constraint

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
+
+from mtal.refusals import refuse
 
 Bools = npt.NDArray[np.bool_]
 
@@ -75,14 +77,8 @@ class Constraint:
     """
 
     def __init__(self, size: int, excluded: Bools | None = None, rules: Sequence[Rule] = ()) -> None:
-        self._free = np.ones(size, dtype=bool)
-        if excluded is not None:
-            if excluded.shape != (size,):
-                raise ValueError(f"excluded must be [{size}], one per candidate, not {list(excluded.shape)}")
-            self._free &= ~excluded
-        for rule in rules:
-            if len(rule) != size:
-                raise ValueError(f"{type(rule).__name__} is on {len(rule)} frames but there are {size} candidates")
+        refuse(_faults(size, excluded, rules), what="faults")
+        self._free = np.ones(size, dtype=bool) if excluded is None else ~excluded
         self.rules = tuple(rules)
         self._allowed: Bools | None = None  # of the next pick, once known and not widened since
 
@@ -161,3 +157,11 @@ class Constraint:
             if rule.hard:
                 left &= rule.allowed()
         return left
+
+
+def _faults(size: int, excluded: Bools | None, rules: Sequence[Rule]) -> Iterator[str]:
+    if excluded is not None and excluded.shape != (size,):
+        yield f"excluded must be [{size}], one per candidate, not {list(excluded.shape)}"
+    for rule in rules:
+        if len(rule) != size:
+            yield f"{type(rule).__name__} is on {len(rule)} frames but there are {size} candidates"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mtal.acquisition.selectors.constraints import Bools, Rule
+from mtal.refusals import refuse
 
 _ROUNDING = 1e-9  # three times 0.1 s is a little more than 0.3 s
 
@@ -42,10 +44,7 @@ class CostBudget(Rule):
 
     def __init__(self, seconds: float, cost_s: npt.NDArray[Any], unit: str = "s") -> None:
         cost_s = np.asarray(cost_s, dtype=np.float64)
-        if not 0 < seconds < float("inf"):
-            raise ValueError(f"the cost budget must be above 0 {unit}, not {seconds}")
-        if cost_s.ndim != 1 or not (np.isfinite(cost_s).all() and (cost_s >= 0).all()):
-            raise ValueError(f"cost_s must be [N] finite seconds of 0 or more; it is {list(cost_s.shape)}")
+        refuse(_faults(seconds, cost_s, unit), what="faults")
         self.seconds = float(seconds)
         self.spent = 0.0
         self._cost_s = cost_s
@@ -77,3 +76,10 @@ class CostBudget(Rule):
     @property
     def _left_s(self) -> float:
         return self.seconds * (1 + _ROUNDING) - self.spent
+
+
+def _faults(seconds: float, cost_s: npt.NDArray[np.float64], unit: str) -> Iterator[str]:
+    if not 0 < seconds < float("inf"):
+        yield f"the cost budget must be above 0 {unit}, not {seconds}"
+    if cost_s.ndim != 1 or not (np.isfinite(cost_s).all() and (cost_s >= 0).all()):
+        yield f"cost_s must be [N] finite seconds of 0 or more; it is {list(cost_s.shape)}"

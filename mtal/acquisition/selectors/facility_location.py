@@ -12,11 +12,12 @@ from torch import Tensor
 from mtal.acquisition.embedding import ROWS, FeatureEmbedding
 from mtal.acquisition.references import affordable, refuse_all_pairs
 from mtal.acquisition.selectors.base import Candidates, Selector
-from mtal.acquisition.selectors.boost import boost, checked_gamma
+from mtal.acquisition.selectors.boost import boost, wrong_gamma
 from mtal.acquisition.selectors.constraints import Constraint
 from mtal.acquisition.selectors.distances import middle, to_nearest
 from mtal.acquisition.selectors.lazy_argmax import Floats, LazyArgmax, Places, ShortList, UpperBounds
 from mtal.acquisition.threads import in_pieces
+from mtal.refusals import refuse
 
 _NUMBERS = 1 << 20  # distances held at once
 _HELD = 1 << 27  # distances as far as products tell are held for all frames up to this many: 512 MiB
@@ -59,11 +60,15 @@ class FacilityLocation(Selector):
     because: ClassVar[str] = "stands for frames like it"
 
     def __init__(self, gamma: float = 0.0, max_reference: int | None = 4096) -> None:
-        self.gamma = checked_gamma(gamma, "facility location")
-        if max_reference is not None and max_reference < 1:
-            raise ValueError(f"max_reference of facility location must be 1 frame or more, not {max_reference}")
+        self.gamma = gamma
         self.max_reference = max_reference
         self.needs = frozenset({"features", "utility"} if gamma > 0 else {"features"})
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        yield from wrong_gamma(self.gamma, "facility location")
+        if self.max_reference is not None and self.max_reference < 1:
+            yield f"max_reference of facility location must be 1 frame or more, not {self.max_reference}"
 
     def choose(
         self, candidates: Candidates, budget: int, generator: np.random.Generator, constraint: Constraint

@@ -13,9 +13,10 @@ from torch.nn.functional import normalize
 
 from mtal.acquisition.embedding import ROWS, FeatureEmbedding
 from mtal.acquisition.selectors.base import Candidates, Selector
-from mtal.acquisition.selectors.boost import boost, checked_gamma
+from mtal.acquisition.selectors.boost import boost, wrong_gamma
 from mtal.acquisition.selectors.constraints import Constraint
 from mtal.acquisition.selectors.facility_location import Gains, largest_gains
+from mtal.refusals import refuse
 
 _WIDEST = 1.0  # of unit vectors, while no two labelled frames tell
 
@@ -51,16 +52,18 @@ class Herding(Selector):
     because: ClassVar[str] = "stands for uncertain frames like it"
 
     def __init__(self, gamma: float = 1.0, radius: float | None = None, max_reference: int | None = 4096) -> None:
-        self.gamma = checked_gamma(gamma, "herding")
-        if radius is not None and not 0 < radius < float("inf"):
-            raise ValueError(
-                f"radius of herding must be above 0, or null to take it from the labelled frames: {radius}"
-            )
-        if max_reference is not None and max_reference < 1:
-            raise ValueError(f"max_reference of herding must be 1 frame or more, not {max_reference}")
+        self.gamma = gamma
         self.radius = radius
         self.max_reference = max_reference
         self.needs = frozenset({"features", "utility"} if gamma > 0 else {"features"})
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        yield from wrong_gamma(self.gamma, "herding")
+        if self.radius is not None and not 0 < self.radius < float("inf"):
+            yield f"radius of herding must be above 0, or null to take it from the labelled frames: {self.radius}"
+        if self.max_reference is not None and self.max_reference < 1:
+            yield f"max_reference of herding must be 1 frame or more, not {self.max_reference}"
 
     def choose(
         self, candidates: Candidates, budget: int, generator: np.random.Generator, constraint: Constraint

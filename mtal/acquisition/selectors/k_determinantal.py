@@ -13,11 +13,12 @@ from torch import Tensor
 
 from mtal.acquisition.embedding import ROWS, product_rounding, sq_length
 from mtal.acquisition.selectors.base import Candidates, Selector
-from mtal.acquisition.selectors.boost import boost, checked_gamma
+from mtal.acquisition.selectors.boost import boost, wrong_gamma
 from mtal.acquisition.selectors.constraints import Constraint
 from mtal.acquisition.selectors.lazy_argmax import Floats, LazyArgmax, Places, ShortList, UpperBounds, pieces
 from mtal.acquisition.selectors.weighted_draw import WeightedDraw
 from mtal.acquisition.threads import in_pieces
+from mtal.refusals import refuse
 
 _COARSE = 2.0**-6  # bounds may be this part of the largest too high
 _SAME = 1e-12  # volumes that differ by this part of the frame's own are equal but for rounding
@@ -59,14 +60,18 @@ class KDeterminantal(Selector):
     because: ClassVar[str] = "unlike the other picks"
 
     def __init__(self, mode: Literal["map", "sample"] = "map", gamma: float = 1.0, ridge: float = 1e-6) -> None:
-        if mode not in ("map", "sample"):
-            raise ValueError(f"unknown mode {mode!r} of k-determinantal; choices are map and sample")
-        if not 0 < ridge < float("inf"):
-            raise ValueError(f"ridge of k-determinantal must be above 0, not {ridge}")
         self.mode = mode
-        self.gamma = checked_gamma(gamma, "k-determinantal")
+        self.gamma = gamma
         self.ridge = ridge
         self.needs = frozenset({"features", "utility"} if gamma > 0 else {"features"})
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        if self.mode not in ("map", "sample"):
+            yield f"unknown mode {self.mode!r} of k-determinantal; choices are map and sample"
+        if not 0 < self.ridge < float("inf"):
+            yield f"ridge of k-determinantal must be above 0, not {self.ridge}"
+        yield from wrong_gamma(self.gamma, "k-determinantal")
 
     def choose(
         self, candidates: Candidates, budget: int, generator: np.random.Generator, constraint: Constraint

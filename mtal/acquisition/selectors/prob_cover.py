@@ -18,6 +18,7 @@ from mtal.acquisition.selectors.constraints import Constraint
 from mtal.acquisition.selectors.distances import NearestCentre, middle, within
 from mtal.acquisition.selectors.lazy_argmax import LazyArgmax
 from mtal.acquisition.threads import in_pieces
+from mtal.refusals import refuse
 
 Bools = npt.NDArray[np.bool_]
 Places = npt.NDArray[np.int32]
@@ -61,15 +62,18 @@ class ProbCover(Selector):
     because: ClassVar[str] = "like many frames that no pick is like"
 
     def __init__(self, delta: float | None = None, purity: float = 0.95, clusters: int = 10) -> None:
-        if delta is not None and not 0 <= delta < float("inf"):
-            raise ValueError(f"delta of ProbCover must be 0 or more, or null to choose it by purity, not {delta}")
-        if not 0 < purity <= 1:
-            raise ValueError(f"purity of ProbCover must be above 0 and at most 1, not {purity}")
-        if clusters < 2:
-            raise ValueError(f"clusters of ProbCover must be 2 or more, not {clusters}")
         self.delta = delta
         self.purity = purity
         self.clusters = clusters
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        if self.delta is not None and not 0 <= self.delta < float("inf"):
+            yield f"delta of ProbCover must be 0 or more, or null to choose it by purity, not {self.delta}"
+        if not 0 < self.purity <= 1:
+            yield f"purity of ProbCover must be above 0 and at most 1, not {self.purity}"
+        if self.clusters < 2:
+            yield f"clusters of ProbCover must be 2 or more, not {self.clusters}"
 
     def choose(
         self, candidates: Candidates, budget: int, generator: np.random.Generator, constraint: Constraint

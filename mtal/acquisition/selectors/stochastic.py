@@ -13,6 +13,7 @@ from mtal.acquisition.ranks import average_rank
 from mtal.acquisition.selectors.base import Candidates, Selector, require
 from mtal.acquisition.selectors.constraints import Bools, Constraint
 from mtal.acquisition.selectors.tie_break import Ranking
+from mtal.refusals import refuse
 
 Floats = npt.NDArray[np.float64]
 Kind = Literal["power", "softmax", "soft_rank"]
@@ -44,12 +45,15 @@ class Stochastic(Selector):
     because: ClassVar[str] = "a draw by utility"
 
     def __init__(self, kind: Kind = "power", beta: float = 1.0) -> None:
-        if kind not in get_args(Kind):
-            raise ValueError(f"unknown kind {kind!r} of stochastic; kinds are {', '.join(get_args(Kind))}")
-        if not 0 <= beta < float("inf"):
-            raise ValueError(f"beta of stochastic must be 0 or more, not {beta}")
         self.kind = kind
         self.beta = beta
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        if self.kind not in get_args(Kind):
+            yield f"unknown kind {self.kind!r} of stochastic; kinds are {', '.join(get_args(Kind))}"
+        if not 0 <= self.beta < float("inf"):
+            yield f"beta of stochastic must be 0 or more, not {self.beta}"
 
     def choose(
         self, candidates: Candidates, budget: int, generator: np.random.Generator, constraint: Constraint

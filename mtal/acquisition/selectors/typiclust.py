@@ -13,6 +13,7 @@ from mtal.acquisition.neighbours import distances, nearest
 from mtal.acquisition.selectors.base import Candidates, Selector
 from mtal.acquisition.selectors.clusters import k_means
 from mtal.acquisition.selectors.constraints import Constraint
+from mtal.refusals import refuse
 
 
 class TypiClust(Selector):
@@ -44,13 +45,8 @@ class TypiClust(Selector):
     because: ClassVar[str] = "typical of its part of the pool"
 
     def __init__(self, max_clusters: int = 500, neighbours: int = 20, minimum_size: int = 5) -> None:
-        for name, value in {
-            "max_clusters": max_clusters,
-            "neighbours": neighbours,
-            "minimum_size": minimum_size,
-        }.items():
-            if value < 1:
-                raise ValueError(f"{name} of TypiClust must be 1 or more, not {value}")
+        sizes = {"max_clusters": max_clusters, "neighbours": neighbours, "minimum_size": minimum_size}
+        refuse(f"{name} of TypiClust must be 1 or more, not {value}" for name, value in sizes.items() if value < 1)
         self.max_clusters = max_clusters
         self.neighbours = neighbours
         self.minimum_size = minimum_size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import ClassVar
 
 import torch
@@ -14,6 +15,7 @@ from mtal.acquisition.neighbours import most_alike
 from mtal.acquisition.predictive import predictive_probs
 from mtal.acquisition.signals.base import PoolSignal
 from mtal.acquisition.signals.pool_view import PoolView
+from mtal.refusals import refuse
 from mtal.tasks.posterior import Family
 
 _ROWS = 4096  # frames compared at once, which bounds the memory
@@ -55,12 +57,15 @@ class Contrastive(PoolSignal):
     needs: ClassVar[frozenset[str]] = frozenset({"features", "labelled_features", "posterior", "labelled_posterior"})
 
     def __init__(self, k: int = 10, eps: float = 1e-6) -> None:
-        if k < 1:
-            raise ValueError(f"k must be 1 neighbour or more, not {k}")
-        if not 0 < eps <= 0.1:
-            raise ValueError(f"eps must be a probability above 0 and at most 0.1, not {eps}")
         self.k = k
         self.eps = eps
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        if self.k < 1:
+            yield f"k must be 1 neighbour or more, not {self.k}"
+        if not 0 < self.eps <= 0.1:
+            yield f"eps must be a probability above 0 and at most 0.1, not {self.eps}"
 
     def score(self, view: PoolView) -> Tensor:
         """Mean divergence from the labelled neighbours, ``[N]``."""

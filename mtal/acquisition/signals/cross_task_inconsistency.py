@@ -11,6 +11,7 @@ from torch import Tensor
 from mtal.acquisition.aggregation import TopFraction
 from mtal.acquisition.signals.base import JointSignal
 from mtal.acquisition.signals.relations import Relation, relations_by_name
+from mtal.refusals import Refusals
 from mtal.tasks.posterior import HeadOutput
 
 
@@ -46,13 +47,12 @@ class CrossTaskInconsistency(JointSignal):
     def __init__(
         self, relations: Sequence[Relation | Mapping[str, object]] | None = None, fraction: float = 0.01
     ) -> None:
-        self.relations = None if relations is None else [_relation(r) for r in relations]
-        if self.relations == []:
-            raise ValueError(
-                "relations is empty, so no two heads can contradict each other: list {frame, label, pixel, classes} "
-                "entries, or leave the signal out"
-            )
-        self.presence = TopFraction(fraction)
+        refusals = Refusals()
+        with refusals:
+            self.presence = TopFraction(fraction)
+        with refusals:
+            self.relations = None if relations is None else _relations(relations)
+        refusals.tell(what="wrong options")
 
     def relate(self, classes: Mapping[str, tuple[str, Sequence[str]]]) -> None:
         """Take the relations from equal class names, unless they were given.
@@ -98,6 +98,20 @@ def _shows(relation: Relation, head: HeadOutput) -> Tensor:
     if head.family == "categorical":
         return probs.sum(dim=-1).clamp(max=1.0)
     return 1 - (1 - probs).prod(dim=-1)
+
+
+def _relations(given: Sequence[Relation | Mapping[str, object]]) -> list[Relation]:
+    refusals, relations = Refusals(), []
+    if not given:
+        raise ValueError(
+            "relations is empty, so no two heads can contradict each other: list {frame, label, pixel, classes} "
+            "entries, or leave the signal out"
+        )
+    for each in given:
+        with refusals:
+            relations.append(_relation(each))
+    refusals.tell(what="wrong options")
+    return relations
 
 
 def _relation(given: Relation | Mapping[str, object]) -> Relation:

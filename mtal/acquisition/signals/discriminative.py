@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 from mtal.acquisition.draw import draw
 from mtal.acquisition.signals.base import PoolSignal
 from mtal.acquisition.signals.pool_view import PoolView
+from mtal.refusals import refuse
 
 _ROWS = 4096  # frames asked at once, which bounds the memory
 
@@ -47,12 +49,15 @@ class Discriminative(PoolSignal):
     needs: ClassVar[frozenset[str]] = frozenset({"features", "labelled_features"})
 
     def __init__(self, max_fit: int = 10_000, inverse_regularization: float = 1.0) -> None:
-        if max_fit < 1:
-            raise ValueError(f"max_fit must be 1 frame or more of each side, not {max_fit}")
-        if not 0 < inverse_regularization < float("inf"):
-            raise ValueError(f"inverse_regularization must be above 0 and finite, not {inverse_regularization}")
         self.max_fit = max_fit
         self.inverse_regularization = inverse_regularization
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        if self.max_fit < 1:
+            yield f"max_fit must be 1 frame or more of each side, not {self.max_fit}"
+        if not 0 < self.inverse_regularization < float("inf"):
+            yield f"inverse_regularization must be above 0 and finite, not {self.inverse_regularization}"
 
     def score(self, view: PoolView) -> Tensor:
         """Probability of being of the pool, ``[N]``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mtal.acquisition.signals.base import JointSignal
 from mtal.acquisition.signals.shared_gradient_norm import shared_gradient
+from mtal.refusals import refuse
 from mtal.tasks.posterior import HeadOutput
 
 
@@ -43,12 +44,15 @@ class JointGradientNorm(JointSignal):
     def __init__(self, weights: Mapping[str, float] | None = None, scales: Mapping[str, float] | None = None) -> None:
         self.weights = {str(task): float(w) for task, w in (weights or {}).items()}
         self.scales = {str(task): float(s) for task, s in (scales or {}).items()}
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
         for task, weight in self.weights.items():
             if not 0 <= weight < math.inf:
-                raise ValueError(f"weights.{task} must be 0 or more and finite, not {weight}")
+                yield f"weights.{task} must be 0 or more and finite, not {weight}"
         for task, scale in self.scales.items():
             if not 0 < scale < math.inf:
-                raise ValueError(f"scales.{task} must be above 0 and finite, not {scale}")
+                yield f"scales.{task} must be above 0 and finite, not {scale}"
 
     def score(self, heads: Mapping[str, HeadOutput]) -> Tensor:
         """Length of the weighted sum, ``[N]``."""

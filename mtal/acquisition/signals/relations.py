@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+from mtal.refusals import refuse
 
 _SAME_THING = (
     {"blood", "bleeding"},
@@ -37,12 +39,13 @@ class Relation:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
         if self.label < 0:
-            raise ValueError(f"label of a relation must be the number of a class, 0 or more, not {self.label}")
+            yield f"label of a relation must be the number of a class, 0 or more, not {self.label}"
         if not self.classes or min(self.classes) < 0 or len(set(self.classes)) < len(self.classes):
-            raise ValueError(
-                f"classes of a relation must be one or more different numbers of classes, not {list(self.classes)}"
-            )
+            yield f"classes of a relation must be one or more different numbers of classes, not {list(self.classes)}"
 
 
 def relations_by_name(classes: Mapping[str, tuple[str, Sequence[str]]]) -> list[Relation]:

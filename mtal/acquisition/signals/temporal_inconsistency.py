@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from mtal.acquisition.moments import Moments
 from mtal.acquisition.predictive import mean_over_sites, predictive_probs
 from mtal.acquisition.signals.base import PoolSignal
 from mtal.acquisition.signals.pool_view import PoolView
+from mtal.refusals import refuse
 
 Weighting = Literal["equal", "closeness"]
 _ROWS = 16_384  # moments compared at once, which bounds the memory
@@ -49,12 +51,15 @@ class TemporalInconsistency(PoolSignal):
     needs: ClassVar[frozenset[str]] = frozenset({"posterior", "moments"})
 
     def __init__(self, window_s: float = 2.0, weighting: Weighting = "equal") -> None:
-        if not 0 < window_s < float("inf"):
-            raise ValueError(f"window_s must be above 0 seconds and finite, not {window_s}")
-        if weighting not in ("equal", "closeness"):
-            raise ValueError(f"unknown weighting {weighting!r}; weightings are equal and closeness")
-        self.window_s = float(window_s)
+        self.window_s = window_s
         self.weighting = weighting
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        if not 0 < self.window_s < float("inf"):
+            yield f"window_s must be above 0 seconds and finite, not {self.window_s}"
+        if self.weighting not in ("equal", "closeness"):
+            yield f"unknown weighting {self.weighting!r}; weightings are equal and closeness"
 
     def score(self, view: PoolView) -> Tensor:
         """Mean divergence from the neighbours in time, ``[N]``."""

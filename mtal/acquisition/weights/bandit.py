@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtal.acquisition.weights.base import Evidence, HeadWeights, PastRound
+from mtal.refusals import refuse
 
 
 class Bandit(HeadWeights):
@@ -46,12 +48,15 @@ class Bandit(HeadWeights):
     needs = frozenset({"history"})
 
     def __init__(self, learning_rate: float = 20.0, exploration: float = 0.3) -> None:
-        if not 0 < learning_rate < math.inf:
-            raise ValueError(f"learning_rate must be above 0 and finite, not {learning_rate}")
-        if not 0 < exploration < 1:
-            raise ValueError(f"exploration must lie in (0, 1), not {exploration}")
         self.learning_rate = learning_rate
         self.exploration = exploration
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        if not 0 < self.learning_rate < math.inf:
+            yield f"learning_rate must be above 0 and finite, not {self.learning_rate}"
+        if not 0 < self.exploration < 1:
+            yield f"exploration must lie in (0, 1), not {self.exploration}"
 
     def weigh(self, evidence: Evidence) -> dict[str, float]:
         """Share of each task in the coming picks."""

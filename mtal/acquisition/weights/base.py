@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
 from torch import Tensor
+
+from mtal.refusals import refuse
 
 
 @dataclass(frozen=True)
@@ -30,14 +32,17 @@ class PastRound:
     weights: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
         if self.labelled < (1 if self.scores else 0):
-            raise ValueError(f"labelled is {self.labelled}; a round with scores has one labelled frame or more")
+            yield f"labelled is {self.labelled}; a round with scores has one labelled frame or more"
         for task, score in self.scores.items():
             if not 0 <= score <= 1:
-                raise ValueError(f"the score of {task} must lie in [0, 1], not {score}")
+                yield f"the score of {task} must lie in [0, 1], not {score}"
         for task, weight in self.weights.items():
             if not 0 <= weight < math.inf:
-                raise ValueError(f"the weight of {task} must be 0 or more and finite, not {weight}")
+                yield f"the weight of {task} must be 0 or more and finite, not {weight}"
 
 
 @dataclass(frozen=True)
@@ -63,15 +68,18 @@ class Evidence:
     gradient_length: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
         for name, by_class in (("out_of_fold", self.out_of_fold), ("counts", self.counts)):
             for task, values in (by_class or {}).items():
                 unknown = [c for c in values if c not in self.classes.get(task, ())]
                 if unknown:
-                    raise ValueError(f"{name}.{task} names {unknown[0]!r}, which is no class of a head given")
+                    yield f"{name}.{task} names {unknown[0]!r}, which is no class of a head given"
         for task, scores in (self.out_of_fold or {}).items():
             for name, score in scores.items():
                 if not 0 <= score <= 1:
-                    raise ValueError(f"out_of_fold.{task}.{name} must lie in [0, 1], not {score}")
+                    yield f"out_of_fold.{task}.{name} must lie in [0, 1], not {score}"
 
     @property
     def tasks(self) -> tuple[str, ...]:

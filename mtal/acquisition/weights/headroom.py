@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from mtal.acquisition.weights.base import Evidence, HeadWeights
+from mtal.refusals import refuse
 
 
 class Headroom(HeadWeights):
@@ -37,12 +39,15 @@ class Headroom(HeadWeights):
     needs = frozenset({"out_of_fold"})
 
     def __init__(self, exponent: float = 1.0, floor: float = 0.02) -> None:
-        if not 0 <= exponent < math.inf:
-            raise ValueError(f"exponent must be 0 or more and finite, not {exponent}")
-        if not 0 < floor <= 1:
-            raise ValueError(f"floor must lie in (0, 1], not {floor}")
         self.exponent = exponent
         self.floor = floor
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        if not 0 <= self.exponent < math.inf:
+            yield f"exponent must be 0 or more and finite, not {self.exponent}"
+        if not 0 < self.floor <= 1:
+            yield f"floor must lie in (0, 1], not {self.floor}"
 
     def weigh(self, evidence: Evidence) -> dict[str, float]:
         """Headroom of each task to the power, over the largest."""

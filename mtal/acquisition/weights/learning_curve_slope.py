@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
 from mtal.acquisition.weights.base import Evidence, HeadWeights, PastRound
+from mtal.refusals import refuse
 
 
 class LearningCurveSlope(HeadWeights):
@@ -36,12 +38,15 @@ class LearningCurveSlope(HeadWeights):
     needs = frozenset({"history"})
 
     def __init__(self, rounds: int = 3, floor: float = 0.005) -> None:
-        if rounds < 2:
-            raise ValueError(f"rounds must be 2 or more, not {rounds}")
-        if not 0 < floor < math.inf:
-            raise ValueError(f"floor must be above 0 and finite, not {floor}")
         self.rounds = rounds
         self.floor = floor
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        if self.rounds < 2:
+            yield f"rounds must be 2 or more, not {self.rounds}"
+        if not 0 < self.floor < math.inf:
+            yield f"floor must be above 0 and finite, not {self.floor}"
 
     def weigh(self, evidence: Evidence) -> dict[str, float]:
         """Expected gain of each task when the labels double."""

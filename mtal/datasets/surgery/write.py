@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from mtal.datasets.cholec80 import TOOL_COLUMNS
 from mtal.datasets.surgery.render import Surgery
+from mtal.refusals import refuse
 
 FORMAT_VERSION = 4
 """Raised whenever the same arguments begin to give other files."""
@@ -61,6 +62,9 @@ class SurgeryArguments:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
         for name, value, least in (
             ("patients", self.patients, 1),
             ("seconds", self.seconds, 1),
@@ -70,13 +74,11 @@ class SurgeryArguments:
             ("seed", self.seed, 0),
         ):
             if value < least:
-                raise ValueError(f"synthetic surgery: {name}={value}, but it must be at least {least}")
+                yield f"synthetic surgery: {name}={value}, but it must be at least {least}"
         if self.difficulty > 1:
-            raise ValueError(f"synthetic surgery: difficulty={self.difficulty}, but it must be at most 1")
+            yield f"synthetic surgery: difficulty={self.difficulty}, but it must be at most 1"
         if self.size % 2:
-            raise ValueError(
-                f"synthetic surgery: size={self.size}, but H.264 in yuv420p needs an even number of pixels"
-            )
+            yield f"synthetic surgery: size={self.size}, but H.264 in yuv420p needs an even number of pixels"
 
     @property
     def manifest(self) -> dict[str, Any]:

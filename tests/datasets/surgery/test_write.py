@@ -18,6 +18,11 @@ from mtal.datasets.surgery.write import SurgeryArguments, is_written, write_pati
 TINY = SurgeryArguments(patients=2, seconds=1.0, fps=5, size=64, seed=3)
 
 
+def test_all_wrong_arguments_are_told_at_once():
+    with pytest.raises(ValueError, match=r"^2 wrong options:\n.*fps=4, but.*\n.*size=65, but H.264.*$"):
+        SurgeryArguments(fps=4, size=65)
+
+
 def digests(root):
     return {
         str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest()
