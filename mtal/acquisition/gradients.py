@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mtal.acquisition.embedding import Embedding, all_finite, product_rounding, same_kind, sq_length
+from mtal.acquisition.embedding import Embedding, all_finite, product_rounding, rows_at, same_kind, sq_length
 from mtal.acquisition.predictive import predictive_probs
 from mtal.acquisition.round_warning import RoundWarning
 from mtal.tasks.posterior import HeadOutput
@@ -124,9 +124,9 @@ class GradientBlock(Embedding):
     def take(self, index: Tensor | slice) -> GradientBlock:
         """The gradients of the frames at ``index``."""
         taken = object.__new__(GradientBlock)  # nothing has to be checked or measured again
-        right = None if self.right is None else self.right[index]
-        taken.__dict__.update(left=self.left[index], right=right, weight=self.weight)
-        taken.__dict__.update(sq_norm=self.sq_norm[index], sq_right=self.sq_right[index])
+        right = None if self.right is None else rows_at(self.right, index)
+        taken.__dict__.update(left=rows_at(self.left, index), right=right, weight=self.weight)
+        taken.__dict__.update(sq_norm=rows_at(self.sq_norm, index), sq_right=rows_at(self.sq_right, index))
         return taken
 
     def inner_products(self, other: Embedding) -> Tensor:
@@ -260,7 +260,7 @@ class SideBySide(Embedding):
 
     def take(self, index: Tensor | slice) -> SideBySide:
         """The frames at ``index``."""
-        sq_norm = self.sq_norm[index]
+        sq_norm = rows_at(self.sq_norm, index)
         taken = SideBySide([part.take(index) for part in self.parts], len(sq_norm))
         taken.sq_norm = sq_norm
         return taken

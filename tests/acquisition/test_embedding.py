@@ -4,7 +4,7 @@ import torch
 from agreement import record
 from scipy.spatial.distance import cdist
 
-from mtal.acquisition.embedding import FeatureEmbedding, mean_row, product_rounding, sq_length
+from mtal.acquisition.embedding import FeatureEmbedding, all_finite, mean_row, product_rounding, sq_length
 from mtal.acquisition.gradients import GradientBlock
 
 
@@ -105,3 +105,12 @@ def test_different_kinds_are_not_compared():
 def test_mean_of_the_rows_is_that_in_double():
     x = 1000 + torch.randn(1100, 3, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(mean_row(x), x.double().mean(dim=0), rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([], True), ([1.0, -2.0], True), ([3e38, 3e38], True), ([torch.inf, -torch.inf], False), ([torch.nan, 1], False)],
+)
+def test_all_finite(values, expected):
+    """Also where the sum is not, though the values are."""
+    assert all_finite(torch.tensor(values)) is expected

@@ -164,7 +164,7 @@ class _Head:
 
     def hold(self, positions: Places) -> None:
         """Keep the frames at ``positions``, which all else is about, ``[N, R, P]``."""
-        self.factors = self._raw[torch.from_numpy(positions)].double().numpy() * self._scale**0.5
+        self.factors = self._raw.index_select(0, torch.from_numpy(positions)).double().numpy() * self._scale**0.5
         self.refresh()
 
     def refresh(self) -> None:

@@ -62,7 +62,7 @@ class ClusterCentres(Selector):
         utility = np.zeros(len(candidates)) if self.shortlist is None else require(candidates.utility, "utility")  # [N]
         ranking = Ranking(np.where(constraint.free, utility, -np.inf), candidates.tie_break)
         listed = self._listed(utility, candidates.tie_break, budget, constraint.free)  # [L] by hash
-        x = candidates.features.detach().cpu()[torch.from_numpy(listed)].double()  # [L, D]
+        x = candidates.features.detach().cpu().index_select(0, torch.from_numpy(listed)).double()  # [L, D]
         own = k_means(x, budget, int(generator.integers(2**31)))  # [L]
         off = _from_centre(x.numpy(), own)  # [L]
         size = np.bincount(own)  # [K]

@@ -166,7 +166,10 @@ def middle(features: Tensor, by_hash: npt.NDArray[np.intp]) -> Tensor:
     """The mean of the rows, ``[N, D]`` to ``[D]`` float64, summed in the order of their hashes."""
     parts = torch.from_numpy(by_hash).split(CACHED_ROWS)
     sums = torch.empty(len(parts), features.shape[1], dtype=torch.float64)
-    in_pieces(lambda k: torch.sum(features[parts[k]], dim=0, dtype=torch.float64, out=sums[k]), range(len(parts)))
+    in_pieces(
+        lambda k: torch.sum(features.index_select(0, parts[k]), dim=0, dtype=torch.float64, out=sums[k]),
+        range(len(parts)),
+    )
     return sums.sum(dim=0) / len(features)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtal.acquisition.embedding import ROWS, FeatureEmbedding
+from mtal.acquisition.embedding import ROWS, FeatureEmbedding, rows_at
 from mtal.acquisition.references import affordable, refuse_all_pairs
 from mtal.acquisition.selectors.base import Candidates, Selector
 from mtal.acquisition.selectors.boost import boost, wrong_gamma
@@ -120,8 +120,8 @@ class Gains(UpperBounds):
         origin = middle(x, by_hash)  # [D]
         self._points = FeatureEmbedding(x, origin)
         reference = torch.from_numpy(by_hash[:max_reference])  # [R]
-        self._reference = FeatureEmbedding(x[reference].double(), origin).kept()
-        self._coarse = FeatureEmbedding(x[reference], origin).kept()
+        self._reference = FeatureEmbedding(x.index_select(0, reference).double(), origin).kept()
+        self._coarse = FeatureEmbedding(x.index_select(0, reference), origin).kept()
         self._weight = torch.from_numpy(weight)[reference]  # [R]
         labelled = candidates.labelled_features
         if labelled is not None and len(labelled):
@@ -162,7 +162,7 @@ class Gains(UpperBounds):
             known = self._known.keys() | unknown
             unknown += [place for place in next_ones if place not in known][:_AHEAD]
             index = torch.from_numpy(self.by_hash[unknown])
-            rows = FeatureEmbedding(self._points.features[index].double(), self._reference.origin)
+            rows = FeatureEmbedding(self._points.features.index_select(0, index).double(), self._reference.origin)
             self._known.update(zip(unknown, self._unlike(rows.sq_distances(self._reference).sqrt_()), strict=True))
         return torch.stack([self._known[place] for place in places.tolist()])
 
@@ -200,7 +200,7 @@ class Gains(UpperBounds):
         """Less than ρ of the distances by no more than rounding, ``[P, R]``, of places or of positions in a row."""
         index = part if isinstance(part, slice) else torch.from_numpy(self.by_hash[part])
         if self._near is not None:
-            return self._near[index]
+            return rows_at(self._near, index)
         rounding = self._coarse.rounding
         rows = self._points.take(index)
         towards = self._coarse.sq_norm.mul(1 - rounding).to(self._coarse.moved)  # [R]

@@ -98,5 +98,5 @@ def _nearest_to(
     length = points.sq_norm.sqrt().numpy()  # [N]
     reach = (length[allowed].min() + 2 * off) * (1 + points.rounding)
     close = np.flatnonzero(allowed & (length <= reach))
-    sq = sq_length(points.features[torch.from_numpy(close)].double(), mean).numpy()
+    sq = sq_length(points.features.index_select(0, torch.from_numpy(close)).double(), mean).numpy()
     return int(close[largest(-sq, np.ones(len(close), dtype=bool), hashes[close])])

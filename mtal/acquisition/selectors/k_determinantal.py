@@ -8,20 +8,18 @@ from typing import ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.linalg import solve_triangular
 from torch import Tensor
 
-from mtal.acquisition.embedding import ROWS, product_rounding, sq_length
 from mtal.acquisition.selectors.base import Candidates, Selector
 from mtal.acquisition.selectors.boost import boost, wrong_gamma
 from mtal.acquisition.selectors.constraints import Constraint
-from mtal.acquisition.selectors.lazy_argmax import Floats, LazyArgmax, Places, ShortList, UpperBounds, pieces
+from mtal.acquisition.selectors.lazy_argmax import Floats, LazyArgmax, Places, pieces
+from mtal.acquisition.selectors.volume import Vectors, Volume, largest_of_few
 from mtal.acquisition.selectors.weighted_draw import WeightedDraw
 from mtal.acquisition.threads import in_pieces
 from mtal.refusals import refuse
 
-_COARSE = 2.0**-6  # bounds may be this part of the largest too high
-_SAME = 1e-12  # volumes that differ by this part of the frame's own are equal but for rounding
+_SMALL = 1 << 22  # so many numbers are multiplied at every pick faster than sorted out
 _PATIENCE = 64  # one rejected draw costs about as much as bringing this many chances up to date
 _TOGETHER = 32  # draws looked at together
 _RANK = 1e-10  # eigenvalues below this part of the largest are 0
@@ -77,12 +75,9 @@ class KDeterminantal(Selector):
         self, candidates: Candidates, budget: int, generator: np.random.Generator, constraint: Constraint
     ) -> Iterator[int]:
         """Yield one frame after the other."""
-        quality = boost(candidates, self.gamma, constraint.free)  # [N]
-        if candidates.features is None:
-            raise ValueError("the candidates bring no features")
-        vectors = _Vectors(candidates.features.detach().cpu(), quality)
+        vectors = self._vectors(candidates, constraint.free)
         if self.mode == "map":
-            volume = _Volume(vectors, candidates.tie_break, self.ridge)
+            volume = Volume(vectors, candidates.tie_break, self.ridge)
             best = LazyArgmax(volume)
             while True:
                 pick = best.next(constraint.allowed())
@@ -97,138 +92,21 @@ class KDeterminantal(Selector):
                 yield pick
             left = max(1, left - drawn)
 
+    def at_once(self, candidates: Candidates, budget: int, free: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp] | None:
+        """The picks of ``"map"`` from a small pool."""
+        if self.mode != "map" or candidates.features is None or candidates.features.numel() > _SMALL:
+            return None
+        by_hash = np.argsort(candidates.tie_break, kind="stable")  # [N]
+        return largest_of_few(self._vectors(candidates, free), by_hash[free[by_hash]], self.ridge, budget)
 
-class _Vectors:
-    """qᵢ·xᵢ/‖xᵢ‖, ``[N, D]`` float64, made when asked; 0 for a frame without features.
-
-    Args:
-        x: ``[N, D]``.
-        quality: ``[N]``.
-    """
-
-    def __init__(self, x: Tensor, quality: Floats) -> None:
-        norm = sq_length(x).sqrt_()  # [N]
-        self._x = x
-        self.sq_norm = np.where(norm.numpy() > 0, quality**2, 0.0)  # [N]
-        self.scale = np.divide(quality, norm.numpy(), out=np.zeros(len(x)), where=norm.numpy() > 0)  # [N]
-        self.shape = x.shape
-
-    def __getitem__(self, positions: npt.NDArray[np.intp] | slice) -> Tensor:
-        index = positions if isinstance(positions, slice) else torch.from_numpy(positions)
-        return self._x[index].double().mul_(torch.from_numpy(self.scale[positions])[:, None])
-
-    def lost(self, positions: npt.NDArray[np.intp] | slice, directions: Tensor, known: npt.NDArray[np.int32]) -> Tensor:
-        """Σₖ ⟨bᵢ, dₖ⟩² over all k but the first ``known [P]``, ``[P]`` float64, in the precision of the directions."""
-        rows = self._x[positions if isinstance(positions, slice) else torch.from_numpy(positions)]
-        squares = (rows.to(directions.dtype) @ directions.T).square_()  # [P, K]
-        if known.any():
-            squares.masked_fill_(torch.arange(len(directions)) < torch.from_numpy(known)[:, None], 0.0)
-        return squares.sum(dim=1).double().mul_(torch.from_numpy(np.square(self.scale[positions])))
-
-    @property
-    def rounding(self) -> float:
-        """ε with an error of float32 products of at most ε·‖bᵢ‖·‖dₖ‖."""
-        return product_rounding(self.shape[1], torch.float32)
-
-
-class _Volume(UpperBounds):
-    """What each frame multiplies det(L_S + ridge·I) by: ridge + bᵢᵀ (I + B_Sᵀ B_S / ridge)⁻¹ bᵢ.
-
-    Each pick takes a square away from it, so that it is ridge + ‖bᵢ‖² − Σ (bᵢᵀ dₖ)² with one direction dₖ per pick.
-
-    Args:
-        vectors: the rows bᵢ of B.
-        hashes: ``[N]``.
-        ridge: above 0.
-    """
-
-    def __init__(self, vectors: _Vectors, hashes: npt.NDArray[np.uint64], ridge: float) -> None:
-        super().__init__(hashes, ridge + vectors.sq_norm)
-        self.vectors = vectors
-        self._ridge = ridge
-        self.start = self.bound.copy()  # [N]
-        self._directions = np.zeros((0, vectors.shape[1]))  # [picks, D], as far as known
-
-    @property
-    def directions(self) -> Floats:
-        """dₖ of each pick, ``[picks, D]``, none longer than 1."""
-        known = self._directions
-        if len(known) < len(self.picks):
-            b = self.vectors[np.array(self.picks[len(known) :])].numpy()  # [new, D]
-            towards = b - (b @ known.T) @ known
-            inner = towards @ b.T  # [new, new]
-            inner[np.diag_indices(len(b))] += np.maximum(self._ridge, _SAME * np.square(b).sum(axis=1))
-            new = solve_triangular(np.linalg.cholesky(inner), towards, lower=True, check_finite=False)
-            self._directions = np.concatenate([known, new])
-        return self._directions
-
-    def short_list(self, places: Places) -> ShortList:
-        """The values at ``places`` and what they have in common, from float64 products."""
-        return _Listed(self, places)
-
-    def _exact(self, places: Places) -> Floats:
-        lost = np.square(self.vectors[self.by_hash[places]].numpy() @ self.directions.T).sum(axis=1)  # [P]
-        return np.maximum(self.start[places] - lost, 0.0)
-
-    def _lower(self, places: Places | None, first: int) -> None:
-        directions = torch.from_numpy(self.directions[first:])
-        K = len(directions)
-        slack = 2 * self.vectors.rounding * (1 + K * self.vectors.rounding) * K**0.5 + K * 2.0**-24
-        coarse = slack <= _COARSE * self.bound.max(initial=0.0)
-        if coarse:
-            directions = directions.float()
-        place = np.argsort(self.by_hash) if places is None else None  # [N]: position to place
-
-        def take_away(part: Places | slice) -> None:
-            own = part if place is None else place[part]  # places
-            at = self.by_hash[part] if place is None else part  # positions
-            lost = self.vectors.lost(at, directions, self._seen[own] - first).numpy()  # [P]
-            if coarse:
-                lost -= slack * self.start[own]
-            self.bound[own] = np.clip(self.bound[own] - lost, 0.0, self.bound[own])
-
-        if places is None:
-            in_pieces(take_away, [slice(start, start + ROWS) for start in range(0, len(self.bound), ROWS)])
-        else:
-            in_pieces(take_away, pieces(places))
-
-
-class _Listed(ShortList):
-    """Values of L frames; those that rounding cannot tell apart are equal.
-
-    What two of them have in common, less what the picks took away, is kept as it was when the list was made, and what
-    each pick from the list took away since as one row (Chen, Zhang and Zhou, NeurIPS 2018).
-    """
-
-    def __init__(self, values: _Volume, places: Places) -> None:
-        rows = values.vectors[values.by_hash[places]].numpy()  # [L, D]
-        lost = rows @ values.directions.T  # [L, picks]
-        self._common = rows @ rows.T - lost @ lost.T  # [L, L]
-        self._taken = np.empty((len(rows), len(rows)))  # [picks, L]
-        self._picks = 0
-        self._margin = _SAME * values.start[places]  # [L]
-        self._value = np.maximum(values.start[places] - np.square(lost).sum(axis=1), self._margin)  # [L]
-        self._bracket()
-
-    def lower(self, index: int) -> None:
-        """Take the direction of one more pick away."""
-        before = self._taken[: self._picks]
-        row = (self._common[index] - before[:, index] @ before) / self._value[index] ** 0.5  # [L]
-        self._taken[self._picks] = row
-        self._picks += 1
-        self._value = np.maximum(self._value - np.square(row), self._margin)
-        self._bracket()
-
-    def settle(self, indices: Places) -> None:
-        """Make them all equal to their largest."""
-        self._value[indices] = self.low[indices] = self.high[indices] = self._value[indices].max()
-
-    def _bracket(self) -> None:
-        self.low, self.high = self._value - self._margin, self._value + self._margin
+    def _vectors(self, candidates: Candidates, free: npt.NDArray[np.bool_]) -> Vectors:
+        if candidates.features is None:
+            raise ValueError("the candidates bring no features")
+        return Vectors(candidates.features.detach().cpu(), boost(candidates, self.gamma, free))
 
 
 def _sample(
-    vectors: _Vectors,
+    vectors: Vectors,
     by_hash: Places,
     budget: int,
     generator: np.random.Generator,
@@ -279,7 +157,7 @@ class _Draws:
     """
 
     def __init__(
-        self, vectors: _Vectors, free: Places, basis: Tensor, chance: Floats, generator: np.random.Generator
+        self, vectors: Vectors, free: Places, basis: Tensor, chance: Floats, generator: np.random.Generator
     ) -> None:
         self._vectors, self._free, self._basis, self._chance = vectors, free, basis, chance
         self._generator = generator
@@ -326,7 +204,7 @@ class _Draws:
         self._chance[self._places[i]] = 0.0
 
 
-def _sq_lengths(vectors: _Vectors, positions: Places, directions: Tensor) -> Floats:
+def _sq_lengths(vectors: Vectors, positions: Places, directions: Tensor) -> Floats:
     """Σₖ (bᵢᵀ dₖ)², ``[F]``, of the frames at ``positions [F]`` along ``directions [D, k]``."""
     lengths = np.empty(len(positions))
 
@@ -337,7 +215,7 @@ def _sq_lengths(vectors: _Vectors, positions: Places, directions: Tensor) -> Flo
     return lengths
 
 
-def _eigenvectors(vectors: _Vectors, free: Places, budget: int, generator: np.random.Generator) -> Tensor:
+def _eigenvectors(vectors: Vectors, free: Places, budget: int, generator: np.random.Generator) -> Tensor:
     """W ``[D, k]``, such that the columns of B·W are the eigenvectors of L that the batch is drawn from.
 
     A set of eigenvectors is drawn with P ∝ the product of their eigenvalues, by elementary symmetric polynomials.

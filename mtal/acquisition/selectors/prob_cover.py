@@ -84,7 +84,7 @@ class ProbCover(Selector):
         x = candidates.features.detach().cpu()
         by_hash = np.argsort(candidates.tie_break, kind="stable")  # [N]
         origin = middle(x, by_hash)  # [D]
-        points = FeatureEmbedding(x[torch.from_numpy(by_hash)], origin)  # by place
+        points = FeatureEmbedding(x.index_select(0, torch.from_numpy(by_hash)), origin)  # by place
         if points.features.numel() <= _KEPT:
             points.kept()
         labelled = candidates.labelled_features

@@ -58,7 +58,7 @@ class TypiClust(Selector):
         if candidates.features is None:
             raise ValueError("the candidates bring no features")
         by_hash = np.argsort(candidates.tie_break, kind="stable")  # [N]
-        x = candidates.features.detach().cpu()[torch.from_numpy(by_hash)]  # [N, D] by place
+        x = candidates.features.detach().cpu().index_select(0, torch.from_numpy(by_hash))  # [N, D] by place
         labelled = candidates.labelled_features
         seen = x[:0] if labelled is None else labelled.detach().cpu().to(x.dtype)  # [M, D]
         clusters = min(len(seen) + budget, self.max_clusters)
@@ -75,7 +75,7 @@ class TypiClust(Selector):
             small = size[open_] < self.minimum_size
             cluster = open_[np.lexsort((first_place[open_], -size[open_], used[open_], small))[0]]
             members = np.flatnonzero((own == cluster) & constraint.free[by_hash])
-            spread = _spread(x[torch.from_numpy(members)], self.neighbours)  # [members]
+            spread = _spread(x.index_select(0, torch.from_numpy(members)), self.neighbours)  # [members]
             spread[~allowed[members]] = np.inf
             used[cluster] += 1
             yield int(by_hash[members[np.argmin(spread)]])

@@ -14,6 +14,7 @@ from mtal.acquisition.selectors import (
     Constraint,
     KDeterminantal,
     MinimumGap,
+    k_determinantal,
     lazy_argmax,
     tie_break,
 )
@@ -49,6 +50,7 @@ def select(x, utility, budget, seed=0, constraint=None, **options):
 @pytest.fixture(params=["measured", "bounded"])
 def size(request, monkeypatch):
     if request.param == "bounded":
+        monkeypatch.setattr(k_determinantal, "_SMALL", 0)
         monkeypatch.setattr(lazy_argmax, "_REACH", 4)
         monkeypatch.setattr(lazy_argmax, "_LIST", 7)
 
