@@ -24,6 +24,8 @@ from mtal.learning.stop import reason
 FAILURE = "failed.txt"
 """In the folder of a run that failed: what happened. A later start takes it away."""
 
+_BLANK = "\n\n"  # between what happened and where
+
 REPORT = "report.html"
 """In the folder of a run whose rounds are all there."""
 
@@ -69,7 +71,7 @@ def note_failure(path: Path, error: Exception) -> None:
     file = _beside(path) if isinstance(error, OtherRunError) else path / FAILURE
     file.parent.mkdir(parents=True, exist_ok=True)
     what = f"{type(error).__name__}: {error}"
-    file.write_text(f"{what}\n\n{''.join(traceback.format_exception(error))}")
+    file.write_text(f"{what}{_BLANK}{''.join(traceback.format_exception(error))}")
 
 
 def _beside(path: Path) -> Path:
@@ -117,7 +119,7 @@ class SweepSummary(Callback):
         )
         for run, failure in sorted(failures):
             console.print(
-                f"failed: {run}: {failure.read_text().partition(chr(10))[0]}",
+                f"failed: {run}: {failure.read_text().partition(_BLANK)[0]}",
                 style="red",
                 markup=False,
                 soft_wrap=True,

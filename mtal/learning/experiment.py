@@ -25,12 +25,14 @@ from mtal.learning.checks import check_acquisition
 from mtal.learning.evaluation import EvaluationSettings
 from mtal.learning.loop import Experiment, RoundListener
 from mtal.learning.loop_settings import LoopSettings
+from mtal.learning.made import made, refuse_inside
 from mtal.learning.run_folder import RunFolder
 from mtal.learning.seeds import integer_seed
 from mtal.learning.trainer_settings import TrainerSettings
 from mtal.learning.views import AugmentedInputs, CachedViews
 from mtal.models import MultiTaskModel, build_encoder
 from mtal.models.determinism import deterministic
+from mtal.refusals import Refusals, refuse
 from mtal.scoring.engine import Engine
 from mtal.scoring.inputs import FeatureInputs, FrameInputs, Inputs
 from mtal.scoring.neighbours import with_neighbours
@@ -51,14 +53,8 @@ def build_experiment(
         check: looks at frames and heads before anything is decoded.
         check_encoder: looks at what the encoder is before anything is encoded.
     """
-    loop = LoopSettings.of(_plain(config.loop))
-    check_fit(config.frames.fit)
-    evaluation = EvaluationSettings(**_plain(config.evaluation))
-    trainer: TrainerSettings = instantiate(config.trainer)
-    _refuse_rates_of_a_frozen_encoder(config, trainer)
-    acquisition: Acquisition = instantiate(config.acquisition)
-    engine: Engine = instantiate(config.scoring)
-    dataset: SurgicalDataset = instantiate(config.data)
+    loop, evaluation, trainer, acquisition, engine = _options(config)
+    dataset: SurgicalDataset = made(config.data)
     if loop.fold is not None:
         dataset = hold_out_fold(dataset, loop.fold, loop.test_folds)
     tasks = build_tasks(dataset.label_maps, _plain(config.tasks.heads))
@@ -100,11 +96,34 @@ def build_experiment(
     )
 
 
+def _options(config: DictConfig) -> tuple[LoopSettings, EvaluationSettings, TrainerSettings, Acquisition, Engine]:
+    """What needs no data, once all that is wrong with it and with what data are read by has been told."""
+    refusals = Refusals()
+    with refusals:
+        loop = LoopSettings.of(_plain(config.loop))
+    with refusals:
+        check_fit(config.frames.fit)
+    with refusals:
+        evaluation = EvaluationSettings(**_plain(config.evaluation))
+    with refusals:
+        trainer: TrainerSettings = made(config.trainer)
+        _refuse_rates_of_a_frozen_encoder(config, trainer)
+    with refusals:
+        acquisition: Acquisition = made(config.acquisition)
+    with refusals:
+        engine: Engine = made(config.scoring)
+    with refusals:
+        made(config.augment)
+    refuse_inside(config.data, refusals)
+    refusals.tell(what="wrong options")
+    return loop, evaluation, trainer, acquisition, engine
+
+
 def augmented(
     config: DictConfig, inputs: Inputs, model: MultiTaskModel, frames: FrameArray, bound: BoundedFolder
 ) -> Inputs:
     """``inputs``, of which training sees the views that ``config`` wants."""
-    augmentation: Augmentation = instantiate(config.augment)
+    augmentation: Augmentation = made(config.augment)
     if augmentation.is_none:
         return inputs
     cache = None
@@ -201,12 +220,12 @@ def new_model(config: DictConfig, tasks: Sequence[Task]) -> MultiTaskModel:
 def _refuse_rates_of_a_frozen_encoder(config: DictConfig, trainer: TrainerSettings) -> None:
     if not config.encoder.frozen:
         return
-    for name in ("encoder_learning_rate", "layer_decay"):
-        if getattr(trainer, name) is not None:
-            raise ValueError(
-                f"trainer.{name}={getattr(trainer, name)} is of an encoder that learns, and this one is frozen; set "
-                f"encoder.frozen=false or trainer.{name}=null"
-            )
+    refuse(
+        f"trainer.{name}={getattr(trainer, name)} is of an encoder that learns, and this one is frozen; set "
+        f"encoder.frozen=false or trainer.{name}=null"
+        for name in ("encoder_learning_rate", "layer_decay")
+        if getattr(trainer, name) is not None
+    )
 
 
 def _bytes(gib: float | None) -> int | None:
@@ -219,7 +238,7 @@ def _plain(node: Any) -> Any:
 
 def _refuse_neighbours_of_views(config: DictConfig) -> None:
     temporal = config.model.get("temporal", "none")
-    if temporal != "none" and not instantiate(config.augment).is_none:
+    if temporal != "none" and not made(config.augment).is_none:
         raise ValueError(
             f"model.temporal={temporal} reads the features of neighbouring frames as they are, and augment would "
             "change the frame alone; set augment=none, or model.temporal=none"

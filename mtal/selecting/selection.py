@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from mtal.acquisition import Acquisition, Evidence
@@ -26,6 +25,7 @@ from mtal.frames.window import Windows
 from mtal.learning.checks import check_acquisition
 from mtal.learning.experiment import augmented, new_model, relate
 from mtal.learning.loop_settings import LoopSettings
+from mtal.learning.made import made
 from mtal.learning.measured import recall_cost
 from mtal.learning.out_of_fold import out_of_fold
 from mtal.learning.picking import Picker
@@ -94,11 +94,11 @@ def select(config: DictConfig, checkpoint: Checkpoint, budget: int, scored: Path
         ValueError: there are fewer frames, or the acquisition needs what recordings without labels cannot give.
         FileNotFoundError: recordings, encoder weights, or labelled frames that the acquisition looks at are missing.
     """
-    acquisition: Acquisition = instantiate(config.acquisition)
+    acquisition: Acquisition = made(config.acquisition)
     _refuse_unserved(config, acquisition)
-    trainer: TrainerSettings = instantiate(config.trainer)
+    trainer: TrainerSettings = made(config.trainer)
     device = trainer.device()
-    dataset: SurgicalDataset = instantiate(config.data)
+    dataset: SurgicalDataset = made(config.data)
     tasks = build_tasks(dataset.label_maps, _plain(config.tasks.heads))
     relate(acquisition, tasks)
     check_acquisition(config, acquisition, tasks)
@@ -115,7 +115,7 @@ def select(config: DictConfig, checkpoint: Checkpoint, budget: int, scored: Path
         bound.use([scored])
     frames = _frames(config, recordings, bound)
     inputs = _inputs(config, model, recordings, frames, device, bound)
-    engine: Engine = instantiate(config.scoring)
+    engine: Engine = made(config.scoring)
     picker = Picker(recordings.dataset, inputs, tasks, acquisition, device, config.seed, frames.windows, engine=engine)
     number = checkpoint.number + 1
     labels = checkpoint.labels(tasks)

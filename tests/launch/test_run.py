@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hydra.errors import InstantiationException
 from miniature import vocalfolds
 from miniature.runs import all_runs
 from PIL import Image
@@ -160,7 +159,7 @@ class TestRun:
 
     def test_traceback_where_wanted(self, start, options, monkeypatch):
         monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-        with pytest.raises(InstantiationException, match="/nowhere/img: no such folder"):
+        with pytest.raises(FileNotFoundError, match="/nowhere/img: no such folder"):
             start(*options, "data.root=/nowhere")
 
 

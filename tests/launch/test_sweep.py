@@ -81,6 +81,14 @@ class TestSweep:
         assert "Traceback" in failure.read_text()
         assert len(list(sweep.glob("*/report.html"))) == 1
 
+    def test_all_that_is_wrong_with_a_run_that_fails(self, start, options):
+        code, _, err = start("-m", *options, "trainer.restart=hot", "acquisition.minimum_gap_s=-1", "seed=0,1")
+        assert code == 1
+        failed = err.partition("2 failed\n")[2]
+        assert failed.count("failed: ") == failed.count("ValueError: 2 wrong options:\n  trainer.restart must be") == 2
+        assert failed.count("\n  minimum_gap_s must be 0 seconds or more, not -1") == 2
+        assert "Traceback" not in failed
+
     def test_failure_of_a_run_that_finds_another_in_its_folder(self, start, options, tmp_path):
         """The folder is named by what is given, not by the name of an experiment's file."""
         swept = ["-m", *options, "seed=0", "loop.rounds=0"]
