@@ -26,6 +26,7 @@ from mtal.learning.evaluation import EvaluationSettings
 from mtal.learning.loop import Experiment, RoundListener
 from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.made import made, refuse_inside
+from mtal.learning.multi_task_loss import check_weighting
 from mtal.learning.run_folder import RunFolder
 from mtal.learning.seeds import integer_seed
 from mtal.learning.trainer_settings import TrainerSettings
@@ -103,6 +104,8 @@ def _options(config: DictConfig) -> tuple[LoopSettings, EvaluationSettings, Trai
         loop = LoopSettings.of(_plain(config.loop))
     with refusals:
         check_fit(config.frames.fit)
+    with refusals:
+        check_weighting(config.tasks.weighting)
     with refusals:
         evaluation = EvaluationSettings(**_plain(config.evaluation))
     with refusals:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ from mtal.learning.hidden_labels import hidden_labels
 from mtal.learning.kept_tables import let_go_of_tables
 from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.measured import learn_cost
-from mtal.learning.multi_task_loss import Weighting
+from mtal.learning.multi_task_loss import Weighting, check_weighting
 from mtal.learning.out_of_fold import out_of_fold
 from mtal.learning.picking import Picker
 from mtal.learning.picks import (
@@ -118,8 +118,7 @@ class Experiment:
             {"test": self.loop.test_frames, "val": None},
             self.seed,
         )
-        if self.weighting not in get_args(Weighting):
-            raise ValueError(f"tasks.weighting must be {' or '.join(get_args(Weighting))}, not {self.weighting!r}")
+        check_weighting(self.weighting)
         self._size: tuple[int, int] = self.frames.size
         of_pool = index.table["frame_id"].iloc[pool]
         self._availability = self.oracle.availability(of_pool, [t.name for t in self.tasks])

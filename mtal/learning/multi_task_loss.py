@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,16 @@ FrameLoss = Literal["cross_entropy", "focal"]
 PixelLoss = Literal["cross_entropy", "focal", "dice", "dice_cross_entropy"]
 WHOLE = PixelGrid()
 """All of a mask."""
+
+
+def check_weighting(weighting: str) -> None:
+    """Refuse what is no :data:`Weighting`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if weighting not in get_args(Weighting):
+        raise ValueError(f"tasks.weighting must be {' or '.join(get_args(Weighting))}, not {weighting!r}")
 
 
 class MultiTaskLoss(nn.Module):
@@ -38,8 +48,7 @@ class MultiTaskLoss(nn.Module):
         pixel_loss: PixelLoss = "cross_entropy",
     ) -> None:
         super().__init__()
-        if weighting not in ("fixed", "uncertainty"):
-            raise ValueError(f"tasks.weighting must be fixed or uncertainty, not {weighting!r}")
+        check_weighting(weighting)
         self.tasks = list(tasks)
         self.weighting = weighting
         self.kind = {"frame": frame_loss, "pixel": pixel_loss}

@@ -58,6 +58,7 @@ def test_all_groups_of_a_run_at_once(tmp_path: Path):
                 f"data.root={tmp_path / 'nowhere'}",
                 "loop.batch=0",
                 "frames.fit=x",
+                "tasks.weighting=x",
                 "evaluation.resolution=x",
                 "trainer.steps=0",
                 "acquisition.members=1",
@@ -69,8 +70,19 @@ def test_all_groups_of_a_run_at_once(tmp_path: Path):
                 "data.sampler.rate_hz=0",
             ],
         )
-    with pytest.raises(ValueError, match=r"^9 wrong options:\n") as error:
+    with pytest.raises(ValueError, match=r"^10 wrong options:\n") as error:
         build_experiment(config)
-    wanted = ["loop.batch", "fit", "resolution", "trainer.steps", "members", "scoring.jobs", "hue", "rate", "window=0"]
+    wanted = [
+        "loop.batch",
+        "fit",
+        "weighting",
+        "resolution",
+        "trainer.steps",
+        "members",
+        "scoring.jobs",
+        "hue",
+        "rate",
+        "window=0",
+    ]
     for each, word in zip(told(error), wanted, strict=True):
         assert word in each
