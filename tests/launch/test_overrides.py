@@ -54,7 +54,7 @@ def test_right_options(right):
         ("loop.round=3", "unknown option 'loop.round', did you mean 'loop.rounds'?"),
         ("lop.rounds=3", "unknown option 'lop.rounds', did you mean 'loop.rounds'?"),
         ("trainer.learningrate=1", "unknown option 'trainer.learningrate', did you mean 'trainer.learning_rate'?"),
-        ("acquisition.selector.gama=1", "did you mean 'acquisition.selector.gamma'?"),
+        ("strategy=joint_badge acquisition.selector.gama=1", "did you mean 'acquisition.selector.gamma'?"),
         ("acquisition/selector=top_k acquisition.selector.gamma=1", "unknown option 'acquisition.selector.gamma'"),
         ("acquisition.fusion.k=1", "unknown option 'acquisition.fusion.k'"),
         ("tasks.heads.tool.weight=2", "did you mean 'tasks.heads.tools.weight'?"),

@@ -26,6 +26,7 @@ HEADS = (
 )
 OPTIONS = (
     "data=videos",
+    "strategy=joint_badge",  # no cross-validation
     "data/hygiene=none",
     "data.workers=1",
     "data.test_patients=[carl]",

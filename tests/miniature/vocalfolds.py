@@ -11,6 +11,7 @@ H, W = 48, 64
 POOL, TEST = 16, 8
 OPTIONS = (
     "data=vocalfolds",
+    "strategy=joint_badge",  # no cross-validation
     "encoder=timm",
     "encoder.name=test_efficientnet",
     "encoder.frozen=true",
