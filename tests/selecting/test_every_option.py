@@ -76,7 +76,10 @@ def test_refused_at_the_start(make, tmp_path, options, monkeypatch):
     assert "\n" not in str(told.value.__cause__ or told.value)
 
 
-FROZEN = ("acquisition.frozen_statistics=true", "acquisition/normalizer=z_score", "acquisition/selector=top_k")
+FROZEN = (
+    *("acquisition.frozen_statistics=true", "acquisition/normalizer=z_score", "acquisition/selector=top_k"),
+    "acquisition/weights=equal",
+)
 
 
 @pytest.mark.parametrize("per_video", ["false", "true"])
