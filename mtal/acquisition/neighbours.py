@@ -14,7 +14,9 @@ from mtal.acquisition.embedding import product_rounding
 from mtal.acquisition.threads import in_pieces
 
 _NUMBERS = 1 << 20  # float64 numbers held at once: 8 MiB
-_ROWS = 512  # most queries at once: their products with a few hundred references stay in the processor's cache
+_SORTED = 512  # values that are sorted faster than parted
+_SPARE = 29  # bits that a float64 has and a float32 does not
+_ROWS = 1024  # most queries at once: their products with a few hundred references stay in the processor's cache
 
 
 def nearest(
@@ -84,7 +86,7 @@ def _smallest_sums(
     k = min(k, left)
     if k <= 0 or not len(queries):
         return torch.zeros(len(queries), max(k, 0), dtype=torch.int64)
-    length = float(references.square().sum(dim=1).max().sqrt())
+    length, farthest = float(references.square().sum(dim=1).max().sqrt()), float(offset.max())
     wide = queries.dtype == torch.float64
     coarse, coarse_offset = references.float(), offset.float()
     origin = origin.to(queries) if wide else origin.float()
@@ -115,7 +117,7 @@ def _smallest_sums(
             own = exclude[start : start + step]  # [q]
             at = (own >= 0).nonzero().squeeze(1)
             sums[at, own[at]] = torch.inf
-        margin = (2 * slack * (lengths * length + float(offset.max()))).where(torch.tensor(single), 0.0)  # [q]
+        margin = (lengths * length + farthest).mul_(2 * slack if single else 0.0)  # [q]
         index, open_ = _smallest(sums, k, margin)
         if slack and single and len(open_):
             close = exact(start, open_, sums[open_], margin[open_].double())
@@ -128,7 +130,8 @@ def _smallest_sums(
 
 def _fit_single(lengths: Tensor, length: float) -> bool:
     """Whether float32 products of vectors so long ``[q]`` with others of up to ``length`` lose digits and no more."""
-    return 1e-15 < length < 1e15 and bool(((lengths > 1e-15) & (lengths < 1e15)).all())
+    shortest, longest = torch.aminmax(lengths)
+    return 1e-15 < length < 1e15 and bool(shortest > 1e-15) and bool(longest < 1e15)
 
 
 def _smallest(sums: Tensor, k: int, margin: Tensor) -> tuple[Tensor, Tensor]:
@@ -139,22 +142,19 @@ def _smallest(sums: Tensor, k: int, margin: Tensor) -> tuple[Tensor, Tensor]:
         k: how many, R at most.
         margin: ``[q]``, what the largest of the k may be beyond the smallest of the others for a row to be listed.
     """
-    if sums.shape[1] >= 64 * k:  # else topk would sort pairs of value and index
-        values, index = sums.topk(min(k + 1, sums.shape[1]), dim=1, largest=False)
+    R = sums.shape[1]
+    if R >= 64 * k or sums.dtype == torch.float64:  # else topk would sort pairs of value and index
+        values, index = sums.topk(min(k + 1, R), dim=1, largest=False)
         return index[:, :k], (values[:, k:] <= (values[:, k - 1] + margin)[:, None]).any(dim=1).nonzero()[:, 0]
-    array = sums.numpy()
-    kth = np.partition(array, k - 1, axis=1)[:, k - 1]  # [q]
-    among = array <= (kth + margin.numpy())[:, None]  # [q, R]
-    more = np.flatnonzero(np.count_nonzero(among, axis=1) > k)
-    among[more] = False
-    among[more, :k] = True  # whatever stands there is replaced
-    column = np.flatnonzero(among).reshape(-1, k) % array.shape[1]  # [q, k]
-    order = np.take_along_axis(array, column, axis=1).argsort(axis=1, kind="stable")  # [q, k]
-    index = torch.from_numpy(np.take_along_axis(column, order, axis=1))
-    rows = torch.from_numpy(more)
-    if len(rows):
-        index[rows] = sums[rows].topk(k, dim=1, largest=False).indices
-    return index, rows
+    keys = sums.double().numpy().view(np.int64)  # [q, R], of which a float32 leaves the last bits free
+    keys |= np.arange(R)
+    ordered = keys.view(np.float64)
+    if R > _SORTED:
+        ordered = np.partition(ordered, min(k, R - 1), axis=1)[:, : k + 1]
+    ordered = np.sort(ordered, axis=1)[:, : k + 1]
+    index = ordered.view(np.int64)[:, :k] & ((1 << _SPARE) - 1)  # [q, k]
+    close = ordered[:, k:] <= (ordered[:, k - 1] + margin.numpy())[:, None]  # [q, 1], or [q, 0] of k references
+    return torch.from_numpy(index), torch.from_numpy(np.flatnonzero(close.any(axis=1)))
 
 
 def distances(queries: Tensor, references: Tensor, index: Tensor) -> Tensor:
