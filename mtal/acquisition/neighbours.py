@@ -142,15 +142,15 @@ def _smallest(sums: Tensor, k: int, margin: Tensor) -> tuple[Tensor, Tensor]:
         k: how many, R at most.
         margin: ``[q]``, what the largest of the k may be beyond the smallest of the others for a row to be listed.
     """
-    R = sums.shape[1]
-    if R >= 64 * k or sums.dtype == torch.float64:  # else topk would sort pairs of value and index
-        values, index = sums.topk(min(k + 1, R), dim=1, largest=False)
-        return index[:, :k], (values[:, k:] <= (values[:, k - 1] + margin)[:, None]).any(dim=1).nonzero()[:, 0]
+    columns = sums.shape[1]
+    if columns >= 64 * k or sums.dtype == torch.float64:  # else topk would sort pairs of value and index
+        values, found = sums.topk(min(k + 1, columns), dim=1, largest=False)
+        return found[:, :k], (values[:, k:] <= (values[:, k - 1] + margin)[:, None]).any(dim=1).nonzero()[:, 0]
     keys = sums.double().numpy().view(np.int64)  # [q, R], of which a float32 leaves the last bits free
-    keys |= np.arange(R)
+    keys |= np.arange(columns)
     ordered = keys.view(np.float64)
-    if R > _SORTED:
-        ordered = np.partition(ordered, min(k, R - 1), axis=1)[:, : k + 1]
+    if columns > _SORTED:
+        ordered = np.partition(ordered, min(k, columns - 1), axis=1)[:, : k + 1]
     ordered = np.sort(ordered, axis=1)[:, : k + 1]
     index = ordered.view(np.int64)[:, :k] & ((1 << _SPARE) - 1)  # [q, k]
     close = ordered[:, k:] <= (ordered[:, k - 1] + margin.numpy())[:, None]  # [q, 1], or [q, 0] of k references

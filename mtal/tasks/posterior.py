@@ -62,7 +62,7 @@ class HeadOutput:
             raise ValueError(f"features are {list(self.features.shape)} but probs has {list(n_s)} frames and sites")
         self._check_extras()
         if self.probs.numel():
-            low, high = torch.stack(torch.aminmax(self.probs.detach())).tolist()
+            low, high = map(float, torch.aminmax(self.probs.detach()))
             if not (low >= -1e-6 and high <= 1 + 1e-6):  # also false for NaN
                 raise ValueError(f"probabilities must lie in [0, 1]; these span [{low:.3g}, {high:.3g}]")
             object.__setattr__(self, "_strays", low < 0 or high > 1)

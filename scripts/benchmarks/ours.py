@@ -43,6 +43,7 @@ from mtal.acquisition.signals import (
 
 RIDGE = 1e-3  # of the k-DPP: float32 of the peer cannot tell less
 LEAST = 1e-7  # probability that CAL knows
+UNASKED = np.random.default_rng()  # top-k draws nothing
 if TYPE_CHECKING:
     from benchmarks.peers import Arrays
 
@@ -65,7 +66,7 @@ def bald(arrays: Arrays) -> Tensor:
 
 def bald_picks(arrays: Arrays) -> Tensor:
     candidates = Candidates(arrays.hashes, utility=Bald()(arrays.head_of_members))
-    return TopK()(candidates, arrays.budget, np.random.default_rng(arrays.seed))
+    return TopK()(candidates, arrays.budget, UNASKED)
 
 
 def consensus_divergence(arrays: Arrays) -> Tensor:
@@ -179,7 +180,7 @@ def clusters(arrays: Arrays) -> np.ndarray:
 
 def reciprocal_rank_picks(arrays: Arrays) -> Tensor:
     candidates = Candidates(arrays.hashes, utility=ReciprocalRank()(torch.from_numpy(arrays.scores)))
-    return TopK()(candidates, arrays.budget, np.random.default_rng(arrays.seed))
+    return TopK()(candidates, arrays.budget, UNASKED)
 
 
 def fronts(arrays: Arrays) -> np.ndarray:

@@ -34,4 +34,4 @@ class ReciprocalRank(Fusion):
     def fuse(self, scores: Tensor, weights: Tensor, tasks: tuple[str, ...] | None) -> Tensor:
         """Weighted sum of reciprocal ranks, ``[N]``."""
         ranks = average_rank(scores, descending=True)  # [N, T]
-        return (weights / (self.k + ranks)).sum(dim=1)  # [N]
+        return (weights / ranks.add_(self.k)).sum(dim=1)  # [N]

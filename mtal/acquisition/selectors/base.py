@@ -172,14 +172,17 @@ class Selector(ABC):
         self._check(candidates, budget, constraint)
         wanted = min(budget, constraint.remaining)
         at_once = None if constraint.rules or not wanted else self.at_once(candidates, wanted, constraint.free)
-        picks = self._one_by_one(candidates, wanted, generator, constraint) if at_once is None else at_once.tolist()
-        if at_once is not None:
+        if at_once is None:
+            one_by_one = self._one_by_one(candidates, wanted, generator, constraint)
+            if why is not None:
+                why.update({int(pick): pick.why for pick in one_by_one if isinstance(pick, Picked)})
+            picks = torch.tensor(one_by_one, dtype=torch.int64)
+        else:
             constraint.pick_all(at_once)
-        if why is not None:
-            why.update({int(pick): pick.why for pick in picks if isinstance(pick, Picked)})
+            picks = torch.from_numpy(at_once)
         if len(picks) < budget:
             _warn_short(budget, len(picks), constraint)
-        return torch.tensor(picks, dtype=torch.int64)
+        return picks
 
     def _one_by_one(
         self, candidates: Candidates, wanted: int, generator: np.random.Generator, constraint: Constraint

@@ -94,7 +94,7 @@ class Constraint:
     def remaining(self) -> int:
         """How many frames can at most still be picked: the free ones that the hard rules leave room for."""
         left = self._pickable()
-        return min([int(left.sum()), *(rule.capacity(left) for rule in self.rules if rule.hard)])
+        return min([int(np.count_nonzero(left)), *(rule.capacity(left) for rule in self.rules if rule.hard)])
 
     def allowed(self, relax: bool = True) -> Bools:
         """``[N]`` bool, not to be changed; all false only when no free frame is left that the hard rules allow.

@@ -117,7 +117,8 @@ def leading(values: npt.NDArray[np.float64], hashes: npt.NDArray[np.uint64], cou
     [2, 1]
     """
     size = len(values)
-    top = np.arange(size)
     if count < size:
         top = np.flatnonzero(values >= np.partition(values, size - count)[size - count])
+    else:
+        top = np.arange(size)
     return top[np.lexsort((hashes[top], -values[top]))]

@@ -53,8 +53,10 @@ class _Scored(ABC):
     def _checked(self, values: Tensor) -> Tensor:
         low, high = self.range
         slack = _ROUNDING * (high - low) if high < float("inf") and low > -float("inf") else 0.0
-        ends = torch.stack(torch.aminmax(values)).tolist() if len(values) else []  # NaN where any value is
-        if not all(math.isfinite(end) and low - slack <= end <= high + slack for end in ends):
+        if not len(values):
+            return values
+        least, most = map(float, torch.aminmax(values))  # NaN where any value is
+        if not (low - slack <= least and most <= high + slack and math.isfinite(most - least)):
             wrong = ~(values.isfinite() & (values >= low - slack) & (values <= high + slack))  # [N]
             first = int(wrong.nonzero()[0])
             raise ValueError(
@@ -62,7 +64,7 @@ class _Scored(ABC):
                 f"not finite, the first is {float(values[first])} at position {first}; check the head's probabilities "
                 f"and features"
             )
-        return values if all(low <= end <= high for end in ends) else values.clamp(low, high)
+        return values if low <= least and most <= high else values.clamp(low, high)
 
     def _check_head(self, head: HeadOutput) -> None:
         for need in sorted(self.needs & _WAYS_OUT.keys()):

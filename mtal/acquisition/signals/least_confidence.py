@@ -31,4 +31,4 @@ class LeastConfidence(SiteSignal):
     def categorical(self, probs: Tensor) -> Tensor:
         """(1 − max p)·C/(C − 1), ``[N, S, C]`` to ``[N, S]``."""
         C = probs.shape[-1]
-        return (1 - probs.amax(dim=-1)) * (C / (C - 1))  # [N, S]
+        return torch.rsub(probs.amax(dim=-1), 1).mul_(C / (C - 1))  # [N, S]
