@@ -3,7 +3,9 @@
 import gc
 import logging
 import os
+import shlex
 import signal
+import sys
 from collections.abc import Iterator
 from functools import partialmethod
 from typing import Any
@@ -11,7 +13,6 @@ from typing import Any
 import agreement
 import outcomes
 import pytest
-import torch
 
 # Programs that tests start get one thread too: two that wait for each other on a busy machine take four times as long.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -24,6 +25,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
     """Images this small are slower on several threads, and much slower beside other work."""
+    import torch  # slow to import, and not needed by the process that starts worker processes
+
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -66,7 +69,7 @@ def warm_jobs(warm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def second_device() -> Iterator[torch.device]:
+def second_device() -> Iterator[Any]:
     """A device beside the CPU; see ``tests/second_device.py``."""
     from second_device import second_device as beside  # takes Lightning along, which is slow to import
 
@@ -108,6 +111,7 @@ def tasks(dataset: Any) -> list[Any]:
 @pytest.fixture(scope="session")
 def features(frames: Any, tasks: list[Any], tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Their features."""
+    import torch
     from miniature import surgery
 
     from mtal.scoring.inputs import FeatureInputs
@@ -124,6 +128,22 @@ def targets(dataset: Any, tasks: list[Any]) -> dict[str, Any]:
 
     size = (surgery.SIZE, surgery.SIZE)
     return {t.name: dataset.labels.targets(t.name, dataset.index.frame_ids, size) for t in tasks}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
+    """Worker processes are forked off one that has everything imported, and the assertions of tests rewritten."""
+    if sys.platform != "linux":
+        return
+    from warm import Warm
+
+    folder = config.invocation_params.dir
+    places = [folder / argument.partition("::")[0] for argument in config.args]
+    warm = Warm(config._tmp_path_factory.getbasetemp(), places)  # type: ignore[attr-defined]
+    config.add_cleanup(warm.close)
+    for spec in specs:
+        if spec.popen and not spec.python:
+            spec.python = shlex.quote(warm.python)
 
 
 @pytest.hookimpl(optionalhook=True)

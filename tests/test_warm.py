@@ -73,3 +73,14 @@ def test_ends_as_its_work_does(python):
     with process:
         os.kill(pid, signal.SIGSEGV)
         assert process.wait(10) == -signal.SIGSEGV
+
+
+def test_has_folders_of_its_own_where_libraries_made_some_on_import(python):
+    """W&B's: the first program that ended took away that of all."""
+    code = "from wandb.sdk.data_types._private import MEDIA_TMP as own; print(own.name)"
+    names = [
+        subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+        for _ in range(2)
+    ]
+    assert names[0] != names[1]
+    assert not any(Path(name).exists() for name in names)

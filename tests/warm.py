@@ -1,16 +1,18 @@
 """Programs that tests start, forked off one that has everything imported: imports take longer than most of them run.
 
 They are processes like others, with a session, files, folder and environment of their own, and die of the same signals.
-One server serves all worker processes of a test run and ends with the last of them. A test of what a start says or
-costs has to use ``subprocess``.
+One server serves all worker processes of a test run, themselves forked off it, and ends with the last of them. A test
+of what a start says or costs has to use ``subprocess``.
 """
 
 from __future__ import annotations
 
 import atexit
 import fcntl
+import gc
 import json
 import os
+import pkgutil
 import runpy
 import selectors
 import signal
@@ -21,10 +23,14 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+import warnings
+import weakref
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Self
 
 import warm_python
@@ -81,12 +87,17 @@ class Program:
 
 
 class Warm:
-    """Starts programs. ``folder`` is that of a test run, which all of its worker processes see."""
+    """Starts programs.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: that of a test run, which all of its worker processes see.
+        places: files and folders of tests that are to be ready for worker processes.
+    """
+
+    def __init__(self, folder: Path, places: Iterable[Path] = ()) -> None:
         self._folder = folder
         self._address = str(folder / "warm")
-        self._alive = self._connected(folder)
+        self._alive = self._connected(folder, places)
 
     def start(self, script: Path, *arguments: object, cwd: Path | None = None, env: Mapping[str, str] = {}) -> Program:
         """``python script arguments``, with these variables beside those of this process."""
@@ -121,7 +132,7 @@ class Warm:
         """This process starts no more."""
         self._alive.close()
 
-    def _connected(self, folder: Path) -> socket.socket:
+    def _connected(self, folder: Path, places: Iterable[Path]) -> socket.socket:
         with (folder / "warm.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             try:
@@ -129,10 +140,11 @@ class Warm:
             except OSError:  # there is none yet, or no more
                 Path(self._address).unlink(missing_ok=True)
             environment = {**os.environ, "PYTHONPATH": os.pathsep.join(PATH), "OMP_NUM_THREADS": "1"}
-            os.posix_spawn(
-                sys.executable, [sys.executable, __file__, self._address], environment
-            )  # nobody waits for it
+            command = [sys.executable, __file__, self._address, *map(str, places)]
+            server = os.posix_spawn(sys.executable, command, environment)  # nobody waits for its end
             while not Path(self._address).exists():
+                if os.waitpid(server, os.WNOHANG)[0]:
+                    raise RuntimeError("what programs are forked off has ended before it had everything imported")
                 time.sleep(0.05)
             return warm_python.connection(self._address)
 
@@ -140,16 +152,26 @@ class Warm:
 # What follows runs in the server.
 
 
-def serve(address: str) -> None:
+ALSO = ("lightning.pytorch", "sklearn.neighbors", "hypothesis", "nbclient", "nbformat")
+"""What tests import beside mtal, and is slow to import."""
+WARNS = "wandb_workspaces.reports.v2"
+"""The one thing that is imported although it warns; see ``tests/reporting/test_dashboard.py``."""
+
+ASIDE = "mtal.scoring.ray_crew"
+"""It imports Ray, which does not outlive a fork."""
+
+
+def serve(address: str, places: list[Path]) -> None:
     """Until the last worker process has gone."""
     os.setsid()  # a Ctrl-C for the tests is none for it
-    import lightning.pytorch  # noqa: F401  what all of them would import
-    import wandb  # noqa: F401
-
-    import mtal.launch
-    import mtal.learning.experiment
-    import mtal.selecting  # noqa: F401
-
+    with _rewriting(places, Path(address + ".rewritten")):
+        with warnings.catch_warnings(action="ignore"):
+            import_module(WARNS)
+        with warnings.catch_warnings(action="error"):  # as when tests import it
+            for name in (*ALSO, *_own_modules()):
+                import_module(name)
+    gc.collect()
+    gc.freeze()  # else each child goes through all that was imported, and copies it
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listening.bind(address + ".soon")
     listening.listen(64)
@@ -182,6 +204,31 @@ def serve(address: str) -> None:
                 return
 
 
+def _own_modules() -> Iterator[str]:
+    for module in pkgutil.walk_packages([str(TESTS.parent / "mtal")], "mtal."):
+        if module.name != ASIDE:
+            yield module.name
+
+
+@contextmanager
+def _rewriting(places: list[Path], folder: Path) -> Iterator[None]:
+    """Meanwhile another process rewrites the assertions of tests for the worker processes."""
+    if not places:
+        yield
+        return
+    import rewritten
+
+    pid = os.fork()
+    if not pid:
+        try:
+            rewritten.rewrite_all(places, folder)
+        finally:
+            os._exit(0)
+    yield
+    os.waitpid(pid, 0)
+    rewritten.look_there(folder)
+
+
 def _report(running: dict[int, socket.socket]) -> None:
     """Tell the tests which of their programs have ended."""
     for pid, connection in list(running.items()):
@@ -212,9 +259,19 @@ def _become(asked: dict[str, Any], files: list[int], connection: socket.socket) 
     os.chdir(asked["cwd"])
     os.environ.clear()
     os.environ.update(asked["env"])
+    _have_own_folders()
     if asked["watched"]:
         threading.Thread(target=_end_with, args=(socket.socket(fileno=starter),), daemon=True).start()
     os._exit(_exit_code(asked["argv"]))
+
+
+def _have_own_folders() -> None:
+    """In place of those that libraries made when they were imported, and whichever process ends first would remove."""
+    for finalizer in list(weakref.finalize._registry):  # type: ignore[attr-defined]
+        folder = finalizer.peek()[0]
+        if isinstance(folder, tempfile.TemporaryDirectory):
+            finalizer.detach()
+            folder.__init__()  # type: ignore[misc]
 
 
 def _end_with(connection: socket.socket) -> None:
@@ -249,6 +306,7 @@ def _run(argv: list[str]) -> None:
         argv = argv[2 if argv[0] in ("-W", "-X") else 1 :]
     if argv[0] == "-c":
         sys.argv, sys.path[0] = ["-c", *argv[2:]], ""
+        sys.modules["__main__"] = ModuleType("__main__")
         exec(argv[1], sys.modules["__main__"].__dict__)
     elif argv[0] == "-m":
         sys.argv, sys.path[0] = argv[1:], str(Path.cwd())
@@ -259,4 +317,5 @@ def _run(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(sys.argv[1], list(map(Path, sys.argv[2:])))
+    os._exit(0)  # libraries would complain of what is left of them
