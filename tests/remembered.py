@@ -9,22 +9,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import copy, deepcopy
 from dataclasses import replace
+from functools import wraps
+from itertools import takewhile
 from typing import Any
 
-from hydra._internal import config_loader_impl
+from hydra._internal import config_loader_impl, defaults_list
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository
-from omegaconf import DictConfig
+from hydra.core.default_element import InputDefault
+from omegaconf import DictConfig, OmegaConf, flag_override
 
 _listed: dict[Any, Any] = {}
 _composed: dict[Any, DictConfig] = {}
+_begun: dict[Any, DictConfig] = {}
 _read: dict[Any, Any] = {}
+NOTHING_TO_INTERPOLATE = OmegaConf.create({"defaults": []})
+IN_PLACE, HAS_DEFAULTS = "no_deepcopy_set_nodes", "HYDRA_REMOVE_TOP_LEVEL_DEFAULTS"
+"""Flags of Hydra's."""
 
 
 def remember_choices() -> None:
     """From now on, and in whatever is forked off this process."""
-    if config_loader_impl.create_defaults_list.__module__ != __name__:
+    if not hasattr(config_loader_impl.create_defaults_list, "__wrapped__"):
         config_loader_impl.create_defaults_list = _listing(config_loader_impl.create_defaults_list)
+        defaults_list._create_interpolation_map = _mapping(defaults_list._create_interpolation_map)
+        InputDefault._resolve_interpolation_impl = _resolving(InputDefault._resolve_interpolation_impl)
         ConfigLoaderImpl._compose_config_from_defaults_list = _composing(
             ConfigLoaderImpl._compose_config_from_defaults_list
         )
@@ -40,6 +49,7 @@ def _sources(repo: Any) -> tuple[str, ...]:
 def _listing(plain: Callable[..., Any]) -> Callable[..., Any]:
     """The configurations that a command line chooses, and what it sets in them."""
 
+    @wraps(plain)
     def create_defaults_list(repo: Any, config_name: Any, overrides_list: Any, **options: Any) -> Any:
         choosing = [o for o in overrides_list if not isinstance(o.value(), dict) and repo.group_exists(o.key_or_group)]
         setting = [o for o in overrides_list if o not in choosing and not o.is_sweep_override()]
@@ -52,21 +62,74 @@ def _listing(plain: Callable[..., Any]) -> Callable[..., Any]:
     return create_defaults_list
 
 
-def _composing(plain: Callable[..., DictConfig]) -> Callable[..., DictConfig]:
-    """Those configurations merged into one."""
+def _mapping(plain: Callable[..., Any]) -> Callable[..., Any]:
+    """What choices can be interpolated from, made for each list of defaults although none here does so."""
 
+    @wraps(plain)
+    def _create_interpolation_map(overrides: Any, defaults_list: Any, self_added: bool) -> Any:
+        if "${" in str(overrides.known_choices) or any("${" in str(vars(default)) for default in defaults_list):
+            return plain(overrides, defaults_list, self_added)
+        return NOTHING_TO_INTERPOLATE
+
+    return _create_interpolation_map
+
+
+def _resolving(plain: Callable[..., str]) -> Callable[..., str]:
+    """A choice that may be interpolated."""
+
+    @wraps(plain)
+    def _resolve_interpolation_impl(self: InputDefault, known_choices: Any, val: str) -> str:
+        return plain(self, known_choices, val) if "${" in val else val
+
+    return _resolve_interpolation_impl
+
+
+def _composing(plain: Callable[..., DictConfig]) -> Callable[..., DictConfig]:
+    """Those configurations merged into one, from where another that begins with the same ones was merged."""
+
+    @wraps(plain)
     def _compose_config_from_defaults_list(self: ConfigLoaderImpl, defaults: Any, repo: Any) -> DictConfig:
-        key = _sources(repo), repr(defaults)
+        key = _sources(repo), *map(repr, defaults)
         if key not in _composed:
-            _composed[key] = plain(self, defaults=defaults, repo=repo)
+            _composed[key] = _merged(self, defaults, repo, key)
         return deepcopy(_composed[key])
 
     return _compose_config_from_defaults_list
 
 
+def _merged(loader: ConfigLoaderImpl, defaults: Any, repo: Any, key: tuple[Any, ...]) -> DictConfig:
+    shared = max((_same(key, other) for other in _composed), default=0)
+    done = next((n for n in range(shared, 1, -1) if key[:n] in _begun), 1)  # the first of a key is where they are read
+    cfg = deepcopy(_begun[key[:done]]) if done > 1 else OmegaConf.create()
+    with flag_override(cfg, IN_PLACE, True):
+        for number, default in enumerate(defaults[done - 1 :], done + 1):
+            cfg.merge_with(loader._load_single_config(default=default, repo=repo).config)
+            if number == shared:
+                _begun[key[:number]] = deepcopy(cfg)
+                _begun[key[:number]]._set_flag(IN_PLACE, None)
+    _strip_defaults(cfg)
+    return cfg
+
+
+def _same(one: tuple[Any, ...], other: tuple[Any, ...]) -> int:
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
+def _strip_defaults(cfg: Any) -> None:
+    """As Hydra does it, which sets flags at each node for the few that have any."""
+    if isinstance(cfg, DictConfig) and not (cfg._is_missing() or cfg._is_none()):
+        if cfg._get_flag(HAS_DEFAULTS):
+            with flag_override(cfg, ["readonly", "struct"], False):
+                cfg._set_flag(HAS_DEFAULTS, None)
+                cfg.pop("defaults", None)
+        for _, value in cfg.items_ex(resolve=False):
+            _strip_defaults(value)
+
+
 def _reading(plain: Callable[..., Any]) -> Callable[..., Any]:
     """A file as it was when it was read first. Nobody may change what comes out; see below."""
 
+    @wraps(plain)
     def load_config(self: ConfigRepository, config_path: str) -> Any:
         key = _sources(self), config_path
         if key not in _read:
@@ -79,6 +142,7 @@ def _reading(plain: Callable[..., Any]) -> Callable[..., Any]:
 def _merging(plain: Callable[..., Any]) -> Callable[..., Any]:
     """One of those configurations on its way into the others, which are merged in place."""
 
+    @wraps(plain)
     def _load_single_config(self: ConfigLoaderImpl, default: Any, repo: Any) -> Any:
         return plain(self, default, _Copying(repo))
 

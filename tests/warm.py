@@ -170,6 +170,7 @@ def serve(address: str, places: list[Path]) -> None:
         with warnings.catch_warnings(action="error"):  # as when tests import it
             for name in (*ALSO, *_own_modules()):
                 import_module(name)
+        _compose()
     gc.collect()
     gc.freeze()  # else each child goes through all that was imported, and copies it
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -202,6 +203,20 @@ def serve(address: str, places: list[Path]) -> None:
             _report(running)
             if len(selector.get_map()) == 1 and not running:
                 return
+
+
+def _compose() -> None:
+    """What most programs choose from."""
+    from composed import CONFIGS
+    from hydra import compose, initialize_config_dir
+    from remembered import remember_choices
+
+    from mtal.launch import register
+
+    remember_choices()
+    register()
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        compose("config")
 
 
 def _own_modules() -> Iterator[str]:

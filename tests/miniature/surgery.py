@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from miniature.copies import Copies
 from PIL import Image
 
 from mtal.acquisition import Acquisition, Badge, Entropy, PercentileRank, WeightedMean
@@ -47,7 +47,7 @@ ANATOMY = LabelMap(
     values={0: IGNORE, 1: 0, 2: 1, 3: 2},
 )
 LABEL_MAPS = (TOOLS, BLEEDING, ANATOMY)
-_MODELS: dict[str, MultiTaskModel] = {}
+_MODELS: dict[str, Copies] = {}
 
 
 def write(root: Path, label_maps: tuple[LabelMap, ...] = LABEL_MAPS) -> SurgicalDataset:
@@ -103,7 +103,7 @@ def make_model(
     if built not in _MODELS:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(5)
-            _MODELS[built] = MultiTaskModel(
+            model = MultiTaskModel(
                 build_encoder(encoder),
                 tasks,
                 channels=32,
@@ -112,7 +112,8 @@ def make_model(
                 frozen=frozen,
                 loss_prediction=loss_prediction,
             )
-    return deepcopy(_MODELS[built])
+        _MODELS[built] = Copies(model)
+    return _MODELS[built]()
 
 
 def make_acquisition(**changes: Any) -> Acquisition:
