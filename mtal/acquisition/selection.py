@@ -12,6 +12,7 @@ from mtal.acquisition.selectors.base import Candidates, Selector
 from mtal.acquisition.selectors.constraints import Constraint, Rule
 from mtal.acquisition.selectors.random import Random
 from mtal.acquisition.short_list import COMPARES, Rules, short_list
+from mtal.acquisition.threads import numpy_on_one_thread
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ class Selection:
         selector = self.cold_start if cold else self.selector
         if self.shortlist is None or len(candidates) <= self.shortlist or not selector.needs & COMPARES:
             return _picked(selector, candidates, budget, generator, [] if rules is None else rules(slice(None)), why)
-        listed = short_list(selector, candidates, budget, self.shortlist, generator, rules)
+        with numpy_on_one_thread():
+            listed = short_list(selector, candidates, budget, self.shortlist, generator, rules)
         of_listed = [] if rules is None else rules(listed)
         of_list: dict[int, str] = {}
         picks = _picked(selector, candidates.take(listed), budget, generator, of_listed, of_list)
@@ -92,4 +94,5 @@ def _picked(
     why: dict[int, str] | None,
 ) -> Tensor:
     excluded = None if candidates.utility is None else candidates.utility.isnan().cpu().numpy()  # [N]
-    return selector(candidates, budget, generator, Constraint(len(candidates), excluded, rules), why)
+    with numpy_on_one_thread():
+        return selector(candidates, budget, generator, Constraint(len(candidates), excluded, rules), why)

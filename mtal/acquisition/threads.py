@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from typing import TypeVar
 
 import torch
+from threadpoolctl import ThreadpoolController
 
 Part = TypeVar("Part")
 
@@ -25,6 +27,23 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def numpy_on_one_thread() -> Iterator[None]:
+    """Let products of numpy use a single thread inside.
+
+    Theirs wait for each other in a loop: beside other work on the same cores, small products take up to twenty times
+    the processor time.
+    """
+    with _blas().limit(limits=1):
+        yield
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """Looked up once, which takes longer than a small selection."""
+    return ThreadpoolController().select(user_api="blas")
 
 
 def in_pieces(work: Callable[[Part], object], parts: Sequence[Part]) -> None:

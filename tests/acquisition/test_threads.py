@@ -2,8 +2,9 @@ import threading
 
 import pytest
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from mtal.acquisition.threads import in_pieces, one_thread
+from mtal.acquisition.threads import in_pieces, numpy_on_one_thread, one_thread
 
 
 @pytest.fixture(params=[1, 3])
@@ -55,3 +56,13 @@ def test_also_after_an_error_which_is_not_lost(threads):
     with pytest.raises(ValueError, match="piece 3"):
         in_pieces(work, range(5))
     assert torch.get_num_threads() == threads
+
+
+def test_numpy_on_one_thread():
+    def threads():
+        return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+    with threadpool_limits(limits=3, user_api="blas"):
+        with numpy_on_one_thread():
+            assert threads() == {1}
+        assert threads() == {3}
