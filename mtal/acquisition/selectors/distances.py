@@ -18,7 +18,8 @@ from mtal.acquisition.selectors.lazy_argmax import Floats, Places, ShortList, Up
 from mtal.acquisition.threads import in_pieces
 
 _KEPT = 1 << 24  # so many numbers are kept in the order of their hashes: 64 MiB
-_COLUMNS = 64  # centres compared at once
+_COLUMNS = 256  # centres compared at once
+_LATEST = 64  # picks gathered one by one
 
 
 class NearestCentre(UpperBounds):
@@ -101,7 +102,7 @@ class NearestCentre(UpperBounds):
     def _inside(self) -> list[Embedding]:
         """Blocks of the centres among the frames, gathered anew now and then, the last few each time."""
         gathered = self._gathered  # another thread may gather too
-        if len(self.picks) - len(gathered) >= _COLUMNS:
+        if len(self.picks) - len(gathered) >= _LATEST:
             gathered = self._gathered = self._frames(self.picks)
         last = self._frames(self.picks[len(gathered) :])
         return [block for block in (gathered, last) if len(block)]

@@ -175,9 +175,11 @@ class LazyArgmax:
             best = int(high.argmax())
             if (-high[best], self._places[best]) > (-self._limit[0], self._limit[1]):
                 return None
-            contest = np.flatnonzero(high >= self._short.low[best])
+            (contest,) = (high >= self._short.low[best]).nonzero()
+            if len(contest) == 1:
+                return best
             open_ = contest[self._short.low[contest] < high[contest]]
-            if len(contest) == 1 or not len(open_):
+            if not len(open_):
                 return best
             if len(open_) > together:
                 open_ = open_[np.argsort(-high[open_], kind="stable")[:together]]

@@ -38,6 +38,10 @@ class Vectors:
         index = positions if isinstance(positions, slice) else torch.from_numpy(positions)
         return rows_at(self._x, index).double() * torch.from_numpy(self.scale[positions])[:, None]
 
+    def one(self, position: int) -> Floats:
+        """That of one frame, ``[D]``."""
+        return self._x[position].double().numpy() * self.scale[position]
+
     def single(self, positions: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
         """The same in float32, ``[P, D]``."""
         rows = self._x.index_select(0, torch.from_numpy(positions))
@@ -81,7 +85,7 @@ class Volume(UpperBounds):
     def directions(self) -> Floats:
         """dₖ of each pick, ``[picks, D]``, none longer than 1."""
         for k in range(self._known, len(self.picks)):
-            known, b = self._directions[:k], self.vectors[self.picks[k] : self.picks[k] + 1].numpy()[0]  # [k, D], [D]
+            known, b = self._directions[:k], self.vectors.one(self.picks[k])  # [k, D], [D]
             if k == len(self._directions):
                 self._directions = np.concatenate([known, np.empty((k + 1, len(b)))])
             self._directions[k] = _towards(b, known, self._ridge)
@@ -162,17 +166,18 @@ def largest_of_few(vectors: Vectors, order: Places, ridge: float, budget: int) -
     sq_norm = vectors.sq_norm[order]  # [F]
     start, off = ridge + sq_norm, np.zeros(len(order))  # [F]
     value, margin = start.copy(), _SAME * start  # [F]
+    apart = 2 * margin.max()
     rows = vectors.single(order)  # [F, D]
-    rounding = (vectors.rounding * np.sqrt(sq_norm)).astype(np.float32)  # [F], of a product
+    half = (vectors.rounding / 2 * np.sqrt(sq_norm)).astype(np.float32)  # [F], of what a product may be off
     directions = np.empty((budget, rows.shape[1]))  # [picks so far and more, D]
     picks: list[int] = []
     while True:
         high = value + off
         best = int(high.argmax())
-        close = np.flatnonzero(high >= value[best] - off[best] - 2 * margin.max())
+        (close,) = (high >= value[best] - off[best] - apart).nonzero()
         if len(close) > 1 and off[close].any():
             if len(close) > _CLOSE:
-                rows, rounding = vectors[order].numpy(), np.zeros_like(rounding)
+                rows, half = vectors[order].numpy(), np.zeros_like(half)
                 close = np.flatnonzero(value > -np.inf)  # all that are not picked
             along = vectors[order[close]].numpy() @ directions[: len(picks)].T  # [close, picks]
             value[close] = np.maximum(start[close] - np.square(along).sum(axis=1), margin[close])
@@ -184,12 +189,12 @@ def largest_of_few(vectors: Vectors, order: Places, ridge: float, budget: int) -
         picks.append(best)
         if len(picks) == budget:
             return order[picks]
-        b = vectors[order[best : best + 1]].numpy()[0]  # [D]
-        directions[len(picks) - 1] = direction = _towards(b, directions[: len(picks) - 1], ridge)
+        direction = _towards(vectors.one(int(order[best])), directions[: len(picks) - 1], ridge)  # [D]
+        directions[len(picks) - 1] = direction
         value[best] = -np.inf
         along = np.abs(rows @ direction.astype(rows.dtype))  # [F]
         value -= np.square(along)
-        off += (2 * along + rounding) * rounding
+        off += (along + half) * (4 * half)
 
 
 def _towards(b: Floats, directions: Floats, ridge: float) -> Floats:
