@@ -31,7 +31,8 @@ SERVED = [
     "signals=[bald,variance] .members=3 fusion@acquisition.signal_fusion=max selector=batch_bald",
     "signals=[entropy,margin] +.signal_weights.margin=2 normalizer=robust_min_max .per_video=true selector=top_k",
     "+.head_weights.tools=2 selector=class_stratified",
-    ".gradient=shared weights=gradient_length .max_per_video=2 .site_weights=equal",
+    ".gradient=shared weights=gradient_length .max_per_video=2 .site_weights=equal selector=badge",
+    "weights=headroom selector=joint_cover",
     ".class_weights=headroom sites=class_weighted labels=weighted .calibrate=true selector=bait .shortlist=8",
     "weights=bandit cost=annotator_seconds query=worth_its_cost .max_per_patient=2 .minimum_gap_s=1 selector=clips",
 ]
