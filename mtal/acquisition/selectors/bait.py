@@ -18,6 +18,7 @@ from mtal.acquisition.round_warning import RoundWarning
 from mtal.acquisition.selectors.base import Candidates, Selector, require
 from mtal.acquisition.selectors.constraints import Constraint
 from mtal.acquisition.selectors.tie_break import largest
+from mtal.acquisition.threads import in_pieces
 from mtal.refusals import refuse
 
 Floats = npt.NDArray[np.float64]
@@ -25,6 +26,7 @@ Places = npt.NDArray[np.intp]
 
 _POOL = 20_000  # most frames to choose among
 _NUMBERS = 1 << 22  # float64 numbers held at once: 32 MiB
+_PIECE = 2048  # frames that a thread brings up to date at a time
 _ROUNDING = 1e-9  # of gains, which come out of updates; equal frames must stay equal
 
 
@@ -185,12 +187,17 @@ class _Head:
         """VAVᵀ and VBVᵀ in place, ``[n, R, R]`` each for factors ``[n, R, P]``, for A' = A ∓ UUᵀ."""
         R = root.shape[1]
         rotated = self.pool @ root  # FU [P, R]
-        both = factors @ np.concatenate([root, self.inverse @ rotated], axis=1)  # VU and VAFU in one pass
-        forward, towards = both[..., :R], both[..., R:]  # [n, R, R]
+        pair = np.concatenate([root, self.inverse @ rotated], axis=1)  # [P, 2·R]
         middle = root.T @ rotated  # UᵀFU [R, R]
-        back = forward.transpose(0, 2, 1)
-        known -= sign * (forward @ back)
-        opened += (forward @ middle - sign * towards) @ back - sign * (forward @ towards.transpose(0, 2, 1))
+
+        def piece(part: slice) -> None:
+            both = factors[part] @ pair  # VU and VAFU in one pass
+            forward, towards = both[..., :R], both[..., R:]  # [n, R, R]
+            back = forward.transpose(0, 2, 1)
+            known[part] -= sign * (forward @ back)
+            opened[part] += (forward @ middle - sign * towards) @ back - sign * (forward @ towards.transpose(0, 2, 1))
+
+        in_pieces(piece, _pieces(len(factors)))
 
     def root(self, factor: Floats, sign: float) -> Floats:
         """U with (M ± VᵀV)⁻¹ = A ∓ UUᵀ, ``[P, R]``."""
@@ -229,7 +236,19 @@ def _trace_of_quotient(denominator: Floats, numerator: Floats) -> Floats:
     """tr(D⁻¹N) of each pair, ``[n, R, R]`` to ``[n]``, never negative."""
     if denominator.shape[1] == 1:
         return np.maximum(numerator / denominator, 0.0)[:, 0, 0]
-    return np.maximum(np.trace(np.linalg.solve(denominator, numerator), axis1=1, axis2=2), 0.0)
+    quotient = np.empty_like(numerator)
+
+    def piece(part: slice) -> None:
+        torch.linalg.solve(
+            *map(torch.from_numpy, (denominator[part], numerator[part])), out=torch.from_numpy(quotient[part])
+        )
+
+    in_pieces(piece, _pieces(len(numerator)))
+    return np.maximum(np.trace(quotient, axis1=1, axis2=2), 0.0)
+
+
+def _pieces(frames: int) -> list[slice]:
+    return [slice(start, start + _PIECE) for start in range(0, frames, _PIECE)]
 
 
 def _heads(fisher: Mapping[str, Tensor], labelled: Mapping[str, Tensor], regularization: float) -> list[_Head]:
