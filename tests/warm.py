@@ -100,7 +100,10 @@ class Warm:
         self._alive = self._connected(folder, places)
 
     def start(self, script: Path, *arguments: object, cwd: Path | None = None, env: Mapping[str, str] = {}) -> Program:
-        """``python script arguments``, with these variables beside those of this process."""
+        """``python script arguments``, with these variables beside those of this process.
+
+        With the variable ``INTERPRETER``, processes that it starts are of that one.
+        """
         folder = Path(tempfile.mkdtemp(dir=self._folder, prefix="program_"))
         argv = [str(script), *map(str, arguments)]
         connection = warm_python.connection(self._address)
@@ -274,6 +277,7 @@ def _become(asked: dict[str, Any], files: list[int], connection: socket.socket) 
     os.chdir(asked["cwd"])
     os.environ.clear()
     os.environ.update(asked["env"])
+    sys.executable = asked["env"].get("INTERPRETER", sys.executable)
     _have_own_folders()
     if asked["watched"]:
         threading.Thread(target=_end_with, args=(socket.socket(fileno=starter),), daemon=True).start()
