@@ -20,7 +20,7 @@ TOOLS = LabelMap("tools", "frame", False, recordings.TOOLS, ((0, 0, 1), (0, 0, 2
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory, warm) -> Path:
-    """Four rounds with people, killed on the way, and the same experiment simulated."""
+    """Three rounds with people, killed on the way, and the same experiment simulated."""
     root = tmp_path_factory.mktemp("project")
     done = warm.run(TESTS / "miniature" / "killed_people.py", root)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -32,12 +32,12 @@ def project(tmp_path_factory, warm) -> Path:
 def test_picks_labels_and_models_are_those_of_the_simulation_to_the_bit(project):
     """Weights, scores, metrics and label masks as well; only the digest of the store has no counterpart."""
     simulated, people = content(project / "simulated"), content(project / "people")
-    assert {name for name in people if name not in simulated} == {f"0{r}/store.json" for r in range(4)}
+    assert {name for name in people if name not in simulated} == {f"0{r}/store.json" for r in range(3)}
     assert simulated.keys() <= people.keys()
     assert [name for name in simulated if simulated[name] != people[name]] == []
-    assert len([name for name in simulated if name.endswith("model.safetensors")]) == 4
-    digests = {json.loads(people[f"0{r}/store.json"])["digest"] for r in range(4)}
-    assert len(digests) == 4  # there were more labels each time
+    assert len([name for name in simulated if name.endswith("model.safetensors")]) == 3
+    digests = {json.loads(people[f"0{r}/store.json"])["digest"] for r in range(3)}
+    assert len(digests) == 3  # there were more labels each time
 
 
 @pytest.mark.slow
@@ -47,16 +47,16 @@ def test_so_are_those_of_people_with_cvat(project, tmp_path):
     places = [f"data.root={project / 'data'}", f"cache={project / 'cache'}", "oracle=cvat", f"oracle.root={desk}"]
     with initialize_config_dir(str(TESTS.parent / "configs"), version_base="1.3"):
         config = compose("config", overrides=[*recordings.OPTIONS, *places])
-    for pending in ("held_out", "00", "01", "02", "03"):
+    for pending in ("held_out", "00", "01", "02"):
         with pytest.raises(LabelsPendingError):
             run_experiment(config, run)
         (folder,) = desk.glob(f"{pending}_*")
         recordings.answer_cvat(folder)
     run_experiment(config, run)
     simulated, people = content(project / "simulated"), content(run)
-    assert {name for name in people if name not in simulated} == {f"0{r}/store.json" for r in range(4)}
+    assert {name for name in people if name not in simulated} == {f"0{r}/store.json" for r in range(3)}
     assert [name for name in simulated if simulated[name] != people[name]] == []
-    marks = (desk / next(desk.glob("03_*")).name / "annotations.xml").read_text()
+    marks = (desk / next(desk.glob("02_*")).name / "annotations.xml").read_text()
     assert '<tag label="tools/' in marks  # what the model believes, of heads of both kinds
     assert '<mask label="anatomy/' in marks
 
@@ -67,7 +67,7 @@ def test_killed_at_every_step_nothing_is_asked_twice_and_nothing_lost(project):
     moments = {"writing pictures", "handed out", "asked", "collecting", "collected"}
     assert {moment for moment, times in told["kills"].items() if times} == moments
     requests = [name.rpartition("_")[0] for name in told["requests"]]
-    assert requests == ["00", "01", "02", "03", "held_out"]
+    assert requests == ["00", "01", "02", "held_out"]
     asked = asked_and_answered_once(project / "desk" / "labels")
     held_out = pd.read_parquet(project / "people" / "held_out.parquet")["frame_id"]
     assert set(held_out) == set(asked.loc[asked["request"].str.startswith("held_out"), "frame_id"])
@@ -83,13 +83,13 @@ def test_killed_at_random_moments_and_without_the_server_at_others_it_ends_the_s
     assert {phase for phase, _ in told["kills"]} == {"picking", "asking", "collecting", "training"}
     assert len(told["broken"]) == 3
     assert told["broken"][0].endswith("/import")  # while pictures are sent
-    assert len(told["tasks"]) == len({frame for _, frame in told["tasks"]}) == 5 + 4 + 3 * 3
+    assert len(told["tasks"]) == len({frame for _, frame in told["tasks"]}) == 5 + 4 + 2 * 3
     asked = asked_and_answered_once(project / "labels")
     assert set(map(tuple, told["tasks"])) == set(zip(asked["request"], asked["frame_id"], strict=True))
     simulated, people = content(project / "simulated"), content(project / "studio")
-    assert {name for name in people if name not in simulated} == {f"0{r}/store.json" for r in range(4)}
-    assert {name for name in simulated if simulated[name] != people[name]} <= {f"0{r}/picks.parquet" for r in range(4)}
-    for number in range(4):  # those of people say how long they took as well
+    assert {name for name in people if name not in simulated} == {f"0{r}/store.json" for r in range(3)}
+    assert {name for name in simulated if simulated[name] != people[name]} <= {f"0{r}/picks.parquet" for r in range(3)}
+    for number in range(3):  # those of people say how long they took as well
         picks = f"rounds/0{number}/picks.parquet"
         one, other = (pd.read_parquet(project / run / picks) for run in ("simulated", "studio"))
         pd.testing.assert_frame_equal(one, other[one.columns], check_exact=True)
@@ -100,7 +100,7 @@ def asked_and_answered_once(labels: Path) -> pd.DataFrame:
     rows = LabelStore(labels, [TOOLS]).rows()
     rows = rows[rows["task"] == "tools"]
     asked, answers = rows[rows["state"] == "asked"], rows[rows["state"] == "labelled"]
-    assert len(asked) == len(answers) == 5 + 4 + 3 * 3
+    assert len(asked) == len(answers) == 5 + 4 + 2 * 3
     for some in (asked, answers):
         assert not some["frame_id"].duplicated().any()
     return asked

@@ -1,4 +1,4 @@
-"""Two projects of four rounds with people in them, killed on the way, beside the same experiment simulated.
+"""Two projects of three rounds with people in them, killed on the way, beside the same experiment simulated.
 
 A program of its own, because it forks: ``python killed_people.py ROOT`` with the parent of this folder on the path.
 Its folders ``simulated``, ``people`` and ``studio`` are the runs. ``people`` answer in the folder ``desk``, and it is
@@ -118,8 +118,7 @@ def with_folder(root: Path, people: DictConfig) -> dict[str, Any]:
 AHEAD = (
     ("asking", "asking"),
     ("collecting", "picking"),
-    ("training",),
-    ("asking",),
+    ("training", "asking"),
     ("collecting", "picking"),
     ("training",),
 )
@@ -164,7 +163,7 @@ def with_server(root: Path, people: DictConfig, fake: FakeLabelStudio) -> dict[s
                 raise SystemExit(f"{how}, and not {wanted}, after {kills}")
             cuts.away = False
 
-    for phases, end in zip(AHEAD, [*5 * ["pending"], "done"], strict=True):
+    for phases, end in zip(AHEAD, [*(len(AHEAD) - 1) * ["pending"], "done"], strict=True):
         for phase in phases:
             number = int(generator.integers(EFFECTS[phase])) + 1
             until("killed", partial(moments.die, phase, number))

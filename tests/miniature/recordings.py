@@ -41,14 +41,14 @@ OPTIONS = (
     "model.hidden=8",
     "loop.initial=4",
     "loop.batch=3",
-    "loop.rounds=3",
+    "loop.rounds=2",
     "loop.test_frames=5",
     "acquisition.minimum_gap_s=0",
     "trainer.steps=2",
     "trainer.batch_size=4",
     "trainer.accelerator=cpu",
 )
-"""Four rounds of a second; ``data.root``, ``run_root``, ``cache`` and the oracle are for the test to give."""
+"""Three rounds of a second; ``data.root``, ``run_root``, ``cache`` and the oracle are for the test to give."""
 
 
 def write(root: Path) -> Path:

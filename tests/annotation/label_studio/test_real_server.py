@@ -1,4 +1,4 @@
-"""Against Label Studio itself: what it answers, and four rounds with it."""
+"""Against Label Studio itself: what it answers, and three rounds with it."""
 
 import json
 import subprocess
@@ -89,7 +89,7 @@ class Annotator:
 
 @pytest.fixture(scope="module")
 def project(server, tmp_path_factory):
-    """Four rounds with a server that is killed while it is asked, and the same experiment simulated."""
+    """Three rounds with a server that is killed while it is asked, and the same experiment simulated."""
     register()
     root = tmp_path_factory.mktemp("project")
     data = recordings.write(root / "data")
@@ -135,34 +135,34 @@ def kill_once(patch: pytest.MonkeyPatch, server: RealLabelStudio) -> None:
 def test_picks_labels_and_models_are_those_of_the_simulation_to_the_bit(project):
     root, _, _ = project
     simulated, people = content(root / "simulated"), content(root / "people")
-    assert {name for name in people if name not in simulated} == {f"0{r}/store.json" for r in range(4)}
-    assert {name for name in simulated if simulated[name] != people[name]} <= {f"0{r}/picks.parquet" for r in range(4)}
-    for number in range(4):  # those of people say how long they took as well
+    assert {name for name in people if name not in simulated} == {f"0{r}/store.json" for r in range(3)}
+    assert {name for name in simulated if simulated[name] != people[name]} <= {f"0{r}/picks.parquet" for r in range(3)}
+    for number in range(3):  # those of people say how long they took as well
         one, other = (
             pd.read_parquet(root / run / "rounds" / f"0{number}" / "picks.parquet") for run in ("simulated", "people")
         )
         pd.testing.assert_frame_equal(one, other[one.columns], check_exact=True)
         assert (other["took_s"] > 10).all()
-    assert len([name for name in simulated if name.endswith("model.safetensors")]) == 4
+    assert len([name for name in simulated if name.endswith("model.safetensors")]) == 3
 
 
 def test_no_frame_is_asked_twice_though_the_server_was_killed(project, server):
     root, annotator, away = project
     assert away == ["killed before it could say that it has done so"]
-    assert len(annotator.answered) == len({frame for _, frame in annotator.answered}) == 5 + 4 + 3 * 3
+    assert len(annotator.answered) == len({frame for _, frame in annotator.answered}) == 5 + 4 + 2 * 3
     tasks = list(Server(server.url).tasks(1))
     assert [(t["data"]["request"], t["data"]["frame_id"]) for t in tasks] == annotator.answered  # in order of choice
     rows = LabelStore(
         root / "labels", [LabelMap("tools", "frame", False, recordings.TOOLS, ((0, 0, 1), (0, 0, 2)))]
     ).rows()
-    assert (rows["annotator"] == "boss@example.org").sum() == 2 * 18
+    assert (rows["annotator"] == "boss@example.org").sum() == 2 * 15
     assert TOKEN not in json.dumps(content(root / "people"), default=str)
 
 
 def test_annotators_are_shown_what_the_model_believes_and_how_sure(project):
     _, annotator, _ = project
     held_out = [t for t in annotator.shown if t["data"]["request"].startswith("held_out")]
-    later = [t for t in annotator.shown if t["data"]["request"][:2] in ("01", "02", "03")]
+    later = [t for t in annotator.shown if t["data"]["request"][:2] in ("01", "02")]
     assert len(held_out) == 5
     assert {len(t["predictions"]) for t in held_out} == {0}
     assert {r["from_name"] for t in later for p in t["predictions"] for r in p["result"]} >= {"label/anatomy"}
