@@ -56,6 +56,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 def warm_children(warm: Any, monkeypatch: pytest.MonkeyPatch) -> str:
     """Processes that are spawned are of the interpreter of ``tests/warm_python.py``, whose path comes back."""
     monkeypatch.setattr("multiprocessing.spawn._python_exe", os.fsencode(warm.python))
+    monkeypatch.setattr(sys, "executable", warm.python)
     return str(warm.python)
 
 

@@ -68,6 +68,15 @@ def test_ends_by_the_signal_and_takes_its_work_along(python, number):
     assert ended(pid)
 
 
+def test_takes_along_work_that_hangs_in_c(python):
+    code = "import os, re; print(os.getpid(), flush=True); re.match('(a+)+$', 'a' * 64 + 'b')"
+    with subprocess.Popen([python, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        pid = int(process.stdout.readline())
+        time.sleep(0.1)
+        process.kill()
+    assert ended(pid)
+
+
 def test_ends_as_its_work_does(python):
     process, pid = started(python)
     with process:

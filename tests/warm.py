@@ -180,32 +180,36 @@ def serve(address: str, places: list[Path]) -> None:
     listening.bind(address + ".soon")
     listening.listen(64)
     Path(address + ".soon").rename(address)
-    running: dict[int, socket.socket] = {}
+    begun = False
     with selectors.DefaultSelector() as selector:
         selector.register(listening, selectors.EVENT_READ)
-        while True:
-            for key, _ in selector.select(0.02 if running else None):
-                connection = key.fileobj
-                assert isinstance(connection, socket.socket)
-                if connection is listening:
+        while len(selector.get_map()) > 1 or not begun:
+            for key, _ in selector.select():
+                begun = True
+                if key.fileobj is listening:
                     selector.register(listening.accept()[0], selectors.EVENT_READ)
                     continue
-                asked, files, _, _ = socket.recv_fds(connection, warm_python.LARGEST, warm_python.MOST_FILES)
-                selector.unregister(connection)
-                if asked:
-                    pid = os.fork()
-                    if not pid:
-                        listening.close()
-                        _become(json.loads(asked), files, connection)
-                    for file in files:
-                        os.close(file)
-                    running[pid] = connection
-                    connection.send(str(pid).encode())
+                selector.unregister(key.fileobj)
+                if isinstance(key.fileobj, socket.socket):
+                    _answer(key.fileobj, listening, selector)
                 else:
-                    connection.close()
-            _report(running)
-            if len(selector.get_map()) == 1 and not running:
-                return
+                    _report(key.fileobj, *key.data)
+
+
+def _answer(connection: socket.socket, listening: socket.socket, selector: selectors.BaseSelector) -> None:
+    """Fork what is asked for, unless a worker process has gone."""
+    asked, files, _, _ = socket.recv_fds(connection, warm_python.LARGEST, warm_python.MOST_FILES)
+    if not asked:
+        connection.close()
+        return
+    pid = os.fork()
+    if not pid:
+        listening.close()
+        _become(json.loads(asked), files, connection)
+    for file in files:
+        os.close(file)
+    selector.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, connection))
+    connection.send(str(pid).encode())
 
 
 def _compose() -> None:
@@ -247,14 +251,12 @@ def _rewriting(places: list[Path], folder: Path) -> Iterator[None]:
     rewritten.look_there(folder)
 
 
-def _report(running: dict[int, socket.socket]) -> None:
-    """Tell the tests which of their programs have ended."""
-    for pid, connection in list(running.items()):
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            del running[pid]
-            with connection, _gone():
-                connection.send(str(os.waitstatus_to_exitcode(status)).encode())
+def _report(ended: int, pid: int, connection: socket.socket) -> None:
+    """Tell the test that its program has ended."""
+    os.close(ended)
+    _, status = os.waitpid(pid, 0)
+    with connection, _gone():
+        connection.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
 @contextmanager
@@ -279,8 +281,10 @@ def _become(asked: dict[str, Any], files: list[int], connection: socket.socket) 
     os.environ.update(asked["env"])
     sys.executable = asked["env"].get("INTERPRETER", sys.executable)
     _have_own_folders()
+    known = asked["env"].get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[1:1] = [path for path in known if path and path not in sys.path]
     if asked["watched"]:
-        threading.Thread(target=_end_with, args=(socket.socket(fileno=starter),), daemon=True).start()
+        _end_with(starter)
     os._exit(_exit_code(asked["argv"]))
 
 
@@ -293,10 +297,17 @@ def _have_own_folders() -> None:
             folder.__init__()  # type: ignore[misc]
 
 
-def _end_with(connection: socket.socket) -> None:
-    """Die when the process dies that stands for this one where it was started."""
-    connection.recv(1)
-    os.kill(os.getpid(), signal.SIGKILL)
+def _end_with(connection: int) -> None:
+    """Have this process killed when the one dies that stands for it where it was started, even if it hangs by then."""
+    fcntl.fcntl(connection, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(connection, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(connection, fcntl.F_SETFL, fcntl.fcntl(connection, fcntl.F_GETFL) | os.O_ASYNC)
+    with socket.socket(fileno=os.dup(connection)) as starter:
+        try:
+            starter.recv(1, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+    os.kill(os.getpid(), signal.SIGKILL)  # it had died before
 
 
 def _exit_code(argv: list[str]) -> int:

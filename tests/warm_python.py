@@ -42,7 +42,8 @@ def _stand(address: str) -> int:
     files = {file: file for file in listed if file != server.fileno() and _is_open(file)}
     pid = ask(server, sys.argv[1:], files, os.getcwd(), dict(os.environ), watched=True)  # noqa: PTH109
     for file in files:
-        os.close(file)  # who is at their other ends must notice when the program closes them
+        if file > 2:  # as an interpreter keeps those
+            os.close(file)  # who is at their other ends must notice when the program closes them
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: os.kill(pid, number))
     code = int(server.recv(64))

@@ -12,6 +12,7 @@ from mtal.frames import decoding_process
 from mtal.frames.guarded import GuardedReader
 from mtal.frames.pyav_reader import PyAVReader
 
+pytestmark = pytest.mark.usefixtures("warm_children")
 STUB = '''
 import logging, os, re, signal, time
 from pathlib import Path

@@ -16,6 +16,7 @@ from mtal.frames.hygiene import Hygiene
 from mtal.frames.index_videos import index_videos
 from mtal.frames.sampler import UniformSampler
 
+pytestmark = pytest.mark.usefixtures("warm_children")
 ALL = Hygiene(None, None, None, None, None)
 
 
