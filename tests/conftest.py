@@ -171,8 +171,9 @@ def pytest_collection_finish() -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A worker process hands over what it recorded."""
-    gc.unfreeze()
-    if hasattr(session.config, "workeroutput"):
+    if not hasattr(session.config, "workeroutput"):
+        gc.unfreeze()  # where the interpreter ends in order, libraries complain of what is left of them
+    else:  # pytest would go through it all five times
         session.config.workeroutput["told"] = {"agreement": agreement.told(), "outcomes": outcomes.told()}
 
 
