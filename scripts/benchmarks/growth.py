@@ -204,8 +204,8 @@ def measure(method: str, kind: str, frames: int, budget: int) -> dict[str, float
 
 
 def exponent(sizes: list[int], values: list[float]) -> float:
-    """Slope of log value over log size: 1 is linear."""
-    return float(np.polyfit(np.log(sizes), np.log(values), 1)[0]) if len(sizes) > 1 else math.nan
+    """Slope of log value over log size: 1 is linear; NaN of a single size, or where a value is too small to be seen."""
+    return float(np.polyfit(np.log(sizes), np.log(values), 1)[0]) if len(sizes) > 1 and min(values) > 0 else math.nan
 
 
 def growth(arguments: argparse.Namespace) -> None:
@@ -230,7 +230,7 @@ def growth(arguments: argparse.Namespace) -> None:
                 numbers = f"{run['seconds']:.1f}", f"{run['processor']:.1f}", f"{run['peak']:.2f}"
                 table.add_row(method, kind, f"{frames:,}", *numbers, *last)
             table.add_section()
-    Console().print(table)
+    Console(width=120).print(table)
 
 
 if __name__ == "__main__":
