@@ -151,7 +151,8 @@ class Work:
 
     def packed(self, model: MultiTaskModel) -> bytes:
         """All of it for another process: no frames where these lie in files."""
-        content: bytes = cloudpickle.dumps((self, deepcopy(model).cpu()))
+        here = model if self.device.type == "cpu" else deepcopy(model).cpu()  # any process has a CPU
+        content: bytes = cloudpickle.dumps((self, here))
         return content
 
 
