@@ -1,12 +1,15 @@
 """Programs that are forked off one that has everything imported end as others do."""
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
+import warm_python
 
 HOLD = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
 
@@ -82,6 +85,14 @@ def test_ends_as_its_work_does(python):
     with process:
         os.kill(pid, signal.SIGSEGV)
         assert process.wait(10) == -signal.SIGSEGV
+
+
+def test_outlives_whoever_goes_before_the_answer(python):
+    """A test that kills what it started may do so before the server has told its process number."""
+    asked = {"argv": ["-c", ""], "files": [0], "cwd": "/", "env": {}, "watched": False}
+    with warm_python.connection(str(Path(python).with_name("warm"))) as asking, Path(os.devnull).open() as nothing:
+        socket.send_fds(asking, [json.dumps(asked).encode()], [nothing.fileno()])
+    assert subprocess.run([python, "-c", "print(1)"], capture_output=True, text=True, check=True).stdout == "1\n"
 
 
 def test_has_folders_of_its_own_where_libraries_made_some_on_import(python):

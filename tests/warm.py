@@ -198,7 +198,9 @@ def serve(address: str, places: list[Path]) -> None:
 
 def _answer(connection: socket.socket, listening: socket.socket, selector: selectors.BaseSelector) -> None:
     """Fork what is asked for, unless a worker process has gone."""
-    asked, files, _, _ = socket.recv_fds(connection, warm_python.LARGEST, warm_python.MOST_FILES)
+    asked, files = b"", []
+    with _gone():
+        asked, files, _, _ = socket.recv_fds(connection, warm_python.LARGEST, warm_python.MOST_FILES)
     if not asked:
         connection.close()
         return
@@ -209,7 +211,8 @@ def _answer(connection: socket.socket, listening: socket.socket, selector: selec
     for file in files:
         os.close(file)
     selector.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, connection))
-    connection.send(str(pid).encode())
+    with _gone():
+        connection.send(str(pid).encode())
 
 
 def _compose() -> None:
@@ -261,7 +264,7 @@ def _report(ended: int, pid: int, connection: socket.socket) -> None:
 
 @contextmanager
 def _gone() -> Iterator[None]:
-    """The test that asked for a program need not have waited for its end."""
+    """Whoever asked for a program need not have waited for its end, nor even for its beginning."""
     try:
         yield
     except (BrokenPipeError, ConnectionResetError):
