@@ -48,6 +48,7 @@ class Selection:
         """Whether a pass of the model over the pool is of any use: not for chance or for spreading picks in time."""
         return bool(self.selector.needs - {"moments"})
 
+    @numpy_on_one_thread()
     def __call__(
         self,
         candidates: Candidates,
@@ -75,8 +76,7 @@ class Selection:
         selector = self.cold_start if cold else self.selector
         if self.shortlist is None or len(candidates) <= self.shortlist or not selector.needs & COMPARES:
             return _picked(selector, candidates, budget, generator, [] if rules is None else rules(slice(None)), why)
-        with numpy_on_one_thread():
-            listed = short_list(selector, candidates, budget, self.shortlist, generator, rules)
+        listed = short_list(selector, candidates, budget, self.shortlist, generator, rules)
         of_listed = [] if rules is None else rules(listed)
         of_list: dict[int, str] = {}
         picks = _picked(selector, candidates.take(listed), budget, generator, of_listed, of_list)
@@ -94,5 +94,4 @@ def _picked(
     why: dict[int, str] | None,
 ) -> Tensor:
     excluded = None if candidates.utility is None else candidates.utility.isnan().cpu().numpy()  # [N]
-    with numpy_on_one_thread():
-        return selector(candidates, budget, generator, Constraint(len(candidates), excluded, rules), why)
+    return selector(candidates, budget, generator, Constraint(len(candidates), excluded, rules), why)

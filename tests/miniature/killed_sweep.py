@@ -86,16 +86,17 @@ def main(root: Path, kills: int) -> None:
     finished_at_kill: list[int] = []
     again = 0
     known: dict[str, int] = {}
-    for moment in [*moments, None]:
+    for kill, moment in enumerate([*moments, None]):
         pid = child([*options, f"run_root={root / 'killed'}", f"cache={root / 'cache_killed'}"])
         if moment is None:
             status = ended(pid, 600)
         else:
-            status = ended_or_far(pid, start_up_s / 2, sweep, moment + 2)
-            while status is None and rounds(sweep) < moment:
+            far = moment + 2 if kill else 1  # the first hits the first run, the last a later one
+            status = ended_or_far(pid, start_up_s / 2, sweep, far)
+            while status is None and (rounds(sweep) < min(moment, far) or (kill == kills - 1 and not finished(sweep))):
                 status = ended(pid, 0.01)
             if status is None:
-                status = ended_or_far(pid, generator.uniform(0, start_up_s / 2 + round_s), sweep, moment + 2)
+                status = ended_or_far(pid, generator.uniform(0, start_up_s / 2 + round_s), sweep, far)
         if status is None:
             os.kill(pid, 9)
             os.waitpid(pid, 0)

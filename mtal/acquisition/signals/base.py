@@ -56,7 +56,8 @@ class _Scored(ABC):
         if not len(values):
             return values
         least, most = map(float, torch.aminmax(values))  # NaN where any value is
-        if not (low - slack <= least and most <= high + slack and math.isfinite(most - least)):
+        finite = math.isfinite(least) and math.isfinite(most)
+        if not (finite and low - slack <= least and most <= high + slack):
             wrong = ~(values.isfinite() & (values >= low - slack) & (values <= high + slack))  # [N]
             first = int(wrong.nonzero()[0])
             raise ValueError(

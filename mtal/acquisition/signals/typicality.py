@@ -86,9 +86,8 @@ class Typicality(PoolSignal):
             chosen = draw(x[among], self.max_reference, seed)
             itself = _copy_among(x[queries], x[among[chosen]], seed)
             among = among[chosen]
-        mean[queries] = self._mean_distance(
-            x[queries], x[among], itself, to_rounding=True
-        )  # those among are a choice already
+        # those among are a choice already
+        mean[queries] = self._mean_distance(x[queries], x[among], itself, to_rounding=True)
 
     def _mean_distance(self, queries: Tensor, references: Tensor, itself: Tensor, *, to_rounding: bool) -> Tensor:
         """To the k nearest references but itself, ``[Q, D]``, ``[R, D]`` and ``[Q]`` to ``[Q]``."""

@@ -40,6 +40,19 @@ def test_rounding_counts_in_the_length_of_the_range():
     assert Signed(-1 - 1e-6, 0.5, 1 + 1e-6)(HEAD).tolist() == [-1.0, 0.5, 1.0]
 
 
+def test_values_as_large_as_there_are_stay_as_they_are():
+    """Their difference is larger."""
+
+    class Unbounded(Fixed):
+        range = (-float("inf"), float("inf"))
+
+    signal = Unbounded()
+    signal.values = torch.tensor([-1.5e308, 0.0, 1.5e308], dtype=torch.float64)
+    assert torch.equal(signal(HEAD), signal.values)
+    with pytest.raises(ValueError, match=r"1 of 3 values are .* not finite, the first is inf at position 2"):
+        Unbounded(-3e38, 0.0, float("inf"))(HEAD)
+
+
 class Sum(JointSignal):
     name = "sum"
     needs = frozenset({"features"})
