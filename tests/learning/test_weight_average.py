@@ -14,21 +14,21 @@ AT = np.array([3, 0, 17, 20, 9, 26])
 
 def test_worked_by_hand():
     """Step 1 takes the weight; step s keeps min(decay, 1 − s^(−2/3)) of the average, s counted from the second."""
-    model = torch.nn.Linear(1, 1, bias=False)
+    model = torch.nn.Sequential(torch.nn.Linear(1, 1, bias=False))
     module, trainer = SimpleNamespace(model=model), SimpleNamespace(global_step=0)
     average = WeightAverage(0.5)
     average.on_train_start(trainer, module)
     expected = None
     for step in range(1, 6):
         trainer.global_step = step
-        model.weight.data.fill_(step)
+        model[0].weight.data.fill_(step)
         for _ in range(2):  # two batches a step
             average.on_train_batch_end(trainer, module)
         keep = 0.0 if step < 2 else min(0.5, 1 - step ** (-2 / 3))
         expected = float(step) if expected is None else keep * expected + (1 - keep) * step
-        assert average.model.weight.item() == pytest.approx(expected, rel=1e-6)
+        assert average.model[0].weight.item() == pytest.approx(expected, rel=1e-6)
     average.on_train_end(trainer, module)
-    assert model.weight.item() == pytest.approx(expected, rel=1e-6)
+    assert model[0].weight.item() == pytest.approx(expected, rel=1e-6)
 
 
 class Trained:
