@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.label_map import IGNORE
 from mtal.datasets.label_table import LabelTable
 from mtal.frames.index import FrameIds
+from mtal.refusals import refuse
 
 
 class StoredAnswers(ABC):
@@ -39,12 +41,18 @@ class StoredAnswers(ABC):
     def __init__(
         self, dataset: SurgicalDataset, store: Path | str, *, wait: bool = False, poll_s: float = 30.0
     ) -> None:
-        if not poll_s > 0:
-            raise ValueError(f"oracle.poll_s must be seconds above 0, not {poll_s}")
+        refuse(StoredAnswers.option_faults(poll_s=poll_s))
         self.dataset = dataset
         self.poll_s = poll_s if wait else None
         self.store = LabelStore(store, dataset.label_maps)
         self._view: LabelView | None = None
+
+    @classmethod
+    def option_faults(cls, **options: Any) -> Iterator[str]:
+        """What is wrong with the arguments, as far as it can be told without data."""
+        poll_s = options.get("poll_s", 30.0)
+        if not poll_s > 0:
+            yield f"oracle.poll_s must be seconds above 0, not {poll_s}"
 
     @property
     def view(self) -> LabelView:

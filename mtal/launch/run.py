@@ -28,6 +28,7 @@ from mtal.launch.sweep import begin, finished, note_failure, val_score
 from mtal.launch.unread import warn_of_unread
 from mtal.learning.experiment import run_experiment
 from mtal.learning.loop import Experiment
+from mtal.learning.options import options_of
 from mtal.learning.run_folder import RunFolder
 from mtal.learning.same_run import OtherRunError
 from mtal.reporting import summary, write_report
@@ -129,6 +130,7 @@ def _run(config: DictConfig, path: Path, console: Console, sweeping: bool) -> fl
             return val_score(path)
         if plain["logger"].get("group", "") is None:
             plain["logger"]["group"] = plain["name"]  # as the runs of a sweep share the folder of this name
+    options_of(config)  # a logger that is wrong is told with all else that is
     logger = instantiate(plain["logger"])
     screen = Screen(path, console)
     searching = is_search(HydraConfig.get().sweeper)

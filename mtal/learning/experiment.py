@@ -10,31 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from mtal.acquisition import Acquisition, CrossTaskInconsistency
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.patient_folds import hold_out_fold
 from mtal.frames.bounded_folder import BoundedFolder
 from mtal.frames.cache import FrameArray, FrameCache
-from mtal.frames.fit import check_fit
 from mtal.frames.window import Windows, of_rows
 from mtal.learning.augmentation import Augmentation
 from mtal.learning.checks import check_acquisition
-from mtal.learning.evaluation import EvaluationSettings
 from mtal.learning.loop import Experiment, RoundListener
-from mtal.learning.loop_settings import LoopSettings
-from mtal.learning.made import made, refuse_inside
-from mtal.learning.multi_task_loss import check_weighting
+from mtal.learning.made import made
+from mtal.learning.options import encoder_options, options_of, plain, refuse_neighbours_of_views
 from mtal.learning.run_folder import RunFolder
 from mtal.learning.seeds import integer_seed
-from mtal.learning.trainer_settings import TrainerSettings
 from mtal.learning.views import AugmentedInputs, CachedViews
 from mtal.models import MultiTaskModel, build_encoder
 from mtal.models.determinism import deterministic
-from mtal.refusals import Refusals, refuse
-from mtal.scoring.engine import Engine
 from mtal.scoring.inputs import FeatureInputs, FrameInputs, Inputs
 from mtal.scoring.neighbours import with_neighbours
 from mtal.tasks.task import Task, build_tasks
@@ -54,11 +47,12 @@ def build_experiment(
         check: looks at frames and heads before anything is decoded.
         check_encoder: looks at what the encoder is before anything is encoded.
     """
-    loop, evaluation, trainer, acquisition, engine = _options(config)
+    options = options_of(config)
+    loop, trainer, acquisition = options.loop, options.trainer, options.acquisition
     dataset: SurgicalDataset = made(config.data)
     if loop.fold is not None:
         dataset = hold_out_fold(dataset, loop.fold, loop.test_folds)
-    tasks = build_tasks(dataset.label_maps, _plain(config.tasks.heads))
+    tasks = build_tasks(dataset.label_maps, plain(config.tasks.heads))
     if check is not None:
         check(dataset, tasks)
     splits = dataset.index.table["split"].value_counts()
@@ -85,41 +79,16 @@ def build_experiment(
         tasks=tasks,
         make_model=partial(deepcopy, model),  # building one anew takes longer than many a training step
         acquisition=acquisition,
-        oracle=instantiate(config.oracle, _partial_=True)(dataset=dataset),  # an argument would be turned into a config
+        oracle=options.oracle(dataset=dataset),
         loop=loop,
         trainer=trainer,
         weighting=config.tasks.weighting,
-        evaluation=evaluation,
+        evaluation=options.evaluation,
         seed=config.seed,
         listeners=listeners,
         encoder=model.encoder.description,
-        engine=engine,
+        engine=options.engine,
     )
-
-
-def _options(config: DictConfig) -> tuple[LoopSettings, EvaluationSettings, TrainerSettings, Acquisition, Engine]:
-    """What needs no data, once all that is wrong with it and with what data are read by has been told."""
-    refusals = Refusals()
-    with refusals:
-        loop = LoopSettings.of(_plain(config.loop))
-    with refusals:
-        check_fit(config.frames.fit)
-    with refusals:
-        check_weighting(config.tasks.weighting)
-    with refusals:
-        evaluation = EvaluationSettings(**_plain(config.evaluation))
-    with refusals:
-        trainer: TrainerSettings = made(config.trainer)
-        _refuse_rates_of_a_frozen_encoder(config, trainer)
-    with refusals:
-        acquisition: Acquisition = made(config.acquisition)
-    with refusals:
-        engine: Engine = made(config.scoring)
-    with refusals:
-        made(config.augment)
-    refuse_inside(config.data, refusals)
-    refusals.tell(what="wrong options")
-    return loop, evaluation, trainer, acquisition, engine
 
 
 def augmented(
@@ -161,7 +130,7 @@ def run_experiment(
     """
     folder = RunFolder(path)
     with folder.lock(), deterministic(config.trainer.get("deterministic") is True):
-        folder.refuse_other(_plain(config))  # what is cheap to compare is compared before anything is decoded
+        folder.refuse_other(plain(config))  # what is cheap to compare is compared before anything is decoded
         experiment = build_experiment(
             config,
             listeners,
@@ -171,7 +140,7 @@ def run_experiment(
         if check is not None:
             check(experiment)
         complete = folder.open(
-            _plain(config),
+            plain(config),
             describe_tasks(experiment.tasks),
             experiment.dataset.index,
             experiment,
@@ -212,37 +181,12 @@ def relate(acquisition: Acquisition, tasks: Sequence[Task]) -> None:
 
 def new_model(config: DictConfig, tasks: Sequence[Task]) -> MultiTaskModel:
     """The model of ``config`` with the same initial weights at each call, so that a cold restart is one."""
-    _refuse_neighbours_of_views(config)
+    refuse_neighbours_of_views(config)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(integer_seed(config.seed, 0, "weights"))
-        options = {key: value for key, value in _plain(config.encoder).items() if key != "frozen"}
-        encoder = build_encoder(**options, image_size=tuple(config.frames.image_size))
-        return MultiTaskModel(encoder, tasks, frozen=config.encoder.frozen, **_plain(config.model))
-
-
-def _refuse_rates_of_a_frozen_encoder(config: DictConfig, trainer: TrainerSettings) -> None:
-    if not config.encoder.frozen:
-        return
-    refuse(
-        f"trainer.{name}={getattr(trainer, name)} is of an encoder that learns, and this one is frozen; set "
-        f"encoder.frozen=false or trainer.{name}=null"
-        for name in ("encoder_learning_rate", "layer_decay")
-        if getattr(trainer, name) is not None
-    )
+        encoder = build_encoder(**encoder_options(config), image_size=tuple(config.frames.image_size))
+        return MultiTaskModel(encoder, tasks, frozen=config.encoder.frozen, **plain(config.model))
 
 
 def _bytes(gib: float | None) -> int | None:
     return None if gib is None else round(gib * 2**30)
-
-
-def _plain(node: Any) -> Any:
-    return OmegaConf.to_container(node, resolve=True)
-
-
-def _refuse_neighbours_of_views(config: DictConfig) -> None:
-    temporal = config.model.get("temporal", "none")
-    if temporal != "none" and not made(config.augment).is_none:
-        raise ValueError(
-            f"model.temporal={temporal} reads the features of neighbouring frames as they are, and augment would "
-            "change the frame alone; set augment=none, or model.temporal=none"
-        )

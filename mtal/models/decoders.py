@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Literal, get_args
 
 from segmentation_models_pytorch.decoders.dpt.decoder import DPTDecoder
 from segmentation_models_pytorch.decoders.fpn.decoder import FPNDecoder
 from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
 from torch import Tensor, nn
 
-from mtal.models.encoders import Encoder
+from mtal.models.encoders import Encoder, Outline
 from mtal.models.group_norm import GroupNorm
+from mtal.refusals import refuse
 
 DecoderName = Literal["auto", "fpn", "unet", "dpt"]
 DPT_STRIDE = 32
@@ -43,24 +45,13 @@ class Decoder(nn.Module):
 
     Raises:
         ValueError: a plain ViT with a pyramid decoder, a CNN with DPT, a ViT whose patches are not 4, 8, 16 or 32
-            pixels wide, or a width that FPN can't have.
+            pixels wide, a width that FPN can't have, or a number out of its range.
     """
 
     def __init__(self, encoder: Encoder, name: DecoderName = "auto", channels: int = 64, dropout: float = 0.1) -> None:
         super().__init__()
+        refuse(decoder_faults(encoder.outline, name, channels, dropout))
         name = ("dpt" if encoder.is_vit else "fpn") if name == "auto" else name
-        if name not in ("fpn", "unet", "dpt"):
-            raise ValueError(f"unknown decoder {name!r}; decoders are fpn, unet, dpt and auto")
-        if encoder.is_vit != (name == "dpt"):
-            kind, takes = ("plain ViT", "dpt") if encoder.is_vit else ("CNN", "fpn or unet")
-            raise ValueError(f"{encoder.name} is a {kind} and takes model.decoder={takes}, not {name}")
-        if name == "dpt" and not set(encoder.strides) <= {4, 8, 16, 32}:
-            raise ValueError(
-                f"{encoder.name} has patches of {encoder.strides[0]} pixels; DPT halves and doubles its maps and takes "
-                "4, 8, 16 or 32, such as encoder=vit_small"
-            )
-        if name == "fpn" and channels % 32:
-            raise ValueError(f"model.channels must be a multiple of 32 for the FPN decoder, not {channels}")
         self.name = name
         self.encoder_name = encoder.name
         self.stride = encoder.strides[0]
@@ -102,14 +93,59 @@ class Decoder(nn.Module):
         maps = levels[: self.levels]
         if self.name == "dpt":
             height, width = (side * self.stride for side in maps[0].shape[-2:])
-            if height % DPT_STRIDE or width % DPT_STRIDE:
-                raise ValueError(
-                    f"DPT over {self.encoder_name} needs a height and width divisible by {DPT_STRIDE}, not "
-                    f"{height}x{width}; set frames.image_size"
-                )
+            refuse(_dpt_size_faults(self.encoder_name, height, width))
             tokens: list[Tensor | None] = list(levels[self.levels :]) if self.has_prefix else [None] * self.levels
             return self.dropout(self.body(maps, tokens))
         return self.dropout(self.body([maps[0], *maps]))  # the first entry stands for the image, which neither uses
+
+
+def decoder_faults(
+    encoder: Outline | None,
+    name: str = "auto",
+    channels: int = 64,
+    dropout: float = 0.1,
+    image_size: tuple[int, int] | None = None,
+) -> Iterator[str]:
+    """What is wrong with options of :class:`Decoder`, and with the size (H, W) of pictures that are to come in.
+
+    Args:
+        encoder: ``None`` where there is none to tell by.
+        name: as for :class:`Decoder`.
+        channels: likewise.
+        dropout: likewise.
+        image_size: ``None`` for any.
+    """
+    if name not in get_args(DecoderName):
+        yield f"unknown decoder {name!r}; decoders are fpn, unet, dpt and auto"
+    is_vit = None if encoder is None else encoder.is_vit
+    if name == "auto" and is_vit is not None:
+        name = "dpt" if is_vit else "fpn"
+    if channels < 1:
+        yield f"model.channels must be 1 or more, not {channels}"
+    elif name == "fpn" and channels % 32:
+        yield f"model.channels must be a multiple of 32 for the FPN decoder, not {channels}"
+    if not 0 <= dropout <= 1:
+        yield f"model.dropout must be a share from 0 to 1, not {dropout}"
+    if encoder is None or name not in get_args(DecoderName):
+        return
+    if encoder.is_vit != (name == "dpt"):
+        kind, takes = ("plain ViT", "dpt") if encoder.is_vit else ("CNN", "fpn or unet")
+        yield f"{encoder.name} is a {kind} and takes model.decoder={takes}, not {name}"
+    elif name == "dpt" and not set(encoder.strides) <= {4, 8, 16, 32}:
+        yield (
+            f"{encoder.name} has patches of {encoder.strides[0]} pixels; DPT halves and doubles its maps and takes "
+            "4, 8, 16 or 32, such as encoder=vit_small"
+        )
+    elif name == "dpt" and image_size is not None:
+        yield from _dpt_size_faults(encoder.name, *image_size)
+
+
+def _dpt_size_faults(encoder: str, height: int, width: int) -> Iterator[str]:
+    if height % DPT_STRIDE or width % DPT_STRIDE:
+        yield (
+            f"DPT over {encoder} needs a height and width divisible by {DPT_STRIDE}, not {height}x{width}; set "
+            "frames.image_size"
+        )
 
 
 def _speed_up(body: nn.Module) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import timm
 import torch
@@ -16,10 +16,12 @@ from segmentation_models_pytorch.encoders.timm_vit import TimmViTEncoder
 from timm.models.metaformer import StarReLU
 from torch import Tensor, nn
 
-from mtal.models.normalisation import Channels, Normalisation, normalisation
+from mtal.models.normalisation import Channels, Normalisation, normalisation, normalisation_faults
 from mtal.models.picture_size import Size, fitted
 from mtal.models.published_weights import Match, fill
-from mtal.models.weights import hub_guard, packaged_weights
+from mtal.models.tensors_file import refuse_missing_file
+from mtal.models.weights import PretrainedWeightsUnavailableError, hub_guard, packaged_weights, refuse_untrained
+from mtal.refusals import Refusals, refuse
 
 TIMM_NAMES = {
     "resnet18": "resnet18",
@@ -35,6 +37,27 @@ _WITH_RELU = ("caformer_s18_relu",)
 _log = logging.getLogger(__name__)
 
 _VIT_MODULES = {"timm.models.vision_transformer", "timm.models.deit", "timm.models.eva"}  # take any image size
+
+
+class Outline(NamedTuple):
+    """What of an encoder says which decoders and pictures it takes, see :class:`Encoder`."""
+
+    name: str
+    is_vit: bool
+    strides: tuple[int, ...]
+
+    def refuse_size(self, height: int, width: int) -> None:
+        """Pictures have to be whole numbers of its cells.
+
+        Raises:
+            ValueError: these are not.
+        """
+        stride = max(self.strides)
+        if height % stride or width % stride:
+            raise ValueError(
+                f"{self.name} needs a height and width divisible by {stride}, not {height}x{width}; "
+                "set frames.image_size"
+            )
 
 
 class Encoder(nn.Module):
@@ -91,19 +114,18 @@ class Encoder(nn.Module):
         Raises:
             ValueError: H or W is no multiple of the largest stride.
         """
-        stride = max(self.strides)
-        if images.shape[-2] % stride or images.shape[-1] % stride:
-            height, width = images.shape[-2:]
-            raise ValueError(
-                f"{self.name} needs a height and width divisible by {stride}, not {height}x{width}; "
-                "set frames.image_size"
-            )
+        self.outline.refuse_size(*images.shape[-2:])
         images = images.flip(1) if self.normalisation.channels == "bgr" else images
         x = (images.to(self.mean.dtype) / 255 - self.mean) / self.std
         if not self.is_vit:
             return list(self.backbone(x)[1:])
         maps, tokens = self.backbone(x)
         return [*maps, *(t for t in tokens if t is not None)]
+
+    @property
+    def outline(self) -> Outline:
+        """See :class:`Outline`."""
+        return Outline(self.name, self.is_vit, tuple(self.strides))
 
     @property
     def description(self) -> dict[str, Any]:
@@ -159,22 +181,15 @@ def build_encoder(
         PretrainedWeightsUnavailableError: the hub can't be reached and nothing is cached, or nobody has trained any.
         FileNotFoundError: ``weights`` does not exist.
     """
+    faults_of_encoder(
+        name, pretrained=pretrained, weights=weights, match=match, mean=mean, std=std, channels=channels
+    ).tell(what="wrong options")
     timm_name = TIMM_NAMES.get(name, name)
-    architecture = timm_name.partition(".")[0]
-    if not timm.is_model(architecture):
-        close = timm.list_models(f"*{architecture.split('_')[0]}*")[:5]
-        raise ValueError(
-            f"unknown encoder {name!r}: not one of {', '.join(TIMM_NAMES)} and not a timm model"
-            + (f"; timm has {', '.join(close)}, …" if close else "")
-        )
-    if match not in get_args(Match):
-        raise ValueError(f"encoder.match must be {' or '.join(get_args(Match))}, not {match!r}")
     packaged = packaged_weights(name) if pretrained and weights is None else None
     local = Path(weights) if weights is not None else packaged
     from_hub = pretrained and local is None
-    _check_tag(timm_name)
     of_pictures = normalisation(timm_name, mean, std, channels)
-    variant = name if name in _WITH_RELU else timm_name
+    variant = _variant(name)
     with hub_guard(variant, enabled=from_hub):
         backbone, options = _backbone(timm_name, from_hub, image_size, may_be_fixed=name not in TIMM_NAMES)
     if name in _WITH_RELU:
@@ -188,6 +203,64 @@ def build_encoder(
         if packaged is None:
             _log.info("encoder.weights: %s; pictures of %s%s", told, of_pictures, _whose(timm_name, mean, std))
     return Encoder(backbone, variant, of_pictures, _digest(local))
+
+
+@lru_cache(maxsize=16)
+def outline_of(name: str, image_size: Size | None) -> Outline:
+    """What :func:`build_encoder` would make, without memory for weights and with pictures without pixels.
+
+    Raises:
+        ValueError: as there.
+    """
+    _refuse_unknown(name)
+    with torch.device("meta"):
+        backbone, _ = _backbone(TIMM_NAMES.get(name, name), False, image_size, may_be_fixed=name not in TIMM_NAMES)
+        return Encoder(backbone, _variant(name), normalisation("resnet18")).outline
+
+
+def faults_of_encoder(
+    name: str,
+    *,
+    pretrained: bool = False,
+    weights: str | Path | None = None,
+    match: str = "name",
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    channels: str = "rgb",
+) -> Refusals:
+    """What is wrong with options of :func:`build_encoder`, as far as no encoder has to be made to tell."""
+    refusals = Refusals()
+    with refusals:
+        _refuse_unknown(name)
+        if pretrained and weights is None and packaged_weights(name) is None:
+            try:
+                refuse_untrained(_variant(name))
+            except PretrainedWeightsUnavailableError as error:
+                refusals.take(error)
+    with refusals:
+        refuse(normalisation_faults(mean, std, channels))
+    if match not in get_args(Match):
+        refusals.take(ValueError(f"encoder.match must be {' or '.join(get_args(Match))}, not {match!r}"))
+    if weights is not None:
+        with refusals:
+            refuse_missing_file(Path(weights))
+    return refusals
+
+
+def _variant(name: str) -> str:
+    return name if name in _WITH_RELU else TIMM_NAMES.get(name, name)
+
+
+def _refuse_unknown(name: str) -> None:
+    timm_name = TIMM_NAMES.get(name, name)
+    architecture = timm_name.partition(".")[0]
+    if not timm.is_model(architecture):
+        close = timm.list_models(f"*{architecture.split('_')[0]}*")[:5]
+        raise ValueError(
+            f"unknown encoder {name!r}: not one of {', '.join(TIMM_NAMES)} and not a timm model"
+            + (f"; timm has {', '.join(close)}, …" if close else "")
+        )
+    _check_tag(timm_name)
 
 
 def _whose(timm_name: str, mean: Sequence[float] | None, std: Sequence[float] | None) -> str:

@@ -9,12 +9,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mtal.models.decoders import Decoder, DecoderName
-from mtal.models.encoders import Encoder
+from mtal.models.decoders import Decoder, DecoderName, decoder_faults
+from mtal.models.encoders import Encoder, Outline
 from mtal.models.heads import FrameHead, PixelHead
 from mtal.models.loss_prediction import LossPrediction
 from mtal.models.members import dropout_masks
-from mtal.models.temporal import Temporal, TemporalName
+from mtal.models.temporal import Temporal, TemporalName, temporal_faults
+from mtal.refusals import refuse
 from mtal.tasks.task import Task
 
 
@@ -78,7 +79,8 @@ class MultiTaskModel(nn.Module):
         causal: on the side of the past alone.
 
     Raises:
-        ValueError: neighbours are to be looked at, but the encoder is not frozen or no head is one of frames.
+        ValueError: neighbours are to be looked at, but the encoder is not frozen or no head is one of frames; or an
+            option is out of its range or does not go with the encoder.
     """
 
     def __init__(
@@ -97,6 +99,11 @@ class MultiTaskModel(nn.Module):
         causal: bool = False,
     ) -> None:
         super().__init__()
+        refuse(
+            model_faults(
+                encoder.outline, decoder, channels, hidden, dropout, frozen=frozen, temporal=temporal, window=window
+            )
+        )
         self.encoder = encoder
         self.decoder = Decoder(encoder, decoder, channels, dropout)
         self.dropout = dropout
@@ -106,7 +113,7 @@ class MultiTaskModel(nn.Module):
         if temporal != "none":
             self.temporal = Temporal(temporal, encoder.dim, window, causal, hidden)
             parts.append(self.temporal.width)
-            self._check_temporal(temporal, tasks)
+            _refuse_no_frame_head(temporal, tasks)
         heads: dict[str, nn.Module] = {}
         for task in tasks:
             classes = len(task.classes)
@@ -122,18 +129,6 @@ class MultiTaskModel(nn.Module):
         if frozen:
             self.encoder.requires_grad_(requires_grad=False)
             self.encoder.eval()  # a module is born in training mode
-
-    def _check_temporal(self, temporal: str, tasks: Sequence[Task]) -> None:
-        if not self.frozen:
-            raise ValueError(
-                f"model.temporal={temporal} reads the features of neighbouring frames, which are there where a frozen "
-                "encoder has computed those of all frames; set encoder.frozen=true, or model.temporal=none"
-            )
-        if not any(task.support == "frame" for task in tasks):
-            raise ValueError(
-                f"model.temporal={temporal} is read by heads of whole frames, and tasks has none; set "
-                "model.temporal=none"
-            )
 
     def train(self, mode: bool = True) -> MultiTaskModel:
         """As usual, except that a frozen encoder stays in evaluation mode: its BatchNorm statistics must not move."""
@@ -243,3 +238,48 @@ def evaluation(model: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in modes.items():
             module.training = mode
+
+
+def model_faults(
+    encoder: Outline | None,
+    decoder: str = "auto",
+    channels: int = 64,
+    hidden: int = 128,
+    dropout: float = 0.1,
+    *,
+    frozen: bool = False,
+    temporal: str = "none",
+    window: int = 4,
+    image_size: tuple[int, int] | None = None,
+) -> Iterator[str]:
+    """What is wrong with options of :class:`MultiTaskModel`, whatever its heads.
+
+    Args:
+        encoder: ``None`` where there is none to tell by.
+        decoder: as for :class:`MultiTaskModel`.
+        channels: likewise.
+        hidden: likewise.
+        dropout: likewise.
+        frozen: likewise.
+        temporal: likewise.
+        window: likewise.
+        image_size: (H, W) of pictures that are to come in; ``None`` for any.
+    """
+    yield from decoder_faults(encoder, decoder, channels, dropout, image_size)
+    if hidden < 1:
+        yield f"model.hidden must be 1 or more, not {hidden}"
+    if temporal == "none":
+        return
+    yield from temporal_faults(temporal, window)
+    if not frozen:
+        yield (
+            f"model.temporal={temporal} reads the features of neighbouring frames, which are there where a frozen "
+            "encoder has computed those of all frames; set encoder.frozen=true, or model.temporal=none"
+        )
+
+
+def _refuse_no_frame_head(temporal: str, tasks: Sequence[Task]) -> None:
+    if not any(task.support == "frame" for task in tasks):
+        raise ValueError(
+            f"model.temporal={temporal} is read by heads of whole frames, and tasks has none; set model.temporal=none"
+        )

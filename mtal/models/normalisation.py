@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple, get_args
 
 import timm
+
+from mtal.refusals import refuse
 
 Channels = Literal["rgb", "bgr"]
 Three = tuple[float, float, float]
@@ -43,23 +45,25 @@ def normalisation(
     >>> print(normalisation("resnet18", std=(1, 1, 1)))
     mean [0.485, 0.456, 0.406] and std [1, 1, 1] of rgb
     """
-    faults = []
-    for name, given, is_right in (("mean", mean, lambda x: 0 <= x <= 1), ("std", std, lambda x: 0 < x <= 1)):
-        if given is not None and not (len(given) == 3 and all(math.isfinite(x) and is_right(x) for x in given)):
-            least = "from 0" if name == "mean" else "above 0"
-            faults.append(
-                f"encoder.{name} must be three numbers {least} to 1, of pictures scaled to 0 … 1, not {list(given)}"
-                + ("; divide by 255" if any(x > 1 for x in given) else "")
-            )
-    if channels not in get_args(Channels):
-        faults.append(f"encoder.channels must be {' or '.join(get_args(Channels))}, not {channels!r}")
-    if faults:
-        raise ValueError("; ".join(faults))
+    refuse(normalisation_faults(mean, std, channels))
     own = timm.get_pretrained_cfg(timm_name)
     turn = -1 if channels == "bgr" else 1
     defaults = (own.mean, own.std) if own is not None else ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     mean, std = (d[::turn] if given is None else given for given, d in zip((mean, std), defaults, strict=True))
     return Normalisation(_three(mean), _three(std), channels)
+
+
+def normalisation_faults(mean: Sequence[float] | None, std: Sequence[float] | None, channels: str) -> Iterator[str]:
+    """What is wrong with given ones, see :func:`normalisation`."""
+    for name, given, is_right in (("mean", mean, lambda x: 0 <= x <= 1), ("std", std, lambda x: 0 < x <= 1)):
+        if given is not None and not (len(given) == 3 and all(math.isfinite(x) and is_right(x) for x in given)):
+            least = "from 0" if name == "mean" else "above 0"
+            yield (
+                f"encoder.{name} must be three numbers {least} to 1, of pictures scaled to 0 … 1, not {list(given)}"
+                + ("; divide by 255" if any(x > 1 for x in given) else "")
+            )
+    if channels not in get_args(Channels):
+        yield f"encoder.channels must be {' or '.join(get_args(Channels))}, not {channels!r}"
 
 
 def _three(numbers: Sequence[float]) -> Three:

@@ -38,7 +38,7 @@ class Temporal(nn.Module):
 
     def __init__(self, kind: TemporalName, dim: int, window: int, causal: bool, width: int) -> None:
         super().__init__()
-        refuse(_faults(kind, window))
+        refuse(temporal_faults(kind, window))
         self.before, self.after = window, 0 if causal else window
         self.width = width
         self.enter = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, width))
@@ -76,7 +76,8 @@ class Temporal(nn.Module):
         return x[:, self.before]
 
 
-def _faults(kind: str, window: int) -> Iterator[str]:
+def temporal_faults(kind: str, window: int) -> Iterator[str]:
+    """What is wrong with options of :class:`Temporal`."""
     if kind not in get_args(TemporalName) or kind == "none":
         yield f"model.temporal must be {', '.join(get_args(TemporalName))}, not {kind!r}"
     if window < 1:

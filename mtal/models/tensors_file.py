@@ -27,6 +27,16 @@ _KEEP_TENSORS = (
 )
 
 
+def refuse_missing_file(path: Path) -> None:
+    """A file of weights has to be there.
+
+    Raises:
+        FileNotFoundError: it is not.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"encoder.weights: there is no file {path}")
+
+
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """All tensors of ``path``, those in dictionaries within dictionaries under their names joined by dots.
 
@@ -37,8 +47,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         FileNotFoundError: there is no such file.
         ValueError: it is not a file of tensors, or holds objects that only their own code could make.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"encoder.weights: there is no file {path}")
+    refuse_missing_file(path)
     try:
         content = load_file(path) if path.suffix == ".safetensors" else _unpickled(path)
     except _UNREADABLE as error:

@@ -40,10 +40,7 @@ def hub_guard(name: str, *, enabled: bool) -> Iterator[None]:
     if not enabled:
         yield
         return
-    if not timm.is_model_pretrained(name):
-        raise PretrainedWeightsUnavailableError(
-            f"encoder.pretrained=true, but there are no weights of {name!r}. {WAYS_OUT}"
-        )
+    refuse_untrained(name)
     was_offline = hub.HF_HUB_OFFLINE
     hub.HF_HUB_OFFLINE = was_offline or not _reachable(hub.ENDPOINT)
     try:
@@ -55,6 +52,18 @@ def hub_guard(name: str, *, enabled: bool) -> Iterator[None]:
         ) from error
     finally:
         hub.HF_HUB_OFFLINE = was_offline
+
+
+def refuse_untrained(name: str) -> None:
+    """Timm's encoder ``name`` has to have weights anywhere.
+
+    Raises:
+        PretrainedWeightsUnavailableError: it has none.
+    """
+    if not timm.is_model_pretrained(name):
+        raise PretrainedWeightsUnavailableError(
+            f"encoder.pretrained=true, but there are no weights of {name!r}. {WAYS_OUT}"
+        )
 
 
 def _reachable(endpoint: str) -> bool:

@@ -96,6 +96,14 @@ class TestRun:
         assert "All 2 rounds are there already." in out
         assert "anatomy mIoU" in out
 
+    def test_a_wrong_logger_is_told_with_the_rest(self, start, options, tmp_path):
+        code, _, err = start(*options, "logger=wandb", "logger.mode=onlin", "model.hidden=0", "data.root=nowhere")
+        assert code == 1
+        assert err.startswith(
+            "error: 2 wrong options:\n  model.hidden must be 1 or more, not 0\n  unknown W&B mode 'onl"
+        )
+        assert not (tmp_path / "runs").exists()
+
     def test_goes_on_after_a_lost_round(self, finished, start, options):
         lost = finished / "rounds" / "01"
         before = (lost / "picks.parquet").read_bytes()

@@ -6,16 +6,21 @@ from torch import nn
 
 from mtal.models import build_encoder
 from mtal.models.decoders import Decoder
+from mtal.models.encoders import Outline
 from mtal.models.group_norm import GroupNorm
 
 
+def some(outline, channels, *, prefix):
+    of_outline = {"outline": outline, "is_vit": outline.is_vit, "name": outline.name, "strides": list(outline.strides)}
+    return SimpleNamespace(**of_outline, out_channels=channels, has_prefix=prefix)
+
+
 def cnn(name="test_resnet"):
-    channels = [8, 12, 16, 20, 24]
-    return SimpleNamespace(name=name, is_vit=False, out_channels=channels, strides=[2, 4, 8, 16, 32], has_prefix=False)
+    return some(Outline(name, False, (2, 4, 8, 16, 32)), [8, 12, 16, 20, 24], prefix=False)
 
 
 def vit(patch=16, *, prefix=True):
-    return SimpleNamespace(name="some_vit", is_vit=True, out_channels=[24] * 4, strides=[patch] * 4, has_prefix=prefix)
+    return some(Outline("some_vit", True, (patch,) * 4), [24] * 4, prefix=prefix)
 
 
 def levels_of(encoder, height, width):

@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from mtal.annotation.answers import Answer, Said
 from mtal.annotation.label_studio.annotated import TOOL, Annotated, Known
 from mtal.annotation.label_studio.asking import make_tasks
 from mtal.annotation.label_studio.project import Project, Task
-from mtal.annotation.label_studio.server import Server
+from mtal.annotation.label_studio.server import Server, address_faults
 from mtal.annotation.label_studio.tasks import Key, key
 from mtal.annotation.request import Request
 from mtal.annotation.stored import StoredAnswers
 from mtal.datasets.dataset import SurgicalDataset
-from mtal.refusals import Refusals
+from mtal.refusals import Refusals, refuse
 
 
 class LabelStudioOracle(StoredAnswers):
@@ -37,7 +38,7 @@ class LabelStudioOracle(StoredAnswers):
         poll_s: seconds between two looks while waiting.
 
     Raises:
-        ValueError: the title is too short or too long.
+        ValueError: the title is too short or too long, or ``url`` is no address.
     """
 
     def __init__(
@@ -50,10 +51,18 @@ class LabelStudioOracle(StoredAnswers):
         wait: bool = False,
         poll_s: float = 30.0,
     ) -> None:
-        if not 3 <= len(project) <= 50:
-            raise ValueError(f"oracle.project={project!r}: Label Studio takes titles of 3 to 50 signs; give another")
+        refuse(self.option_faults(url=url, project=project, poll_s=poll_s))
         super().__init__(dataset, store, wait=wait, poll_s=poll_s)
         self.project = Project(Server(url), project, self.store.root / TOOL, dataset.label_maps)
+
+    @classmethod
+    def option_faults(cls, **options: Any) -> Iterator[str]:
+        """See :class:`~mtal.annotation.stored.StoredAnswers`."""
+        yield from super().option_faults(**options)
+        yield from address_faults(options["url"])
+        project = options["project"]
+        if not 3 <= len(project) <= 50:
+            yield f"oracle.project={project!r}: Label Studio takes titles of 3 to 50 signs; give another"
 
     def ask(self, request: Request) -> None:
         """See :class:`~mtal.annotation.oracle.Oracle`; what the store has an answer to is not asked for.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import requests
@@ -71,10 +71,6 @@ class Server:
         """
         try:
             answer = self._session.request(method, self.url + path, timeout=_TIMEOUT_S, **how)
-        except requests.exceptions.InvalidURL as error:
-            raise ValueError(f"oracle.url={self.url}: {error}; write http://HOST:PORT") from None
-        except (requests.exceptions.MissingSchema, requests.exceptions.InvalidSchema):
-            raise ValueError(f"oracle.url={self.url} is no address of a server; write http://HOST:PORT") from None
         except requests.RequestException as error:
             raise AwayError(
                 f"Label Studio at {self.url} does not answer ({_why(error)}); once it does, the same command goes on"
@@ -141,10 +137,23 @@ class Server:
         return str(self._content(answer)["access"])
 
 
+def address_faults(url: str) -> Iterator[str]:
+    """What is wrong with the address of a server, as far as it can be told without calling it."""
+    try:
+        requests.Request("GET", f"{url.rstrip('/')}/api").prepare()
+        requests.Session().get_adapter(url)
+    except requests.exceptions.InvalidURL as error:
+        yield f"oracle.url={url}: {error}; write http://HOST:PORT"
+    except (requests.exceptions.MissingSchema, requests.exceptions.InvalidSchema):
+        yield f"oracle.url={url} is no address of a server; write http://HOST:PORT"
+
+
 def _why(error: requests.RequestException) -> str:
     """In few words; the text of the library has the whole request in it."""
     if isinstance(error, requests.exceptions.SSLError):
         return "its certificate is not trusted, or it speaks http and not https"
+    if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)):
+        return f"it sends on to what is no address: {error}"
     if isinstance(error, requests.Timeout):
         return "no answer in time"
     return "the connection broke" if "aborted" in str(error).lower() else "no connection"

@@ -2,6 +2,7 @@ import os
 from time import sleep
 
 import pytest
+import requests
 from label_studio_server import TOKEN, Cut, StatusError, choices
 
 from mtal.annotation import AwayError, LabelStudioOracle, settle
@@ -57,6 +58,14 @@ class TestServer:
     def test_no_address(self, start, request_of, address, why):
         with pytest.raises(ValueError, match=why):
             start(url=address).ask(request_of())
+
+    def test_sent_on_to_what_is_no_address(self, start, request_of, monkeypatch):
+        def sent_on(*_, **__):
+            raise requests.exceptions.InvalidSchema("No connection adapters were found for 'ward://'")
+
+        monkeypatch.setattr("requests.Session.request", sent_on)
+        with pytest.raises(AwayError, match=r"\(it sends on to what is no address: No connection adapters .*ward"):
+            start().ask(request_of())
 
     def test_another_program_answers(self, start, request_of, fake):
         fake.answer = lambda *_: (200, b"<html>")
