@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import stat
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree.ElementTree import Element
-from zipfile import BadZipFile, ZipFile, ZipInfo
+from zipfile import ZipInfo
 
 import numpy as np
 
 from mtal.annotation.cvat_entry import Entry
 from mtal.annotation.cvat_labels import CvatLabels
+from mtal.annotation.unpacked import unpack
 from mtal.datasets.annotations import coco, cvat
-from mtal.datasets.annotations.files import MOST_BYTES, inside
 from mtal.datasets.annotations.labelmap import read_labelmap
 from mtal.datasets.annotations.marks import BACKGROUND, AnnotatedImage, ClassMask
 from mtal.datasets.mask import Size
@@ -70,33 +69,13 @@ def _unpacked(path: Path, scratch: Path) -> list[Path]:
     """Unpack what is read of a zip; its files of annotations.
 
     Raises:
-        ValueError: it is no zip, a name in it leads elsewhere, or there is nothing to read.
+        ValueError: see :func:`~mtal.annotation.unpacked.unpack`; or there is nothing to read.
     """
-    try:
-        with ZipFile(path) as archive:
-            for member in archive.infolist():
-                _refuse_way_out(path, member)
-            wanted = [m for m in archive.infolist() if _is_read(m)]
-            for member in wanted:
-                archive.extract(member, scratch)
-    except (BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        raise ValueError(f"{path}: this is no zip that can be read ({error}); export it again") from None
+    unpack(path, scratch, _is_read)
     found = [f for f in sorted(scratch.rglob("*")) if f.suffix in (".xml", ".json") or f.name == "labelmap.txt"]
     if not found:
         raise ValueError(f"{path}: there are no annotations in it that are read; export the task as {_FORMATS}")
     return found
-
-
-def _refuse_way_out(path: Path, member: ZipInfo) -> None:
-    if inside(member.filename) is None or stat.S_ISLNK(member.external_attr >> 16):
-        raise ValueError(
-            f"{path}: it holds {member.filename!r}, which leads out of its folder, so nothing of it was read; give the "
-            "file that CVAT made"
-        )
-    if member.file_size > MOST_BYTES:
-        raise ValueError(
-            f"{path}: {member.filename} has {member.file_size / 2**30:.1f} GiB; export fewer images at once"
-        )
 
 
 def _is_read(member: ZipInfo) -> bool:

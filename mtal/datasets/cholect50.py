@@ -119,8 +119,10 @@ def read_tools(path: Path) -> dict[int, list[int]]:
     try:
         names, triplets = content["categories"]["instrument"], content["categories"]["triplet"]
         annotations = content["annotations"]
-    except (KeyError, TypeError) as error:
+    except KeyError as error:
         raise ValueError(f"{path}: {error} is missing; a file of CholecT50 has annotations and categories") from error
+    except TypeError as error:  # a list where names are to stand
+        raise ValueError(f"{path}: annotations or categories are no mapping, as they must be ({error})") from error
     found = tuple(names.get(str(i)) for i in range(len(TOOLS.classes)))
     if found != TOOLS.classes:
         raise ValueError(f"{path}: the instruments are {found}; they must be {TOOLS.classes}, in this order")

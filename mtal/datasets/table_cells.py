@@ -21,6 +21,7 @@ SHEET_SUFFIXES = (".xlsx", ".xlsm")
 SUFFIXES = (*TEXT_SUFFIXES, *SHEET_SUFFIXES, ".parquet")
 _LABELS = {"0": 0, "0.0": 0, "0,0": 0, "false": 0, "no": 0, "1": 1, "1.0": 1, "1,0": 1, "true": 1, "yes": 1}
 _DECIMAL_COMMA = re.compile(r"\d+,\d+")
+_PARQUET, _ZIP, _OLD_WORKBOOK = b"PAR1", b"PK\x03\x04", bytes.fromhex("d0cf11e0a1b11ae1")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
@@ -166,7 +167,8 @@ def _sheet(path: Path) -> list[Line]:
     try:
         sheets = pd.read_excel(path, sheet_name=None, header=None, dtype=object, na_filter=False)
     except Exception as error:  # openpyxl raises what it likes
-        raise ValueError(f"{path}: this is no workbook that can be read ({error}); save it as CSV UTF-8") from error
+        _raise_if_of_the_system(error)
+        raise ValueError(f"{path}: {_no_workbook(path, error)}; save it as CSV UTF-8") from error
     found = {name: _filled([[_text(v) for v in row] for row in sheet.to_numpy()]) for name, sheet in sheets.items()}
     filled = {name: lines for name, lines in found.items() if lines}
     known = {name: lines for name, lines in filled.items() if "patient" in lines[0][1]} or filled
@@ -179,9 +181,31 @@ def _parquet(path: Path) -> list[Line]:
     try:
         table = pd.read_parquet(path).astype(object)
     except (ValueError, OSError) as error:
-        raise ValueError(f"{path}: this is no Parquet file that can be read ({error})") from error
+        _raise_if_of_the_system(error)
+        content = path.read_bytes()
+        is_one = content.startswith(_PARQUET) or content.endswith(_PARQUET)
+        told = (
+            f"this Parquet file is not whole ({error})" if is_one else "this is no Parquet file, whatever its name says"
+        )
+        raise ValueError(f"{path}: {told}; write it again, or save it as CSV UTF-8") from error
     rows = table.where(table.notna(), "").to_numpy()
     return [(0, [str(c).strip() for c in table]), *((i, [_text(v) for v in row]) for i, row in enumerate(rows, 1))]
+
+
+def _no_workbook(path: Path, error: Exception) -> str:
+    with path.open("rb") as file:
+        begin = file.read(8)
+    if begin.startswith(_OLD_WORKBOOK):
+        return "this workbook is protected by a password, or of Excel before 2007"
+    if begin.startswith(_ZIP):
+        return f"this workbook is not whole ({error})"
+    return "this is no workbook, whatever its name says" if begin else "this workbook is empty, without a single byte"
+
+
+def _raise_if_of_the_system(error: Exception) -> None:
+    """What libraries say of content is an OSError without a number."""
+    if isinstance(error, OSError) and error.errno is not None:
+        raise error
 
 
 def _filled(rows: Sequence[list[str]]) -> list[Line]:

@@ -34,11 +34,13 @@ def read_lines(path: Path) -> list[Line]:
     first = text.split("\n", 1)[0].strip().lower()
     told = first.removeprefix("sep=") if first.startswith("sep=") else ""
     separator = told or _separator(text)
+    if len(separator) != 1:
+        raise ValueError(f"{path}: its first line says sep={told}; a separator is one character")
     try:
         csv.field_size_limit(2**31 - 1)  # outlines in a cell are long
         reader = csv.reader(StringIO(text.split("\n", 1)[1] if told else text), delimiter=separator, strict=True)
         rows = [(reader.line_num + bool(told), [cell.strip() for cell in row]) for row in reader]
-    except (csv.Error, TypeError) as error:  # TypeError: a separator of several characters
+    except csv.Error as error:
         raise ValueError(f"{path}: this is no table of cells between {_named(separator)}s ({error})") from error
     return [(line, cells) for line, cells in rows if any(cells)]
 

@@ -104,6 +104,10 @@ def _opened(path: Path, what: str) -> Iterator[Image.Image]:
             yield image
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: the {what} is missing; restore it or leave its frame out") from None
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"{path}: the {what} is too large to be read ({error}); make it smaller") from error
     # SyntaxError: what Pillow says of a broken PNG
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # of the system, and not of what is in the file
+            raise ValueError(f"{path}: the {what} cannot be opened: {error.strerror}") from error
         raise ValueError(f"{path}: the {what} cannot be read ({error}); restore the file") from error

@@ -137,6 +137,11 @@ class TestDamage:
             ),
             (lambda r: write(r, text="{"), ValueError, r"VID01\.json: this is no JSON"),
             (lambda r: write(r, text="{}"), ValueError, r"VID01\.json: 'categories' is missing"),
+            (
+                lambda r: write(r, text="[]"),
+                ValueError,
+                r"VID01\.json: annotations or categories are no mapping",
+            ),
         ],
     )
     def test_is_named(self, root, damage, error, message):

@@ -107,10 +107,47 @@ class TestWorkbooks:
         path = self.write(tmp_path / "t.xlsx", one={"patient": [dt.datetime(2024, 2, 1)]})
         assert Cells.read(path).columns == {"patient": ["2024-02-01 00:00:00"]}
 
-    def test_no_workbook(self, tmp_path):
-        with pytest.raises(ValueError, match=r"t\.xlsx: this is no workbook that can be read .*save it as CSV UTF-8"):
-            read(tmp_path, "text", "t.xlsx")
+    @pytest.mark.parametrize(
+        ("content", "told"),
+        [
+            (b"", "this workbook is empty, without a single byte"),
+            (b"text", "this is no workbook, whatever its name says"),
+            (
+                bytes.fromhex("d0cf11e0a1b11ae1") + bytes(600),
+                "this workbook is protected by a password, or of Excel bef",
+            ),
+            (b"PK\3\4" + bytes(60), r"this workbook is not whole \(File is not a zip file\)"),
+        ],
+    )
+    def test_no_workbook(self, tmp_path, content, told):
+        (tmp_path / "t.xlsx").write_bytes(content)
+        with pytest.raises(ValueError, match=rf"t\.xlsx: {told}.*; save it as CSV UTF-8"):
+            Cells.read(tmp_path / "t.xlsx")
 
-    def test_no_parquet(self, tmp_path):
-        with pytest.raises(ValueError, match=r"t\.parquet: this is no Parquet file"):
-            read(tmp_path, "text", "t.parquet")
+    @pytest.mark.parametrize(
+        ("damage", "told"),
+        [
+            (lambda _: b"text", "this is no Parquet file, whatever its name says; write"),
+            (
+                lambda whole: whole[:60],
+                r"this Parquet file is not whole \(.*magic bytes not found in footer.*\); write it",
+            ),
+            (lambda whole: whole[10:], r"this Parquet file is not whole \([\s\S]+\); write it again, or save it"),
+        ],
+    )
+    def test_no_parquet(self, tmp_path, damage, told):
+        path = tmp_path / "t.parquet"
+        pd.DataFrame({"patient": ["a"]}).to_parquet(path)
+        path.write_bytes(damage(path.read_bytes()))
+        with pytest.raises(ValueError, match=rf"t\.parquet: {told}"):
+            Cells.read(path)
+
+    @pytest.mark.parametrize("name", ["t.xlsx", "t.parquet"])
+    def test_what_the_system_forbids_is_no_fault_of_the_content(self, tmp_path, monkeypatch, name):
+        def forbidden(*_, **__):
+            raise PermissionError(13, "Permission denied", name)
+
+        monkeypatch.setattr("mtal.datasets.table_cells.pd.read_excel", forbidden)
+        monkeypatch.setattr("mtal.datasets.table_cells.pd.read_parquet", forbidden)
+        with pytest.raises(PermissionError, match="Permission denied"):
+            read(tmp_path, "text", name)

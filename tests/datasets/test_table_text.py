@@ -33,6 +33,10 @@ class TestSeparators:
         lines = read(tmp_path, f"sep=;\n{TEXT.replace(',', ';')}".encode())
         assert lines == [(number + 1, cells) for number, cells in ROWS]
 
+    def test_first_line_with_several_characters(self, tmp_path):
+        with pytest.raises(ValueError, match=r"t\.csv: its first line says sep=\|\|; a separator is one character"):
+            read(tmp_path, b"sep=||\na||b\n")
+
     def test_quoted_ones_do_not_count(self, tmp_path):
         lines = read(tmp_path, b'"a,b,c,d";image\n"x;y";1,5\n')
         assert lines == [(1, ["a,b,c,d", "image"]), (2, ["x;y", "1,5"])]

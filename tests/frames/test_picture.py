@@ -104,6 +104,19 @@ class TestErrors:
             read(tmp_path / "gone.png")
 
     @pytest.mark.parametrize("read", [read_picture, picture_size])
+    def test_what_is_no_file(self, tmp_path, read):
+        (tmp_path / "a.png").mkdir()
+        with pytest.raises(ValueError, match=r"a\.png: the image cannot be opened: Is a directory$"):
+            read(tmp_path / "a.png")
+
+    @pytest.mark.parametrize("read", [read_picture, picture_size])
+    def test_too_large(self, tmp_path, read, monkeypatch):
+        Image.new("L", (30, 30)).save(tmp_path / "a.png")
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 99)
+        with pytest.raises(ValueError, match=r"a\.png: the image is too large to be read \(.*; make it smaller"):
+            read(tmp_path / "a.png")
+
+    @pytest.mark.parametrize("read", [read_picture, picture_size])
     def test_no_picture(self, tmp_path, read):
         (tmp_path / "a.png").write_text("text")
         with pytest.raises(ValueError, match=r"a\.png: the image cannot be read"):

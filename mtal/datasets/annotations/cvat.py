@@ -109,7 +109,10 @@ def marks_of(entry: Element, size: Size, labels: Collection[str], refusals: Refu
         try:
             shape = _shape(element, size) if kind == "region" else None
             level = int(element.get("z_order", "0"))
-        except (ValueError, KeyError) as error:
+        except KeyError as error:
+            refusals.add("outlines that cannot be drawn", f"{called}: {error} is missing")
+            continue
+        except ValueError as error:
             refusals.add("outlines that cannot be drawn", f"{called}: {error}")
             continue
         attributes = {a.get("name", ""): a.text or "" for a in element.iterfind("attribute")}

@@ -31,13 +31,19 @@ def read_json(path: Path) -> Any:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no JSON, or too large.
+        ValueError: it is no JSON, in another encoding, or too large.
     """
     _check(path)
     try:
         return json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: this is no text in UTF-8, as JSON is ({error}); export it again") from error
+    except json.JSONDecodeError as error:
         raise ValueError(f"{path}: this is no JSON ({error}); export it again") from error
+    except RecursionError as error:
+        raise ValueError(f"{path}: lists in lists, deeper than any annotations are; export it again") from error
+    except ValueError as error:  # of a number with thousands of digits
+        raise ValueError(f"{path}: a number in it cannot be read ({error}); export it again") from error
 
 
 def read_xml(path: Path) -> Element:
@@ -45,13 +51,20 @@ def read_xml(path: Path) -> Element:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no XML, or too large.
+        ValueError: it is no XML, in an unknown encoding, declares entities, or is too large.
     """
     _check(path)
     try:
         root: Element = defusedxml.ElementTree.parse(path).getroot()
-    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
+    except ParseError as error:
         raise ValueError(f"{path}: this is no XML of annotations ({error}); export it again") from error
+    except DefusedXmlException as error:
+        raise ValueError(
+            f"{path}: its XML declares entities, which annotations have none of and which are not read ({error}); "
+            "export it again, or take the declaration out"
+        ) from error
+    except (ValueError, LookupError) as error:
+        raise ValueError(f"{path}: its XML is in an encoding that is not read ({error}); save it as UTF-8") from error
     return root
 
 

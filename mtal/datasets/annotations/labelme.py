@@ -80,7 +80,10 @@ def _marks(file: Path, content: dict[str, Any], size: Size, refusals: Refusals) 
             continue
         try:
             shape = _shape(entry, size)
-        except (ValueError, TypeError, KeyError, IndexError) as error:
+        except KeyError as error:
+            refusals.add("outlines that cannot be drawn", f"{file.name}, shape {i}: {error} is missing")
+            continue
+        except (ValueError, TypeError, IndexError) as error:
             refusals.add("outlines that cannot be drawn", f"{file.name}, shape {i}: {error}")
             continue
         label = BACKGROUND if entry["label"] == _BACKGROUND else entry["label"]
@@ -106,10 +109,18 @@ def _shape(entry: dict[str, Any], size: Size) -> Shape | None:
 def _mask(code: str, points: list[list[float]], size: Size) -> Shape:
     """A small PNG, whose upper left pixel is at the first point."""
     try:
-        with Image.open(io.BytesIO(base64.b64decode(code))) as image:
+        content = base64.b64decode(code)
+    except (binascii.Error, ValueError) as error:
+        raise ValueError(f"a mask that is no base64 text ({error})") from error
+    try:
+        with Image.open(io.BytesIO(content)) as image:
             inside = np.asarray(image.convert("L")) > 0  # [h, w]
-    except (binascii.Error, UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise ValueError(f"a mask that is no PNG ({error})") from error
+    except UnidentifiedImageError:
+        raise ValueError("a mask that is no PNG") from None
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"a mask that is too large ({error})") from error
+    except (OSError, SyntaxError) as error:
+        raise ValueError(f"a mask whose PNG is not whole ({error})") from error
     left, top = (round(v) for v in points[0])
     edges = np.flatnonzero(np.diff(inside.ravel().astype(np.int8), prepend=0)).tolist()
     counts = np.diff([0, *edges, inside.size])

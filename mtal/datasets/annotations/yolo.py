@@ -64,7 +64,9 @@ def _yaml(file: Path) -> Mapping[str, Any]:
         raise FileNotFoundError(f"{file}: there is no such file; give a data.yaml as data.path")
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file}: this is no text in UTF-8 ({error}); save it as such") from error
+    except yaml.YAMLError as error:
         raise ValueError(f"{file}: this is no YAML ({' '.join(str(error).split())}); correct it") from error
     return content if isinstance(content, dict) else {}
 

@@ -140,11 +140,18 @@ class TestDamage:
             read(root, content)
 
     @pytest.mark.parametrize(
-        "text", ["{", "\xff", "[" * 100_000, '{"images": 1' + "0" * 5000 + "}"], ids=["cut", "bytes", "deep", "digits"]
+        ("text", "told"),
+        [
+            ("{", r"this is no JSON \("),
+            ("\xff", r"this is no text in UTF-8, as JSON is \("),
+            ("[" * 100_000, "lists in lists, deeper than any annotations are"),
+            ('{"images": 1' + "0" * 5000 + "}", r"a number in it cannot be read \(Exceeds"),
+        ],
+        ids=["cut", "bytes", "deep", "digits"],
     )
-    def test_no_json(self, root, text):
+    def test_no_json(self, root, text, told):
         (root / "coco.json").write_bytes(text.encode("latin-1"))
-        with pytest.raises(ValueError, match=r"coco\.json: this is no JSON \(.*export it again"):
+        with pytest.raises(ValueError, match=rf"coco\.json: {told}.*; export it again"):
             coco.read(root / "coco.json", None)
 
     def test_too_large(self, root, content, monkeypatch):

@@ -69,8 +69,14 @@ class TestDamage:
             (
                 "<annotations>",
                 '<!DOCTYPE a [<!ENTITY b "c">]><annotations>',
-                r"this is no XML of annotations \(Entities",
+                r"its XML declares entities, which annotations have none of .* \(Entities.*; export it",
             ),
+            (
+                "<annotations>",
+                '<?xml version="1.0" encoding="klingon"?><annotations>',
+                r"its XML is in an encoding that is not read \(unknown encoding.*\); save it as UTF-8",
+            ),
+            ('points="4.0', 'ponts="4.0', r"drawn: 1 \(<polygon> in images/ada/0004\.png: 'points' is missing\)"),
             (
                 "<image",
                 '<track label="fat"/><image',

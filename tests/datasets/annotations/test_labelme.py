@@ -1,8 +1,11 @@
+import base64
+import io
 import json
 
 import numpy as np
 import pytest
 from miniature import annotated
+from PIL import Image
 
 from mtal.datasets.annotations import labelme
 from mtal.datasets.annotations.shapes import drawn
@@ -12,6 +15,13 @@ from mtal.datasets.annotations.shapes import drawn
 def set_(root):
     annotated.labelme(root)
     return root / "images"
+
+
+def cut() -> str:
+    """Half of a PNG."""
+    file = io.BytesIO()
+    Image.effect_noise((30, 30), 50).save(file, "PNG")
+    return base64.b64encode(file.getvalue()[:300]).decode()
 
 
 def change(folder, **values):
@@ -58,7 +68,16 @@ class TestDamage:
             ({"shapes": shape(points=[[1, 2, 3]])}, r"0004\.json, shape 0: a polygon of 3 numbers"),
             ({"shapes": shape(points="xy")}, r"0004\.json, shape 0: a polygon holds"),
             ({"shapes": shape(shape_type="circle", points=[[1, 2]])}, r"0004\.json, shape 0: not enough values"),
-            ({"shapes": shape(shape_type="mask", mask="?")}, r"0004\.json, shape 0: a mask that is no PNG"),
+            ({"shapes": [{"label": "hook"}]}, r"0004\.json, shape 0: 'points' is missing\)"),
+            (
+                {"shapes": shape(shape_type="mask", mask="abc")},
+                r"shape 0: a mask that is no base64 text \(Incorrect pad",
+            ),
+            ({"shapes": shape(shape_type="mask", mask="?")}, r"0004\.json, shape 0: a mask that is no PNG\)"),
+            (
+                {"shapes": shape(shape_type="mask", mask=cut())},
+                r"0004\.json, shape 0: a mask whose PNG is not whole \(",
+            ),
         ],
     )
     def test_is_named(self, set_, values, message):

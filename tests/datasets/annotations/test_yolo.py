@@ -93,6 +93,11 @@ class TestDamage:
         with pytest.raises(error, match=message):
             describe(set_, text)
 
+    def test_a_description_in_another_encoding(self, set_):
+        (set_ / "data.yaml").write_bytes("names: [café]".encode("latin-1"))
+        with pytest.raises(ValueError, match=r"data\.yaml: this is no text in UTF-8 \(.*; save it as such"):
+            yolo.read(set_, None)
+
     def test_no_labels_at_all(self, set_):
         for file in (set_ / "labels").rglob("*.txt"):
             file.unlink()
