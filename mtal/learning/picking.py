@@ -130,11 +130,11 @@ class Picker:
         with timed(asked.timings, "score"):
             seen = self._seen(model, asked, rows)
             labelled_view = self._labelled_view(model, asked)
-            views = self._views(asked, rows, seen, labelled_view)
-            table = seen.table.with_columns(self.acquisition.score_views(views))
-        with timed(asked.timings, "fuse"):
             known = asked.known.with_gradient_length(seen.gradient_length)
             weights = self.acquisition.say.weights(known.evidence)
+            views = self._views(asked, rows, seen, labelled_view, weights)
+            table = seen.table.with_columns(self.acquisition.score_views(views))
+        with timed(asked.timings, "fuse"):
             utility = self._utility(asked, table, rows, weights)
             gradient = None
             if seen.gradients:
@@ -294,7 +294,12 @@ class Picker:
         )
 
     def _views(
-        self, asked: Round, rows: Rows, seen: PoolScores, labelled_view: LabelledView | None
+        self,
+        asked: Round,
+        rows: Rows,
+        seen: PoolScores,
+        labelled_view: LabelledView | None,
+        weights: Mapping[str, float],
     ) -> dict[str, PoolView]:
         """The pool as each head sees it, where a signal asks."""
         needs = self.acquisition.pool_needs
@@ -305,7 +310,7 @@ class Picker:
             needs,
             seen,
             labelled_view,
-            silent=asked.known.silent,
+            say=self.acquisition.say.of([t.name for t in self.tasks], weights, asked.known.silent),
             previous=read_previous(asked.folder, self.index, rows) if "previous" in needs else None,
             moments=self._moments(rows),
             seed=integer_seed(self.seed, asked.number, "signals") % 2**32,

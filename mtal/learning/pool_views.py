@@ -20,7 +20,7 @@ def pool_views(
     seen: PoolScores,
     labelled_view: LabelledView | None,
     *,
-    silent: Collection[str],
+    say: Mapping[str, float],
     previous: Sequence[Mapping[str, Tensor]] | None,
     moments: Moments,
     seed: int,
@@ -32,12 +32,11 @@ def pool_views(
         needs: what the signals ask for.
         seen: of the pass over the candidates.
         labelled_view: of that over the labelled frames, where anything compares with them.
-        silent: heads without a label so far, which say nothing to the others.
+        say: task to how much it counts where a head is compared with all others; 0 where it has no label so far.
         previous: posteriors of earlier rounds by task, where a signal compares with them.
         moments: of the candidates.
         seed: of whatever a signal draws.
     """
-    heard = [t.name for t in tasks if t.name not in silent]
     return {
         task.name: PoolView(
             features=torch.from_numpy(seen.shared),
@@ -47,7 +46,7 @@ def pool_views(
             members=seen.members.get(task.name),
             previous=None if previous is None else tuple(p[task.name] for p in previous if task.name in p),
             moments=moments,
-            others=_others(task.name, heard, seen, labelled_view) if "others" in needs else None,
+            others=_others(task.name, say, seen, labelled_view) if "others" in needs else None,
             seed=seed,
         )
         for task in tasks
@@ -55,13 +54,13 @@ def pool_views(
 
 
 def _others(
-    task: str, heard: Sequence[str], seen: PoolScores, labelled_view: LabelledView | None
+    task: str, say: Mapping[str, float], seen: PoolScores, labelled_view: LabelledView | None
 ) -> tuple[Tensor, Tensor]:
-    """What the other heads that have learnt anything say of candidates and labelled frames."""
+    """What the other heads that have a say tell of candidates and labelled frames."""
     assert labelled_view is not None
     said = (seen.posteriors, labelled_view.posteriors)
     sizes = (len(seen.shared), len(labelled_view.shared))
     ours, theirs = (
-        answers_of({t: heads[t] for t in heard if t != task}, n) for heads, n in zip(said, sizes, strict=True)
+        answers_of({t: heads[t] for t in say if t != task}, n, say) for heads, n in zip(said, sizes, strict=True)
     )
     return ours, theirs

@@ -21,15 +21,16 @@ _ROWS = 1024  # frames compared at once, which bounds the memory
 class TaskConsistency(PoolSignal):
     """JS(p_t ‖ p̂_t)/log 2, p̂_t what head t says on the k labelled frames on which all *other* heads say most alike.
 
-    After Hekimoglu et al., WACV 2024, who measure how far a two-stage network moves each task's
-    prediction when it refines the first one by the features of all tasks. Heads here are of one stage, so the second
-    opinion is asked of the labelled frames: if the other heads find a frame like some labelled ones, this head should
-    answer as it does on those. Like is a small squared Hellinger distance of the other heads' posteriors, each head
-    with an equal say. Their diversity, in a distilled space of all tasks' features, is that of the heads' joint
-    gradients here (``strategy=task_consistency_diversity``); their loss weights per sample are not built.
+    After Hekimoglu et al., WACV 2024, who measure how far a two-stage network moves each task's prediction when it
+    refines the first one by the features of all tasks. Heads here are of one stage, so the second opinion is asked of
+    the labelled frames: if the other heads find a frame like some labelled ones, this head should answer as it does on
+    those. Like is a small squared Hellinger distance of the other heads' posteriors, of which each counts by its say in
+    the round (``acquisition.head_weights`` · ``acquisition/weights``). Their diversity, in a distilled space of all
+    tasks' features, is that of the heads' joint gradients here (``strategy=task_consistency_diversity``); their loss
+    weights per sample are not built.
 
-    Cells are averaged where both sides have one that counts. In [0, 1]; 0 where there is no other head with a label, or
-    no labelled frame.
+    Cells are averaged where both sides have one that counts. In [0, 1]; 0 where there is no other head with a label and
+    a say, or no labelled frame.
 
     Cost: O(N·M·T·S·C + N·k·S·C).
 
@@ -78,17 +79,20 @@ class TaskConsistency(PoolSignal):
         return torch.cat(parts).clamp(max=1.0)
 
 
-def answers_of(heads: Mapping[str, HeadOutput], frames: int) -> Tensor:
-    """Heads side by side in a space where squared distances are mean squared Hellinger ones, ``[N, P]`` float64.
+def answers_of(heads: Mapping[str, HeadOutput], frames: int, say: Mapping[str, float]) -> Tensor:
+    """Heads side by side in a space where squared distances are Σ say · mean squared Hellinger, ``[N, P]`` float64.
 
     Args:
         heads: task to coarse posterior.
         frames: N, for no head.
+        say: task to its weight; a head without one is left out.
     """
     columns = [torch.empty(frames, 0, dtype=torch.float64)]
     for task in sorted(heads):
+        if say[task] == 0:
+            continue
         head = heads[task]
         weight = (head.site_weights / head.total_weight[:, None]).double().cpu()  # [N, G]
         roots = outcomes(predictive_probs(head).cpu(), head.family).sqrt()  # [N, G, V, Y]
-        columns.append((roots * (weight / roots.shape[2]).sqrt()[..., None, None]).flatten(1))
+        columns.append((roots * (say[task] * weight / roots.shape[2]).sqrt()[..., None, None]).flatten(1))
     return torch.cat(columns, dim=1)

@@ -49,13 +49,16 @@ def test_is_every_frame_by_scipy(monkeypatch, family, cells, rows):
     assert error < 1e-8
 
 
-def test_other_heads_side_by_side_have_an_equal_say():
+def test_other_heads_side_by_side_count_by_their_say():
     """Squared distances are mean squared Hellinger distances per head, whatever its numbers of cells and classes."""
     sure = HeadOutput("bernoulli", torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]]))  # two labels that both differ
     cells = HeadOutput("categorical", torch.tensor([[[1.0, 0.0]] * 4, [[0.0, 1.0]] * 4]))
-    far = answers_of({"tools": sure, "anatomy": cells}, 2)
-    assert (far[0] - far[1]).square().sum().item() == pytest.approx(2 + 2)
-    assert answers_of({}, 3).shape == (3, 0)
+    heads = {"tools": sure, "anatomy": cells}
+    for tools, anatomy in ((1.0, 1.0), (0.5, 3.0), (0.0, 2.0)):
+        far = answers_of(heads, 2, {"tools": tools, "anatomy": anatomy})
+        assert (far[0] - far[1]).square().sum().item() == pytest.approx(2 * tools + 2 * anatomy)
+    assert answers_of({}, 3, {}).shape == (3, 0)
+    assert answers_of(heads, 2, {"tools": 0.0, "anatomy": 0.0}).shape == (2, 0)
 
 
 def test_without_another_head_there_is_no_second_opinion():
