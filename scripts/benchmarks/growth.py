@@ -1,7 +1,7 @@
 """Time and memory of every method whose cost could grow faster than the pool, each size in a process of its own.
 
 Frames × 512 features, 200 of them labelled; BADGE over three heads: tools and bleeding on the same features, anatomy as
-whole gradients of 512 numbers; BatchBALD and BAIT over tools and bleeding. Two kinds of pool: videos whose embeddings
+whole gradients of 512 numbers; BatchBALD, EPIG and BAIT over tools and bleeding. Two kinds of pool: videos whose embeddings
 drift, and independent Gaussians, among which no frame is near another, the worst case for whoever hopes to skip some.
 """
 
@@ -25,7 +25,7 @@ from mtal.acquisition.fusion.base import Fusion
 from mtal.acquisition.fusion.pareto import Pareto
 from mtal.acquisition.fusion.reciprocal_rank import ReciprocalRank
 from mtal.acquisition.selectors import Bait, BatchBald, FacilityLocation, KDeterminantal, ProbCover, Selector, TypiClust
-from mtal.acquisition.signals import Contrastive, Density, Discriminative, PoolView, Typicality
+from mtal.acquisition.signals import Contrastive, Density, Discriminative, Epig, PoolView, Typicality
 from mtal.acquisition.signals.base import PoolSignal
 from mtal.tasks.posterior import HeadOutput
 
@@ -153,6 +153,16 @@ def scores(signal: PoolSignal) -> Case:
     return prepare
 
 
+def of_members(signal: PoolSignal) -> Case:
+    """On each head by itself, as signals are."""
+
+    def prepare(frames: int, kind: str, _: int) -> Callable[[], object]:
+        candidates = members(frames, kind)
+        return lambda: [signal(PoolView(members=head)) for head in (candidates().members or {}).values()]
+
+    return prepare
+
+
 def fuses(fusion: Fusion, heads: int) -> Case:
     def prepare(frames: int, _: str, __: int) -> Callable[[], object]:
         columns = uniform(frames, heads)
@@ -175,6 +185,7 @@ METHODS: dict[str, Case] = {
     "TypiClust": selects(TypiClust(), features),
     "BatchBALD, 12 picks": lambda frames, kind, _: selects(BatchBald(), members)(frames, kind, 12),
     "BAIT": selects(Bait(), fisher),
+    "EPIG": of_members(Epig()),
     "typicality": scores(Typicality()),
     "density": scores(Density()),
     "contrastive": scores(Contrastive()),

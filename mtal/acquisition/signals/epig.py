@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mtal.acquisition.divergence import outcomes
 from mtal.acquisition.draw import draw
@@ -15,7 +14,7 @@ from mtal.acquisition.signals.base import PoolSignal
 from mtal.acquisition.signals.pool_view import PoolView
 from mtal.acquisition.threads import in_pieces
 
-_NUMBERS = 1 << 17  # joint probabilities held at once: 1 MiB, which stays in the processor's cache
+_NUMBERS = 1 << 17  # pairs of answers held at once: 1 MiB or less, which stays in the processor's cache
 _PIECES = 16  # so many times in a row by one thread
 
 
@@ -31,7 +30,8 @@ class Epig(PoolSignal):
 
     The targets are drawn from the pool by :func:`~mtal.acquisition.draw.draw` (the members' posteriors and the seed),
     so the order of the frames does not matter and frequent content is drawn often. Time N·n_targets·G·C²·K
-    (4·C for C² on Bernoulli heads), memory bounded.
+    (4·C for C² on Bernoulli heads), memory bounded. In float64 where the members are, else in float32, which changes
+    values by less than 10⁻⁶.
 
     Cost: O(N·R·K·C²) for R targets.
 
@@ -62,6 +62,7 @@ class Epig(PoolSignal):
         assert view.members is not None
         probs, family = view.members.probs.detach().cpu(), view.members.family  # [K, N, G, C]
         N, C = probs.shape[1], probs.shape[-1]
+        precision = torch.promote_types(probs.dtype, torch.float32)
         if not N or (family == "categorical" and C == 1):
             return torch.zeros(N, dtype=torch.float64)
         valid, weights = view.members.mask.cpu(), view.members.site_weights.cpu().double()  # [N, G] each
@@ -73,33 +74,48 @@ class Epig(PoolSignal):
             if not counts.any():
                 continue
             targets = outcomes(probs[:, chosen[counts], g], family)  # [K, T, V, Y]
-            information = _information(outcomes(probs[:, :, g], family), targets)  # [N]
+            information = _information(outcomes(probs[:, :, g], family), targets, precision)  # [N]
             total += information.where(weights[:, g] > 0, 0.0) * weights[:, g]
             cells += weights[:, g]
         return total / cells.where(cells > 0, 1.0) / math.log(2 if family == "bernoulli" else C)  # [N]
 
 
-def _information(pool: Tensor, targets: Tensor) -> Tensor:
-    """Mean of I(y; y*) over targets and variables: ``[K, N, V, Y]`` and ``[K, T, V, Y]`` to ``[N]``."""
+def _information(pool: Tensor, targets: Tensor, precision: torch.dtype) -> Tensor:
+    """Mean of I(y; y*) over targets and variables: ``[K, N, V, Y]`` and ``[K, T, V, Y]`` to ``[N]``, all float64.
+
+    I = Σ p(y) p(y*) u log u of u = p(y, y*)/(p(y) p(y*)), which is 1 and what members' deviations have in common: what
+    is small is summed up, no entropies are taken from each other, and float32 will do.
+    """
     K, N, V, Y = pool.shape
     T = targets.shape[1]
-    entropy = torch.special.entr(pool.mean(dim=0)).sum(dim=(1, 2))  # [N]
-    entropy += torch.special.entr(targets.mean(dim=0)).sum() / T
-    right = targets.permute(2, 0, 1, 3).reshape(V, K, T * Y) / K  # [V, K, T·Y]
-    step = max(1, _NUMBERS // (Y * T * Y))
+    mean = targets.mean(dim=0)  # [T, V, Y]
+    right = (_relative(targets, mean) / K).permute(2, 0, 1, 3).reshape(V, K, T * Y).to(precision)
+    right = nn.functional.pad(right, (0, 0, 0, 1), value=1.0)  # [V, K + 1, T·Y]
+    weights = mean.transpose(0, 1).reshape(V, T * Y).to(precision) / T
+    step = max(1, _NUMBERS // (T * Y))  # rows
+    piece = max(1, _PIECES * step // Y)  # frames
+    gain = torch.zeros(N, dtype=torch.float64)
 
-    def add(first: int) -> None:
-        buffers = torch.empty(2, step * Y, T * Y, dtype=torch.float64)
-        for start in range(first, min(first + _PIECES * step, N), step):
-            rows = pool[:, start : start + step]  # [K, n, V, Y]
-            for v in range(V):
-                left = rows[:, :, v].flatten(1).T  # [n·Y, K]
-                joint, log = buffers[:, : len(left)]  # [n·Y, T·Y] each
-                torch.mm(left, right[v], out=joint)
-                joint.clamp_(min=np.finfo(np.float64).tiny)  # 0·log 0 = 0
-                torch.log(joint, out=log)
-                plogp = np.einsum("ij,ij->i", joint.numpy(), log.numpy())  # [n·Y]
-                entropy[start : start + step] += torch.from_numpy(plogp).view(-1, Y).sum(dim=1) / T
+    def add(start: int) -> None:
+        rows = pool[:, start : start + piece]  # [K, n, V, Y]
+        p = rows.mean(dim=0)  # [n, V, Y]
+        left = _relative(rows, p).permute(2, 1, 3, 0).flatten(1, 2).to(precision)
+        left = nn.functional.pad(left, (0, 1), value=1.0)  # [V, n·Y, K + 1]
+        sums = torch.empty(left.shape[:2], dtype=precision)  # [V, n·Y]
+        buffers = torch.empty(2, step, T * Y, dtype=precision)
+        for v in range(V):
+            for some, total in zip(left[v].split(step), sums[v].split(step), strict=True):
+                u, terms = buffers[:, : len(some)]  # [rows, T·Y] each
+                torch.mm(some, right[v], out=u)
+                u.clamp_(min=torch.finfo(precision).tiny)  # 0·log 0 = 0
+                torch.log(u, out=terms)
+                torch.mv(terms.mul_(u), weights[v], out=total)
+        gain[start : start + piece] = (sums.double().view(V, -1, Y) * p.transpose(0, 1)).sum(dim=(0, 2))
 
-    in_pieces(add, range(0, N, _PIECES * step))
-    return entropy.clamp(min=0) / V  # [N]
+    in_pieces(add, range(0, N, piece))
+    return gain.clamp(min=0) / V  # [N]
+
+
+def _relative(members: Tensor, mean: Tensor) -> Tensor:
+    """How far each member is from the mean, as a share of it; 0 where none gives the outcome a chance."""
+    return (members - mean) / mean.where(mean > 0, 1.0)
