@@ -22,7 +22,7 @@ def content_hash(rows: Tensor, seed: int) -> npt.NDArray[np.uint64]:
     """
     hashes, opening = np.empty(len(rows), dtype=np.uint64), _opening(seed)
     for start in range(0, len(rows), _ROWS):
-        numbers = (rows[start : start + _ROWS].detach().cpu().float() + 0.0).numpy()  # -0 becomes 0
+        numbers = (rows[start : start + _ROWS].detach().cpu().float() + 0.0).contiguous().numpy()  # -0 becomes 0
         hashes[start : start + _ROWS] = [_number(opening, row.data) for row in numbers]
     return hashes
 

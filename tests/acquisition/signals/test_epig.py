@@ -130,3 +130,12 @@ def test_single_class_has_nothing_to_ask():
 def test_impossible_number_of_targets_is_refused():
     with pytest.raises(ValueError, match="n_targets must be 1 frame or more, not 0"):
         Epig(n_targets=0)
+
+
+def test_members_that_lie_side_by_side_in_memory():
+    """Of a head of one label, frames that are drawn are columns of what is in memory."""
+    members = random_posterior("bernoulli", 30, 1, 1, members=(4,))
+    apart = members.probs.transpose(0, 1).contiguous().transpose(0, 1)
+    assert members.probs.is_contiguous()
+    values, same = (Epig(n_targets=7)(PoolView(members=replace(members, probs=p))) for p in (members.probs, apart))
+    assert torch.equal(values, same)
