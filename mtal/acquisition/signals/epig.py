@@ -13,6 +13,7 @@ from mtal.acquisition.draw import draw
 from mtal.acquisition.signals.base import PoolSignal
 from mtal.acquisition.signals.pool_view import PoolView
 from mtal.acquisition.threads import in_pieces
+from mtal.tasks.posterior import Family
 
 _NUMBERS = 1 << 17  # pairs of answers held at once: 1 MiB or less, which stays in the processor's cache
 _PIECES = 16  # so many times in a row by one thread
@@ -62,7 +63,6 @@ class Epig(PoolSignal):
         assert view.members is not None
         probs, family = view.members.probs.detach().cpu(), view.members.family  # [K, N, G, C]
         N, C = probs.shape[1], probs.shape[-1]
-        precision = torch.promote_types(probs.dtype, torch.float32)
         if not N or (family == "categorical" and C == 1):
             return torch.zeros(N, dtype=torch.float64)
         valid, weights = view.members.mask.cpu(), view.members.site_weights.cpu().double()  # [N, G] each
@@ -73,23 +73,24 @@ class Epig(PoolSignal):
             counts = valid[chosen, g]  # [T]
             if not counts.any():
                 continue
-            targets = outcomes(probs[:, chosen[counts], g], family)  # [K, T, V, Y]
-            information = _information(outcomes(probs[:, :, g], family), targets, precision)  # [N]
+            information = _information(probs[:, :, g], probs[:, chosen[counts], g], family)  # [N]
             total += information.where(weights[:, g] > 0, 0.0) * weights[:, g]
             cells += weights[:, g]
         return total / cells.where(cells > 0, 1.0) / math.log(2 if family == "bernoulli" else C)  # [N]
 
 
-def _information(pool: Tensor, targets: Tensor, precision: torch.dtype) -> Tensor:
-    """Mean of I(y; y*) over targets and variables: ``[K, N, V, Y]`` and ``[K, T, V, Y]`` to ``[N]``, all float64.
+def _information(pool: Tensor, targets: Tensor, family: Family) -> Tensor:
+    """Mean of I(y; y*) over targets and variables: ``[K, N, C]`` and ``[K, T, C]`` to ``[N]`` float64.
 
     I = Σ p(y) p(y*) u log u of u = p(y, y*)/(p(y) p(y*)), which is 1 and what members' deviations have in common: what
     is small is summed up, no entropies are taken from each other, and float32 will do.
     """
-    K, N, V, Y = pool.shape
-    T = targets.shape[1]
-    mean = targets.mean(dim=0)  # [T, V, Y]
-    right = (_relative(targets, mean) / K).permute(2, 0, 1, 3).reshape(V, K, T * Y).to(precision)
+    precision = torch.promote_types(pool.dtype, torch.float32)
+    answers = outcomes(targets, family)  # [K, T, V, Y]
+    K, T, V, Y = answers.shape
+    N = pool.shape[1]
+    mean = answers.mean(dim=0)  # [T, V, Y]
+    right = (_relative(answers, mean) / K).permute(2, 0, 1, 3).reshape(V, K, T * Y).to(precision)
     right = nn.functional.pad(right, (0, 0, 0, 1), value=1.0)  # [V, K + 1, T·Y]
     weights = mean.transpose(0, 1).reshape(V, T * Y).to(precision) / T
     step = max(1, _NUMBERS // (T * Y))  # rows
@@ -97,7 +98,7 @@ def _information(pool: Tensor, targets: Tensor, precision: torch.dtype) -> Tenso
     gain = torch.zeros(N, dtype=torch.float64)
 
     def add(start: int) -> None:
-        rows = pool[:, start : start + piece]  # [K, n, V, Y]
+        rows = outcomes(pool[:, start : start + piece], family)  # [K, n, V, Y]
         p = rows.mean(dim=0)  # [n, V, Y]
         left = _relative(rows, p).permute(2, 1, 3, 0).flatten(1, 2).to(precision)
         left = nn.functional.pad(left, (0, 1), value=1.0)  # [V, n·Y, K + 1]
