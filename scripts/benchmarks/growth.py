@@ -1,8 +1,9 @@
 """Time and memory of every method whose cost could grow faster than the pool, each size in a process of its own.
 
 Frames × 512 features, 200 of them labelled; BADGE over three heads: tools and bleeding on the same features, anatomy as
-whole gradients of 512 numbers; BatchBALD, EPIG and BAIT over tools and bleeding. Two kinds of pool: videos whose embeddings
-drift, and independent Gaussians, among which no frame is near another, the worst case for whoever hopes to skip some.
+whole gradients of 512 numbers; BatchBALD, EPIG and BAIT over tools and bleeding. Two kinds of pool: videos whose
+embeddings drift, and independent Gaussians, among which no frame is near another, the worst case for whoever hopes to
+skip some.
 """
 
 import argparse
