@@ -40,7 +40,8 @@ class AskedSites:
     Args:
         annotatable: pixel head to what its labelled masks tell; a head that is not named counts all sites.
         askable: head to whether it can be asked for in each of the N frames that are looked at, ``[N]``; a head that
-            is not named always can.
+            is not named always can. Those that can in all of them are dropped here: whoever looks at batches must not
+            go through the pool for each.
         windows: what the model is shown of each of these frames; what lies beyond a frame nobody labels. All of it and
             nothing else where ``None``.
     """
@@ -48,6 +49,10 @@ class AskedSites:
     annotatable: Mapping[str, Annotatability] = field(default_factory=dict)
     askable: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
     windows: Windows | None = None
+
+    def __post_init__(self) -> None:
+        sometimes = {task: can for task, can in self.askable.items() if not can.all()}
+        object.__setattr__(self, "askable", sometimes)
 
     def __call__(self, task: Task, rows: npt.NDArray[np.int64], levels: Sequence[Tensor], grid: Grid) -> Tensor | None:
         """See :data:`SiteWeights`."""
@@ -59,7 +64,7 @@ class AskedSites:
             )  # [n, S]
             on_frame = torch.from_numpy(inside).to(levels[0].device)
             weights = on_frame if weights is None else weights * on_frame
-        if task.name not in self.askable or self.askable[task.name].all():
+        if task.name not in self.askable:
             return weights
         asked = torch.from_numpy(self.askable[task.name][rows]).unsqueeze(1).to(levels[0].device)  # [n, 1]
         return asked.expand(-1, grid[0] * grid[1]) if weights is None else weights * asked

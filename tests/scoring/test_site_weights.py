@@ -87,6 +87,21 @@ class TestLook:
             torch.testing.assert_close(anatomy, expected)
             assert all(found(look)["bleeding"].valid is None for look in seen)
 
+    def test_no_batch_goes_through_the_pool(self, model, tasks, features):
+        class Counted(np.ndarray):
+            times = 0
+
+            def all(self, *arguments, **options):
+                Counted.times += 1
+                return super().all(*arguments, **options)
+
+        sites = AskedSites({}, {"tools": np.ones(len(AT), dtype=bool).view(Counted)})
+        before = Counted.times
+        seen = looks(model, tasks, features, sites)
+        assert len(seen) > 1
+        assert Counted.times == before
+        assert all(look.heads["tools"].valid is None for look in seen)
+
     def test_without_them_all_sites_count(self, model, tasks, features):
         assert all(head.valid is None for look in looks(model, tasks, features, None) for head in look.heads.values())
 
