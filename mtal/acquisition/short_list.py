@@ -45,8 +45,10 @@ def short_list(
     - k-centre greedy, no rules: every frame lies within 4 times the radius that the best b centres could reach, where
       exact greedy gives 2 (Malkomes, Kusner, Chen, Weinberger and Moseley, NeurIPS 2015). Each frame is within twice
       that radius of a frame of the list, and this one of a pick or a labelled frame.
-    - A rule (gap, cap, budget of seconds or answers) holds of the batch as it does without a list. That the list has
-      frames enough to meet them without giving way is not guaranteed: a block gives no more than 2·b of its own.
+    - A rule (gap, cap, quota, budget of seconds or answers) holds of the batch as it does without a list. A cap or a
+      quota alone never gives way sooner for the list: a block has the budget of the whole pool for fewer patients (or
+      videos), so that it gives of each all its frames, or as many as the batch may take. That the list has frames
+      enough to meet several rules, or a gap, without giving way is not guaranteed: a block gives no more than 2·b.
     - Facility location and herding keep the share of the best value that distributed greedy has (Mirzasoleiman,
       Karbasi, Sarkar and Krause, NeurIPS 2013) as far as the list represents the pool, which no bound says.
     - k-means++ (BADGE), k-DPPs, clusters, ProbCover, BatchBALD and BAIT: nothing is guaranteed; ``docs/scaling.md`` has

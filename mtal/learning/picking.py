@@ -375,9 +375,14 @@ class Picker:
             asked.budget_answers,
             cold=asked.number == 0,
             why=why,
-            labelled_patients=self._patient[self.index.positions(asked.labelled)].astype(np.int64),
+            labelled_patients=self._labelled_patients(asked),
         ).numpy()
         return at
+
+    def _labelled_patients(self, asked: Round) -> npt.NDArray[np.int64]:
+        codes = {name: code for code, name in enumerate(self.index.table["patient"].cat.categories)}
+        known = [codes[name] for name in asked.labelled_elsewhere if name in codes]  # of the others is no candidate
+        return np.append(self._patient[self.index.positions(asked.labelled)], known).astype(np.int64)
 
     def _hashes(self, number: int, rows: Rows) -> npt.NDArray[np.uint64]:
         some = (self._ids(rows[start : start + _NAMES]) for start in range(0, len(rows), _NAMES))

@@ -32,6 +32,7 @@ class Round:
         labels: of the frames picked before, by task; ``None`` counts all of their sites.
         availability: what can be asked of the pool; everything where ``None``.
         shards: where the scores of segments lie until the round has picked; ``None`` for nowhere.
+        labelled_elsewhere: the patient of each labelled frame of a recording that is not in the pool, for a quota.
     """
 
     number: int
@@ -47,3 +48,4 @@ class Round:
     labels: Mapping[str, SomeLabels] | None = None
     availability: Availability | None = None
     shards: Path | None = None
+    labelled_elsewhere: Sequence[str] = ()

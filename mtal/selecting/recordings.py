@@ -27,10 +27,12 @@ class Recordings:
     Attributes:
         dataset: all of them; only the frame index and the label maps are of use.
         labelled: identities in it of the labelled frames, in the order of the run.
+        elsewhere: the patient of each labelled frame of other recordings, as the run calls them.
     """
 
     dataset: SurgicalDataset
     labelled: list[str]
+    elsewhere: tuple[str, ...] = ()
 
     @property
     def candidates(self) -> int:
@@ -42,7 +44,8 @@ def with_labelled(dataset: SurgicalDataset, labelled: pd.DataFrame, acquisition:
     """Put the labelled frames of a run beside the recordings.
 
     A labelled frame of one of the recordings is told by its file: it is not chosen again, and keeps its distance in
-    time. Labelled frames of other recordings are there only if ``acquisition`` looks at them.
+    time. Labelled frames of other recordings are there only if ``acquisition`` looks at them; of each of
+    them there is the name of the patient, which for a quota is the one of the same name among the recordings.
 
     Args:
         dataset: the recordings.
@@ -56,8 +59,11 @@ def with_labelled(dataset: SurgicalDataset, labelled: pd.DataFrame, acquisition:
     named = {os.path.realpath(s): (v, s, p) for v, s, p in _videos(table)}
     looks = looks_at_labelled(acquisition)
     rows: list[dict[str, Any]] = []
+    elsewhere: list[str] = []
     for row in labelled.astype(object).to_dict("records"):
         path = os.path.realpath(row["source"])
+        if path not in named:
+            elsewhere.append(row["patient"])
         if path in named:
             video, source, patient = named[path]
         elif not looks:
@@ -75,7 +81,8 @@ def with_labelled(dataset: SurgicalDataset, labelled: pd.DataFrame, acquisition:
     frames = pd.concat([table[~table["frame_id"].isin(known)], pd.DataFrame(rows, columns=table.columns)])
     unlabelled = pd.DataFrame({"frame_id": frames["frame_id"]} | {m.task: None for m in dataset.label_maps})
     labels = LabelTable(unlabelled, dataset.label_maps)
-    return Recordings(SurgicalDataset(dataset.name, FrameIndex(frames), dataset.label_maps, labels), known)
+    found = SurgicalDataset(dataset.name, FrameIndex(frames), dataset.label_maps, labels)
+    return Recordings(found, known, tuple(elsewhere))
 
 
 def looks_at_labelled(acquisition: Acquisition) -> str:

@@ -132,6 +132,7 @@ def select(config: DictConfig, checkpoint: Checkpoint, budget: int, scored: Path
             known,
             _reference(checkpoint, acquisition, tasks),
             shards=scored,
+            labelled_elsewhere=recordings.elsewhere,
         )
         picks = picker.pick(model, asked)
     positions = pd.Index(recordings.dataset.index.table["frame_id"]).get_indexer(pd.Index(picks.frame_ids))

@@ -19,6 +19,7 @@ from mtal.acquisition import (
     WeightedMean,
     tie_break,
 )
+from mtal.acquisition.limits import Limits
 from mtal.acquisition.selection import Selection
 from mtal.acquisition.selectors import Cap, MinimumGap
 from mtal.acquisition.short_list import short_list
@@ -125,6 +126,30 @@ def test_budgets_other_than_frames(unit):
     spent = spent if unit == "seconds" else {"answers": cost, "budget_answers": 11}
     picks = chooser.select(pool(), 60, drawn(), **spent).numpy()
     assert 11 - 3 < cost[picks].sum() <= 11
+
+
+@pytest.mark.parametrize("limit", ["quota", 3])
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.filterwarnings("ignore:every patient")  # a cap of 3 gives way where patients are few
+def test_a_quota_or_cap_is_kept_as_in_one_stage(seed, limit):
+    """Patients of one frame to dozens, scattered over the blocks."""
+    generator = drawn(seed)
+    patients = generator.choice(8, 60, p=generator.dirichlet(np.full(8, 0.6)))
+    labelled = generator.choice(8, 5)
+    limits = Limits(max_per_patient=limit)
+
+    def rules(at):
+        return limits(patients=patients[at], labelled_patients=labelled)
+
+    picks = Selection(KCenterGreedy(), shortlist=13)(pool(seed), 11, drawn(), rules).numpy()
+    assert len(set(picks.tolist())) == 11
+    taken, left = (np.bincount(patients[some], minlength=8) for some in (picks, np.setdiff1d(np.arange(60), picks)))
+    if limit == "quota":
+        counted = taken + np.bincount(labelled, minlength=8)
+        assert counted[taken > 0].max() <= counted[left > 0].min(initial=99) + 1
+    else:
+        beyond = 11 - np.minimum(taken + left, limit).sum()  # that cannot be had within the cap
+        assert np.maximum(taken - limit, 0).sum() == max(beyond, 0)
 
 
 def test_frames_without_a_utility_are_not_listed():

@@ -50,6 +50,13 @@ class TestWithLabelled:
         assert found.labelled == ["labelled:a/000001"]
         assert found.candidates == 3
 
+    @pytest.mark.parametrize("selector", [None, selectors.TypiClust()])
+    def test_patients_of_others_are_known_by_name(self, dataset, tmp_path, selector):
+        (tmp_path / "b.mp4").touch()
+        labelled = [table("a", tmp_path / "b.mp4", [1, 2], "anna"), table("x", tmp_path / "a.mp4", [1], "p")]
+        found = with_labelled(dataset, pd.concat(labelled), acquisition(selector))
+        assert found.elsewhere == ("anna", "anna")
+
     def test_gone(self, dataset, tmp_path):
         labelled = table("b", tmp_path / "b.mp4", [1])
         with_labelled(dataset, labelled, acquisition())

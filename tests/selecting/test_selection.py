@@ -113,3 +113,29 @@ def test_a_round_picks_with_its_own_model(make, run, selected, tmp_path):
     early = rows(tmp_path / "early")
     assert early["score/tools/entropy"].tolist() != rows(selected)["score/tools/entropy"].tolist()
     assert Checkpoint.read(run / "rounds" / "00").number == 0
+
+
+@pytest.fixture(scope="module")
+def of_anna(run, tmp_path_factory):
+    """The same run, whose 7 labelled frames are of another recording of anna."""
+    copy = tmp_path_factory.mktemp("anna") / "mini"
+    shutil.copytree(run, copy)
+    frames = pd.read_parquet(copy / "frames.parquet")
+    frames.assign(patient="anna").to_parquet(copy / "frames.parquet")
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("chosen", "more"),
+    [
+        ("strategy=patient_quota_random", ()),
+        ("acquisition/selector=k_center_greedy", ("acquisition.shortlist=4",)),
+    ],
+    ids=["one stage", "two stages"],
+)
+def test_a_quota_counts_what_the_run_has_labelled_of_a_patient(make, of_anna, tmp_path, chosen, more):
+    """Bo, of whom nothing is labelled, has 6 frames; anna has 8, and 7 that are labelled."""
+    limits = ("acquisition.max_per_patient=quota", "acquisition.minimum_gap_s=0")
+    options = (chosen, *more, *limits, "data.patient_pattern='(anna|broken|bo)'")
+    make(tmp_path / "found", *options, budget=8, checkpoint=of_anna)
+    assert rows(tmp_path / "found")["patient"].tolist() == ["bo"] * 6 + ["anna"] * 2
