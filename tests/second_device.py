@@ -19,15 +19,14 @@ Lightning trains there by ``strategy="second"`` (see :func:`second_device`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import torch
 from lightning.pytorch.strategies import SingleDeviceStrategy, StrategyRegistry
-from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes, return_and_correct_aliasing
 
 DEVICE = torch.device("lazy", 0)
 _HOST = torch.device("cpu")
@@ -105,7 +104,7 @@ def _made_there(plain: Any) -> Any:
 
 
 def _run(func: Any, args: Any, kwargs: Any) -> Any:
-    leaves = tree_leaves((args, kwargs))
+    leaves = [*_leaves(args), *_leaves(kwargs)]
     there = [x for x in leaves if isinstance(x, DeviceTensor)]
     here = [x for x in leaves if isinstance(x, torch.Tensor) and not isinstance(x, DeviceTensor)]
     asked = next((x for x in leaves if isinstance(x, torch.device)), None)
@@ -120,7 +119,7 @@ def _run(func: Any, args: Any, kwargs: Any) -> Any:
         )
     if torch.are_deterministic_algorithms_enabled() and name.lstrip("_").startswith(_VARYING):
         raise RuntimeError(f"{func} does not have a deterministic implementation")
-    result = func(*tree_map(_on_host, args), **tree_map(_on_host, kwargs))
+    result = func(*_each(_on_host, args), **_each(_on_host, kwargs))
     if name == "to" and asked is not None and (asked.type == DEVICE.type) != bool(there):
         result = result.clone()  # the host sees no move in it
     goes_there = (
@@ -129,10 +128,26 @@ def _run(func: Any, args: Any, kwargs: Any) -> Any:
     if not goes_there:
         return result
     known = {id(x.held): x for x in there}  # what gives its argument back gives back the same tensor
-    made = tree_map(
-        lambda x: known[id(x)] if id(x) in known else _there(x) if isinstance(x, torch.Tensor) else x, result
-    )
+    made = _each(lambda x: known[id(x)] if id(x) in known else _there(x) if isinstance(x, torch.Tensor) else x, result)
     return return_and_correct_aliasing(func, args, kwargs, made) if there else made
+
+
+def _leaves(x: Any) -> Iterator[Any]:
+    """Of the tuples, lists and dictionaries that operations take; torch's trees can be of much else, and are slow."""
+    if isinstance(x, (tuple, list)):
+        for part in x:
+            yield from _leaves(part)
+    elif isinstance(x, dict):
+        yield from _leaves(tuple(x.values()))
+    else:
+        yield x
+
+
+def _each(change: Callable[[Any], Any], x: Any) -> Any:
+    """The same with each leaf changed."""
+    if isinstance(x, (tuple, list)):
+        return type(x)(_each(change, part) for part in x)
+    return {key: _each(change, part) for key, part in x.items()} if isinstance(x, dict) else change(x)
 
 
 def _there(held: torch.Tensor) -> DeviceTensor:
@@ -158,6 +173,13 @@ class _Second(SingleDeviceStrategy):
 
     def setup_environment(self) -> None:
         """Nothing to set up."""
+
+
+@contextmanager
+def host_alone() -> Iterator[None]:
+    """Nothing goes to ``DEVICE``, and operations of the host take no longer than elsewhere; mixtures still show."""
+    with _disable_current_modes():
+        yield
 
 
 @contextmanager

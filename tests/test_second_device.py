@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from second_device import host_alone
 from torch import nn
 from torch.nn import functional
 
@@ -53,6 +54,15 @@ def test_host_and_device_do_not_mix(second_device):
             mixed()
     for allowed in (there + torch.tensor(1.0), there[torch.tensor([0, 1])], torch.zeros(4).copy_(there), there * 2):
         assert allowed.sum().item() > 0
+
+
+def test_nor_where_the_host_is_alone(second_device):
+    host, there = torch.arange(4.0), torch.arange(4.0, device=second_device)
+    with host_alone():
+        assert there.sum().item() == host.sum() == 6
+        with pytest.raises(RuntimeError, match="on the same device"):
+            there + host
+    assert torch.equal(host.to(second_device).cpu(), host)
 
 
 def test_numpy_is_of_the_host(second_device):

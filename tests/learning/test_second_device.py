@@ -1,17 +1,19 @@
 """Runs on a device beside the CPU (``tests/second_device.py``): every move and every mixture is crossed."""
 
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import lightning
 import pandas as pd
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from miniature import surgery
-from second_device import DEVICE
+from second_device import DEVICE, host_alone
 
 from mtal.launch import register
 from mtal.learning.loop_settings import LoopSettings
@@ -69,7 +71,12 @@ def there(second_device, monkeypatch):
         lay["trained"].append({p.device for p in module.parameters()})
         return step(module, *args)
 
-    step = MultiTaskModule.training_step
+    def fit(trainer, *args):
+        with nullcontext() if trainer.strategy.root_device == second_device else host_alone():
+            whole_fit(trainer, *args)
+
+    step, whole_fit = MultiTaskModule.training_step, lightning.Trainer.fit
+    monkeypatch.setattr(lightning.Trainer, "fit", fit)
     monkeypatch.setattr(TrainerSettings, "device", lambda self: second_device)
     monkeypatch.setattr("mtal.learning.picking.score_pool", score)
     monkeypatch.setattr(MultiTaskModule, "training_step", train)
