@@ -54,9 +54,13 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture
 def warm_children(warm: Any, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Processes that are spawned are of the interpreter of ``tests/warm_python.py``, whose path comes back."""
+    """Processes that are spawned, and those that they spawn, are of the interpreter of ``tests/warm_python.py``.
+
+    Its path comes back.
+    """
     monkeypatch.setattr("multiprocessing.spawn._python_exe", os.fsencode(warm.python))
     monkeypatch.setattr(sys, "executable", warm.python)
+    monkeypatch.setenv("INTERPRETER", warm.python)
     return str(warm.python)
 
 
@@ -151,6 +155,16 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
 def pytest_xdist_auto_num_workers() -> int:
     """One process more than there are cores: in a third of the time a test waits for one that it started."""
     return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Any:
+    """What is collected stays: the collector need not look through it each time that it has grown by a quarter."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -11,6 +11,7 @@ import atexit
 import fcntl
 import gc
 import json
+import multiprocessing
 import os
 import pkgutil
 import runpy
@@ -28,6 +29,7 @@ import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -102,14 +104,15 @@ class Warm:
     def start(self, script: Path, *arguments: object, cwd: Path | None = None, env: Mapping[str, str] = {}) -> Program:
         """``python script arguments``, with these variables beside those of this process.
 
-        With the variable ``INTERPRETER``, processes that it starts are of that one.
+        Processes that it starts are of the interpreter that the variable ``INTERPRETER`` names: :attr:`python`.
         """
         folder = Path(tempfile.mkdtemp(dir=self._folder, prefix="program_"))
         argv = [str(script), *map(str, arguments)]
         connection = warm_python.connection(self._address)
         with (folder / OUT).open("w") as out, (folder / ERR).open("w") as err:
             files = {1: out.fileno(), 2: err.fileno()}
-            pid = warm_python.ask(connection, argv, files, str(cwd or Path.cwd()), {**os.environ, **env})
+            variables = {**os.environ, "INTERPRETER": self.python, **env}
+            pid = warm_python.ask(connection, argv, files, str(cwd or Path.cwd()), variables)
         return Program(argv, pid, folder / OUT, folder / ERR, connection)
 
     def run(self, script: Path, *arguments: object, timeout: float = 500) -> subprocess.CompletedProcess[str]:
@@ -174,6 +177,7 @@ def serve(address: str, places: list[Path]) -> None:
             for name in (*ALSO, *_own_modules()):
                 import_module(name)
         _compose()
+    _ask_packages_once()
     gc.collect()
     gc.freeze()  # else each child goes through all that was imported, and copies it
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -213,6 +217,13 @@ def _answer(connection: socket.socket, listening: socket.socket, selector: selec
     selector.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, connection))
     with _gone():
         connection.send(str(pid).encode())
+
+
+def _ask_packages_once() -> None:
+    """Whether any of them has callbacks for Lightning, which asks all of them at the beginning of each training."""
+    from lightning.fabric.utilities import registry
+
+    registry.entry_points = cache(registry.entry_points)  # type: ignore[assignment]
 
 
 def _compose() -> None:
@@ -283,6 +294,7 @@ def _become(asked: dict[str, Any], files: list[int], connection: socket.socket) 
     os.environ.clear()
     os.environ.update(asked["env"])
     sys.executable = asked["env"].get("INTERPRETER", sys.executable)
+    multiprocessing.set_executable(sys.executable)
     _have_own_folders()
     known = asked["env"].get("PYTHONPATH", "").split(os.pathsep)
     sys.path[1:1] = [path for path in known if path and path not in sys.path]

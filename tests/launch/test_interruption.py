@@ -143,8 +143,8 @@ def test_sweep_in_processes_leaves_none_behind(data, tmp_path, warm):
         *("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=0", "trainer.steps=1,30000"),
         *("logger=wandb", "logger.mode=offline"),
     ]
-    env = {"MTAL_TEST": str(tmp_path), "INTERPRETER": warm.python}  # which stays where what it stands for is left
-    with warm.start(ROOT / "scripts" / "run.py", *arguments, env=env) as process:
+    # an interpreter that stands for a process stays where that is left
+    with warm.start(ROOT / "scripts" / "run.py", *arguments, env={"MTAL_TEST": str(tmp_path)}) as process:
         until = time.monotonic() + 400
         while not all(
             list(tmp_path.glob(f"runs/mini/*/{there}")) for there in ("report.html", "rounds/.00/picks.parquet")

@@ -28,6 +28,7 @@ def kernel(tmp_path_factory, warm):
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "TMPDIR": str(folder),
         "IPYTHONDIR": str(folder / "ipython"),
+        "INTERPRETER": warm.python,
     }
     manager = KernelManager(kernel_name="python3")
     assert manager.kernel_spec is not None

@@ -58,6 +58,14 @@ def tiny_set(tmp_path_factory):
     return root, calls
 
 
+@pytest.fixture
+def own_workers():
+    """joblib's are none of those that there were, and gone afterwards."""
+    get_reusable_executor().shutdown(wait=True)
+    yield
+    get_reusable_executor().shutdown(wait=True)
+
+
 @pytest.fixture(scope="module")
 def rendered():
     return list(Surgery(3, 0, 4.0, 5, 64).frames())
@@ -70,7 +78,8 @@ class TestBytes:
         assert one == digests(tiny_set[0])
         assert len(one) == 2 * (3 + 5) + 1  # video, tools, phases and five masks per patient, and the manifest
 
-    def test_are_written_from_within_a_worker_too(self, tiny_set, tmp_path):  # as in a sweep on an empty data folder
+    def test_are_written_from_within_a_worker_too(self, tiny_set, tmp_path, warm_children, own_workers):
+        """As in a sweep on an empty data folder."""
         roots = [tmp_path / "one", tmp_path / "two"]
         joblib.Parallel(2)(joblib.delayed(write_surgeries)(root, TINY, workers=2) for root in roots)
         assert digests(roots[0]) == digests(roots[1]) == digests(tiny_set[0])
