@@ -65,15 +65,15 @@ class Crew:
             for done in self._ended():
                 actor, segment = self._doing.pop(done)
                 alive, error = self._outcome(actor, done, segment)
-                if segment is not None:
-                    left -= 1
-                    yield segment, error
                 if not alive:
                     self._actors.remove(actor)
                     self._greet(self._hire())
-                elif waiting:
+                elif waiting:  # before whoever asked takes in what is done, so that no actor waits for that
                     following = waiting.popleft()
                     self._doing[actor.score.remote(parcel, following)] = (actor, following)
+                if segment is not None:
+                    left -= 1
+                    yield segment, error
         for actor in self._actors:
             actor.rest.remote()
 

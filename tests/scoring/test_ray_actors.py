@@ -124,6 +124,13 @@ class TestCrew:
         (told,) = [str(error) for _, error in outcomes if error]
         assert told.startswith("Ray has lost the process that scored it (")
 
+    def test_no_actor_waits_while_a_shard_is_taken_in(self, hire):
+        crew = hire(lambda actor, segment: None)
+        at_work = [
+            sum(segment is not None for _, segment in crew._doing.values()) for _ in crew.score(self.SEGMENTS, b"", 2)
+        ]
+        assert at_work == [2, 2, 2, 2, 1, 0]
+
     def test_actors_lost_between_two_rounds_are_no_failed_starts(self, hire):
         from ray.exceptions import ActorDiedError
 
