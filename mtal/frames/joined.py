@@ -17,6 +17,7 @@ _HEADERS = {  # by FFmpeg's name of the container
     "flv": rb"FLV\x01[\x00\x01\x04\x05]\x00{3}\x09\x00{4}",
     "ivf": rb"DKIF\x00\x00\x20\x00",
     "matroska,webm": rb"\x1a\x45\xdf\xa3.{1,8}\x42\x86",
+    "nut": rb"nut/multimedia container\x00NM\x7a\x56",
     "ogg": rb"OggS\x00[\x02\x06]",
     "rm": rb"\.RMF\x00\x00\x00[\x10-\x1f]",
     "wtv": rb"\xb7\xd8\x00\x20\x37\x49\xda\x11\xa6\x4e\x00\x07\xe9\x5e\xad\x8d",
@@ -53,10 +54,11 @@ def next_recording(source: Path, container: str, start: int, stop: int | None = 
 
 
 def refuse_foreign_headers(source: Path, container: str, stream: av.VideoStream, gaps: list[tuple[int, int]]) -> None:
-    """Refuse what is read on across a joint by a header that is not its own: Matroska, and MP4 in fragments.
+    """Refuse what is read on across a joint by a header that is not its own: Matroska, MP4 in fragments, and NUT.
 
     Matroska passes where the headers say the same of the decoder. Fragments may say from the start of the file where
-    their frames lie, and so never do.
+    their frames lie, and so never do. In NUT, FFmpeg loses its place at the joint: it reads some frames with times of
+    the first recording, then perhaps all of them again, or none.
 
     Args:
         source: the file.
@@ -67,6 +69,11 @@ def refuse_foreign_headers(source: Path, container: str, stream: av.VideoStream,
     Raises:
         ValueError: there is such a recording behind the first.
     """
+    if container == "nut" and (joint := next_recording(source, container, start=1)) is not None:
+        raise ValueError(
+            f"{source}: recordings were joined in it byte by byte, and that from byte {joint} on would be read with "
+            f"frames lost or added, at false times; {WAY_OUT}"
+        )
     if container == "matroska,webm":
         found = [next_recording(source, container, *gap) for gap in gaps]
         foreign = [at for at in found if at is not None and not _same_decoder(source, at, stream)]

@@ -3,6 +3,7 @@
 import logging
 from functools import partial
 
+import av
 import numpy as np
 import pytest
 
@@ -77,6 +78,23 @@ class TestReadOn:
         path, at = two(tmp_path, "mp4", partial(remux, muxer={"movflags": "frag_keyframe+empty_moov"}))
         with pytest.raises(ValueError, match=rf"both\.mp4: .* that from byte {at} on would be read by the header of"):
             PyAVReader(path, on_truncated="keep")
+
+
+@pytest.mark.parametrize("n", [3, 60])
+def test_nut_in_which_ffmpeg_loses_its_place(tmp_path, n):
+    """Of 3 frames behind the joint it reads one, of 60 it reads 62."""
+    path, at = two(tmp_path, "nut", partial(encode, n=n, codec="mpeg4"))
+    with av.open(str(path)) as container:
+        behind = sum(packet.pos >= at for packet in container.demux(video=0) if packet.size)
+    assert behind == {3: 1, 60: 62}[n]
+    told = rf"both\.nut: .* byte {at} on would be read with frames lost or added, at false times; cut it there into"
+    for choice in ("raise", "keep"):
+        with pytest.raises(ValueError, match=told):
+            PyAVReader(path, on_truncated=choice)
+    data = path.read_bytes()
+    for part in (data[:at], data[at:]):  # as the message says
+        path.write_bytes(part)
+        assert len(PyAVReader(path)) == n
 
 
 def test_boxes_behind_the_film_are_no_recording(tmp_path):
