@@ -110,16 +110,13 @@ class MultiTaskModule(lightning.LightningModule):
         """Loss of one batch."""
         output, targets = self._see(batch)
         grid = PixelGrid.drawn(self.settings.mask_stride)
-        total, losses = self.loss({name: head.logits for name, head in output.heads.items()}, targets, grid)
+        total, _ = self.loss({name: head.logits for name, head in output.heads.items()}, targets, grid)
         if output.predicted_losses is not None:
-            losses["prediction"] = self.loss.of_prediction(output, targets, grid)
-            total = total + losses["prediction"]
+            total = total + self.loss.of_prediction(output, targets, grid)
         for derived, weight in zip(batch.beside, self.derived_weights, strict=True):
             seen, known = self._see(derived)
             said = {name: head.logits for name, head in seen.heads.items()}
             total = total + weight * self.loss.of_derived(said, known, grid)
-        for name, value in losses.items():
-            self.log(f"loss/{name}", value, prog_bar=False, batch_size=self.settings.batch_size)
         return total
 
     def _see(self, batch: Batch) -> tuple[ModelOutput, dict[str, Tensor]]:

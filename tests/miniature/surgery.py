@@ -139,7 +139,7 @@ def make_experiment(dataset: SurgicalDataset, frames: FrameArray, inputs: Inputs
         "acquisition": make_acquisition(),
         "oracle": SimulatedOracle(dataset),
         "loop": LoopSettings(initial=6, batch=4, rounds=2),
-        "trainer": TrainerSettings(steps=3, batch_size=4, accelerator="cpu"),
+        "trainer": TrainerSettings(steps=2, batch_size=4, accelerator="cpu"),
         "seed": 3,
     }
     return Experiment(**{**settings, **changes})

@@ -37,7 +37,7 @@ def model(tasks):
     return surgery.make_model(tasks)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def score(model, tasks, features):
     """Everything that can be kept of a frame, in segments of six frames and batches of four."""
 
@@ -50,6 +50,12 @@ def score(model, tasks, features):
         return score_pool(model, tasks, inputs, AT, acquisition, CPU, 4, **options)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def whole(score):
+    """Of one pass that nothing came in between of."""
+    return score()
 
 
 def flat(scores):
@@ -72,13 +78,13 @@ def assert_same(some, others):
 
 
 @pytest.mark.parametrize("workers", [1, 2, 7])
-def test_the_same_to_the_bit_whoever_scores_in_whatever_order(score, workers):
+def test_the_same_to_the_bit_whoever_scores_in_whatever_order(score, whole, workers):
     engine = Partitioned(workers, seed=workers)
-    assert_same(score(engine=engine), score())
+    assert_same(score(engine=engine), whole)
     assert len(engine.scored) == 6
 
 
-def test_segments_are_the_rows_of_one_pass(score):
+def test_segments_are_the_rows_of_one_pass(score, whole):
     """Members, site weights and mean gradient lengths do not depend on where a segment begins."""
 
     class Whole(Short):
@@ -86,13 +92,13 @@ def test_segments_are_the_rows_of_one_pass(score):
             return super().segments(30, 30)
 
     once = flat(score(videos=Whole(VIDEOS.number, VIDEOS.names)))
-    for name, rows in flat(score()).items():
+    for name, rows in flat(whole).items():
         scale = np.abs(once[name].astype(np.float64)).max()
         np.testing.assert_allclose(rows.astype(np.float64), once[name], rtol=2e-3, atol=2e-3 * scale, err_msg=name)
 
 
 class TestGoesOn:
-    def test_with_the_shards_that_are_there(self, score, tmp_path):
+    def test_with_the_shards_that_are_there(self, score, whole, tmp_path):
         class Killed(Local):
             def score(self, segments, work, model, tell):
                 for done, outcome in enumerate(super().score(segments, work, model, tell), start=1):
@@ -103,7 +109,7 @@ class TestGoesOn:
         with pytest.raises(KeyboardInterrupt):
             score(engine=Killed(), folder=tmp_path)
         engine = Partitioned(2)
-        assert_same(score(engine=engine, folder=tmp_path), score())
+        assert_same(score(engine=engine, folder=tmp_path), whole)
         assert len(engine.scored) == 2
 
     def test_where_all_is_scored(self, score, tmp_path):
@@ -145,8 +151,8 @@ class TestGoesOn:
 
     def test_anew_with_another_model(self, score, model, tmp_path):
         score(folder=tmp_path)
-        bias = model.heads["tools"].state_dict()
-        weight = next(iter(bias.values()))
+        weight = next(iter(model.heads["tools"].state_dict().values()))
+        before = weight.clone()
         with torch.no_grad():
             weight.add_(0.5)
         try:
@@ -155,9 +161,9 @@ class TestGoesOn:
             assert len(engine.scored) == 6
         finally:
             with torch.no_grad():
-                weight.sub_(0.5)
+                weight.copy_(before)
 
-    def test_signals_that_cannot_be_pickled_are_scored_anew(self, score, tmp_path):
+    def test_signals_that_cannot_be_pickled_are_scored_anew(self, score, whole, tmp_path):
         class Mine(Entropy):
             pass
 
@@ -167,16 +173,16 @@ class TestGoesOn:
             engine = Partitioned(1)
             scores = score(engine=engine, folder=tmp_path, signals={**SIGNALS, "entropy": Mine()})
             assert len(engine.scored) == 6
-        assert_same(scores, score())
+        assert_same(scores, whole)
 
 
 class TestFaults:
-    def test_a_segment_that_fails_twice_is_scored_the_third_time(self, score):
+    def test_a_segment_that_fails_twice_is_scored_the_third_time(self, score, whole):
         engine = Faulty(row7=2)
-        assert_same(score(engine=engine), score())
+        assert_same(score(engine=engine), whole)
         assert sorted(engine.tried.values()) == [1, 1, 1, 1, 1, 3]
 
-    def test_one_that_fails_three_times_is_told_with_its_video_and_the_others_are_kept(self, score, tmp_path):
+    def test_one_that_fails_three_times_is_told_with_its_video_and_the_others_are_kept(self, score, whole, tmp_path):
         told = (
             r"^1 of 2 videos could not be scored, which was tried 3 times; the others are scored, and the same command "
             r"goes on from there once these can be:\n  video_a \(candidates 6 to 11\): row 7 can't be read$"
@@ -184,7 +190,7 @@ class TestFaults:
         with pytest.raises(UnscoredError, match=told):
             score(engine=Faulty(row7=99), folder=tmp_path)
         engine = Partitioned(1)
-        assert_same(score(engine=engine, folder=tmp_path), score())
+        assert_same(score(engine=engine, folder=tmp_path), whole)
         assert len(engine.scored) == 1
 
     def test_of_several_short_videos_the_one_at_fault_is_told(self, score, tmp_path):
@@ -192,23 +198,23 @@ class TestFaults:
         with pytest.raises(UnscoredError, match=r"^1 of 4 videos (.|\n)*\n  c \(candidates 19 to 21\): row 20 can't"):
             score(engine=Faulty(row20=99), videos=videos, folder=tmp_path)
 
-    def test_a_segment_that_fails_as_a_whole_is_taken_apart(self, score):
+    def test_a_segment_that_fails_as_a_whole_is_taken_apart(self, score, whole):
         videos = Short(np.repeat([0, 1, 2, 3], [16, 3, 3, 8]), ["a", "b", "c", "d"])
         scores = score(engine=Faulty(row20=3), videos=videos)
-        np.testing.assert_allclose(scores.shared, score().shared, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(scores.shared, whole.shared, rtol=1e-4, atol=1e-5)
 
-    def test_three_that_fail_first_do_not_end_it(self, score):
+    def test_three_that_fail_first_do_not_end_it(self, score, whole):
         engine = Faulty(row0=1, row6=1, row12=1)
-        assert_same(score(engine=engine), score())
+        assert_same(score(engine=engine), whole)
         assert sorted(engine.tried.values()) == [1, 1, 1, 2, 2, 2]
 
-    def test_a_video_of_three_segments_that_comes_first_is_told(self, score, tmp_path):
+    def test_a_video_of_three_segments_that_comes_first_is_told(self, score, whole, tmp_path):
         with pytest.raises(
             UnscoredError, match=r"^1 of 2 videos could not be scored, (.|\n)*\n  video_a .candidates 0 "
         ):
             score(engine=Faulty(row0=99, row6=99, row12=99), folder=tmp_path)
         engine = Partitioned(1)
-        assert_same(score(engine=engine, folder=tmp_path), score())
+        assert_same(score(engine=engine, folder=tmp_path), whole)
         assert len(engine.scored) == 3  # those of video_b are there
 
     def test_a_fault_of_every_segment_is_told_as_it_is_and_soon(self, score):
@@ -229,9 +235,9 @@ class TestFaults:
 
 
 @pytest.mark.slow
-def test_one_process_per_device(score, monkeypatch, warm_children):
+def test_one_process_per_device(score, whole, monkeypatch, warm_children):
     monkeypatch.setattr("mtal.scoring.local._devices", lambda _: [CPU, CPU])
-    assert_same(score(), score(engine=Partitioned(1)))
+    assert_same(score(), whole)
 
 
 KILLS = {
@@ -245,7 +251,7 @@ KILLS = {
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize("moment", KILLS)
-def test_killed(score, tmp_path, moment):
+def test_killed(score, whole, tmp_path, moment):
     """A fork is ended for good; another engine goes on, and scores nothing of what is there."""
     where, at, scored = KILLS[moment]
     pid = os.fork()
@@ -267,7 +273,7 @@ def test_killed(score, tmp_path, moment):
             os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
     engine = Partitioned(2)
-    assert_same(score(engine=engine, folder=tmp_path), score())
+    assert_same(score(engine=engine, folder=tmp_path), whole)
     assert len(engine.scored) == 6 - scored
 
 
