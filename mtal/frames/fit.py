@@ -8,8 +8,6 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import binary_opening, find_objects
-from scipy.ndimage import label as components
 
 from mtal.frames.window import WHOLE, Window
 from mtal.suggest import nearest
@@ -115,13 +113,16 @@ def content_of(pictures: list[NDArray[np.uint8]]) -> Box:
     The largest area that is lit in at least half of the frames, without what is thin, such as writing beside it: the
     circle or rectangle of the endoscope. All of the frame where nothing is lit, or so little that it is no picture.
     """
+    # slow to import, and not used by the processes that decode
+    from scipy.ndimage import binary_opening, find_objects, label  # noqa: PLC0415
+
     shapes = {p.shape[:2] for p in pictures}
     height, width = max(shapes)
     shrunk = _SIDE / max(height, width, _SIDE)
     small = (max(round(width * shrunk), 1), max(round(height * shrunk), 1))
     brightest = [np.asarray(Image.fromarray(p).resize(small, Image.Resampling.BOX)).max(axis=2) for p in pictures]
     lit = np.median(brightest, axis=0) > _LIT  # [h, w]
-    areas, found = components(binary_opening(np.pad(lit, _THIN, mode="edge"), np.ones((_THIN, _THIN))))
+    areas, found = label(binary_opening(np.pad(lit, _THIN, mode="edge"), np.ones((_THIN, _THIN))))
     areas = areas[_THIN:-_THIN, _THIN:-_THIN]
     if not found:
         return ALL
