@@ -25,8 +25,8 @@ def select(x, budget, labelled=None, selector=None, constraint=None, seed=0):
     return (selector or TypiClust())(pool, budget, np.random.default_rng(seed), constraint).tolist()
 
 
-def by_the_paper(x, labels, used, budget, neighbours, minimum_size):
-    """Clusters and typicalities one by one, the smallest hash among equals."""
+def by_the_paper(x, labels, used, budget, neighbours, minimum_size, most):
+    """Clusters and typicalities one by one, the smallest hash among equals; so many of a cluster stand for it."""
     picks, used, hashes = [], dict(used), tie_break(0, frame_ids(len(x)))
     for _ in range(budget):
         members = {c: [i for i in np.flatnonzero(labels == c) if i not in picks] for c in set(labels.tolist())}
@@ -34,19 +34,19 @@ def by_the_paper(x, labels, used, budget, neighbours, minimum_size):
         big = [c for c in members if members[c] and size[c] >= minimum_size]
         cluster = min(big or [c for c in members if members[c]], key=lambda c: (used.get(c, 0), -size[c]))
         typicality = {}
-        for i in members[cluster]:
-            others = (
-                sorted(cdist(x[[i]], x[[j for j in members[cluster] if j != i]])[0]) if members[cluster] != [i] else [1]
-            )
+        standing = sorted(members[cluster], key=lambda i: hashes[i])[:most]
+        for i in standing:
+            others = sorted(cdist(x[[i]], x[[j for j in standing if j != i]])[0]) if standing != [i] else [1]
             typicality[i] = 1 / np.mean(others[:neighbours])
         picks.append(int(min(typicality, key=lambda i: (-round(typicality[i], 9), hashes[i]))))
         used[cluster] = used.get(cluster, 0) + 1
     return picks
 
 
+@pytest.mark.parametrize("most", [15, 4096])
 @pytest.mark.parametrize("neighbours", [1, 4, 20])
 @pytest.mark.parametrize("seed", range(3))
-def test_agrees_with_clusters_and_typicalities_one_by_one(monkeypatch, seed, neighbours):
+def test_agrees_with_clusters_and_typicalities_one_by_one(monkeypatch, seed, neighbours, most):
     """In clusters of 40, 39, …, so that sizes decide; three of them hold a labelled frame, two are small."""
     sizes = [40, 39, 38, 12, 11, 4, 3]
     x = np.random.default_rng(seed).normal(size=(sum(sizes), 3)) + 100 * np.repeat(np.arange(7), sizes)[:, None]
@@ -55,7 +55,8 @@ def test_agrees_with_clusters_and_typicalities_one_by_one(monkeypatch, seed, nei
     monkeypatch.setattr(
         typiclust, "k_means", lambda rows, clusters, seed: np.rint(rows.numpy()[:, 0] / 100).astype(int)
     )
-    expected = by_the_paper(x, labels, {0: 2, 3: 1}, 25, neighbours, 5)
+    monkeypatch.setattr(typiclust, "_MOST", most)
+    expected = by_the_paper(x, labels, {0: 2, 3: 1}, 25, neighbours, 5, most)
     picks = select(torch.from_numpy(x), 25, torch.from_numpy(seen), TypiClust(neighbours=neighbours))
     record("TypiClust", "clusters and typicalities one by one", float(picks != expected))
     assert picks == expected
