@@ -15,7 +15,6 @@ from mtal.acquisition.selectors.clusters import k_means
 from mtal.acquisition.selectors.constraints import Constraint
 from mtal.refusals import refuse
 
-
 _MOST = 4096  # frames of a cluster that are compared with each other
 
 
