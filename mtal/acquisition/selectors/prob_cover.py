@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, eye_array, triu, vstack
 
 from mtal.acquisition.embedding import ROWS, FeatureEmbedding
 from mtal.acquisition.references import affordable
@@ -21,12 +21,10 @@ from mtal.acquisition.threads import in_pieces
 from mtal.refusals import refuse
 
 Bools = npt.NDArray[np.bool_]
-Places = npt.NDArray[np.int32]
 
 _EXACT = 1 << 15  # frames up to which all of them are represented
 _REPRESENTED = 4096  # frames of the smallest hashes that are represented beyond
 _KEPT = 1 << 24  # so many numbers are kept seen from the middle: 64 MiB
-_NONE = np.zeros(0, dtype=np.int32)
 
 
 class ProbCover(Selector):
@@ -81,26 +79,27 @@ class ProbCover(Selector):
         """Yield the allowed frame that covers most, then the farthest."""
         if candidates.features is None:
             raise ValueError("the candidates bring no features")
-        x = candidates.features.detach().cpu()
-        by_hash = np.argsort(candidates.tie_break, kind="stable")  # [N]
+        x, hashes = candidates.features.detach().cpu(), candidates.tie_break
+        by_hash = np.argsort(hashes, kind="stable")  # [N]
         origin = middle(x, by_hash)  # [D]
-        points = FeatureEmbedding(x.index_select(0, torch.from_numpy(by_hash)), origin)  # by place
+        points = FeatureEmbedding(x, origin)
         if points.features.numel() <= _KEPT:
             points.kept()
         labelled = candidates.labelled_features
         seen = None if labelled is None or not len(labelled) else FeatureEmbedding(labelled.detach().cpu(), origin)
-        delta = self.purest_radius(points) if self.delta is None else self.delta
-        graph = _Balls(points, delta, seen)
+        first = points.take(torch.from_numpy(by_hash[:_REPRESENTED]))
+        delta = self.purest_radius(first) if self.delta is None else self.delta
+        graph = _Balls(points, first, delta, seen)
         picks: list[int] = []
         while True:
-            gain = np.where(constraint.allowed()[by_hash], graph.gain, 0)  # [N]
-            if not gain.any():
+            gain = np.where(constraint.allowed(), graph.gain, 0)  # [N]
+            most = np.flatnonzero(gain == gain.max())
+            if not gain[most[0]]:
                 break
-            place = int(np.argmax(gain))
-            graph.cover(place)
-            picks.append(int(by_hash[place]))
+            picks.append(int(most[np.argmin(hashes[most])]))
+            graph.cover(picks[-1])
             yield picks[-1]
-        rest = NearestCentre(FeatureEmbedding(x, origin), candidates.tie_break)
+        rest = NearestCentre(points, hashes)
         if seen is not None:
             rest.fix(seen)
         for pick in picks:
@@ -135,15 +134,23 @@ class ProbCover(Selector):
 class _Balls:
     """How many of the represented frames that are not covered yet lie within δ of each frame.
 
+    Args:
+        points: N frames.
+        first: those of the smallest hashes, in this order, of which some are represented where not all are.
+        delta: radius of the balls.
+        labelled: whose balls cover too.
+
     Attributes:
         gain: ``[N]`` represented frames that the ball of each would newly cover.
     """
 
-    def __init__(self, points: FeatureEmbedding, delta: float, labelled: FeatureEmbedding | None) -> None:
+    def __init__(
+        self, points: FeatureEmbedding, first: FeatureEmbedding, delta: float, labelled: FeatureEmbedding | None
+    ) -> None:
         reference = (
             points
             if len(points) <= _EXACT
-            else points.take(slice(0, affordable(len(points), _REPRESENTED, "prob_cover")))
+            else first.take(slice(0, affordable(len(points), _REPRESENTED, "prob_cover")))
         )
         inside = _pairs(points, reference, delta)  # [N, R]
         self._ball = inside
@@ -153,9 +160,9 @@ class _Balls:
         if labelled is not None:
             self._cover(np.flatnonzero(_any_within(reference, labelled, delta)))
 
-    def cover(self, place: int) -> None:
-        """Cover the ball of ``place``."""
-        own = self._ball.indices[self._ball.indptr[place] : self._ball.indptr[place + 1]]
+    def cover(self, row: int) -> None:
+        """Cover the ball of a frame."""
+        own = self._ball.indices[self._ball.indptr[row] : self._ball.indptr[row + 1]]
         self._cover(own[~self._covered[own]])
 
     def _cover(self, newly: npt.NDArray[np.integer]) -> None:
@@ -168,7 +175,7 @@ def _pairs(points: FeatureEmbedding, reference: FeatureEmbedding, delta: float) 
     same = reference is points
     columns = [reference.take(slice(start, start + ROWS)) for start in range(0, len(reference), ROWS)]
     starts = range(0, len(points), ROWS // 8)
-    found: list[tuple[Places, Places]] = [(_NONE, _NONE)] * len(starts)
+    found: list[csr_array] = [csr_array((0, len(reference)), dtype=bool)] * len(starts)  # pairs twice are gigabytes
 
     def search(k: int) -> None:
         rows = points.take(slice(starts[k], starts[k] + ROWS // 8))
@@ -177,16 +184,16 @@ def _pairs(points: FeatureEmbedding, reference: FeatureEmbedding, delta: float) 
             if same and (c + 1) * ROWS <= starts[k]:  # both orders of a pair are found at once
                 continue
             i, j = within(rows, others, delta)
-            parts.append(((i + starts[k]).to(torch.int32).numpy(), (j + c * ROWS).to(torch.int32).numpy()))
-        found[k] = (np.concatenate([i for i, _ in parts]), np.concatenate([j for _, j in parts]))
+            parts.append((i.to(torch.int32).numpy(), (j + c * ROWS).to(torch.int32).numpy()))
+        pairs = tuple(np.concatenate([part[side] for part in parts]) for side in (0, 1))
+        found[k] = csr_array((np.ones(len(pairs[0]), dtype=bool), pairs), shape=(len(rows), len(reference)))
 
     in_pieces(search, range(len(starts)))
-    i, j = (np.concatenate([pair[side] for pair in found]) for side in (0, 1))
+    inside = vstack(found, format="csr")
     if same:
-        above = i < j
-        own = np.arange(len(points), dtype=np.int32)
-        i, j = np.concatenate([i[above], j[above], own]), np.concatenate([j[above], i[above], own])
-    return csr_array((np.ones(len(i), dtype=bool), (i, j)), shape=(len(points), len(reference)))
+        above = triu(inside, k=1, format="csr")
+        inside = above + above.T + eye_array(len(points), dtype=bool, format="csr")
+    return inside
 
 
 def _any_within(points: FeatureEmbedding, labelled: FeatureEmbedding, delta: float) -> Bools:
