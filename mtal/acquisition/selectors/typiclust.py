@@ -62,11 +62,14 @@ class TypiClust(Selector):
         if candidates.features is None:
             raise ValueError("the candidates bring no features")
         by_hash = np.argsort(candidates.tie_break, kind="stable")  # [N]
-        x = candidates.features.detach().cpu().index_select(0, torch.from_numpy(by_hash))  # [N, D] by place
-        labelled = candidates.labelled_features
-        seen = x[:0] if labelled is None else labelled.detach().cpu().to(x.dtype)  # [M, D]
+        features, labelled = candidates.features.detach().cpu(), candidates.labelled_features
+        seen = features[:0] if labelled is None else labelled.detach().cpu()  # [M, D]
+        N, D = features.shape
+        everything = features.new_empty(N + len(seen), D)  # a copy of the pool, and no second one
+        x = torch.index_select(features, 0, torch.from_numpy(by_hash), out=everything[:N])  # [N, D] by place
+        everything[N:] = seen
         clusters = min(len(seen) + budget, self.max_clusters)
-        labels = k_means(torch.cat([x, seen]), clusters, int(generator.integers(2**31)))  # [N + M]
+        labels = k_means(everything, clusters, int(generator.integers(2**31)))  # [N + M]
         used = np.bincount(labels[len(x) :], minlength=clusters)  # [K]
         size = np.bincount(labels[: len(x)], minlength=clusters)  # [K]
         in_cluster = np.split(np.argsort(labels[: len(x)], kind="stable"), size.cumsum()[:-1])  # K times places
