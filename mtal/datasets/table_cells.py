@@ -182,8 +182,10 @@ def _parquet(path: Path) -> list[Line]:
         table = pd.read_parquet(path).astype(object)
     except (ValueError, OSError) as error:
         _raise_if_of_the_system(error)
-        content = path.read_bytes()
-        is_one = content.startswith(_PARQUET) or content.endswith(_PARQUET)
+        with path.open("rb") as file:
+            begin = file.read(len(_PARQUET))
+            file.seek(max(0, path.stat().st_size - len(_PARQUET)))
+            is_one = _PARQUET in (begin, file.read())
         told = (
             f"this Parquet file is not whole ({error})" if is_one else "this is no Parquet file, whatever its name says"
         )

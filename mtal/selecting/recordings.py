@@ -44,8 +44,8 @@ def with_labelled(dataset: SurgicalDataset, labelled: pd.DataFrame, acquisition:
     """Put the labelled frames of a run beside the recordings.
 
     A labelled frame of one of the recordings is told by its file: it is not chosen again, and keeps its distance in
-    time. Labelled frames of other recordings are there only if ``acquisition`` looks at them; of each of
-    them there is the name of the patient, which for a quota is the one of the same name among the recordings.
+    time. Labelled frames of other recordings are there only if ``acquisition`` looks at them; of each
+    there is the name of the patient, which for a quota is the one of the same name among the recordings.
 
     Args:
         dataset: the recordings.
@@ -59,11 +59,9 @@ def with_labelled(dataset: SurgicalDataset, labelled: pd.DataFrame, acquisition:
     named = {os.path.realpath(s): (v, s, p) for v, s, p in _videos(table)}
     looks = looks_at_labelled(acquisition)
     rows: list[dict[str, Any]] = []
-    elsewhere: list[str] = []
+    elsewhere = labelled.loc[~labelled["source"].map(os.path.realpath).isin(named), "patient"].tolist()
     for row in labelled.astype(object).to_dict("records"):
         path = os.path.realpath(row["source"])
-        if path not in named:
-            elsewhere.append(row["patient"])
         if path in named:
             video, source, patient = named[path]
         elif not looks:

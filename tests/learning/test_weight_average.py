@@ -53,6 +53,24 @@ def apart(a, b):
     return sum(float((a[k] - b[k]).abs().sum()) for k in a if a[k].is_floating_point())
 
 
+@pytest.mark.parametrize("frozen", [True, False])
+def test_all_that_training_changes_is_followed(tasks, frozen):
+    model = surgery.make_model(tasks)
+    model.frozen = frozen
+    model.encoder.requires_grad_(not frozen)
+    average = WeightAverage(0.5)
+    average.on_train_start(SimpleNamespace(global_step=0), SimpleNamespace(model=model))
+    with torch.no_grad():
+        for value in model.state_dict().values():
+            value.add_(1)
+    average.on_train_batch_end(SimpleNamespace(global_step=1), SimpleNamespace(model=model))  # takes what is there
+    changed = {
+        name for name, value in average.model.state_dict().items() if torch.equal(value, model.state_dict()[name])
+    }
+    assert changed >= {n for n, v in model.trained_state().items() if v.is_floating_point()}
+    assert any(name.startswith("encoder.") for name in changed) == (not frozen)
+
+
 class TestFit:
     def test_the_average_is_kept(self, trained):
         _, plain = trained()

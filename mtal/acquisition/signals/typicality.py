@@ -115,14 +115,15 @@ def _cells(x: Tensor, size: int, seed: int) -> list[tuple[Tensor, Tensor, Tensor
 
 
 def _projected(x: Tensor, seed: int) -> Tensor:
-    """Random directions of ``[N, D]``, ``[N, 64]``: distances to a tenth or so, which is enough to choose a cell by.
+    """``[N, D]`` in random directions about the mean, ``[N, 64]``: distances to a tenth or so, enough to choose a cell.
 
     Johnson and Lindenstrauss, 1984.
     """
     if x.shape[1] <= _DIRECTIONS:
         return x
     directions = torch.from_numpy(np.random.default_rng(seed).standard_normal((x.shape[1], _DIRECTIONS))).float()
-    return torch.cat([rows.float() @ directions for rows in x.split(_ROWS)])
+    origin = mean_row(x).to(x)  # what all have in common would cost the digits of what they have not
+    return torch.cat([(rows - origin).float() @ directions for rows in x.split(_ROWS)])
 
 
 def _copy_among(queries: Tensor, references: Tensor, seed: int) -> Tensor:
