@@ -16,19 +16,19 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 
 # nothing else is ever deleted, in case the folder holds other things
-_ENTRIES = ("frames/*.npy", "features/*/", "scored/*/")
+_ENTRIES = ("frames/*.npy", "features/*/", "scored/*/", "trainings/*.safetensors")
 _ABANDONED_S = 86400.0  # hidden entries are being written; one that nobody touched for a day was left by a dead process
 
 _log = logging.getLogger(__name__)
 
 
 class BoundedFolder:
-    """Entries are frames ``<root>/frames/*.npy``, features ``<root>/features/*`` and scores ``<root>/scored/*``.
+    """Entries are frames ``<root>/frames/*.npy``, features ``<root>/features/*``, ``<root>/scored/*`` and trainings.
 
-    The scores are of selections that were killed. An entry was used when it was last passed to :meth:`use`, which is
-    its time of modification on disk. The object protects all that it used, against other processes too, until it is
-    gone: it holds the lock of a file that lists them, and the operating system lets go of that lock however the process
-    ends.
+    Scores in ``scored`` are of selections that were killed, trainings ``<root>/trainings/*.safetensors`` of any run. An
+    entry was used when it was last passed to :meth:`use`, which is its time of modification on disk. The object
+    protects all that it used, against other processes too, until it is gone: it holds the lock of a file that lists
+    them, and the operating system lets go of that lock however the process ends.
 
     Args:
         root: folder of the cache; made when needed.

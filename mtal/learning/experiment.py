@@ -25,6 +25,7 @@ from mtal.learning.made import made
 from mtal.learning.options import encoder_options, options_of, plain, refuse_neighbours_of_views
 from mtal.learning.run_folder import RunFolder
 from mtal.learning.seeds import integer_seed
+from mtal.learning.trainings import Trainings
 from mtal.learning.views import AugmentedInputs, CachedViews
 from mtal.models import MultiTaskModel, build_encoder
 from mtal.models.determinism import deterministic
@@ -88,6 +89,7 @@ def build_experiment(
         listeners=listeners,
         encoder=model.encoder.description,
         engine=options.engine,
+        trainings=Trainings(bound),
     )
 
 

@@ -27,7 +27,6 @@ from mtal.learning.kept_tables import let_go_of_tables
 from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.measured import learn_cost
 from mtal.learning.multi_task_loss import Weighting, check_weighting
-from mtal.learning.out_of_fold import out_of_fold
 from mtal.learning.picking import Picker
 from mtal.learning.picks import (
     Picks,
@@ -48,8 +47,8 @@ from mtal.learning.stop import PoolIsDoneError, note, reason, uncertainty
 from mtal.learning.timings import TIMINGS, timed, write_timings
 from mtal.learning.trainer_settings import TrainerSettings
 from mtal.learning.training import Training
+from mtal.learning.trainings import Trainings
 from mtal.learning.unlabelled import Teacher, Unlabelled
-from mtal.learning.validation import fit_judged
 from mtal.learning.weights_file import WEIGHTS, read_weights, write_weights
 from mtal.models import MultiTaskModel
 from mtal.scoring.engine import Engine
@@ -83,6 +82,7 @@ class Experiment:
         listeners: told of every complete round.
         encoder: what the model's encoder is, see :attr:`~mtal.models.Encoder.description`.
         engine: who scores the pool; this process where ``None``.
+        trainings: keeps what came of them.
     """
 
     dataset: SurgicalDataset
@@ -100,6 +100,7 @@ class Experiment:
     listeners: Sequence[RoundListener] = ()
     encoder: Mapping[str, Any] = field(default_factory=dict)
     engine: Engine | None = None
+    trainings: Trainings = field(default_factory=Trainings)
 
     def __post_init__(self) -> None:
         index = self.dataset.index
@@ -274,7 +275,7 @@ class Experiment:
     ) -> Training:
         positions = self.positions(frame_ids)
         patients, videos = (self.dataset.index.names(kind, positions) for kind in ("patient", "video"))
-        return fit_judged(
+        return self.trainings.fit_judged(
             model,
             self.tasks,
             self.inputs,
@@ -372,7 +373,7 @@ class Experiment:
         if needs_out_of_fold(self.acquisition):
             positions = self.positions(asked.labelled)
             with timed(asked.timings, "validate"):
-                validated = out_of_fold(
+                validated = self.trainings.out_of_fold(
                     self.make_model,
                     self.tasks,
                     self.inputs,

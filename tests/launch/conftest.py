@@ -1,4 +1,5 @@
 import runpy
+import shutil
 import sys
 from html import escape
 from pathlib import Path
@@ -34,7 +35,8 @@ def cache(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def options(data, cache, tmp_path) -> list[str]:
-    """A run of a second in ``tmp_path/runs``."""
+    """A run of a second in ``tmp_path/runs``, which makes its own trainings."""
+    shutil.rmtree(cache / "trainings", ignore_errors=True)
     return [*vocalfolds.OPTIONS, f"data.root={data}", f"run_root={tmp_path / 'runs'}", f"cache={cache}", "name=mini"]
 
 

@@ -159,7 +159,7 @@ class TestRun:
     def test_logger_is_told_of_a_failure(self, start, options, monkeypatch):
         ended = []
         monkeypatch.setattr(NoLogger, "__exit__", lambda self, kind, *rest: ended.append(kind))
-        monkeypatch.setattr("mtal.learning.loop.fit_judged", lambda *args, **kwargs: 1 / 0)
+        monkeypatch.setattr("mtal.learning.trainings.fit_judged", lambda *args, **kwargs: 1 / 0)
         code, _, err = start(*options)
         assert code == 1
         assert err == "error: division by zero\n"

@@ -140,7 +140,7 @@ class TestSweep:
 
     def test_a_failed_run_is_tried_again(self, start, options, tmp_path, monkeypatch):
         with monkeypatch.context() as broken:
-            broken.setattr("mtal.learning.loop.fit_judged", lambda: None)  # a fault that nobody foresaw
+            broken.setattr("mtal.learning.trainings.fit_judged", lambda: None)  # a fault that nobody foresaw
             code, _, err = start("-m", *options, "seed=0")
             assert code == 1
             assert "TypeError: " in err

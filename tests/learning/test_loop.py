@@ -266,7 +266,7 @@ class TestResume:
         run = tmp_path / "run"
         shutil.copytree(finished[0], run)
         (run / "config.yaml").unlink()
-        monkeypatch.setattr("mtal.learning.loop.fit_judged", lambda *args, **kwargs: pytest.fail("trained again"))
+        monkeypatch.setattr("mtal.learning.trainings.fit_judged", lambda *args, **kwargs: pytest.fail("trained again"))
         assert start(experiment(), run) == finished[3]
 
 

@@ -220,7 +220,7 @@ def test_a_run_groups_its_frames_by_patient_and_then_by_video(dataset, experimen
         seen.append((args[3], groups))
         return OutOfFold()
 
-    monkeypatch.setattr("mtal.learning.loop.out_of_fold", spy)
+    monkeypatch.setattr("mtal.learning.trainings.out_of_fold", spy)
     acquisition = surgery.make_acquisition(weights=Headroom(), selector=TopK())
     start(experiment(acquisition=acquisition, loop=LoopSettings(6, 4, 1)), tmp_path)
     table = dataset.index.table.iloc[seen[0][0]]

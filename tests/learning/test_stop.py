@@ -121,7 +121,7 @@ class TestVal:
         why = "the joint score of val has not risen by more than 0.99 for 2 rounds"
         assert noted(tmp_path) == {"rounds": 3, "reason": why, "looked": False, "uncertainty": None}
         with monkeypatch.context() as patched:
-            patched.setattr("mtal.learning.loop.fit_judged", lambda *args, **kwargs: pytest.fail("trained on"))
+            patched.setattr("mtal.learning.trainings.fit_judged", lambda *args, **kwargs: pytest.fail("trained on"))
             start(loop(9, **never_risen), tmp_path)
         start(loop(4, val_flat_rounds=5), tmp_path)  # loosened
         assert len(metrics(tmp_path)) == 5
