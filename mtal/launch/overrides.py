@@ -143,8 +143,8 @@ def _faults_of_key(override: Override, config: DictConfig, groups: set[str]) -> 
 
 def _keys(node: DictConfig, prefix: str = "") -> list[str]:
     keys = []
-    for key in map(str, node):
-        name = f"{prefix}.{key}" if prefix else key
+    for key in (k for k in node if isinstance(k, str | int)):  # a number such as those of data.mask_classes
+        name = f"{prefix}.{key}" if prefix else f"{key}"
         keys.append(name)
         if not OmegaConf.is_missing(node, key) and not OmegaConf.is_interpolation(node, key):
             child = node[key]

@@ -71,6 +71,8 @@ def test_right_options(right):
         ("experiment=null", "experiment=null: a group is left out by ~experiment"),
         ("experiment=vocalfolds data.splt=patient", "did you mean 'data.split'?"),
         ("acquisition.head_weights.tools=2", "is empty; to add to it write +acquisition.head_weights.tools=2"),
+        # classes of masks are named by their numbers
+        ("experiment=study_endoscapes loop.round=3", "unknown option 'loop.round', did you mean 'loop.rounds'?"),
         ("~loger", "unknown option 'loger', did you mean 'logger'?"),
     ],
 )  # fmt: skip
