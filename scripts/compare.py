@@ -6,11 +6,12 @@ import argparse
 from pathlib import Path
 
 from mtal.reporting.comparison import compare, show, write_comparison
+from mtal.reporting.comparison.packed import SUFFIX, as_folders
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Which strategy wins, by how much, and how sure that is.")
-    parser.add_argument("folders", type=Path, nargs="+", metavar="SWEEP", help="folders of sweeps or of single runs")
+    parser.add_argument("folders", type=Path, nargs="+", metavar="SWEEP", help="folders of sweeps or runs, or packed")
     parser.add_argument(
         "--full-pool",
         type=Path,
@@ -24,9 +25,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="where to write (<first SWEEP>/comparison)")
     arguments = parser.parse_args()
     try:
-        comparison = compare(arguments.folders, arguments.full_pool, arguments.baseline)
-        show(comparison)
-        print(write_comparison(comparison, arguments.out or arguments.folders[0] / "comparison"))
+        first: Path = arguments.folders[0]
+        beside = first.with_name(f"{first.name.removesuffix(SUFFIX)}_comparison")
+        out = arguments.out or (beside if first.is_file() else first / "comparison")
+        with as_folders(arguments.folders) as folders, as_folders(arguments.full_pool) as full_pool:
+            comparison = compare(folders, full_pool, arguments.baseline)
+            show(comparison)
+            print(write_comparison(comparison, out))
     except (FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error)) from error
 

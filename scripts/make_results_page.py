@@ -18,6 +18,7 @@ from pathlib import Path
 
 from mtal.reporting.comparison import compare, write_comparison
 from mtal.reporting.comparison.markdown import over_all, tables_of
+from mtal.reporting.comparison.packed import SUFFIX, as_folders
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "results.md"
 FIGURES = ("joint_curves", "joint_differences", "joint_savings", "classes")
@@ -34,28 +35,38 @@ def filled(page: str, tables: Mapping[tuple[str, str], str]) -> str:
     return _MARKED.sub(fill, page)
 
 
+def full_pool_of(sweep: Path) -> Path:
+    """Where the full-pool runs of a sweep are: ``study_full`` for ``study``, ``study_full.tar.xz`` for a packed one."""
+    name = sweep.name.removesuffix(SUFFIX)
+    return sweep.with_name(f"{name}_full{SUFFIX if sweep.name.endswith(SUFFIX) else ''}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sweeps", type=Path, nargs="+", metavar="SWEEP", help="folders of sweeps")
+    parser.add_argument("sweeps", type=Path, nargs="+", metavar="SWEEP", help="folders of sweeps, or packed")
     parser.add_argument("--page", type=Path, default=PAGE)
     arguments = parser.parse_args()
-    sweeps: list[Path] = arguments.sweeps
-    full = {sweep: [f] if (f := sweep.with_name(f"{sweep.name}_full")).is_dir() else [] for sweep in sweeps}
     tables: dict[tuple[str, str], str] = {}
     images = arguments.page.parent / "images"
     images.mkdir(exist_ok=True)
+    full = [found for sweep in arguments.sweeps if (found := full_pool_of(sweep)).exists()]
     try:
-        for sweep in sweeps:
-            comparison = compare([sweep], full[sweep])
-            if len(comparison.settings) > 1:
-                raise ValueError(f"{sweep} holds {len(comparison.settings)} settings; give each a folder of its own")
-            write_comparison(comparison, sweep / "comparison")
-            tables |= {(sweep.name, kind): table for kind, table in tables_of(comparison.settings[0]).items()}
-            for name in FIGURES:
-                drawn = sweep / "comparison" / "figures" / f"{name}.png"
-                if drawn.is_file():
-                    shutil.copyfile(drawn, images / f"{sweep.name}_{name}.png")
-        everything = compare(sweeps, [f for found in full.values() for f in found])
+        with as_folders(arguments.sweeps) as sweeps, as_folders(full) as references:
+            by_name = {f.name: f for f in references}
+            for sweep in sweeps:
+                reference = by_name.get(f"{sweep.name}_full")
+                comparison = compare([sweep], [] if reference is None else [reference])
+                if len(comparison.settings) > 1:
+                    raise ValueError(
+                        f"{sweep} holds {len(comparison.settings)} settings; give each a folder of its own"
+                    )
+                write_comparison(comparison, sweep / "comparison")
+                tables |= {(sweep.name, kind): table for kind, table in tables_of(comparison.settings[0]).items()}
+                for name in FIGURES:
+                    drawn = sweep / "comparison" / "figures" / f"{name}.png"
+                    if drawn.is_file():
+                        shutil.copyfile(drawn, images / f"{sweep.name}_{name}.png")
+            everything = compare(sweeps, references)
     except (FileNotFoundError, ValueError) as error:
         sys.exit(str(error))
     tables |= {("all", kind): table for kind, table in over_all(everything).items()}

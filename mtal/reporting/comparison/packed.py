@@ -1,0 +1,131 @@
+"""A sweep in one small file: what a comparison reads of its runs, without weights, pictures, labels and places.
+
+Runs of a study take megabytes each and are lost with the disk that they lie on; what its tables and figures are drawn
+from takes a few kilobytes a run.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tarfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import yaml
+
+from mtal.free_keys import PLACES
+from mtal.reporting.comparison.found_runs import find_runs, read_finished
+
+SUFFIX = ".tar.xz"
+_AS_THEY_ARE = ("tasks.json", "stopped.json")
+_OF_A_ROUND = ("metrics.json", "timings.json")
+
+
+def pack(sweep: Path, file: Path) -> int:
+    """Write the finished runs below a folder into one file; the same runs give the same bytes.
+
+    Config, heads, frames, metrics, picks, timings and the prices of frames are kept. Options that say where things lie,
+    the sources of frames and the labels of picks are not: a packed sweep holds nothing of the data. Nor are features:
+    how much the picks of a packed sweep look alike is not told.
+
+    Args:
+        sweep: folder of runs.
+        file: to write, ``….tar.xz``; one that is there is replaced once the new one is whole.
+
+    Returns:
+        How many runs it holds.
+
+    Raises:
+        FileNotFoundError: no such folder, or no run in it.
+        ValueError: none of its runs is finished, or ``file`` has another suffix.
+    """
+    if not file.name.endswith(SUFFIX):
+        raise ValueError(f"{file}: a packed sweep is named ….{SUFFIX.removeprefix('.')}")
+    runs, left_out = read_finished(find_runs([sweep]))
+    if not runs:
+        raise ValueError(f"{sweep}: none of its runs is finished ({left_out[0].path.name}: {left_out[0].reason})")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_name(f".{file.name}")
+    with TemporaryDirectory(prefix="mtal-") as room:
+        for run in runs:
+            _write(run.path, Path(room) / file.name.removesuffix(SUFFIX) / run.path.name)
+        with tarfile.open(unfinished, "w:xz", format=tarfile.PAX_FORMAT) as archive:
+            for found in sorted(p for p in Path(room).rglob("*") if p.is_file()):
+                archive.add(found, str(found.relative_to(room)), filter=_nobodys)
+    unfinished.replace(file)
+    return len(runs)
+
+
+@contextmanager
+def as_folders(sweeps: Sequence[Path]) -> Iterator[list[Path]]:
+    """The same sweeps, those that are packed as folders that are there until the block ends.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder.
+        ValueError: a file is not a packed sweep.
+    """
+    with TemporaryDirectory(prefix="mtal-") as room:
+        folders = []
+        for number, sweep in enumerate(sweeps):
+            if sweep.is_dir():
+                folders.append(sweep)
+                continue
+            if not sweep.exists():
+                raise FileNotFoundError(f"{sweep}: there is no such folder or packed sweep (….tar.xz)")
+            place = Path(room) / f"{number}"
+            try:
+                with tarfile.open(sweep, "r:xz") as archive:
+                    archive.extractall(place, filter="data")
+            except (tarfile.TarError, EOFError) as error:
+                raise ValueError(f"{sweep}: not a packed sweep of scripts/pack_runs.py ({error})") from error
+            folders.append(place / sweep.name.removesuffix(SUFFIX))
+            if not folders[-1].is_dir():
+                raise ValueError(
+                    f"{sweep}: not a packed sweep of that name; give it back the name that it was packed by"
+                )
+        yield folders
+
+
+def _write(run: Path, into: Path) -> None:
+    """What is kept of a run."""
+    into.mkdir(parents=True)
+    config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    for place in PLACES:
+        _forget(config, place.split("."))
+    (into / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    for name in _AS_THEY_ARE:
+        if (run / name).exists():
+            shutil.copyfile(run / name, into / name)
+    frames = pd.read_parquet(run / "frames.parquet")
+    frames.drop(columns="source", errors="ignore").to_parquet(into / "frames.parquet", index=False)
+    for round_ in sorted((run / "rounds").glob("[0-9]*")):
+        there = into / "rounds" / round_.name
+        there.mkdir(parents=True)
+        for name in _OF_A_ROUND:
+            content = json.loads((round_ / name).read_text(encoding="utf-8"))
+            (there / name).write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
+        picks = pd.read_parquet(round_ / "picks.parquet")
+        known = [c for c in picks.columns if c == "source" or c.startswith("label/")]
+        picks.drop(columns=known).to_parquet(there / "picks.parquet", index=False)
+        scores = round_ / "scores.parquet"
+        if scores.is_file() and "cost_s" in pq.read_schema(scores).names:
+            prices = pd.read_parquet(scores, columns=["frame_id", "cost_s"])
+            prices.to_parquet(there / "scores.parquet", index=False)
+
+
+def _forget(config: dict[str, Any], keys: Sequence[str]) -> None:
+    for key in keys[:-1]:
+        config = config.get(key) or {}
+    if config.get(keys[-1]) is not None:
+        config[keys[-1]] = None
+
+
+def _nobodys(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.mtime, entry.uid, entry.gid, entry.uname, entry.gname, entry.mode = 0, 0, 0, "", "", 0o644
+    return entry

@@ -1,0 +1,157 @@
+"""A packed sweep is compared as the sweep is, and holds nothing of the data."""
+
+import hashlib
+import importlib.util
+import json
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from mtal.reporting.comparison import compare
+from mtal.reporting.comparison.markdown import over_all, tables_of
+from mtal.reporting.comparison.packed import as_folders, pack
+from mtal.reporting.comparison.tables import write_tables
+
+SCRIPTS = Path(__file__).parents[3] / "scripts"
+
+
+def script(name):
+    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def places(sweep):
+    """Runs that say where things lie, what was answered, and in one case what frames cost."""
+    folder = sweep({"random": 0.0, "Max": 0.1}, seeds=2, rounds=2)
+    for run in sorted(folder.iterdir()):
+        config = yaml.safe_load((run / "config.yaml").read_text())
+        config |= {"run_root": "/home/someone/runs", "cache": "/home/someone/cache"}
+        config["data"]["root"] = "/home/someone/data"
+        (run / "config.yaml").write_text(yaml.safe_dump(config))
+        frames = pd.read_parquet(run / "frames.parquet").assign(source="/home/someone/video.mp4")
+        frames.to_parquet(run / "frames.parquet")
+        for round_ in (run / "rounds").iterdir():
+            picks = pd.read_parquet(round_ / "picks.parquet").assign(source="/home/someone/video.mp4")
+            picks["label/tools"] = [[0, 1]] * len(picks)
+            picks.to_parquet(round_ / "picks.parquet")
+            if run.name.startswith("Max") and round_.name != "00":
+                prices = np.arange(len(frames)) / 7
+                scores = pd.DataFrame({"frame_id": frames["frame_id"], "cost_s": prices, "utility": 0.5})
+                scores.to_parquet(round_ / "scores.parquet")
+    return folder
+
+
+def test_says_the_same(places, tmp_path):
+    assert pack(places, tmp_path / "sweep.tar.xz") == 4
+    whole = compare([places])
+    with as_folders([tmp_path / "sweep.tar.xz"]) as folders:
+        packed = compare(folders)
+    (one,), (other,) = whole.settings, packed.settings
+    assert tables_of(one) == tables_of(other)
+    assert over_all(whole) == over_all(packed)
+    for comparison, name in ((whole, "whole"), (packed, "packed")):
+        (tmp_path / name).mkdir()
+        write_tables(comparison, tmp_path / name)
+    written = {p.name: p.read_text() for p in (tmp_path / "whole").iterdir() if p.name != "runs.csv"}
+    assert written == {p.name: p.read_text() for p in (tmp_path / "packed").iterdir() if p.name in written}
+    assert "minutes" in written["curves.csv"]  # prices are part of what is equal
+
+
+def test_holds_nothing_of_the_data_nor_of_the_machine(places, tmp_path):
+    pack(places, tmp_path / "sweep.tar.xz")
+    with as_folders([tmp_path / "sweep.tar.xz"]) as (folder,):
+        files = [p for p in folder.rglob("*") if p.is_file()]
+        tables = [pd.read_parquet(p) for p in files if p.suffix == ".parquet"]
+        assert not any("source" in t or any(c.startswith("label/") for c in t) for t in tables)
+        assert not any(b"someone" in p.read_bytes() for p in files)
+        assert {p.suffix for p in files} == {".parquet", ".json", ".yaml"}
+
+
+def test_same_runs_same_bytes_and_what_is_unfinished_stays_out(places, tmp_path):
+    def digest(name):
+        count = pack(places, tmp_path / name / "sweep.tar.xz")
+        return count, hashlib.sha256((tmp_path / name / "sweep.tar.xz").read_bytes()).hexdigest()
+
+    assert digest("a") == digest("b")
+    last = next(places.glob("Max*")) / "rounds" / "02"
+    last.rename(last.with_name(".02"))
+    assert digest("c")[0] == 3
+
+
+def test_page_is_drawn_from_packed_sweeps(places, tmp_path, monkeypatch):
+    """The full-pool runs are found beside them."""
+    full = next(places.glob("random*"))
+    reference = places.with_name("sweep_full") / "all"
+    reference.parent.mkdir()
+    full.rename(reference)
+    config = yaml.safe_load((reference / "config.yaml").read_text())
+    config["loop"] |= {"initial": "all", "rounds": 0}
+    (reference / "config.yaml").write_text(yaml.safe_dump(config))
+    monkeypatch.setattr(sys, "argv", ["pack_runs", str(places), str(reference.parent), "--out", str(tmp_path / "kept")])
+    script("pack_runs").main()
+    pages = {}
+    page = script("make_results_page")
+    monkeypatch.setattr(page, "write_comparison", lambda *_: None)  # figures have tests of their own
+    for kind, sweep in (("folder", places), ("packed", tmp_path / "kept" / "sweep.tar.xz")):
+        file = tmp_path / kind / "page.md"
+        file.parent.mkdir()
+        file.write_text("<!-- table sweep heads -->\n<!-- end -->\n<!-- table all winners -->\n<!-- end -->\n")
+        monkeypatch.setattr(sys, "argv", ["make_results_page", str(sweep), "--page", str(file)])
+        page.main()
+        pages[kind] = file.read_text()
+    assert pages["folder"] == pages["packed"]
+    assert "full pool" in pages["packed"]
+
+
+class TestRefused:
+    def test_no_runs(self, tmp_path):
+        with pytest.raises(FileNotFoundError, match="there is no run in it"):
+            pack(tmp_path, tmp_path / "x.tar.xz")
+        with (
+            pytest.raises(FileNotFoundError, match="there is no such folder or packed sweep"),
+            as_folders([tmp_path / "nowhere.tar.xz"]),
+        ):
+            pass
+
+    def test_none_finished(self, places, tmp_path):
+        for run in places.iterdir():
+            (run / "rounds" / "02").rename(run / "rounds" / ".02")
+        with pytest.raises(ValueError, match=r"none of its runs is finished \(.*: unfinished: 2 of 3 rounds"):
+            pack(places, tmp_path / "x.tar.xz")
+        assert not list(tmp_path.glob("*.tar.xz"))
+
+    def test_another_name_or_another_file(self, places, tmp_path):
+        with pytest.raises(ValueError, match=r"a packed sweep is named …\.tar\.xz"):
+            pack(places, tmp_path / "x.zip")
+        pack(places, tmp_path / "x.tar.xz")
+        (tmp_path / "x.tar.xz").rename(tmp_path / "y.tar.xz")
+        with pytest.raises(ValueError, match="give it back the name"), as_folders([tmp_path / "y.tar.xz"]):
+            pass
+        (tmp_path / "z.tar.xz").write_text("not one")
+        with (
+            pytest.raises(ValueError, match=r"not a packed sweep of scripts/pack_runs\.py"),
+            as_folders([tmp_path / "z.tar.xz"]),
+        ):
+            pass
+
+    def test_a_file_that_ends_early(self, places, tmp_path):
+        file = tmp_path / "sweep.tar.xz"
+        pack(places, file)
+        file.write_bytes(file.read_bytes()[:-3000])
+        with pytest.raises(ValueError, match="not a packed sweep"), as_folders([file]):
+            pass
+
+    def test_a_path_that_leads_outside(self, tmp_path):
+        (tmp_path / "evil").write_text(json.dumps({}))
+        with tarfile.open(tmp_path / "sweep.tar.xz", "w:xz") as archive:
+            archive.add(tmp_path / "evil", "../../evil")
+        with pytest.raises(ValueError, match="not a packed sweep"), as_folders([tmp_path / "sweep.tar.xz"]):
+            pass
