@@ -2,7 +2,7 @@ import numpy as np
 import torch
 from scipy.stats import chisquare
 
-from mtal.acquisition.draw import content_hash, draw
+from mtal.acquisition.draw import content_hash, draw, draw_order
 
 
 def rows(frames, features=3, seed=0):
@@ -50,6 +50,15 @@ def test_order_of_rows_does_not_matter():
     order = torch.randperm(40, generator=torch.Generator().manual_seed(1))
     moved = draw(x[order], 12, seed=0)
     assert sorted(order[moved].tolist()) == draw(x, 12, seed=0).tolist()
+
+
+def test_order_of_draw_begins_with_what_is_drawn():
+    x = rows(40)
+    x[7] = x[30] = x[3]  # copies have a turn each
+    order = draw_order(x, seed=0)
+    for size in range(1, 40):
+        assert order[:size].sort().values.equal(draw(x, size, seed=0))
+    assert draw_order(x[:0], seed=0).tolist() == []
 
 
 def test_every_row_is_as_likely():
