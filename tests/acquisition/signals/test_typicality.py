@@ -6,7 +6,8 @@ from axioms.pool_signals import PoolSignalAxioms, random_view
 from scipy.stats import spearmanr
 from sklearn.neighbors import NearestNeighbors
 
-from mtal.acquisition.draw import draw
+from mtal.acquisition.draw import draw, draw_order
+from mtal.acquisition.neighbours import nearest
 from mtal.acquisition.signals import Typicality, typicality
 from mtal.acquisition.signals.pool_view import PoolView
 
@@ -39,7 +40,8 @@ def test_order_is_that_of_the_inverse_mean_distance():
     assert spearmanr(Typicality()(PoolView(x)), 1 / apart.mean(axis=1)).statistic == pytest.approx(1.0)
 
 
-def test_where_a_cell_holds_all_its_neighbours_are_drawn_frames():
+def test_of_a_cell_that_cannot_be_divided_again_frames_are_drawn(monkeypatch):
+    monkeypatch.setattr(typicality, "_LEVELS", 1)
     x = points(30)
     chosen = draw(x, 25, seed=4).numpy()
     values = Typicality(k=3, max_reference=25)(PoolView(x, seed=4))  # two cells around two frames: each is in both
@@ -110,8 +112,75 @@ def test_impossible_arguments_are_refused():
         Typicality(max_reference=20)
 
 
-def test_cells_are_no_more_than_every_frame_can_be_compared_with(monkeypatch):
-    monkeypatch.setattr(typicality, "_MIDDLES", 3)
-    cells = typicality._cells(torch.randn(400, 4, generator=torch.Generator().manual_seed(0)), 20, seed=0)
-    assert len(cells) <= 3
-    assert torch.cat([queries for queries, _, _ in cells]).sort().values.equal(torch.arange(400))
+def walks(frames, features, length):
+    """Videos: random walks that begin at one of 20 scenes."""
+    generator = torch.Generator().manual_seed(0)
+    scenes = 3 * torch.randn(20, features, generator=generator)
+    steps = torch.randn(frames // length, length, features, generator=generator) * 2 / length**0.5
+    return (scenes[torch.arange(len(steps)) % 20][:, None] + steps.cumsum(dim=1)).flatten(0, 1)
+
+
+def cells_of(x, most=200, fewest=4):
+    return typicality._cells(x, draw_order(x, 0), 25, most, fewest, seed=0)
+
+
+def test_every_frame_is_looked_up_in_a_single_cell_and_is_in_a_cell_once():
+    cells = cells_of(walks(6000, 8, 100))
+    assert torch.cat([members[own] for members, own in cells]).sort().values.equal(torch.arange(6000))
+    assert all(len(members.unique()) == len(members) for members, _ in cells)
+
+
+def test_cells_that_hold_too_many_frames_are_divided_again(monkeypatch):
+    monkeypatch.setattr(typicality, "_MIDDLES", 16)
+    x = walks(6000, 8, 100)
+    assert max(len(members) for members, _ in cells_of(x)) <= 200
+    monkeypatch.setattr(typicality, "_LEVELS", 1)
+    assert max(len(members) for members, _ in cells_of(x)) > 400
+
+
+def test_a_frame_is_compared_with_no_more_middles_in_a_larger_pool(monkeypatch):
+    seen = []
+
+    def counted(queries, references, k, **options):
+        seen.append(len(references))
+        return nearest(queries, references, k, **options)
+
+    monkeypatch.setattr(typicality, "_MIDDLES", 16)
+    monkeypatch.setattr(typicality, "nearest", counted)
+    cells_of(walks(6000, 8, 100))
+    assert max(seen) == 16  # and not 6000 / 25
+    assert len(seen) > 1
+
+
+@pytest.mark.parametrize("pool", [lambda n: walks(n, 8, 100), lambda n: points(n, 8)], ids=["walks", "gaussian"])
+def test_a_frame_is_compared_with_no_more_members_in_a_larger_pool(monkeypatch, pool):
+    monkeypatch.setattr(typicality, "_MIDDLES", 16)
+
+    def members_per_frame(frames):
+        return sum(len(members) * int(own.sum()) for members, own in cells_of(pool(frames))) / frames
+
+    assert members_per_frame(32_000) < 1.15 * members_per_frame(2000)
+
+
+def test_copies_of_one_frame_end_the_division_and_are_most_typical():
+    x = torch.cat([points(300), torch.full((300, 5), 0.5, dtype=torch.float64)])
+    values = Typicality(k=3, max_reference=100)(PoolView(x))
+    assert values[300:].tolist() == [1.0] * 300
+    assert values[:300].max() < 1
+
+
+@pytest.mark.parametrize(
+    ("pool", "correlation"),
+    [
+        (
+            lambda: torch.randn(20, 500, 128, generator=torch.Generator().manual_seed(0)).cumsum(dim=1).flatten(0, 1),
+            0.98,
+        ),
+        (lambda: points(10_000, 128).float(), 0.92),
+    ],
+    ids=["walks", "gaussian"],
+)
+def test_rank_correlation_with_the_exact_value(pool, correlation):
+    x = pool()
+    exact = Typicality(max_reference=len(x))(PoolView(x))
+    assert spearmanr(Typicality()(PoolView(x)), exact).statistic > correlation
