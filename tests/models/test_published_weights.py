@@ -83,7 +83,10 @@ def maps(model, pictures):
 
 
 def same(got, want):
-    return len(got) == len(want) and all(torch.equal(a, b) for a, b in zip(got, want, strict=True))
+    """But for rounding: modules of two libraries take other kernels, which agree to the bit on some processors only."""
+    return len(got) == len(want) and all(
+        (a - b).abs().max() <= 1e-5 * b.abs().max() for a, b in zip(got, want, strict=True)
+    )
 
 
 def load(name, path, size=SIZE, **options):
