@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cache
@@ -19,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
@@ -41,6 +43,8 @@ from mtal.tasks.task import Task
 FOLDER = "trainings"
 _LIBRARIES = ("torch", "lightning", "timm", "segmentation-models-pytorch", "torchmetrics")
 _ABOUT = "about"
+
+_log = logging.getLogger(__name__)
 
 
 class Trainings:
@@ -131,18 +135,26 @@ class Trainings:
         self._bound.use([file])  # so that nobody makes room of it now
         if not file.is_file():
             return None
-        with safe_open(file, "pt") as content:
-            about: dict[str, Any] = json.loads(content.metadata()[_ABOUT])
-            names = content.keys()
-            return {name: content.get_tensor(name) for name in names}, about
+        try:
+            with safe_open(file, "pt") as content:
+                about: dict[str, Any] = json.loads(content.metadata()[_ABOUT])
+                names = content.keys()
+                return {name: content.get_tensor(name) for name in names}, about
+        except SafetensorError as error:
+            _log.warning("%s: damaged (%s); what it held is trained again", file, error)
+            return None
 
     def _keep(self, file: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
         assert self._bound is not None
         content = save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, {_ABOUT: json.dumps(about)})
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self._bound.make_room(len(content))
-        with whole_file(file) as out:
-            out.write(content)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._bound.make_room(len(content))
+            with whole_file(file) as out:
+                out.write(content)
+        except OSError as error:  # what was trained is not lost for that
+            why = os.strerror(error.errno) if error.errno else error
+            _log.warning("%s: not kept (%s), so a run that begins alike trains again", file, why)
 
 
 def _as_training(about: dict[str, Any]) -> Training:

@@ -1,6 +1,8 @@
 """A training is made once, and never taken for another."""
 
+import errno
 import json
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -198,6 +200,29 @@ def test_oldest_are_deleted_when_room_is_short(tmp_path, train):
     train(bound=tight, seed=7)
     (second,) = (tight.root / FOLDER).iterdir()
     assert second != first
+
+
+def test_a_damaged_file_is_trained_again(train, bound, caplog):
+    made = train()[0]
+    (file,) = (bound.root / FOLDER).iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    again = train()[0]
+    assert all(torch.equal(again[name], x) for name, x in made.items())
+    assert file.read_bytes() == whole
+    assert [r.getMessage().split(": damaged (")[0] for r in caplog.records] == [str(file)]
+
+
+def test_a_full_disk_costs_no_training(train, bound, caplog, monkeypatch):
+    @contextmanager
+    def full(file):
+        raise OSError(errno.ENOSPC, "No space left on device")
+        yield
+
+    monkeypatch.setattr(trainings_module, "whole_file", full)
+    assert train()[1].steps == QUICK.steps
+    (told,) = [r.getMessage() for r in caplog.records]
+    assert told.endswith(": not kept (No space left on device), so a run that begins alike trains again")
 
 
 def test_runs_that_pick_otherwise_share_their_first_round(experiment, start, bound, tmp_path, monkeypatch):
