@@ -24,10 +24,10 @@ from mtal.launch.faults import FAULTS_OF_INPUT, tell
 from mtal.launch.interruption import STANDING
 from mtal.launch.plain_warnings import plain_warnings
 from mtal.launch.unread import warn_of_unread
-from mtal.learning.made import made
 from mtal.learning.old_options import old_options, with_values
 from mtal.selecting.checkpoint import Checkpoint
 from mtal.selecting.handover import select_frames
+from mtal.selecting.selection import options_of
 from mtal.suggest import nearest
 
 OWN = ("videos", "checkpoint", "budget", "name", "selections")
@@ -147,7 +147,7 @@ def main(arguments: Sequence[str], configs: Path) -> None:
             STANDING.set(partial(_standing, request.folder))
             checkpoint = Checkpoint.read(request.checkpoint)
             config = configured(request, checkpoint, configs)
-            _warn_of_unread(request.overrides, made(config.acquisition))
+            _warn_of_unread(request.overrides, options_of(config).acquisition)
             done = select_frames(config, checkpoint, request.budget, request.folder)
     except (*FAULTS_OF_INPUT, HydraException, OmegaConfBaseException) as error:
         tell(error)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ from mtal.frames.window import Windows
 from mtal.learning.checks import check_acquisition
 from mtal.learning.experiment import augmented, new_model, relate
 from mtal.learning.loop_settings import LoopSettings
-from mtal.learning.made import made
+from mtal.learning.made import made, refuse_inside
 from mtal.learning.measured import recall_cost
 from mtal.learning.out_of_fold import out_of_fold
 from mtal.learning.picking import Picker
@@ -36,6 +36,7 @@ from mtal.learning.seeds import integer_seed
 from mtal.learning.standing import Standing, needs_out_of_fold, past_rounds, standing
 from mtal.learning.trainer_settings import TrainerSettings
 from mtal.models import MultiTaskModel
+from mtal.refusals import Refusals
 from mtal.scoring.engine import Engine
 from mtal.scoring.inputs import FeatureInputs, FrameInputs, Inputs
 from mtal.scoring.look import look_at
@@ -80,6 +81,33 @@ class Selection:
         return said_on_frame(self._model, self.pixel_tasks, self._inputs, at, size, self._device, self._windows)
 
 
+class Options(NamedTuple):
+    """What is made of the options that need no recordings."""
+
+    acquisition: Acquisition
+    trainer: TrainerSettings
+    engine: Engine
+
+
+def options_of(config: DictConfig) -> Options:
+    """All that needs no recordings, once everything that is wrong with it has been told.
+
+    Raises:
+        ValueError: options are wrong.
+        InstantiationException: there is no such object or option.
+    """
+    refusals = Refusals()
+    with refusals:
+        acquisition: Acquisition = made(config.acquisition)
+    with refusals:
+        trainer: TrainerSettings = made(config.trainer)
+    with refusals:
+        engine: Engine = made(config.scoring)
+    refuse_inside(config.data, refusals)
+    refusals.tell(what="wrong options")
+    return Options(acquisition, trainer, engine)
+
+
 def select(config: DictConfig, checkpoint: Checkpoint, budget: int, scored: Path | None = None) -> Selection:
     """Pick frames of the recordings ``config.data`` as the run of ``checkpoint`` would pick its next batch.
 
@@ -94,9 +122,8 @@ def select(config: DictConfig, checkpoint: Checkpoint, budget: int, scored: Path
         ValueError: there are fewer frames, or the acquisition needs what recordings without labels cannot give.
         FileNotFoundError: recordings, encoder weights, or labelled frames that the acquisition looks at are missing.
     """
-    acquisition: Acquisition = made(config.acquisition)
+    acquisition, trainer, engine = options_of(config)
     _refuse_unserved(config, acquisition)
-    trainer: TrainerSettings = made(config.trainer)
     device = trainer.device()
     dataset: SurgicalDataset = made(config.data)
     tasks = build_tasks(dataset.label_maps, _plain(config.tasks.heads))
@@ -115,7 +142,6 @@ def select(config: DictConfig, checkpoint: Checkpoint, budget: int, scored: Path
         bound.use([scored])
     frames = _frames(config, recordings, bound)
     inputs = _inputs(config, model, recordings, frames, device, bound)
-    engine: Engine = made(config.scoring)
     picker = Picker(recordings.dataset, inputs, tasks, acquisition, device, config.seed, frames.windows, engine=engine)
     number = checkpoint.number + 1
     labels = checkpoint.labels(tasks)

@@ -138,6 +138,18 @@ class TestMain:
         assert message in text
         assert len(text.strip().splitlines()) == 1
 
+    def test_wrong_options_of_all_groups_at_once_and_before_a_frame_is_read(self, options, capsys, monkeypatch):
+        """Those of scoring as well, which come to play when all recordings are decoded."""
+        monkeypatch.setattr("mtal.selecting.selection.with_labelled", lambda *_: pytest.fail("recordings were read"))
+        wrong = ["acquisition.minimum_gap_s=-1", "trainer.devices=0", "scoring=ray", "scoring.actors=0"]
+        with pytest.raises(SystemExit) as end:
+            main([*options, "budget=2", *wrong, "data.sampler.rate_hz=0"], CONFIGS)
+        told = capsys.readouterr().err
+        assert end.value.code == 1
+        for name in ("minimum_gap_s", "trainer.devices", "actors"):
+            assert name in told
+        assert told.startswith("error: 4 wrong options:\n")
+
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.filterwarnings("ignore:bleeding. no label so far")
