@@ -99,6 +99,7 @@ def _write(run: Path, into: Path) -> None:
     for place in PLACES:
         _forget(config, place.split("."))
     (into / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    _write_command_line(run, into)
     for name in _AS_THEY_ARE:
         if (run / name).exists():
             shutil.copyfile(run / name, into / name)
@@ -117,6 +118,19 @@ def _write(run: Path, into: Path) -> None:
         if scores.is_file() and "cost_s" in pq.read_schema(scores).names:
             prices = pd.read_parquet(scores, columns=["frame_id", "cost_s"])
             prices.to_parquet(there / "scores.parquet", index=False)
+
+
+def _write_command_line(run: Path, into: Path) -> None:
+    """The options that the run was given, which name its strategy."""
+    file = run / ".hydra" / "hydra.yaml"
+    if not file.is_file():
+        return
+    hydra = yaml.safe_load(file.read_text(encoding="utf-8"))["hydra"]
+    given = [o for o in hydra["overrides"]["task"] if o.partition("=")[0].lstrip("+~") not in PLACES]
+    kept = {"mode": hydra["mode"], "overrides": {"task": given}}
+    kept["job"] = {"config": {"override_dirname": {"exclude_keys": list(PLACES)}}}
+    (into / ".hydra").mkdir()
+    (into / ".hydra" / "hydra.yaml").write_text(yaml.safe_dump({"hydra": kept}, sort_keys=False), encoding="utf-8")
 
 
 def _forget(config: dict[str, Any], keys: Sequence[str]) -> None:

@@ -36,6 +36,11 @@ def places(sweep):
         config |= {"run_root": "/home/someone/runs", "cache": "/home/someone/cache"}
         config["data"]["root"] = "/home/someone/data"
         (run / "config.yaml").write_text(yaml.safe_dump(config))
+        name = "our_max" if run.name.startswith("Max") else "random"
+        given = [f"strategy={name}", "data.root=/home/someone/data", "loop.batch=10"]
+        hydra = {"mode": "MULTIRUN", "overrides": {"task": given}, "job": {"name": "run"}}
+        (run / ".hydra").mkdir()
+        (run / ".hydra" / "hydra.yaml").write_text(yaml.safe_dump({"hydra": hydra}))
         frames = pd.read_parquet(run / "frames.parquet").assign(source="/home/someone/video.mp4")
         frames.to_parquet(run / "frames.parquet")
         for round_ in (run / "rounds").iterdir():
@@ -57,6 +62,7 @@ def test_says_the_same(places, tmp_path):
     (one,), (other,) = whole.settings, packed.settings
     assert tables_of(one) == tables_of(other)
     assert over_all(whole) == over_all(packed)
+    assert "`our_max`" in tables_of(other)["joint"]  # as the command line calls it
     for comparison, name in ((whole, "whole"), (packed, "packed")):
         (tmp_path / name).mkdir()
         write_tables(comparison, tmp_path / name)
