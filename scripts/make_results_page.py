@@ -4,7 +4,8 @@ python scripts/make_results_page.py runs/study_endoscapes runs/study_vocalfolds 
 
 The full-pool runs of a sweep are in the folder of the same name with _full behind it. A table stands on the page
 between <!-- table NAME KIND --> and <!-- end -->: NAME is the sweep's folder, KIND joint, heads or rare; tables of all
-sweeps have the name all and the kinds winners and penalties. Everything else on the page is left as it is.
+sweeps have the name all and the kinds winners and penalties. Of the figures those are drawn that the page shows, as
+images/NAME_joint_curves.png. Everything else on the page is left as it is.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def main() -> None:
     parser.add_argument("sweeps", type=Path, nargs="+", metavar="SWEEP", help="folders of sweeps, or packed")
     parser.add_argument("--page", type=Path, default=PAGE)
     arguments = parser.parse_args()
+    page = arguments.page.read_text()
     tables: dict[tuple[str, str], str] = {}
     images = arguments.page.parent / "images"
     images.mkdir(exist_ok=True)
@@ -64,13 +66,13 @@ def main() -> None:
                 tables |= {(sweep.name, kind): table for kind, table in tables_of(comparison.settings[0]).items()}
                 for name in FIGURES:
                     drawn = sweep / "comparison" / "figures" / f"{name}.png"
-                    if drawn.is_file():
-                        shutil.copyfile(drawn, images / f"{sweep.name}_{name}.png")
+                    shown = images / f"{sweep.name}_{name}.png"
+                    if drawn.is_file() and f"images/{shown.name}" in page:
+                        shutil.copyfile(drawn, shown)
             everything = compare(sweeps, references)
     except (FileNotFoundError, ValueError) as error:
         sys.exit(str(error))
     tables |= {("all", kind): table for kind, table in over_all(everything).items()}
-    page = arguments.page.read_text()
     arguments.page.write_text(filled(page, tables))
     places = {(found[1], found[2]) for found in re.finditer(r"<!-- table (\S+) (\S+) -->", page)}
     print(f"wrote {len(places & set(tables))} tables of {len(places)} places into {arguments.page}")
