@@ -82,7 +82,7 @@ class Experiment:
         listeners: told of every complete round.
         encoder: what the model's encoder is, see :attr:`~mtal.models.Encoder.description`.
         engine: who scores the pool; this process where ``None``.
-        trainings: keeps what came of them.
+        trainings: makes models learn, or reads what the very same training gave before.
     """
 
     dataset: SurgicalDataset

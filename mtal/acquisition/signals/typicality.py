@@ -91,12 +91,11 @@ class Typicality(PoolSignal):
         if len(x) <= self.max_reference:
             mean[:] = self._mean_distance(x, x, torch.arange(len(x)), to_rounding=False)
         else:
-            order = draw_order(x, view.seed)
+            place = draw_order(x, view.seed).argsort()  # [N], when each is drawn
             size = max(self.max_reference // _CELLS, 4 * self.k)
             # where a pool would need more middles, all its cells are large, and many just below the larger bound
             most = self.max_reference if len(x) <= _MIDDLES * size else self.max_reference // 2
-            cells = _cells(_projected(x, view.seed), order, size, most, self.k, view.seed)
-            place = order.argsort()
+            cells = _cells(_projected(x, view.seed), place, size, most, self.k, view.seed)
             in_pieces(lambda cell: self._measure(mean, x, cell, place, view.seed), cells)
         scale = sq_length(x, mean_row(x)).mean().sqrt()
         return 1 / (1 + mean / scale.where(scale > 0, 1.0))  # [N]
@@ -117,18 +116,18 @@ class Typicality(PoolSignal):
         return distances(queries, references, index).mean(dim=1)
 
 
-def _cells(x: Tensor, order: Tensor, size: int, most: int, fewest: int, seed: int) -> list[Cell]:
+def _cells(x: Tensor, place: Tensor, size: int, most: int, fewest: int, seed: int) -> list[Cell]:
     """The cells of a pool: divided once, and again where they hold too many frames.
 
     Args:
         x: ``[N, D]``, what tells which middle is near.
-        order: ``[N]`` int64, positions as they are drawn.
+        place: ``[N]`` int64, of each frame in the order in which frames are drawn.
         size: members of a cell that are its own, on average.
         most: members of a cell that is not divided again.
         fewest: members of a cell that does not take in the middles.
         seed: of the middles.
     """
-    shuffle, place = np.random.default_rng(seed), order.argsort()  # [N]
+    shuffle = np.random.default_rng(seed)
     everyone = torch.arange(len(x))
     cells, large = [], [Cell(everyone, torch.ones_like(everyone, dtype=torch.bool))]
     for level in range(_LEVELS):

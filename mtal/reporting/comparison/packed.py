@@ -7,6 +7,7 @@ from takes a few kilobytes a run.
 from __future__ import annotations
 
 import json
+import lzma
 import shutil
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -82,7 +83,7 @@ def as_folders(sweeps: Sequence[Path]) -> Iterator[list[Path]]:
             try:
                 with tarfile.open(sweep, "r:xz") as archive:
                     archive.extractall(place, filter="data")
-            except (tarfile.TarError, EOFError) as error:
+            except (tarfile.TarError, lzma.LZMAError, EOFError) as error:
                 raise ValueError(f"{sweep}: not a packed sweep of scripts/pack_runs.py ({error})") from error
             folders.append(place / sweep.name.removesuffix(SUFFIX))
             if not folders[-1].is_dir():
@@ -127,10 +128,9 @@ def _write_command_line(run: Path, into: Path) -> None:
         return
     hydra = yaml.safe_load(file.read_text(encoding="utf-8"))["hydra"]
     given = [o for o in hydra["overrides"]["task"] if o.partition("=")[0].lstrip("+~") not in PLACES]
-    kept = {"mode": hydra["mode"], "overrides": {"task": given}}
-    kept["job"] = {"config": {"override_dirname": {"exclude_keys": list(PLACES)}}}
+    kept = {"hydra": {"overrides": {"task": given}}}
     (into / ".hydra").mkdir()
-    (into / ".hydra" / "hydra.yaml").write_text(yaml.safe_dump({"hydra": kept}, sort_keys=False), encoding="utf-8")
+    (into / ".hydra" / "hydra.yaml").write_text(yaml.safe_dump(kept), encoding="utf-8")
 
 
 def _forget(config: dict[str, Any], keys: Sequence[str]) -> None:

@@ -121,7 +121,7 @@ def walks(frames, features, length):
 
 
 def cells_of(x, most=200, fewest=4):
-    return typicality._cells(x, draw_order(x, 0), 25, most, fewest, seed=0)
+    return typicality._cells(x, draw_order(x, 0).argsort(), 25, most, fewest, seed=0)
 
 
 def test_every_frame_is_looked_up_in_a_single_cell_and_is_in_a_cell_once():

@@ -105,14 +105,22 @@ def test_page_is_drawn_from_packed_sweeps(places, tmp_path, monkeypatch):
     script("pack_runs").main()
     pages = {}
     page = script("make_results_page")
-    monkeypatch.setattr(page, "write_comparison", lambda *_: None)  # figures have tests of their own
+
+    def written(_, folder):  # figures have tests of their own
+        (folder / "figures").mkdir(parents=True, exist_ok=True)
+        for name in ("joint_curves", "classes"):
+            (folder / "figures" / f"{name}.png").write_text(name)
+
+    monkeypatch.setattr(page, "write_comparison", written)
     for kind, sweep in (("folder", places), ("packed", tmp_path / "kept" / "sweep.tar.xz")):
         file = tmp_path / kind / "page.md"
         file.parent.mkdir()
-        file.write_text("<!-- table sweep heads -->\n<!-- end -->\n<!-- table all winners -->\n<!-- end -->\n")
+        places_of = "<!-- table sweep heads -->\n<!-- end -->\n<!-- table all winners -->\n<!-- end -->\n"
+        file.write_text(f"{places_of}![](images/sweep_joint_curves.png)\n")
         monkeypatch.setattr(sys, "argv", ["make_results_page", str(sweep), "--page", str(file)])
         page.main()
         pages[kind] = file.read_text()
+        assert [p.name for p in (file.parent / "images").iterdir()] == ["sweep_joint_curves.png"]  # what it shows
     assert pages["folder"] == pages["packed"]
     assert "full pool" in pages["packed"]
 
@@ -148,12 +156,16 @@ class TestRefused:
         ):
             pass
 
-    def test_a_file_that_ends_early(self, places, tmp_path):
+    def test_a_file_that_ends_early_or_is_damaged(self, places, tmp_path):
         file = tmp_path / "sweep.tar.xz"
         pack(places, file)
-        file.write_bytes(file.read_bytes()[:-3000])
-        with pytest.raises(ValueError, match="not a packed sweep"), as_folders([file]):
-            pass
+        whole = file.read_bytes()
+        broken = bytearray(whole)
+        broken[len(whole) // 2] ^= 255
+        for content in (whole[:-3000], bytes(broken)):
+            file.write_bytes(content)
+            with pytest.raises(ValueError, match="not a packed sweep"), as_folders([file]):
+                pass
 
     def test_a_path_that_leads_outside(self, tmp_path):
         (tmp_path / "evil").write_text(json.dumps({}))
