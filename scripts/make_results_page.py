@@ -1,11 +1,12 @@
 """Redraw the tables and figures of docs/results.md from run folders.
 
 python scripts/make_results_page.py runs/study_endoscapes runs/study_vocalfolds runs/study_synthetic
+python scripts/make_results_page.py docs/studies/*.tar.xz
 
-The full-pool runs of a sweep are in the folder of the same name with _full behind it. A table stands on the page
-between <!-- table NAME KIND --> and <!-- end -->: NAME is the sweep's folder, KIND joint, heads or rare; tables of all
-sweeps have the name all and the kinds winners and penalties. Of the figures those are drawn that the page shows, as
-images/NAME_joint_curves.png. Everything else on the page is left as it is.
+The full-pool runs of a sweep are in the folder of the same name with _full behind it, beside it. A table stands on the
+page between <!-- table NAME KIND --> and <!-- end -->: NAME is the sweep's folder, KIND joint, heads or rare. A NAME
+with a star, such as study_*, is all sweeps of such names together, and its KIND winners or penalties. Of the figures
+those are drawn that the page shows, as images/NAME_joint_curves.png. Everything else on the page is left as it is.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import argparse
 import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 
 from mtal.reporting.comparison import compare, write_comparison
@@ -23,6 +25,7 @@ from mtal.reporting.comparison.packed import SUFFIX, as_folders
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "results.md"
 FIGURES = ("joint_curves", "joint_differences", "joint_savings", "classes")
+_FULL = "_full"
 _MARKED = re.compile(r"(<!-- table (\S+) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -39,7 +42,18 @@ def filled(page: str, tables: Mapping[tuple[str, str], str]) -> str:
 def full_pool_of(sweep: Path) -> Path:
     """Where the full-pool runs of a sweep are: ``study_full`` for ``study``, ``study_full.tar.xz`` for a packed one."""
     name = sweep.name.removesuffix(SUFFIX)
-    return sweep.with_name(f"{name}_full{SUFFIX if sweep.name.endswith(SUFFIX) else ''}")
+    return sweep.with_name(f"{name}{_FULL}{SUFFIX if sweep.name.endswith(SUFFIX) else ''}")
+
+
+def is_full_pool(sweep: Path) -> bool:
+    """Whether a folder or file holds the full-pool runs of a sweep that lies beside it."""
+    return sweep.name.removesuffix(SUFFIX).endswith(_FULL)
+
+
+def together(page: str, sweeps: Sequence[Path]) -> dict[str, list[Path]]:
+    """The names with a star that the page has tables of, each with the sweeps of such names."""
+    patterns = dict.fromkeys(found[2] for found in _MARKED.finditer(page) if "*" in found[2])
+    return {pattern: [s for s in sweeps if fnmatch(s.name, pattern)] for pattern in patterns}
 
 
 def main() -> None:
@@ -51,12 +65,13 @@ def main() -> None:
     tables: dict[tuple[str, str], str] = {}
     images = arguments.page.parent / "images"
     images.mkdir(exist_ok=True)
-    full = [found for sweep in arguments.sweeps if (found := full_pool_of(sweep)).exists()]
+    given = [sweep for sweep in arguments.sweeps if not is_full_pool(sweep)]
+    full = [found for sweep in given if (found := full_pool_of(sweep)).exists()]
     try:
-        with as_folders(arguments.sweeps) as sweeps, as_folders(full) as references:
+        with as_folders(given) as sweeps, as_folders(full) as references:
             by_name = {f.name: f for f in references}
             for sweep in sweeps:
-                reference = by_name.get(f"{sweep.name}_full")
+                reference = by_name.get(f"{sweep.name}{_FULL}")
                 comparison = compare([sweep], [] if reference is None else [reference])
                 if len(comparison.settings) > 1:
                     raise ValueError(
@@ -69,10 +84,13 @@ def main() -> None:
                     shown = images / f"{sweep.name}_{name}.png"
                     if drawn.is_file() and f"images/{shown.name}" in page:
                         shutil.copyfile(drawn, shown)
-            everything = compare(sweeps, references)
+            for pattern, members in together(page, sweeps).items():
+                if members:
+                    known = [found for s in members if (found := by_name.get(f"{s.name}{_FULL}")) is not None]
+                    found = over_all(compare(members, known))
+                    tables |= {(pattern, kind): table for kind, table in found.items()}
     except (FileNotFoundError, ValueError) as error:
         sys.exit(str(error))
-    tables |= {("all", kind): table for kind, table in over_all(everything).items()}
     arguments.page.write_text(filled(page, tables))
     places = {(found[1], found[2]) for found in re.finditer(r"<!-- table (\S+) (\S+) -->", page)}
     print(f"wrote {len(places & set(tables))} tables of {len(places)} places into {arguments.page}")

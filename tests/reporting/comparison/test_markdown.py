@@ -2,6 +2,8 @@ import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from mtal.reporting.comparison.markdown import over_all, tables_of
 from mtal.reporting.comparison.wording import conclusion
 
@@ -30,11 +32,31 @@ def test_the_winner_loses_nothing_where_it_won_and_is_never_beaten(compared):
     assert tables["penalties"].splitlines()[2].split(" | ")[1] == "0.000"
 
 
-def test_only_marked_places_that_have_a_table_are_filled():
+@pytest.fixture(scope="module")
+def script():
     spec = importlib.util.spec_from_file_location("make_results_page", SCRIPT)
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
+    return script
+
+
+def test_only_marked_places_that_have_a_table_are_filled(script):
     page = "a\n<!-- table s joint -->\nold\n<!-- end -->\nb\n<!-- table t joint -->\nkept\n<!-- end -->\n"
     expected = page.replace("old", "new\nlines")
     assert script.filled(page, {("s", "joint"): "new\nlines"}) == expected
     assert script.filled(expected, {("s", "joint"): "new\nlines"}) == expected
+
+
+def test_a_name_with_a_star_is_all_sweeps_of_such_names(script):
+    page = "".join(f"<!-- table {name} winners -->\n<!-- end -->\n" for name in ("old_*", "new_*", "old_a"))
+    sweeps = [Path("new_a"), Path("old_b"), Path("old_a")]
+    assert script.together(page, sweeps) == {"old_*": [Path("old_b"), Path("old_a")], "new_*": [Path("new_a")]}
+
+
+def test_full_pool_runs_are_told_by_their_name(script):
+    assert [script.is_full_pool(Path(name)) for name in ("s", "s_full", "s_full.tar.xz", "full.tar.xz")] == [
+        False,
+        True,
+        True,
+        False,
+    ]

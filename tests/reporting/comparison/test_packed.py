@@ -115,7 +115,7 @@ def test_page_is_drawn_from_packed_sweeps(places, tmp_path, monkeypatch):
     for kind, sweep in (("folder", places), ("packed", tmp_path / "kept" / "sweep.tar.xz")):
         file = tmp_path / kind / "page.md"
         file.parent.mkdir()
-        places_of = "<!-- table sweep heads -->\n<!-- end -->\n<!-- table all winners -->\n<!-- end -->\n"
+        places_of = "<!-- table sweep heads -->\n<!-- end -->\n<!-- table sw* winners -->\n<!-- end -->\n"
         file.write_text(f"{places_of}![](images/sweep_joint_curves.png)\n")
         monkeypatch.setattr(sys, "argv", ["make_results_page", str(sweep), "--page", str(file)])
         page.main()
@@ -123,6 +123,7 @@ def test_page_is_drawn_from_packed_sweeps(places, tmp_path, monkeypatch):
         assert [p.name for p in (file.parent / "images").iterdir()] == ["sweep_joint_curves.png"]  # what it shows
     assert pages["folder"] == pages["packed"]
     assert "full pool" in pages["packed"]
+    assert "best of …" in pages["packed"]  # a name with a star is filled too
 
 
 class TestRefused:
