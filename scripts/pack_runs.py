@@ -1,6 +1,7 @@
 """Pack sweeps into small files, from which scripts/compare.py and scripts/make_results_page.py draw the same.
 
 python scripts/pack_runs.py runs/study_endoscapes runs/study_endoscapes_full --out docs/studies
+python scripts/pack_runs.py runs/study_endoscapes --out docs/studies --add      # seeds that were run later
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sweeps", type=Path, nargs="+", metavar="SWEEP", help="folders of sweeps")
     parser.add_argument("--out", type=Path, default=Path(), help="folder to write to (here)")
+    parser.add_argument("--add", action="store_true", help="keep the runs that a file holds already")
     arguments = parser.parse_args()
     try:
         for sweep in track(arguments.sweeps, "Packing sweeps", total=len(arguments.sweeps)):
             file = arguments.out / f"{sweep.resolve().name}{SUFFIX}"
-            runs = pack(sweep, file)
+            runs = pack(sweep, file, arguments.add)
             print(f"{file}: {runs} finished runs, {file.stat().st_size / 1024:.0f} KiB")
     except (FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error)) from error

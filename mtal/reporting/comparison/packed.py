@@ -28,7 +28,7 @@ _AS_THEY_ARE = ("tasks.json", "stopped.json")
 _OF_A_ROUND = ("metrics.json", "timings.json")
 
 
-def pack(sweep: Path, file: Path) -> int:
+def pack(sweep: Path, file: Path, add: bool = False) -> int:
     """Write the finished runs below a folder into one file; the same runs give the same bytes.
 
     Config, heads, frames, metrics, picks, timings and the prices of frames are kept. Options that say where things lie,
@@ -38,13 +38,15 @@ def pack(sweep: Path, file: Path) -> int:
     Args:
         sweep: folder of runs.
         file: to write, ``….tar.xz``; one that is there is replaced once the new one is whole.
+        add: keep the runs of a file that is there, but for those of the same name: seeds that were run later join it.
 
     Returns:
         How many runs it holds.
 
     Raises:
         FileNotFoundError: no such folder, or no run in it.
-        ValueError: none of its runs is finished, or ``file`` has another suffix.
+        ValueError: none of its runs is finished, ``file`` has another suffix, or is to be added to and is no packed
+            sweep.
     """
     if not file.name.endswith(SUFFIX):
         raise ValueError(f"{file}: a packed sweep is named ….{SUFFIX.removeprefix('.')}")
@@ -54,13 +56,19 @@ def pack(sweep: Path, file: Path) -> int:
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_name(f".{file.name}")
     with TemporaryDirectory(prefix="mtal-") as room:
+        kept = Path(room) / file.name.removesuffix(SUFFIX)
+        if add and file.exists():
+            with as_folders([file]) as (there,):
+                shutil.copytree(there, kept)
         for run in runs:
-            _write(run.path, Path(room) / file.name.removesuffix(SUFFIX) / run.path.name)
+            shutil.rmtree(kept / run.path.name, ignore_errors=True)
+            _write(run.path, kept / run.path.name)
+        held = sum(1 for _ in kept.iterdir())
         with tarfile.open(unfinished, "w:xz", format=tarfile.PAX_FORMAT) as archive:
             for found in sorted(p for p in Path(room).rglob("*") if p.is_file()):
                 archive.add(found, str(found.relative_to(room)), filter=_nobodys)
     unfinished.replace(file)
-    return len(runs)
+    return held
 
 
 @contextmanager

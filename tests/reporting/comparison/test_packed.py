@@ -92,6 +92,28 @@ def test_same_runs_same_bytes_and_what_is_unfinished_stays_out(places, tmp_path)
     assert digest("c")[0] == 3
 
 
+def test_seeds_that_were_run_later_join_those_that_are_kept(places, tmp_path):
+    """The sweep in two parts is the sweep, to the byte; without being asked to, a file is replaced."""
+    pack(places, tmp_path / "whole" / "sweep.tar.xz")
+    file, later = tmp_path / "parts" / "sweep.tar.xz", tmp_path / "later" / "sweep"
+    later.mkdir(parents=True)
+    for run in sorted(places.iterdir())[::2]:
+        run.rename(later / run.name)
+    assert pack(places, file) == 2
+    assert pack(later, file, add=True) == 4
+    assert pack(later, file, add=True) == 4  # the same runs once more
+    assert file.read_bytes() == (tmp_path / "whole" / "sweep.tar.xz").read_bytes()
+    assert pack(later, file) == 2
+
+
+def test_a_damaged_file_is_not_added_to(places, tmp_path):
+    file = tmp_path / "sweep.tar.xz"
+    file.write_text("not one")
+    with pytest.raises(ValueError, match="not a packed sweep"):
+        pack(places, file, add=True)
+    assert file.read_text() == "not one"
+
+
 def test_page_is_drawn_from_packed_sweeps(places, tmp_path, monkeypatch):
     """The full-pool runs are found beside them."""
     full = next(places.glob("random*"))
