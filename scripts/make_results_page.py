@@ -86,9 +86,9 @@ def main() -> None:
                         shutil.copyfile(drawn, shown)
             for pattern, members in together(page, sweeps).items():
                 if members:
-                    known = [found for s in members if (found := by_name.get(f"{s.name}{_FULL}")) is not None]
-                    found = over_all(compare(members, known))
-                    tables |= {(pattern, kind): table for kind, table in found.items()}
+                    names = [f"{sweep.name}{_FULL}" for sweep in members]
+                    every = compare(members, [by_name[name] for name in names if name in by_name])
+                    tables |= {(pattern, kind): table for kind, table in over_all(every).items()}
     except (FileNotFoundError, ValueError) as error:
         sys.exit(str(error))
     arguments.page.write_text(filled(page, tables))
