@@ -72,9 +72,15 @@ def joint_row(row: Versus) -> list[str]:
 
 
 def head_rows(setting: SettingComparison) -> tuple[list[str], list[list[str]]]:
-    """Heading and one row per strategy: difference of the mean score from the baseline's for each head."""
+    """Heading and one row per strategy: difference of the mean score from the baseline's for each head.
+
+    And of the joint score along annotators' minutes, where they were recorded.
+    """
     scores = setting.scores[1:]
     head = ["strategy", *(f"{s.name} ({s.metric})" for s in scores)]
+    if setting.timed is not None:
+        scores = (*scores, setting.timed)
+        head.append("joint, by annotator minutes")
     rows = []
     for strategy in setting.strategies:
         cells = [_cell(score.row(strategy)) for score in scores]

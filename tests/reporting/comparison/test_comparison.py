@@ -9,8 +9,9 @@ import pytest
 from scipy import stats
 
 from mtal.reporting.comparison.comparison import compare
-from mtal.reporting.comparison.markdown import over_all
+from mtal.reporting.comparison.markdown import over_all, tables_of
 from mtal.reporting.comparison.setting_comparison import RARE_CLASSES
+from mtal.reporting.comparison.tables import head_rows
 from mtal.reporting.comparison.wording import conclusion
 from mtal.reporting.run_reader import read_run
 
@@ -168,10 +169,16 @@ def test_a_head_that_could_not_be_measured_is_left_out_and_said(sweep):
 
 def test_minutes_where_they_were_recorded(sweep, tmp_path):
     folder = sweep({"random": 0.0, "Max": 0.2}, seeds=2, noise=0.0, cost_s=30.0)
-    timed = compare([folder]).settings[0].timed
+    setting = compare([folder]).settings[0]
+    timed = setting.timed
     # 40 picks of half a minute; curves against minutes are those against frames, stretched
     assert (timed.axis[0], timed.axis[-1]) == (0, 20)
     assert timed.row(ONLY).savings[0].needed == pytest.approx(16)
+    head, rows = head_rows(setting)
+    assert head[-1] == "joint, by annotator minutes"
+    # its lead grows from 0 to 0.2, so it is 0.1 on average
+    assert {row[0]: row[-1] for row in rows} == {ONLY: "+0.100", "random": f"{timed.row('random').area:.3f} (baseline)"}
+    assert "| joint, by annotator minutes |" in tables_of(setting)["heads"]
 
 
 def test_frames_only_where_no_cost_was_recorded(sweep):
