@@ -2,7 +2,8 @@
 
 Runs that differ in what they pick by, and in nothing else, have labelled the same frames in the first round, and train
 the same model on them. What comes of a training is decided by its arguments, so it is kept under a digest of all that
-they are: of the weights before it, of frames, labels, settings and seed, and of the code, the libraries and the device.
+they are: of the model and its weights before it, of frames, labels, settings and seed, and of the code, the libraries
+and the device.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import numpy.typing as npt
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 import mtal
 from mtal.datasets.masks import Masks, SomeLabels
@@ -125,7 +126,8 @@ class Trainings:
         views = (inputs.augmentation, inputs.seed, inputs.views) if isinstance(inputs, AugmentedInputs) else None
         asked = (inputs.key, views, positions, labels, settings, options)
         digest = hashlib.sha256()
-        for part in (kind, _surroundings(settings.device()), model.trained_state(), list(tasks), asked):
+        of_model = (_built(model), model.trained_state())
+        for part in (kind, _surroundings(settings.device()), of_model, list(tasks), asked):
             _feed(digest, part)
         return self._bound.root / FOLDER / f"{kind}-{digest.hexdigest()[:32]}.safetensors"
 
@@ -155,6 +157,25 @@ class Trainings:
         except OSError as error:  # what was trained is not lost for that
             why = os.strerror(error.errno) if error.errno else error
             _log.warning("%s: not kept (%s), so a run that begins alike trains again", file, why)
+
+
+def _built(model: nn.Module) -> list[tuple[str, str, dict[str, object]]]:
+    """What a model is made of beside its weights, which say nothing of dropout, of neighbours or of normalisation.
+
+    Of each module its name, its type and the plain values that it holds. Functions and the like are left out: they
+    differ by the code, or by the type.
+    """
+    modules = [(name, module, sorted(vars(module).items())) for name, module in model.named_modules()]
+    return [
+        (name, type(module).__qualname__, {k: v for k, v in held if k[0] != "_" and k != "training" and _is_plain(v)})
+        for name, module, held in modules
+    ]
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, tuple | list):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str | range)
 
 
 def _as_training(about: dict[str, Any]) -> Training:

@@ -20,6 +20,7 @@ from mtal.learning.multi_task_loss import MultiTaskLoss
 from mtal.learning.trainer_settings import TrainerSettings
 from mtal.learning.trainings import FOLDER, Trainings
 from mtal.learning.views import AugmentedInputs
+from mtal.models import MultiTaskModel, build_encoder
 
 AT = np.array([3, 0, 17, 20, 9, 26])
 PATIENTS = ["a" if p < 16 else "b" for p in AT]
@@ -85,6 +86,13 @@ def changed_label(targets):
     return labels
 
 
+def other_normalisation(tasks):
+    """An encoder that learns sees pictures by it."""
+    model = surgery.make_model(tasks)
+    model.encoder.normalisation = model.encoder.normalisation._replace(channels="bgr")
+    return model
+
+
 def other_weights(tasks):
     model = surgery.make_model(tasks)
     with torch.no_grad():
@@ -102,6 +110,8 @@ DIFFERENT = {
     "settings": lambda **k: {"settings": replace(QUICK, learning_rate=0.003)},
     "weighting": lambda **k: {"weighting": "uncertainty"},
     "patients": lambda **k: {"patients": PATIENTS[::-1]},
+    "dropout": lambda tasks, **k: {"model": surgery.make_model(tasks, dropout=0.6)},
+    "normalisation": lambda tasks, **k: {"model": other_normalisation(tasks)},
     "one weight": lambda tasks, **k: {"model": other_weights(tasks)},
     "weight of a head": lambda tasks, **k: {"tasks": [replace(tasks[0], weight=2.0), *tasks[1:]]},
     "views": lambda features, **k: {"inputs": AugmentedInputs(features, Augmentation(flip=True), 0)},
@@ -134,6 +144,28 @@ def test_another_training_is_another(train, bound, tasks, features, targets, mon
 
 def train_nothing():
     return trainings_module.Training(steps=0, passes=0.0, kept_step=0)
+
+
+def test_neighbours_of_the_past_are_others_than_those_of_both_sides(bound, tasks, features, monkeypatch):
+    """Both models have as many weights, and the same."""
+    monkeypatch.setattr(trainings_module, "fit_judged", lambda *a, **k: train_nothing())
+    models = []
+    for window, causal in ((1, False), (2, True)):
+        torch.manual_seed(0)
+        options = {
+            "channels": 32,
+            "hidden": 16,
+            "frozen": True,
+            "temporal": "attention",
+            "window": window,
+            "causal": causal,
+        }
+        models.append(MultiTaskModel(build_encoder(surgery.ENCODER), tasks, **options))
+    states = [model.trained_state() for model in models]
+    assert all(torch.equal(states[1][name], x) for name, x in states[0].items())
+    for model in models:
+        Trainings(bound).fit_judged(model, tasks, features, AT, {}, QUICK, patients=PATIENTS, videos=PATIENTS, seed=5)
+    assert kept(bound) == 2
 
 
 @pytest.mark.parametrize("part", ["code", "threads", "library"])
