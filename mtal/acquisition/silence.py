@@ -12,11 +12,11 @@ from mtal.acquisition.score_table import NanPolicy, ScoreTable
 
 
 def warn_unlabelled(inactive_tasks: Collection[str]) -> None:
-    """Name the heads that have no label so far, or can be asked for in no frame that is left."""
+    """Name the heads that have no label so far, can be asked for in no frame that is left, or weigh nothing."""
     if inactive_tasks:
         warnings.warn(
-            f"{', '.join(sorted(inactive_tasks))}: no label so far, or none left to ask for, so no say in this round; "
-            f"the weight is shared among the other heads",
+            f"{', '.join(sorted(inactive_tasks))}: no label so far, or none left to ask for, or a weight of 0, so no "
+            "say in this round; the weight is shared among the other heads",
             RoundWarning,
             stacklevel=3,
         )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +42,7 @@ from mtal.tasks.task import Task
 Rows = npt.NDArray[np.int64]
 """Of the frame index."""
 _NAMES = 4096  # of frames, held at once
+_Head = TypeVar("_Head")
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class Picker:
         most.
         """
         rows = self.candidates(asked.labelled, asked.availability)
-        asked = self._without_unaskable(asked, rows)
+        asked = self._with_silent(asked, rows)
         if asked.number == 0:
             return self._cold(model, asked, rows)
         if not self.acquisition.reads_the_pool:
@@ -149,10 +150,10 @@ class Picker:
                 gradient=gradient,
                 features=torch.from_numpy(seen.shared),
                 labelled_features=None if labelled_view is None else torch.from_numpy(labelled_view.shared),
-                posterior=seen.posteriors or None,
-                members={t: head for t, head in seen.members.items() if head.probs.shape[2] == 1} or None,
-                fisher=seen.fisher or None,
-                labelled_fisher=None if labelled_view is None else labelled_view.fisher or None,
+                posterior=_heard(seen.posteriors, known.silent),
+                members=_heard({t: h for t, h in seen.members.items() if h.probs.shape[2] == 1}, known.silent),
+                fisher=_heard(seen.fisher, known.silent),
+                labelled_fisher=None if labelled_view is None else _heard(labelled_view.fisher, known.silent),
                 moments=self._moments(rows),
                 classes={t.name: t.classes for t in self.tasks},
                 shown=self._shown_classes(asked, rows, seen, heads, cost_s),
@@ -170,13 +171,16 @@ class Picker:
             write_standing(asked.path, known, weights, len(asked.labelled))
             if "previous" in self.acquisition.pool_needs:
                 write_posteriors(asked.path, rows, seen.posteriors)
+        went_by: ScoreTable | None = None
+        if "shown" not in selector.reads(asked.number) or known.presence.trust > 0:  # else no score made any difference
+            went_by = self.acquisition.went_by(table, seen.gradients, known.silent, weights, asked.number)
         return Picks(
             self._ids(rows[at]),
             at,
             because=selector.reason(asked.number),
             table=table,
             utility=utility.numpy(),
-            went_by=self.acquisition.went_by(table, seen.gradients, known.silent, weights, asked.number),
+            went_by=went_by,
             cost_s=cost_s,
             asked=heads,
             why=why,
@@ -270,10 +274,11 @@ class Picker:
             return np.full(len(rows), sum(t.weight > 0 for t in self.tasks), dtype=np.int64)
         return self._counted(asked.availability)[np.searchsorted(self._pool, rows)]
 
-    def _without_unaskable(self, asked: Round, rows: Rows) -> Round:
-        """The round with no say for heads that can be asked for in no candidate."""
+    def _with_silent(self, asked: Round, rows: Rows) -> Round:
+        """The round with no say for heads that can be asked for in no candidate, nor for those that nobody trains."""
         used_up = [task for task, askable in self._askable(asked, rows).items() if not askable.any()]
-        silent = tuple(dict.fromkeys([*asked.known.silent, *used_up]))
+        untrained = [t.name for t in self.tasks if t.weight == 0]
+        silent = tuple(dict.fromkeys([*asked.known.silent, *used_up, *untrained]))
         return replace(asked, known=replace(asked.known, silent=silent))
 
     def _labelled_view(self, model: MultiTaskModel, asked: Round) -> LabelledView | None:
@@ -397,3 +402,8 @@ class Picker:
 
     def _moments(self, rows: Rows) -> Moments:
         return Moments(self._video[rows].astype(np.int64), self._time_s[rows])
+
+
+def _heard(heads: Mapping[str, _Head], silent: Collection[str]) -> dict[str, _Head] | None:
+    """What is known of the heads that have a say; of all where none has one, ``None`` where nothing is known."""
+    return {task: head for task, head in heads.items() if task not in silent} or dict(heads) or None

@@ -11,6 +11,7 @@ from miniature import surgery
 
 from mtal.acquisition import HiddenLabelBound, JointCover
 from mtal.datasets.label_map import IGNORE, LabelMap
+from mtal.learning import presence
 from mtal.learning.hidden_labels import HiddenLabels, hidden_labels
 from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.out_of_fold import OutOfFold
@@ -80,6 +81,20 @@ def test_a_run_by_the_joint_rule(experiment, start, tmp_path):
     picks = pd.read_parquet(tmp_path / "rounds/01/picks.parquet")
     assert picks["reason_because"].str.match(r"most for (tools|bleeding|anatomy): .*, labelled in \d+ frames").all()
     assert 0 <= json.loads((tmp_path / "rounds/01/evidence.json").read_text())["trust"] <= 1
+
+
+def test_scores_that_are_not_trusted_are_no_reason(experiment, start, tmp_path, monkeypatch):
+    """With no trust in them the rule is the same whatever they are, and no head, signal or percentile is named."""
+    acquisition = surgery.make_acquisition(selector=JointCover())
+    read = {}
+    for trust in (0.0, 0.5):
+        monkeypatch.setattr(presence, "trust", lambda *args, trust=trust: trust)
+        start(experiment(acquisition=acquisition, loop=LoopSettings(6, 4, 1, folds=2)), tmp_path / f"{trust}")
+        picks = pd.read_parquet(tmp_path / f"{trust}" / "rounds/01/picks.parquet")
+        assert picks["reason_because"].str.startswith("most for ").all()
+        read[trust] = picks["reason_task"].notna()
+    assert not read[0.0].any()
+    assert read[0.5].all()
 
 
 class TestHiddenLabels:

@@ -9,7 +9,7 @@ from mtal.acquisition.normalizers.base import Normalizer, active_columns
 
 
 class MinMax(Normalizer):
-    """(s − min)/(max − min), in [0, 1]; 0 everywhere in a constant column.
+    """(s − min)/(max − min), in [0, 1], beyond the reference 0 or 1; 0 everywhere in a constant column.
 
     One outlier squeezes all other frames together; :class:`PercentileRank` does not have this weakness.
 
@@ -24,4 +24,4 @@ class MinMax(Normalizer):
         low = reference.amin(dim=0)  # [T]
         spread = reference.amax(dim=0) - low  # [T]
         active = active_columns(reference)  # [T]
-        return torch.where(active, (values - low) / torch.where(active, spread, 1.0), 0.0)
+        return torch.where(active, (values - low) / torch.where(active, spread, 1.0), 0.0).clamp(0, 1)

@@ -49,7 +49,7 @@ class Herding(Selector):
     [2, 3]
     """
 
-    because: ClassVar[str] = "stands for uncertain frames like it"
+    because: ClassVar[str] = "stands for frames like it"
 
     def __init__(self, gamma: float = 1.0, radius: float | None = None, max_reference: int | None = 4096) -> None:
         self.gamma = gamma
@@ -64,6 +64,10 @@ class Herding(Selector):
             yield f"radius of herding must be above 0, or null to take it from the labelled frames: {self.radius}"
         if self.max_reference is not None and self.max_reference < 1:
             yield f"max_reference of herding must be 1 frame or more, not {self.max_reference}"
+
+    def reason(self, round_number: int) -> str:
+        """Utilities of power 0 are not read."""
+        return "stands for uncertain frames like it" if self.gamma > 0 else self.because
 
     def choose(
         self, candidates: Candidates, budget: int, generator: np.random.Generator, constraint: Constraint

@@ -100,7 +100,8 @@ def _saved(needed: Floats, other: Floats) -> tuple[Floats, Floats]:
     """Difference and share; NaN where neither got there."""
     finite = np.where(np.isfinite(needed), needed, 0.0), np.where(np.isfinite(other), other, 1.0)
     saved = finite[1] - finite[0]
-    share = saved / np.where(finite[1] > 0, finite[1], 1.0)  # a baseline that needs nothing leaves nothing to save
+    # a baseline that needs nothing leaves nothing to save, and what is lost is no share of it
+    share = np.where(finite[1] > 0, saved / np.where(finite[1] > 0, finite[1], 1.0), np.where(saved < 0, -np.inf, 0.0))
     both, neither = np.isfinite(needed) & np.isfinite(other), np.isinf(needed) & np.isinf(other)
     beyond = np.where(neither, np.nan, np.where(np.isinf(other), np.inf, -np.inf))
     return np.where(both, saved, beyond), np.where(both, share, beyond)

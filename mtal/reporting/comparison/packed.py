@@ -38,7 +38,7 @@ def pack(sweep: Path, file: Path, add: bool = False) -> int:
     Args:
         sweep: folder of runs.
         file: to write, ``….tar.xz``; one that is there is replaced once the new one is whole.
-        add: keep the runs of a file that is there, but for those of the same name: seeds that were run later join it.
+        add: keep the runs of a file that is there, but for those of the same place: seeds that were run later join it.
 
     Returns:
         How many runs it holds.
@@ -60,10 +60,12 @@ def pack(sweep: Path, file: Path, add: bool = False) -> int:
         if add and file.exists():
             with as_folders([file]) as (there,):
                 shutil.copytree(there, kept)
+        root = sweep.resolve()
         for run in runs:
-            shutil.rmtree(kept / run.path.name, ignore_errors=True)
-            _write(run.path, kept / run.path.name)
-        held = sum(1 for _ in kept.iterdir())
+            place = kept / (run.path.name if run.path == root else run.path.relative_to(root))
+            shutil.rmtree(place, ignore_errors=True)
+            _write(run.path, place)
+        held = len(find_runs([kept]))
         with tarfile.open(unfinished, "w:xz", format=tarfile.PAX_FORMAT) as archive:
             for found in sorted(p for p in Path(room).rglob("*") if p.is_file()):
                 archive.add(found, str(found.relative_to(room)), filter=_nobodys)

@@ -10,7 +10,7 @@ import numpy as np
 from mtal.reporting.run_reader import Run, main_metric
 
 RARE = 0.1
-"""A class in fewer than this share of the labelled frames is rare."""
+"""A class in fewer than this share of the frames that its head has an answer of is rare."""
 
 _CLASS_METRIC = {"mAP": "AP", "mIoU": "IoU", "macro_F1": "F1"}
 """Main metric of a head → the metric of one class that it is the mean of."""
@@ -36,7 +36,7 @@ def class_metrics(run: Run) -> dict[tuple[str, str], str]:
 
 
 def class_shares(runs: Sequence[Run]) -> dict[tuple[str, str], float]:
-    """(task, class) → share of the labelled frames of ``runs`` that contain the class, 0 to 1.
+    """(task, class) → share of the frames with an answer of the head that contain the class, over ``runs``, 0 to 1.
 
     Of runs that pick at random, or label the whole pool, this estimates how common the class is in the pool.
     """
@@ -45,7 +45,7 @@ def class_shares(runs: Sequence[Run]) -> dict[tuple[str, str], float]:
         last = run.rounds[-1]
         for task, classes in last.class_counts.items():
             for name, count in classes.items():
-                counts.setdefault((task, name), []).append(count / max(last.labelled, 1))
+                counts.setdefault((task, name), []).append(count / max(last.answered(task), 1))
     return {key: float(np.mean(shares)) for key, shares in counts.items()}
 
 

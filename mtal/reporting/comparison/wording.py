@@ -87,8 +87,9 @@ def conclusion(setting: SettingComparison) -> list[str]:
     tested = [row for row in others if row.verdict != "not tested"]
     best = (tested or others)[0]  # one run that went well is not the headline where others were tested
     first = best.area > next(row.area for row in joint.rows if row.is_baseline)
-    lead = f"{best.strategy} has" if first else f"No strategy is above {setting.baseline}; next, {best.strategy} has"
-    among = ", of those tested" if 0 < len(tested) < len(others) else ""
+    among, of_them = (", of those tested", "tested ") if 0 < len(tested) < len(others) else ("", "")
+    no_other = f"No {of_them}strategy is above {setting.baseline}; next, {best.strategy} has"
+    lead = f"{best.strategy} has" if first else no_other
     sentences.append(
         f"{lead} the {'highest ' if first else ''}mean joint score along the curve {number(best.area)}{among}: "
         f"{difference(best)} against {setting.baseline}."

@@ -18,6 +18,11 @@ class TestHerdingWithoutUtility(SelectorAxioms):
     selector = Herding(gamma=0.0)
 
 
+def test_the_reason_is_what_was_read():
+    assert Herding(gamma=0.0).reason(1) == "stands for frames like it"
+    assert Herding().reason(1) == "stands for uncertain frames like it"
+
+
 class TestHerdingOfFewFrames(SelectorAxioms):
     selector = Herding(max_reference=9)
 

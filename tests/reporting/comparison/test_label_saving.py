@@ -51,6 +51,19 @@ def test_a_target_that_is_never_reached_gives_no_number(strategy, baseline, save
     assert this.end == 50
 
 
+@pytest.mark.parametrize("unit", [1, 60], ids=["minutes", "seconds"])
+def test_no_share_is_lost_of_nothing(unit):
+    """Minutes begin at 0: a baseline that is there at once needs nothing, of which no share can be told."""
+    axis = unit * np.array([0.0, 10.0, 20.0, 30.0])
+    baseline, strategy = (np.tile(values, (6, 1)) for values in ([0.5, 0.55, 0.6, 0.7], [0.4, 0.45, 0.5, 0.7]))
+    weights = seed_weights(6, 2000)
+    (worse,) = label_savings(axis, strategy, baseline, [np.full(2001, 0.5)], weights)
+    assert worse.saved == pytest.approx(-20 * unit)
+    assert (worse.share, worse.share_interval) == (-np.inf, (-np.inf, -np.inf))
+    (same,) = label_savings(axis, baseline, baseline, [np.full(2001, 0.5)], weights)
+    assert (same.saved, same.share) == (0, 0)
+
+
 def test_where_neither_gets_there_nothing_is_claimed():
     assert saving(line(0.6), line(0.6), 0.7).saved_interval == (-np.inf, np.inf)
 

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import json
+import shutil
 import sys
 import tarfile
 from pathlib import Path
@@ -104,6 +105,19 @@ def test_seeds_that_were_run_later_join_those_that_are_kept(places, tmp_path):
     assert pack(later, file, add=True) == 4  # the same runs once more
     assert file.read_bytes() == (tmp_path / "whole" / "sweep.tar.xz").read_bytes()
     assert pack(later, file) == 2
+
+
+def test_runs_of_one_name_in_several_folders_are_all_kept(places, tmp_path):
+    """A folder of sweeps is packed as it is; a single run under its own name."""
+    both = tmp_path / "both"
+    for name in ("one", "other"):
+        shutil.copytree(places, both / name)
+    assert pack(both, tmp_path / "both.tar.xz") == 8
+    with as_folders([tmp_path / "both.tar.xz"]) as (folder,):
+        assert sorted(p.parent.name for p in folder.rglob("config.yaml")) == sorted(
+            run.name for _ in range(2) for run in places.iterdir()
+        )
+    assert pack(next(places.iterdir()), tmp_path / "run.tar.xz") == 1
 
 
 def test_a_damaged_file_is_not_added_to(places, tmp_path):

@@ -155,3 +155,14 @@ def test_rare_is_what_few_frames_show(run):
     shares = class_shares([this])
     assert shares["tools", "hook"] == 0.075
     assert rare_classes(class_metrics(this), shares) == [("bleeding", "bleeding"), ("tools", "hook")]
+
+
+def test_a_head_that_few_frames_have_an_answer_of_has_no_rare_classes_for_that(run):
+    folder = run()
+    file = folder / "rounds" / "01" / "metrics.json"
+    record = json.loads(file.read_text())
+    counts = {"tools": {"grasper": 2, "hook": 1}, "bleeding": {"bleeding": 0}, "anatomy": {"liver": 20, "fat": 40}}
+    record |= {"labelled": 40, "answers": {"tools": 5, "bleeding": 40, "anatomy": 40}, "class_counts": counts}
+    file.write_text(json.dumps(record))
+    shares = class_shares([read_run(folder)])
+    assert (shares["tools", "grasper"], shares["tools", "hook"], shares["anatomy", "liver"]) == (0.4, 0.2, 0.5)

@@ -58,6 +58,14 @@ def test_one_run_that_went_well_is_no_headline(sweep):
     assert ", of those tested: +0.0" in sentences[1]
 
 
+def test_an_untested_run_above_the_baseline_is_not_denied(sweep):
+    folder = sweep({"random": 0.0, "Max": -0.1, "Pareto": 0.3}, seeds=3)
+    for run in sorted(folder.glob("Pareto*"))[1:]:
+        shutil.rmtree(run)
+    said = " ".join(wording.conclusion(compare([folder]).settings[0]))
+    assert "No tested strategy is above random; next, max" in said
+
+
 def test_a_loss_on_a_head_is_said(sweep):
     folder = sweep({"random": 0.0, "Max": 0.3}, seeds=5)
     for file in folder.glob("Max*/rounds/*/metrics.json"):
