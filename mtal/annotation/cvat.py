@@ -15,7 +15,6 @@ from mtal.annotation.cvat_export import SUFFIXES, entries
 from mtal.annotation.cvat_labels import CvatLabels
 from mtal.annotation.cvat_task import GIVEN_BACK, write_task
 from mtal.annotation.files_read import FilesRead
-from mtal.annotation.given_back import Known
 from mtal.annotation.request import Request
 from mtal.annotation.request_folders import RequestFolders
 from mtal.datasets.dataset import SurgicalDataset
@@ -52,7 +51,9 @@ class CvatOracle(RequestFolders):
     def collect(self) -> None:
         """See :class:`~mtal.annotation.oracle.Oracle`; an export that was taken in is not read again."""
         self.add([])
-        known = Known.of(self.view.answers).marks
+        told = self.view.answers
+        who = told[["frame_id", "task", "annotator"]].itertuples(index=False, name=None)
+        known: dict[Any, str] = dict(zip(who, told["source"], strict=True))
         read = FilesRead(self.store.read_file)
         refusals = Refusals()
         answers: list[Answer] = []

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from mtal.annotation.store import whole
 
+_log = logging.getLogger(__name__)
 _SETTLED_NS = 2_000_000_000  # a file may change without another time of change as long as the clock is coarse
 
 
 class FilesRead:
     """States of what was read, by name, and digests of files by path, size and time of change.
 
-    A cache beside the labels: without it all is read again, and nothing else is different.
+    A cache beside the labels: without it all is read again, and nothing else is different. Of two runs that save at
+    once the second is kept.
 
     Args:
         file: where it is kept.
@@ -29,7 +34,7 @@ class FilesRead:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        told = _told(file)
         self._digests: dict[str, list[Any]] = told.get("digests", {})
         self.states: dict[str, str] = told.get("states", {})
         self._changed = False
@@ -58,9 +63,20 @@ class FilesRead:
     def save(self) -> None:
         """Keep all for the next time."""
         if self._changed:
-            with whole(self._file) as unfinished:
+            lock = FileLock(self._file.with_name(f".{self._file.name}.lock"))  # other runs have the same store
+            with lock, whole(self._file) as unfinished:
                 unfinished.write_text(json.dumps({"digests": self._digests, "states": self.states}), encoding="utf-8")
             self._changed = False
+
+
+def _told(file: Path) -> dict[str, Any]:
+    """What the file says; nothing where there is none, or where it is damaged, which costs a reading."""
+    try:
+        told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    except ValueError as error:
+        _log.warning("%s: damaged (%s); all that was answered is read again", file, error)
+        return {}
+    return told
 
 
 def state_of(texts: Iterable[object], files: Iterable[str]) -> str | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from mtal.annotation import about
 from mtal.annotation.answers import Answer
 from mtal.annotation.files_read import FilesRead
-from mtal.annotation.given_back import GivenBack, Known
+from mtal.annotation.given_back import GivenBack, known_of
 from mtal.annotation.hand_out import write_hand_out
 from mtal.annotation.request import Request
 from mtal.annotation.request_folders import RequestFolders
@@ -28,7 +28,7 @@ class FolderOracle(RequestFolders):
     def collect(self) -> None:
         """See :class:`~mtal.annotation.oracle.Oracle`; corrections of earlier requests are taken in as well."""
         self.add([])
-        known, read = Known.of(self.view.answers), FilesRead(self.store.read_file)
+        known, read = known_of(self.store.rows()), FilesRead(self.store.read_file)
         refusals = Refusals()
         answers: list[Answer] = []
         for file in sorted(self.root.glob(f"[!.]*/{about.FILE}")):

@@ -79,10 +79,11 @@ def tags(cell: str, label_map: LabelMap) -> tuple[Said, npt.NDArray[np.uint8] | 
     nothing = not label_map.exclusive and [n.lower() for n in names] == [NONE]
     numbers = {n: label_map.classes.index(n) for n in names if n in label_map.classes}
     wrong = [] if nothing else [n for n in names if n not in numbers]
-    if wrong:
+    if wrong or not names:
+        said = wrong[0] if wrong else cell
         also = "" if label_map.exclusive else f", {NONE}"
         raise ValueError(
-            f"{wrong[0]!r} is no class of {label_map.task}{nearest(wrong[0], label_map.classes)}; write "
+            f"{said!r} is no class of {label_map.task}{nearest(said, label_map.classes)}; write "
             f"{', '.join(label_map.classes)}{also} or {UNKNOWN}"
         )
     if label_map.exclusive:

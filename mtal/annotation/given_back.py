@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,36 +14,52 @@ import numpy.typing as npt
 import pandas as pd
 
 from mtal.annotation import form
-from mtal.annotation.about import read_about
+from mtal.annotation.about import FILE, read_about
 from mtal.annotation.answers import Answer, Said, now
 from mtal.annotation.files_read import FilesRead, state_of
 from mtal.annotation.mask_files import THERE, mask_folders
 from mtal.datasets.label_map import IGNORE, LabelMap
-from mtal.datasets.mask import class_numbers, held_values
+from mtal.datasets.mask import class_numbers, held_values, is_indexed
 from mtal.datasets.table_cells import Cells
 from mtal.refusals import Refusals
 from mtal.suggest import nearest
 
+TOOL = "folder"
+
 
 @dataclass(frozen=True)
 class Known:
-    """What was read before.
+    """What was read before of the folders of one request.
 
     Args:
         marks: (frame, task, annotator) → mark of what the newest answer was read from; gets those of new ones.
-        spent: (frame, annotator) → seconds of their answers.
+        spent: (frame, annotator) → seconds of all that they ever answered.
+        folders: annotator → the folder that was read now.
     """
 
-    marks: dict[tuple[str, str, str], str]
-    spent: Mapping[tuple[str, str], float]
+    marks: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    spent: dict[tuple[str, str], float] = field(default_factory=dict)
+    folders: dict[str, Path] = field(default_factory=dict)
 
-    @classmethod
-    def of(cls, answers: pd.DataFrame) -> Known:
-        """Of the newest answers of each annotator, as :class:`~mtal.annotation.view.LabelView` has them."""
-        who = [answers[c] for c in ("frame_id", "annotator")]
-        keys = zip(answers["frame_id"], answers["task"], answers["annotator"], strict=True)
-        spent = answers["seconds"].groupby(who).sum()
-        return cls(dict(zip(keys, answers["source"], strict=True)), dict(zip(spent.index, spent.tolist(), strict=True)))
+
+def known_of(rows: pd.DataFrame) -> dict[str, Known]:
+    """Request → what was read before of its folders.
+
+    What another request says of the same frame is not compared with: two that differ would each correct the other
+    whenever they are looked at.
+
+    Args:
+        rows: of :meth:`mtal.annotation.store.LabelStore.rows`, oldest first.
+    """
+    found: dict[str, Known] = {}
+    rows = rows[(rows["tool"] == TOOL) & (rows["state"] != Said.ASKED)]
+    columns = ("request", "frame_id", "task", "annotator", "source", "seconds")
+    for request, frame_id, task, annotator, source, seconds in zip(*(rows[c] for c in columns), strict=True):
+        known = found.setdefault(request, Known())
+        known.marks[frame_id, task, annotator] = source
+        spent = known.spent.get((frame_id, annotator), 0.0)
+        known.spent[frame_id, annotator] = spent + (0.0 if math.isnan(seconds) else seconds)
+    return found
 
 
 @dataclass(frozen=True)
@@ -56,24 +72,26 @@ class GivenBack:
         label_maps: of the heads, with the values of the store.
 
     Raises:
-        ValueError: the request is of heads with other classes.
+        ValueError: the request is of heads with other classes, or another folder is the same annotator's work on it.
     """
 
     folder: Path
     annotator: str
     label_maps: Mapping[str, LabelMap]
 
-    def answers(self, known: Known, read: FilesRead, refusals: Refusals) -> Iterator[Answer]:
-        """The answers that are not ``known``; what is wrong goes to ``refusals``, and the rest is given all the same.
+    def answers(self, before: dict[str, Known], read: FilesRead, refusals: Refusals) -> Iterator[Answer]:
+        """The answers that are not known; what is wrong goes to ``refusals``, and the rest is given all the same.
 
         Args:
-            known: what was told before; gets what is told now.
+            before: request → what was told before; gets what is told now.
             read: rows that were read before, which are not read again where nothing has changed.
             refusals: gathers what is wrong.
         """
         cells: Cells | None = None
         with refusals:
             about = read_about(self.folder, self.label_maps)
+            known = before.setdefault(about["id"], Known())
+            self._refuse_copy(about["id"], known)
             cells = self._cells(about)
         if cells is None:
             return
@@ -96,6 +114,17 @@ class GivenBack:
                 read.note(called, state)
             with refusals:
                 faults.tell()
+
+    def _refuse_copy(self, request: str, known: Known) -> None:
+        """A copy of a folder says what that said when it was copied, and would take back what was corrected since."""
+        original = self.folder.with_name(f"{request}.{self.annotator}" if self.annotator else request)
+        if not (original / FILE).is_file():
+            original = known.folders.setdefault(self.annotator, self.folder)
+        if original != self.folder:
+            raise ValueError(
+                f"{self.folder} is a copy of {original}; put it elsewhere, or name it {request}.NAME if it is the work "
+                "of another annotator"
+            )
 
     def _state(
         self, cells: Cells, row: int, frame: Mapping[str, Any], known: Known, masks: Mapping[str, list[str]]
@@ -154,7 +183,7 @@ class GivenBack:
                 if known.marks.get(key) != mark:
                     said, label = (Said.UNUSABLE, None) if unusable else self._read(cells, row, frame, task)
                     found.append(
-                        Answer(frame["frame_id"], task, said, label, self.annotator, math.nan, "folder", request, mark)
+                        Answer(frame["frame_id"], task, said, label, self.annotator, math.nan, TOOL, request, mark)
                     )
         new = seconds - known.spent.get((frame["frame_id"], self.annotator), 0.0)  # the cell counts from the beginning
         share, time = (new / len(found) if found and new > 0 else math.nan), now()  # of one sitting
@@ -218,10 +247,13 @@ def _told(say: Any, cells: Cells, row: int, name: str) -> Any:
 def _class_numbers(file: Path, label_map: LabelMap, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
     """``[H, W]`` class numbers from grays, from our colours painted over them, or 0 and 1 of a mask of one class."""
     grays = {n: n for n in (*range(len(label_map.classes)), IGNORE)} if label_map.exclusive else {0: 0, THERE: 1}
+    colors = {color: n for n, color in enumerate(label_map.colors)} if label_map.exclusive else {}
+    painted: dict[Any, int] = {(n, n, n): m for n, m in grays.items()} | colors
+    if is_indexed(file):  # none was handed out so, and the numbers in it are those of whatever program saved it
+        return class_numbers(file, replace(label_map, values=painted), size)
     try:  # what most are, which so are read once
         return class_numbers(file, replace(label_map, values=grays), size)
     except ValueError:
         if not (label_map.exclusive and held_values(file).colored):
             raise
-    painted: dict[Any, int] = {(n, n, n): n for n in grays} | {color: n for n, color in enumerate(label_map.colors)}
     return class_numbers(file, replace(label_map, values=painted), size)

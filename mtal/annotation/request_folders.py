@@ -6,6 +6,8 @@ import shutil
 from abc import abstractmethod
 from pathlib import Path
 
+from filelock import FileLock
+
 from mtal.annotation.request import Request
 from mtal.annotation.stored import StoredAnswers
 from mtal.datasets.dataset import SurgicalDataset
@@ -44,20 +46,22 @@ class RequestFolders(StoredAnswers):
             ValueError: a frame cannot be read.
         """
         folder = self.root / request.id
-        self.add([])
-        left = self.left(request)
-        if not folder.exists():
-            if not len(left.frames):
-                return
-            unfinished = self.root / f".{request.id}"
-            shutil.rmtree(unfinished, ignore_errors=True)
-            unfinished.mkdir(parents=True)
-            try:
-                self.write(unfinished, request.id, left)
-                unfinished.rename(folder)
-            finally:
+        self.root.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.root / f".{request.id}.lock"):  # another run that begins with the same frames asks the same
+            self.add([])
+            left = self.left(request)
+            if not folder.exists():
+                if not len(left.frames):
+                    return
+                unfinished = self.root / f".{request.id}"
                 shutil.rmtree(unfinished, ignore_errors=True)
-        self.note_asked(request.id, left)
+                unfinished.mkdir()
+                try:
+                    self.write(unfinished, request.id, left)
+                    unfinished.rename(folder)
+                finally:
+                    shutil.rmtree(unfinished, ignore_errors=True)
+            self.note_asked(request.id, left)
 
     @abstractmethod
     def write(self, folder: Path, name: str, request: Request) -> None:

@@ -35,9 +35,11 @@ def without_breaks(answers: pd.DataFrame) -> pd.Series[float]:
 def took(view: LabelView, frame_ids: Sequence[str]) -> pd.DataFrame:
     """``took_s, annotators`` of each frame in the order asked: seconds of all who answered it, and how many they are.
 
+    What was corrected or withdrawn took its time as well.
+
     An answer with a break counts as the median of the same annotator and head. NaN where no answer was timed.
     """
-    answers = view.answers
+    answers = view.told
     seconds = without_breaks(answers)
     median = seconds.groupby([answers["annotator"], answers["task"]]).transform("median")
     counted = answers.assign(seconds=seconds.where(seconds.notna(), median).where(answers["seconds"] > 0))

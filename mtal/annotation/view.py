@@ -28,6 +28,11 @@ class LabelView:
     not annotated where all who looked could not tell, and asked where nobody has answered; one annotator who finds the
     frame unusable takes it out, all heads of it.
 
+    Attributes:
+        told: all that was ever answered, what was corrected or withdrawn since among it.
+        answers: what counts of it.
+        asked: what was asked for.
+
     Args:
         rows: of :meth:`mtal.annotation.store.LabelStore.rows`.
         label_maps: of the tasks, with the values of the store's masks.
@@ -40,6 +45,7 @@ class LabelView:
         mine = rows[rows["task"].isin(list(self.label_maps))]
         newest = mine.sort_values("revision", kind="stable").drop_duplicates([*_KEY, "annotator", "state"], keep="last")
         asked = newest[newest["state"] == Said.ASKED].drop_duplicates(_KEY, keep="last")
+        self.told = mine[mine["state"] != Said.ASKED]
         told = newest[newest["state"] != Said.ASKED]
         told = told.drop_duplicates([*_KEY, "annotator"], keep="last")
         told = told[told["state"] != Said.WITHDRAWN]

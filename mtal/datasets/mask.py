@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ def gray_values(path: Path) -> NDArray[np.uint8]:
         FileNotFoundError: there is no such file.
         ValueError: the file is no whole image, its channels differ, or a value is above 255.
     """
-    return _gray(path)[0].astype(np.uint8)
+    return _gray(path).pixels.astype(np.uint8)
 
 
 def color_values(path: Path) -> NDArray[np.int32]:
@@ -58,10 +58,10 @@ def class_numbers(path: Path, label_map: LabelMap, frame_size: Size | Path | Non
         ValueError: more than ``label_map.stray`` of the pixels have a value that is not listed, or the mask is not of
             the size of its frame.
     """
-    pixels, lossy = _colors(path) if label_map.colored else _gray(path)  # [H, W]
-    check_size(path, pixels, frame_size)
     listed = {_packed(value): number for value, number in label_map.values.items()}
     values = np.array(sorted(listed), dtype=np.int32)  # [V]
+    pixels, lossy = _colors(path) if label_map.colored else _listed_grays(path, values)  # [H, W]
+    check_size(path, pixels, frame_size)
     meanings = np.array([listed[v] for v in values.tolist()], dtype=np.uint8)  # [V]
     if lossy:
         return nearest_values(path, pixels, values, meanings, IGNORE)
@@ -90,11 +90,14 @@ def class_numbers(path: Path, label_map: LabelMap, frame_size: Size | Path | Non
 def is_there(path: Path, frame_size: Size | Path | None = None) -> NDArray[np.bool_]:
     """``[H, W]``: where a binary mask, 0 and one other value, says that its class is there.
 
+    Of an indexed picture in shades of gray these are what is seen, not the numbers of its palette.
+
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is no whole image, holds several values besides 0, or is not of the size of its frame.
     """
-    pixels, lossy = _gray(path)  # [H, W]
+    pixels, lossy, seen = _gray(path)  # [H, W]
+    pixels = pixels if seen is None else seen
     check_size(path, pixels, frame_size)
     if lossy and pixels.any():
         values, meanings = np.array([0, pixels.max()], dtype=np.int32), np.array([0, 1], dtype=np.uint8)
@@ -129,7 +132,7 @@ def held_values(path: Path) -> HeldValues:
     """
     colored = False
     try:
-        pixels, lossy = _gray(path)
+        pixels, lossy, _ = _gray(path)
     except ValueError:  # its channels differ
         colored = True
         pixels, lossy = _colors(path)
@@ -186,9 +189,23 @@ def class_shares(
     return np.array(shares).reshape(len(masks), classes)
 
 
-def _gray(path: Path) -> tuple[NDArray[np.int32], bool]:
-    """``[H, W]`` gray values, and whether the format may have changed them."""
+class _Grays(NamedTuple):
+    """Gray values ``[H, W]``, and whether the format may have changed them.
+
+    ``seen`` is what an indexed picture looks like whose palette has no colour, ``pixels`` the numbers in it; else None.
+    Numbers with colours to tell them apart, as of Pascal VOC, are numbers of classes.
+    """
+
+    pixels: NDArray[np.int32]
+    lossy: bool
+    seen: NDArray[np.int32] | None = None
+
+
+def _gray(path: Path) -> _Grays:
     with upright(path, "mask") as image:
+        if image.mode == "P" and not np.ptp(np.array(image.getpalette("RGB")).reshape(-1, 3), axis=1).any():
+            seen = np.asarray(image.convert("RGBA").convert("L"), dtype=np.int32)
+            return _Grays(np.asarray(image, dtype=np.int32), image.format in LOSSY, seen)
         lossy = image.format in LOSSY
         if lossy and image.mode != "L":
             rgb = np.asarray(image.convert("RGB"), dtype=np.int32)
@@ -205,7 +222,36 @@ def _gray(path: Path) -> tuple[NDArray[np.int32], bool]:
             f"{path}: the mask has {pixels.dtype} values up to {pixels.max(initial=0)}, but values of classes are "
             "8-bit, whole numbers from 0 to 255"
         )
-    return pixels.astype(np.int32), lossy
+    return _Grays(pixels.astype(np.int32), lossy)
+
+
+def is_indexed(path: Path) -> bool:
+    """Whether a picture holds numbers of a palette, which say nothing of what is seen.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no whole image.
+    """
+    with upright(path, "mask") as image:
+        return image.mode in ("P", "PA")
+
+
+def _listed_grays(path: Path, listed: NDArray[np.int32]) -> tuple[NDArray[np.int32], bool]:
+    """As :func:`_gray`; of an indexed picture in shades of gray the numbers or what is seen, whichever is listed.
+
+    Raises:
+        ValueError: both are, and are not the same.
+    """
+    pixels, lossy, seen = _gray(path)
+    if seen is None or not np.isin(seen, listed).all() or np.array_equal(seen, pixels):
+        return pixels, lossy
+    if np.isin(pixels, listed).all():
+        raise ValueError(
+            f"{path}: the mask is an indexed picture, and the numbers in it ({told_values(np.unique(pixels), False)}) "
+            f"and the grays that they look like ({told_values(np.unique(seen), False)}) both stand for classes; save "
+            "it as 8-bit gray"
+        )
+    return seen, lossy
 
 
 def _colors(path: Path) -> tuple[NDArray[np.int32], bool]:

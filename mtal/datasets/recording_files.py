@@ -23,7 +23,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class RecordingFiles:
-    """What is below a folder; hidden files are passed over.
+    """What is below a folder; hidden files and folders are passed over.
 
     Args:
         videos: name → file, in the order of their paths.
@@ -125,11 +125,13 @@ class _Walk:
     def _enter(self, folder: Path) -> None:
         self._seen.add(_identity(folder))
         for path in sorted(folder.iterdir()):
+            if path.name[0] == ".":  # such as the trash and the snapshots of a disk, which hold copies
+                continue
             if path.is_symlink():
                 self._links.append(path)
             elif path.is_dir():
                 self._enter(path)
-            elif path.is_file() and path.name[0] != ".":
+            elif path.is_file():
                 self._seen.add(_identity(path))
                 self.files.append(path)
 
@@ -140,7 +142,7 @@ class _Walk:
             self.again.append(link)
         elif link.is_dir():
             self._enter(link)
-        elif link.is_file() and link.name[0] != ".":
+        elif link.is_file():
             self.files.append(link)
             if _identity(link) in self._linked:
                 self.twins.append(link)

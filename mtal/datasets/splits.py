@@ -23,6 +23,7 @@ def assign_splits(
     Raises:
         ValueError: a video is in both lists or is not there, or none is left for the pool.
     """
+    test_videos, val_videos = [*map(str, test_videos)], [*map(str, val_videos)]  # the command line has 7 for a number
     there = sorted(set(videos))
     both = sorted(set(test_videos) & set(val_videos))
     if both:

@@ -234,9 +234,7 @@ def _splits(cells: Cells, patients: list[str], test_patients: Sequence[str], val
             f"{cells.path}: nobody is held out for the test; add a column 'split' of pool, val and test, or give "
             f"data.test_patients; patients are {', '.join(sorted(set(patients)))}"
         )
-    held_out = assign_splits(
-        str(cells.path), patients, [str(p) for p in test_patients], [str(p) for p in val_patients], who="patients"
-    )
+    held_out = assign_splits(str(cells.path), patients, test_patients, val_patients, who="patients")
     return [held_out[patient] for patient in patients]
 
 

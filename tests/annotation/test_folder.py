@@ -1,6 +1,9 @@
 import json
 import os
 import shutil
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +13,11 @@ from miniature import three_frames
 from miniature.three_frames import ANATOMY, FILES, MAPS, SIZE, A, B, C
 from PIL import Image
 
-from mtal.annotation import FolderOracle, LabelsPendingError, Request, State, settle
+from mtal.annotation import FolderOracle, LabelsPendingError, Request, State, hand_out, settle
 from mtal.annotation.about import described
+from mtal.annotation.files_read import FilesRead
 from mtal.annotation.given_back import GivenBack
+from mtal.annotation.seconds import took
 from mtal.datasets.label_map import IGNORE
 
 
@@ -270,6 +275,129 @@ class TestGivenBack:
         fill(asked, {(0, "label/anatomy"): "done"})
         oracle.collect()
         assert oracle.view.states.set_index(["frame_id", "task"])["state"][A, "anatomy"] == "not_annotated"
+
+
+class TestSeveralOfOneRequest:
+    def test_two_runs_that_ask_the_same_at_once_hand_out_one_whole_folder(self, dataset, tmp_path, monkeypatch):
+        """The second waits for the first, and finds nothing left to be written."""
+        begun, plain = threading.Event(), hand_out.whole_pictures
+
+        def slow(*arguments):
+            for picture in plain(*arguments):
+                begun.set()
+                time.sleep(0.05)
+                yield picture
+
+        monkeypatch.setattr(hand_out, "whole_pictures", slow)
+        request = three_frames.request(dataset)
+        runs = [FolderOracle(dataset, tmp_path / "desk", tmp_path / "labels") for _ in range(2)]
+        with ThreadPoolExecutor() as pool:
+            first = pool.submit(runs[0].ask, request)
+            begun.wait()
+            second = pool.submit(runs[1].ask, request)
+            first.result()
+            second.result()
+        folder = tmp_path / "desk" / request.id
+        assert sorted(p.name for p in (folder / "images").iterdir()) == FILES
+        assert len(list((folder / "masks").rglob("*.png"))) == 6
+        assert len(runs[0].store.rows()) == 9
+
+    @pytest.mark.parametrize("name", ["{} - Copy", "Copy of {}"])
+    def test_a_copy_takes_back_no_correction(self, oracle, asked, name):
+        fill(asked, {(0, "label/tools"): "hook"})
+        oracle.collect()
+        copied = asked.with_name(name.format(asked.name))
+        shutil.copytree(asked, copied)
+        fill(asked, {(0, "label/tools"): "grasper"})
+        for _ in range(2):
+            with pytest.raises(ValueError, match=r"is a copy of .*; put it elsewhere, or name it 00_[0-9a-f]*\.NAME"):
+                oracle.collect()
+            assert oracle.label([A], SIZE)["tools"].tolist() == [[1, 0]]
+        shutil.rmtree(copied)
+        rows = len(oracle.store.rows())
+        oracle.collect()
+        assert len(oracle.store.rows()) == rows
+
+    def test_two_requests_that_say_different_things_of_a_frame_come_to_rest(self, oracle, asked, dataset):
+        other = Request("01", dataset.index.select([A]), ["tools"], np.ones((1, 1), bool))
+        oracle.ask(other)
+        fill(asked, {(0, "label/tools"): "hook"})
+        fill(oracle.root / other.id, {(0, "label/tools"): "grasper"})
+        for _ in range(3):
+            oracle.collect()
+        told = oracle.store.rows()
+        assert told[told["state"] == "labelled"]["value"].tolist() == ["[0, 1]", "[1, 0]"]
+        fill(asked, {(0, "label/tools"): "hook;grasper"})  # the newest word counts, whichever folder it is in
+        oracle.collect()
+        assert oracle.label([A], SIZE)["tools"].tolist() == [[1, 1]]
+
+    def test_seconds_are_those_of_all_sittings(self, oracle, asked, dataset):
+        other = Request("01", dataset.index.select([A]), ["phase"], np.ones((1, 1), bool))
+        oracle.ask(other)
+        for answer, seconds, in_all in (("hook", 20, 20), ("grasper", 35, 35), ("none", 52, 52)):
+            fill(asked, {(0, "label/tools"): answer, (0, "seconds"): str(seconds)})
+            oracle.collect()
+            assert took(oracle.view, [A])["took_s"].tolist() == [in_all]
+        fill(oracle.root / other.id, {(0, "label/phase"): "prepare", (0, "seconds"): "20"})
+        oracle.collect()
+        assert took(oracle.view, [A])["took_s"].tolist() == [52 + 20]
+
+
+class TestIndexedMasks:
+    """Of a program that saves few colours as a palette: what is seen counts, not the numbers in the file."""
+
+    def test_in_grays_and_in_colours(self, oracle, asked):
+        fill(asked, {(row, f"label/{t}"): "done" for row, t in ((0, "anatomy"), (1, "anatomy"), (0, "vessels"))})
+        label = np.array([[0] * 10 + [1] * 15 + [IGNORE] * 5] * SIZE[0], np.uint8)
+        indexed(asked / "masks/anatomy" / FILES[0], np.repeat(label[..., None], 3, axis=2))
+        painted = np.array(ANATOMY.colors, np.uint8)[label % 2]
+        indexed(asked / "masks/anatomy" / FILES[1], painted)
+        there = (label == 1).astype(np.uint8) * 255
+        indexed(asked / "masks/vessels/artery" / FILES[0], np.repeat(there[..., None], 3, axis=2))
+        oracle.collect()
+        labels = oracle.label([A, B], SIZE)
+        np.testing.assert_array_equal(labels["anatomy"][0], label)
+        np.testing.assert_array_equal(labels["anatomy"][1], label % 2)
+        np.testing.assert_array_equal(labels["vessels"][0][0], label == 1)
+
+
+def indexed(path: Path, rgb: np.ndarray) -> None:
+    """White first, as programs put what they like into a palette."""
+    colors = np.unique(rgb.reshape(-1, 3), axis=0)[::-1]  # [P, 3]
+    numbers = (rgb[..., None, :] == colors).all(axis=-1).argmax(axis=-1).astype(np.uint8)  # [H, W]
+    image = Image.fromarray(numbers, mode="P")
+    image.putpalette(colors.ravel().tolist())
+    image.save(path)
+    with Image.open(path) as saved:
+        assert saved.mode == "P"
+
+
+@pytest.mark.parametrize("cell", [";", " ; ;"])
+def test_a_cell_of_separators_alone_is_no_answer(oracle, asked, cell):
+    fill(asked, {(0, "label/tools"): cell, (0, "label/phase"): cell, (1, "label/tools"): "hook"})
+    with pytest.raises(ValueError, match="2 faults") as error:
+        oracle.collect()
+    told = "\n".join(map(str, error.value.refused))
+    assert "line 2, column 'label/tools': ';" in told.replace(" ; ;", ";")
+    assert "is no class of phase; write prepare, dissect or ?" in told
+    assert oracle.label([B], SIZE)["tools"].tolist() == [[0, 1]]  # what is right was taken in
+
+
+def test_what_was_read_is_kept_by_runs_at_once_and_read_again_where_it_is_damaged(tmp_path, caplog):
+    file = tmp_path / "read.json"
+
+    def note(number: int) -> None:
+        for k in range(40):
+            read = FilesRead(file)
+            read.note(f"{number}/{k}", "state")
+            read.save()
+
+    with ThreadPoolExecutor() as pool:
+        assert [*pool.map(note, range(4))] == [None] * 4
+    assert FilesRead(file).states
+    file.write_text('{"states": {"a"')
+    assert FilesRead(file).states == {}
+    assert "read.json: damaged" in caplog.text
 
 
 def test_of_a_thousand_rows_those_alone_are_read_that_changed(tmp_path, monkeypatch):

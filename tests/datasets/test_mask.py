@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 from PIL import Image
 
 from mtal.datasets.label_map import IGNORE, LabelMap
-from mtal.datasets.mask import class_numbers, class_shares, color_values, gray_values
+from mtal.datasets.mask import class_numbers, class_shares, color_values, gray_values, is_there
 
 ORGANS = LabelMap("anatomy", "pixel", True, ("liver", "fat"), ((1, 2, 3), (4, 5, 6)), {0: IGNORE, 21: 0, 12: 1})
 GRAY = np.array([[0, 21, 21], [12, 12, 0]], dtype=np.uint8)
@@ -120,6 +121,39 @@ class TestColours:
         path = saved(tmp_path / "m.png", pixels)
         tolerant = LabelMap("fluid", "pixel", True, FLUIDS.classes, FLUIDS.colors, FLUIDS.values, stray=0.17)
         np.testing.assert_array_equal(class_numbers(path, tolerant), [[0, 1, 255], [1, 255, 0]])
+
+
+class TestIndexedGrays:
+    """A palette without a colour: the numbers in the file and what is seen may be values of classes, or one of them."""
+
+    BINARY = LabelMap("anatomy", "pixel", True, ("fat", "liver"), ((0, 0, 0), (1, 1, 1)), {0: 0, 255: 1})
+
+    def mask(self, tmp_path, palette, numbers=((0, 1), (1, 1))):
+        image = Image.fromarray(np.array(numbers, np.uint8), mode="P")
+        image.putpalette([gray for value in palette for gray in (value, value, value)])
+        image.save(tmp_path / "m.png")
+        return tmp_path / "m.png"
+
+    def test_what_is_seen_where_that_alone_is_listed(self, tmp_path):
+        path = self.mask(tmp_path, (255, 0))
+        assert class_numbers(path, self.BINARY).tolist() == [[1, 0], [0, 0]]
+        assert is_there(path).tolist() == [[True, False], [False, False]]
+
+    def test_the_numbers_where_they_alone_are(self, tmp_path):
+        labels = replace(self.BINARY, values={0: 0, 1: 1})
+        assert class_numbers(self.mask(tmp_path, (0, 255)), labels).tolist() == [[0, 1], [1, 1]]
+
+    def test_neither_where_both_are(self, tmp_path):
+        labels = replace(self.BINARY, values={0: 0, 1: 1, 255: IGNORE})
+        with pytest.raises(ValueError, match=r"numbers in it \(0, 1\) and the grays .* \(0, 255\) both .* 8-bit gray"):
+            class_numbers(self.mask(tmp_path, (255, 0)), labels)
+
+    def test_numbers_of_classes_where_the_palette_has_colours(self, tmp_path):
+        image = Image.fromarray(np.array([[0, 1]], np.uint8), mode="P")
+        image.putpalette([0, 0, 0, 128, 0, 0])
+        image.save(tmp_path / "m.png")
+        assert class_numbers(tmp_path / "m.png", replace(self.BINARY, values={0: 0, 1: 1})).tolist() == [[0, 1]]
+        assert is_there(tmp_path / "m.png").tolist() == [[False, True]]
 
 
 class TestClassShares:

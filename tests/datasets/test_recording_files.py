@@ -97,6 +97,15 @@ class TestLinks:
         ]
 
 
+def test_hidden_folders_are_passed_over(root, tmp_path):
+    """The trash and the snapshots of a disk hold copies, which are no patients of their own."""
+    touch(root / "a.mp4", root / ".Trash-1000" / "files" / "a.mp4", root / ".snapshots" / "1" / "a.mp4")
+    touch(tmp_path / "elsewhere" / "b.mp4")
+    (root / ".linked").symlink_to(tmp_path / "elsewhere")
+    assert names(root) == {"a": "a.mp4"}
+    assert not list(recording_files(root).left_out())
+
+
 def test_what_is_left_out_is_counted_and_named(root):
     touch(*(root / f"{k}.txt" for k in range(4)), root / ".hidden", root / "._a.mp4", root / "a.mp4")
     assert list(recording_files(root).left_out()) == [

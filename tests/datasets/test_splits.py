@@ -25,3 +25,10 @@ def test_all_others_are_the_pool():
 def test_contradictions(test, val, message):
     with pytest.raises(ValueError, match=message):
         assign_splits("set", ["a", "b"], test, val)
+
+
+def test_numbers_of_the_command_line_are_names():
+    """``data.test_patients=[7]`` arrives as a number."""
+    assert assign_splits("there", ["7", "8", "9"], [7], [8]) == {"7": "test", "8": "val", "9": "pool"}
+    with pytest.raises(ValueError, match=r"data\.test_videos names '70', which is not there"):
+        assign_splits("there", ["7", "8"], [70])

@@ -10,6 +10,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from mtal.annotation.label_studio import interface
 from mtal.annotation.label_studio.server import TOKEN, Server
 from mtal.datasets.label_map import LabelMap
@@ -54,13 +56,13 @@ class Project:
             PermissionError: the token's owner may not see projects.
             ValueError: another project has the title.
         """
-        if self.known:
-            return int(json.loads(self._number_file.read_text(encoding="utf-8"))["project"])
-        number = self._found()
-        if number is None:
-            number = self._make()
-        self._number_file.parent.mkdir(parents=True, exist_ok=True)
-        _write(self._number_file, {"url": self.server.url, "title": self.title, "project": number})
+        with self._lock():  # runs of a sweep have one project, and only one of them makes it
+            if self.known:
+                return int(json.loads(self._number_file.read_text(encoding="utf-8"))["project"])
+            number = self._found()
+            if number is None:
+                number = self._make()
+            _write(self._number_file, {"url": self.server.url, "title": self.title, "project": number})
         return number
 
     @property
@@ -135,7 +137,12 @@ class Project:
 
     @read.setter
     def read(self, marks: Mapping[str, str]) -> None:
-        _write(self._read_file, marks)
+        with self._lock():
+            _write(self._read_file, marks)
+
+    def _lock(self) -> FileLock:
+        self._number_file.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(self._number_file.with_name(f".{self._number_file.name}.lock"))
 
     def _about(self) -> dict[str, Any]:
         try:

@@ -153,18 +153,16 @@ def holds_any(folders: Iterable[Path], names: Iterable[str]) -> bool:
 
 
 def images_below(folder: Path, left_out: Iterable[Path] = ()) -> list[str]:
-    """Paths of all images of a folder and its subfolders from there, by name.
+    """Paths of all images of a folder and its subfolders from there, by name; hidden ones are passed over.
 
     Args:
         folder: where to look.
         left_out: subfolders.
     """
     skipped = set(left_out)
-    return sorted(
-        file.relative_to(folder).as_posix()
-        for file in folder.rglob("*")
-        if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and not skipped & set(file.parents)
-    )
+    images = (file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
+    paths = (file.relative_to(folder) for file in images if not skipped & set(file.parents))
+    return sorted(path.as_posix() for path in paths if not any(part[0] == "." for part in path.parts))
 
 
 def _file(folder: Path, path: str) -> str | None:

@@ -36,7 +36,7 @@ def _splits(
 ) -> list[str]:
     name = str(found.source)
     if test_patients or val_patients:
-        assigned = assign_splits(name, who, [*map(str, test_patients)], [*map(str, val_patients)], who="patients")
+        assigned = assign_splits(name, who, test_patients, val_patients, who="patients")
         return [assigned[patient] for patient in who]
     given = [image.split for image in found.images]
     if None in given:
