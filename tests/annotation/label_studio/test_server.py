@@ -1,4 +1,7 @@
 import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Barrier, BrokenBarrierError
 from time import sleep
 
 import pytest
@@ -6,6 +9,7 @@ import requests
 from label_studio_server import TOKEN, Cut, StatusError, choices
 
 from mtal.annotation import AwayError, LabelStudioOracle, settle
+from mtal.annotation.label_studio.project import Project
 
 
 class TestServer:
@@ -26,6 +30,22 @@ class TestServer:
         assert looks == [7, 7]
         assert [r.getMessage() for r in caplog.records if "trying again every 7 s" in r.getMessage()] != []
         assert len([r for r in caplog.records if "not well" in r.getMessage()]) == 1
+
+    def test_runs_that_begin_at_once_have_one_project(self, start, fake, monkeypatch):
+        """Of a sweep, whose runs have one title and one store: none makes a project while another looks for it."""
+        both, look = Barrier(2), Project._found
+
+        def found(self):
+            number = look(self)
+            with suppress(BrokenBarrierError):
+                both.wait(0.3)
+            return number
+
+        monkeypatch.setattr(Project, "_found", found)
+        oracles = [start(), start()]
+        with ThreadPoolExecutor() as pool:
+            numbers = [*pool.map(lambda oracle: oracle.project.number, oracles)]
+        assert numbers == [*fake.projects] * 2
 
     def test_nobody_there(self, start, request_of):
         told = r"Label Studio at http://127\.0\.0\.1:9 does not answer \(no connection\); once it does, the same"
