@@ -5,8 +5,9 @@ python scripts/make_results_page.py docs/studies/*.tar.xz
 
 The full-pool runs of a sweep are in the folder of the same name with _full behind it, beside it. A table stands on the
 page between <!-- table NAME KIND --> and <!-- end -->: NAME is the sweep's folder, KIND joint, heads or rare. A NAME
-with a star, such as study_*, is all sweeps of such names together, and its KIND winners or penalties. Of the figures
-those are drawn that the page shows, as images/NAME_joint_curves.png. Everything else on the page is left as it is.
+with a star, such as study_*, is all sweeps of such names together, and its KIND gains, winners or penalties. Of the
+figures those are drawn that the page shows, as images/NAME_joint_curves.png. Everything else on the page is left as it
+is.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ import numpy as np
 
 from mtal.reporting.comparison import wording
 from mtal.reporting.comparison.comparison import Comparison, Penalties
+from mtal.reporting.comparison.over_settings import over_settings
 from mtal.reporting.comparison.setting_comparison import ClassDifference, SettingComparison
 from mtal.reporting.comparison.tables import head_rows, joint_rows
 
@@ -23,9 +24,14 @@ def tables_of(setting: SettingComparison) -> dict[str, str]:
 
 
 def over_all(comparison: Comparison) -> dict[str, str]:
-    """``winners``: what the best of each setting loses on the others; ``penalties``: who is beaten how often."""
+    """Tables of all settings together.
+
+    ``gains`` over the baseline; ``winners``: what the best of each loses on the others; ``penalties``: who is beaten how
+    often.
+    """
     joint = next(found for found in comparison.penalties if found.score == "joint")
-    return {"winners": markdown(*_winners(comparison)), "penalties": markdown(*_penalties(joint))}
+    tables = {"gains": _gains(comparison), "winners": _winners(comparison), "penalties": _penalties(joint)}
+    return {name: markdown(*table) for name, table in tables.items()}
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -67,6 +73,19 @@ def _class_cell(found: ClassDifference | None, setting: SettingComparison) -> st
     low, high = found.interval
     ends = f" [{wording.signed(low)}, {wording.signed(high)}]" if np.isfinite(low) else ""
     return wording.signed(found.difference) + ends
+
+
+def _gains(comparison: Comparison) -> Table:
+    head = ["strategy", *(f"… on {s.name}" for s in comparison.settings), "mean", "p", "p (Holm)"]
+    rows = []
+    for row in over_settings(comparison.settings):
+        low, high = row.interval
+        ends = f" [{wording.signed(low)}, {wording.signed(high)}]" if np.isfinite(low) else ""
+        tested = [wording.p_value(row.p), wording.p_value(row.corrected_p)]
+        rows.append(
+            [row.strategy, *map(wording.signed, row.by_setting), wording.signed(row.difference) + ends, *tested]
+        )
+    return head, rows
 
 
 def _winners(comparison: Comparison) -> Table:
