@@ -26,8 +26,7 @@ def tables_of(setting: SettingComparison) -> dict[str, str]:
 def over_all(comparison: Comparison) -> dict[str, str]:
     """Tables of all settings together.
 
-    ``gains`` over the baseline; ``winners``: what the best of each loses on the others; ``penalties``: who is beaten how
-    often.
+    ``gains`` over the baseline, ``winners``: what the best of each loses on the others, ``penalties``: who is beaten.
     """
     joint = next(found for found in comparison.penalties if found.score == "joint")
     tables = {"gains": _gains(comparison), "winners": _winners(comparison), "penalties": _penalties(joint)}
