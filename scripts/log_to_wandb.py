@@ -6,10 +6,11 @@ For runs that ran with ``logger=none``, or whose logging failed. Offline, a new 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from mtal.reporting import WandbLogger, read_run
-from mtal.reporting.comparison.found_runs import find_runs
+from mtal.reporting.comparison.found_runs import find_begun
 from mtal.reporting.run_options import sweep_of
 
 
@@ -21,7 +22,10 @@ def main() -> None:
     parser.add_argument("--online", action="store_true", help="upload at once instead of writing files for wandb sync")
     arguments = parser.parse_args()
     try:
-        for path in find_runs(arguments.folders):
+        begun, left_out = find_begun(arguments.folders)
+        for early in left_out:
+            print(f"{early.path}: not logged, {early.reason}", file=sys.stderr)
+        for path in begun:
             config = read_run(path).config
             with WandbLogger(
                 project=arguments.project,

@@ -9,12 +9,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from pathlib import Path
 
 import wandb
 
 from mtal.reporting import read_run
-from mtal.reporting.comparison.found_runs import find_runs
+from mtal.reporting.comparison.found_runs import find_begun
 from mtal.reporting.dashboard import dashboard, specification
 
 
@@ -29,9 +30,12 @@ def main() -> None:
     parser.add_argument("--dry-run", action="store_true", help="print the workspace as JSON and send nothing")
     arguments = parser.parse_args()
     try:
-        runs = [run for run in map(read_run, find_runs(arguments.folders)) if run.rounds]
+        begun, left_out = find_begun(arguments.folders)
+        runs = [run for run in map(read_run, begun) if run.rounds]
     except (FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error)) from error
+    for early in left_out:
+        print(f"{early.path}: left out, {early.reason}", file=sys.stderr)
     if not runs:
         raise SystemExit(f"{arguments.folders[0]}: no round is complete yet, so there is nothing to show")
     name = arguments.name or " and ".join(folder.resolve().name for folder in arguments.folders)

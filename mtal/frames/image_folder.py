@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlencode
 import numpy as np
 from numpy.typing import NDArray
 
+from mtal.frames.heartbeat import beat
 from mtal.frames.picture import is_deep, picture_size, read_picture
 from mtal.frames.request import positions
 from mtal.refusals import Refusals
@@ -153,6 +154,7 @@ class ImageFolder:
         for frame in self.frames[wanted].tolist():
             with refusals:
                 pictures.append(read_picture(self._files[frame]))
+            beat(frame)
         refusals.tell()
         return [pictures[k] for k in place.tolist()]
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mtal.frames.decoder import versions
+from mtal.frames.heartbeat import beat
 from mtal.frames.hygiene import Hygiene
 from mtal.frames.image_folder import ImageFolder, parse_folder_source
 from mtal.frames.pyav_reader import PyAVReader
@@ -21,7 +22,7 @@ from mtal.frames.sampler import Sampler
 from mtal.frames.timeline import Truncated
 from mtal.frames.whole_file import whole_or_not
 
-_FORMAT = 3  # raised whenever a scan would come out differently
+_FORMAT = 4  # raised whenever a scan would come out differently
 _THUMBNAIL = 96  # pixels along the short edge
 
 
@@ -42,6 +43,7 @@ def scan(source: Path | str, sampler: Sampler, hygiene: Hygiene, on_truncated: T
         inspect = hygiene.inspector()
         for position, picture in sampler.sample(reader):
             fault = inspect(picture)
+            beat(int(reader.frames[position]))
             rows.append(
                 {
                     "frame": int(reader.frames[position]),
@@ -65,15 +67,18 @@ def source_files(source: Path | str) -> list[Path]:
 class StoredScan:
     """What came of :func:`scan`, on disk under a name that depends on the file and the settings.
 
-    The file stands for its content by path, size and time of change. There is one Parquet file for a video that was
-    scanned, one JSON file with the reason for one that was not.
+    The file stands for its content by path, size and time of change; so do pictures, and by their names. There is one
+    Parquet file for a video that was scanned, one JSON file with the reason for one that was not.
     """
 
     def __init__(
         self, folder: Path, source: Path | str, sampler: Sampler, hygiene: Hygiene, on_truncated: Truncated = "raise"
     ) -> None:
         self.source, self.sampler, self.hygiene, self.on_truncated = source, sampler, hygiene, on_truncated
-        stats = [part for stat in map(Path.stat, source_files(source)) for part in (stat.st_size, stat.st_mtime_ns)]
+        files = source_files(source)
+        stats: list[int | str] = [part for s in map(Path.stat, files) for part in (s.st_size, s.st_mtime_ns)]
+        if files != [Path(source)]:  # pictures, whose names say which frame they are
+            stats += [file.name for file in files]
         made_by = [_FORMAT, versions(), repr(sampler), repr(hygiene), on_truncated]
         content = json.dumps([*made_by, str(source), *stats])
         key = hashlib.sha256(content.encode()).hexdigest()[:32]

@@ -24,7 +24,7 @@ from mtal.launch.interruption import STANDING, stoppable
 from mtal.launch.plain_warnings import plain_warnings
 from mtal.launch.screen import Screen
 from mtal.launch.search import is_search, refuse_without_val
-from mtal.launch.sweep import begin, finished, note_failure, val_score
+from mtal.launch.sweep import FAILURE, begin, finished, note_failure, val_score
 from mtal.launch.unread import warn_of_unread
 from mtal.learning.experiment import run_experiment
 from mtal.learning.loop import Experiment
@@ -158,5 +158,6 @@ def _run(config: DictConfig, path: Path, console: Console, sweeping: bool) -> fl
         raise pending
     screen.on_end()
     write_report(path)
+    (path / FAILURE).unlink(missing_ok=True)  # of another sweep that found this run at work
     summary(path, console)
     return val_score(path)

@@ -94,6 +94,8 @@ class HeldOutFrames:
     def measure(self, split: str, model: MultiTaskModel, device: torch.device) -> PoolMetrics:
         """How a model does on the frames of a split."""
         rows = self._rows[split]
+        # masks at the size of the input are cut as the pictures are, those of the labels' size are of the whole frame
+        whole = self.evaluation.resolution == "labels"
         return measure(
             model,
             self.tasks,
@@ -102,7 +104,7 @@ class HeldOutFrames:
             self.targets(split),
             device,
             patients=self.table(split)["patient"].tolist(),
-            windows=of_rows(self.frames.windows, rows),
+            windows=of_rows(self.frames.windows, rows) if whole else (),
             surface_pixels=self.evaluation.surface_pixels,
             hausdorff=self.evaluation.hausdorff,
         )

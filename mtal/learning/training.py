@@ -239,7 +239,7 @@ def fit(
     model.eval()
     if not all(p.isfinite().all() for p in model.parameters()):
         raise FloatingPointError("training diverged: weights are not finite; lower trainer.learning_rate")
-    made = trainer.global_step
+    made = trainer.global_step if settings.devices == 1 else steps  # several processes count theirs and are gone
     passes = made * per_step / len(positions)
     if plateau is None:
         return Training(made, passes, made)

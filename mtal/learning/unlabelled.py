@@ -89,7 +89,7 @@ class Unlabelled:
             table = self.index.table
             found.append(propagated(self.tasks, self.frames, table, *labelled, free, self.trainer.propagation))
             free[found[-1].positions] = False
-        if self.trainer.pseudo_labels.is_on and teacher is not None:
+        if self.trainer.pseudo_labels.is_on and teacher is not None and free.any():
             found.append(self._pseudo_labels(number, free, fresh, teacher))
         return found
 

@@ -95,7 +95,8 @@ def configured(request: Request, checkpoint: Checkpoint, configs: Path) -> DictC
     """The run's configuration with the recordings as its data and the options of the request on top.
 
     A choice of a group (``strategy=…``, ``acquisition/selector=…``) puts an acquisition made of the defaults and of all
-    the options given in the place of the run's; a value (``acquisition.minimum_gap_s=5``) alone changes the run's.
+    the options given in the place of the run's, and ``trainer=…`` a trainer; a value (``acquisition.minimum_gap_s=5``)
+    alone changes the run's.
 
     Raises:
         ValueError: the run has options that this version does not have.
@@ -110,12 +111,14 @@ def configured(request: Request, checkpoint: Checkpoint, configs: Path) -> DictC
     replaced = ["data", "cache", "cache_limit_gib", "scoring"]
     if any("/" in o.partition("=")[0] or o.startswith("strategy=") for o in request.overrides if "data/" not in o):
         replaced.append("acquisition")
-    for key in replaced:
+    given = {o.partition("=")[0].lstrip("+") for o in request.overrides}
+    groups = {"acquisition", "trainer"} & given
+    for key in dict.fromkeys([*replaced, *sorted(groups)]):
         config[key] = composed[key]
     config.loop.batch_seconds = config.loop.batch_answers = None  # the budget is a number of frames
     for override in OverridesParser.create().parse_overrides(list(request.overrides)):
         key = override.key_or_group
-        if "/" not in key and key.partition(".")[0] in ("acquisition", "trainer", "seed"):
+        if "/" not in key and key not in groups and key.partition(".")[0] in ("acquisition", "trainer", "seed"):
             OmegaConf.update(config, key, override.value(), force_add=True)
     _refuse_old_options(checkpoint, config, composed)
     return config

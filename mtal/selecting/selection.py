@@ -41,6 +41,7 @@ from mtal.scoring.engine import Engine
 from mtal.scoring.inputs import FeatureInputs, FrameInputs, Inputs
 from mtal.scoring.look import look_at
 from mtal.scoring.neighbours import with_neighbours
+from mtal.scoring.site_weights import AskedSites
 from mtal.selecting.checkpoint import Checkpoint
 from mtal.selecting.recordings import NEEDS_NONE, Recordings, with_labelled
 from mtal.tasks.task import Task, build_tasks
@@ -163,7 +164,11 @@ def select(config: DictConfig, checkpoint: Checkpoint, budget: int, scored: Path
         picks = picker.pick(model, asked)
     positions = pd.Index(recordings.dataset.index.table["frame_id"]).get_indexer(pd.Index(picks.frame_ids))
     table = _table(recordings.dataset, picks, known)
-    looks = look_at(model, tasks, inputs, positions, device, temperatures=known.temperatures, doing="Predicting")
+    shown = AskedSites(windows=None if frames.windows is None else frames.windows[positions])
+    temperatures = known.temperatures
+    looks = look_at(
+        model, tasks, inputs, positions, device, temperatures=temperatures, site_weights=shown, doing="Predicting"
+    )
     said = pd.DataFrame([words for look in looks for words in _in_words(tasks, look.heads)])
     for task in known.silent:
         said[f"predicted/{task}"] = "not learnt: no label so far"
@@ -280,7 +285,8 @@ def _in_words(tasks: Sequence[Task], heads: Any) -> Iterator[dict[str, str]]:
             shown = probs > 0.5
             if task.family == "categorical":
                 shown = torch.nn.functional.one_hot(probs.argmax(dim=2), len(task.classes))
-            probs = shown.float().mean(dim=1, keepdim=True)  # [n, 1, C]
+            on_frame = heads[task.name].site_weights.float().cpu().unsqueeze(2)  # [n, S, 1], 0 on bars beside the frame
+            probs = (shown.float() * on_frame).sum(dim=1, keepdim=True) / on_frame.sum(dim=1, keepdim=True)  # [n, 1, C]
         shares[task.name] = probs[:, 0].numpy()  # [n, C]
     for i in range(len(next(iter(shares.values())))):
         yield {f"predicted/{t.name}": _said(t, shares[t.name][i]) for t in tasks}

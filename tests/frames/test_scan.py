@@ -7,14 +7,44 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from mtal.frames import heartbeat
 from mtal.frames import scan as scan_module
 from mtal.frames.hygiene import Hygiene
+from mtal.frames.image_folder import folder_source
 from mtal.frames.keyframe_sampler import KeyframeSampler
 from mtal.frames.sampler import UniformSampler
 from mtal.frames.scan import StoredScan, scan
 
 ALL = Hygiene(None, None, None, None, None)
 DUPLICATES = Hygiene(None, None, None, None, 256)  # all but the first are near-duplicates
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder of three."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for k in range(3):
+        Image.fromarray(np.full((48, 64, 3), 80 * k, np.uint8)).save(folder / f"{k:04d}.png")
+    return folder
+
+
+def test_whoever_watches_hears_of_each_picture(pictures, monkeypatch):
+    """Or a large folder of pictures would be taken for a decoder that is stuck."""
+    heard = []
+    monkeypatch.setattr(heartbeat, "_listeners", [heard.append])
+    scan(folder_source(pictures, 0, 1.0), UniformSampler(1), ALL)
+    assert set(heard) == {0, 1, 2}
+
+
+def test_pictures_of_other_names_are_other_frames(pictures, tmp_path):
+    source = folder_source(pictures, None, 1.0)
+    stored = StoredScan(tmp_path, source, UniformSampler(1), ALL)
+    stored.run()
+    assert StoredScan(tmp_path, source, UniformSampler(1), ALL).done
+    for picture in sorted(pictures.iterdir()):
+        picture.rename(picture.with_name(f"1{picture.name}"))
+    assert not StoredScan(tmp_path, source, UniformSampler(1), ALL).done
 
 
 def test_kept_frames(clip):

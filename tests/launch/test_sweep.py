@@ -7,6 +7,8 @@ import yaml
 from miniature.killed_sweep import RUNS
 from miniature.runs import all_runs, content
 
+from mtal.launch import run as run_module
+
 TESTS = Path(__file__).resolve().parents[1]
 KILLS = 3
 
@@ -155,6 +157,19 @@ class TestSweep:
         code, out, _ = start("-m", *options, "seed=0", "loop.rounds=0")
         assert code == 0
         assert "finished before" in out
+
+    def test_nor_one_that_another_sweep_found_at_work(self, start, options, tmp_path, monkeypatch):
+        """It notes that it could not have the run, which then ends well."""
+        plain = run_module.write_report
+
+        def drawn(path):
+            (path / "failed.txt").write_text("RuntimeError: in use by another process")
+            return plain(path)
+
+        monkeypatch.setattr(run_module, "write_report", drawn)
+        code, _, err = start("-m", *options, "seed=0", "loop.rounds=0")
+        assert code == 0, err
+        assert "0 failed" in err
 
     def test_submitit_on_this_machine(self, start, options, tmp_path, warm_jobs):
         code, _, err = start(

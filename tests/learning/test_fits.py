@@ -14,9 +14,11 @@ from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.datasets.masks import OwnSizeMasks
 from mtal.frames.cache import FrameCache
 from mtal.frames.image_folder import folder_source
+from mtal.frames.index import FrameIndex
 from mtal.frames.window import WHOLE, of_rows
-from mtal.learning.evaluation import measure
+from mtal.learning.evaluation import EvaluationSettings, measure
 from mtal.learning.experiment import seen_through
+from mtal.learning.held_out import HeldOutFrames
 from mtal.learning.picks import predict_masks, said_on_frame, write_images
 from mtal.scoring.inputs import FrameInputs
 from mtal.scoring.site_weights import AskedSites
@@ -95,6 +97,15 @@ def test_a_mask_lies_where_it_was_drawn(dataset, tmp_path, fit):
     assert inside(FRAME, window)[known].all()  # nothing that is labelled is cut away
     np.testing.assert_array_equal(said[known], truth[known])
     assert (said == IGNORE).any() == (fit == "content")
+
+    # a run asks at either resolution
+    held = SurgicalDataset(shown.name, FrameIndex(dataset.index.table.assign(split="test")), (ORGANS,), shown.labels)
+    people = SimpleNamespace(answers=None)
+    for resolution, said in (("labels", model), ("input", Perfect(labels))):
+        settings = EvaluationSettings(resolution=resolution)
+        held_out = HeldOutFrames(held, frames, inputs, [task], people, settings, {"test": None}, 0)
+        found = held_out.measure("test", said, CPU).compute()
+        assert {found[f"organs/IoU/{name}"] for name in ORGANS.classes} == {1.0}
 
     # and what a round keeps to look at is of one piece
     predicted = predict_masks(model, [task], inputs, np.array([0]), INPUT, CPU, windows)

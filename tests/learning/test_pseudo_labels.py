@@ -192,3 +192,11 @@ def test_a_round_marks_them_and_counts_none(experiment, start, tmp_path):
     assert (whole / "01/picks.parquet").read_bytes() == (without / "01/picks.parquet").read_bytes()
     assert first["class_counts"] == plain["class_counts"]
     assert "pseudo_labels" not in plain
+
+
+def test_a_round_that_takes_the_last_frames_has_none_to_learn_from(experiment, start, tmp_path, dataset):
+    pool = len(dataset.index.pool)
+    start(experiment(loop=LoopSettings(pool - 3, 3, 1), trainer=TRAINER), tmp_path)
+    told = json.loads((tmp_path / "rounds/01/metrics.json").read_text())
+    assert told["labelled"] == pool
+    assert "pseudo_labels" not in told

@@ -44,6 +44,16 @@ def test_runs_of_a_sweep_are_logged_and_can_be_uploaded(make_run, start, tmp_pat
     assert told.count("latest-run/run-") == 2
 
 
+def test_a_run_that_failed_early_stops_no_other(make_run, start, tmp_path, capsys):
+    make_run("sweep/b", rounds=1)
+    (tmp_path / "sweep" / "a").mkdir()
+    (tmp_path / "sweep" / "a" / "failed.txt").write_text("ValueError: no")
+    start(tmp_path / "sweep")
+    told = capsys.readouterr()
+    assert told.out.splitlines() == [str(tmp_path / "sweep" / "b")]
+    assert f"{tmp_path}/sweep/a: not logged, it ended before its first round" in told.err
+
+
 def test_no_run(start, tmp_path):
     with pytest.raises(SystemExit, match="there is no run in it"):
         start(tmp_path)

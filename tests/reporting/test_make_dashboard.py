@@ -44,6 +44,16 @@ def test_dry_run_prints_the_workspace_and_sends_nothing(drawn_run, start, capsys
     assert without_ids(printed) == json.loads(json.dumps(without_ids(made)))
 
 
+def test_a_run_that_failed_early_is_left_out(drawn_run, start, capsys, tmp_path):
+    failed = tmp_path / "early"
+    failed.mkdir()
+    (failed / "failed.txt").write_text("ValueError: no")
+    start(drawn_run, failed, "--dry-run")
+    told = capsys.readouterr()
+    assert json.loads(told.out)
+    assert "early: left out, it ended before its first round" in told.err
+
+
 def test_saves_the_workspace(drawn_run, start, monkeypatch, capsys):
     saved = []
     monkeypatch.setattr(Workspace, "save", lambda self: saved.append(self) or self)

@@ -68,6 +68,12 @@ class TestConfigured:
         assert found.minimum_gap_s == 3
         assert config("acquisition/selector=random").acquisition.selector["_target_"].endswith("Random")
 
+    def test_a_whole_trainer_or_acquisition_does(self, config, run):
+        found = config("trainer=converged", "trainer.most_steps=7").trainer
+        assert (found.until, found.most_steps) == ("plateau", 7)
+        assert config("trainer=converged").acquisition == Checkpoint.read(run).config.acquisition
+        assert config("acquisition=default").acquisition.selector["_target_"].endswith("JointCover")
+
     def test_samplers_do_not(self, config, run):
         found = config("data/sampler=keyframes")
         assert found.data.sampler["_target_"].endswith("KeyframeSampler")

@@ -3,11 +3,13 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from omegaconf import OmegaConf
 
 from mtal.datasets.label_map import LabelMap
 from mtal.selecting import Checkpoint
-from mtal.selecting.selection import _said
+from mtal.selecting.selection import _in_words, _said
+from mtal.tasks.posterior import HeadOutput
 from mtal.tasks.task import Task
 
 pytestmark = pytest.mark.filterwarnings("ignore:bleeding. no label so far")
@@ -106,6 +108,14 @@ ORGANS = LabelMap("organs", "pixel", True, ("a", "b", "c"), COLORS)
 )
 def test_predictions_in_words(label_map, shares, words):
     assert _said(Task(label_map), np.array(shares)) == words
+
+
+def test_shares_of_the_picture_leave_bars_beside_it_out():
+    """Of four sites two lie on the frame, and all of what is seen there is b."""
+    logits = torch.tensor([[9.0, 0, 0], [0, 9, 0], [0, 9, 0], [9, 0, 0]]).view(1, 4, 3)
+    on_frame = torch.tensor([[0.0, 1.0, 1.0, 0.0]])
+    head = HeadOutput("categorical", logits.softmax(dim=2), valid=on_frame)
+    assert list(_in_words([Task(ORGANS)], {"organs": head})) == [{"predicted/organs": "b 100 %"}]
 
 
 def test_a_round_picks_with_its_own_model(make, run, selected, tmp_path):

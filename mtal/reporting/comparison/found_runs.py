@@ -11,6 +11,9 @@ from mtal.reporting.run_reader import Run, read_run
 _MARKS = ("config.yaml", ".hydra", ".lock", "failed.txt")  # what only a run folder holds
 
 
+_EARLY = "it ended before its first round"
+
+
 @dataclass(frozen=True)
 class LeftOut:
     """A run that is not compared, and why."""
@@ -38,12 +41,23 @@ def find_runs(folders: Sequence[Path]) -> list[Path]:
     return list(found)
 
 
+def find_begun(folders: Sequence[Path]) -> tuple[list[Path], list[LeftOut]]:
+    """Those of :func:`find_runs` that came as far as their first round, and the others.
+
+    Raises:
+        FileNotFoundError: as there.
+    """
+    found = find_runs(folders)
+    begun = [path for path in found if (path / "config.yaml").is_file()]
+    return begun, [LeftOut(path, _EARLY) for path in found if path not in begun]
+
+
 def read_finished(paths: Sequence[Path]) -> tuple[list[Run], list[LeftOut]]:
     """Read the runs that have all their rounds, and say of the others what they lack."""
     runs, left_out = [], []
     for path in paths:
         if not (path / "config.yaml").is_file():
-            left_out.append(LeftOut(path, "it ended before its first round"))
+            left_out.append(LeftOut(path, _EARLY))
             continue
         try:
             run = read_run(path)

@@ -16,7 +16,7 @@ from mtal.reporting.comparison import figures, wording
 from mtal.reporting.comparison.comparison import Comparison, Penalties
 from mtal.reporting.comparison.score_comparison import SHARES, ScoreComparison
 from mtal.reporting.comparison.setting_comparison import SettingComparison
-from mtal.reporting.comparison.tables import head_rows, joint_rows, prefix_of, slug, write_tables
+from mtal.reporting.comparison.tables import head_rows, joint_rows, prefix_of, slugs, write_tables
 from mtal.reporting.curves import to_svg
 
 PAGE = 4.6
@@ -50,8 +50,9 @@ def paper_figures(comparison: Comparison) -> Iterator[tuple[str, Figure]]:
         prefix = prefix_of(setting, comparison)
         for name, figure in _figures(setting, figures.COLUMN, figures.COLUMN, columns=3):
             yield prefix + name, figure
+    named = slugs(found.score for found in comparison.penalties)
     for found in comparison.penalties:
-        yield f"penalties_{slug(found.score)}", figures.penalties(found)
+        yield f"penalties_{named[found.score]}", figures.penalties(found)
 
 
 def render(comparison: Comparison) -> str:
@@ -77,8 +78,9 @@ def render(comparison: Comparison) -> str:
 def _figures(
     setting: SettingComparison, width: float, panels_width: float, columns: int
 ) -> Iterator[tuple[str, Figure]]:
+    named = slugs(score.name for score in setting.scores)
     for score in setting.scores:
-        name = slug(score.name)
+        name = named[score.name]
         yield f"{name}_curves", figures.small_multiples(score, setting.baseline, panels_width, columns)
         yield f"{name}_differences", figures.area_differences(score, setting.baseline, width)
         yield f"{name}_savings", figures.label_savings(score, setting.baseline, width)
@@ -99,13 +101,14 @@ def _page_of(setting: SettingComparison) -> dict[str, Any]:
         for name, figure in _figures(setting, width=PAGE, panels_width=2 * PAGE, columns=6)
     }
     head, rows = joint_rows(setting)
+    named = slugs(score.name for score in setting.scores)
     return {
         "setting": setting,
         "conclusion": wording.conclusion(setting),
         "joint": (head, [(row, wording.worse_on(setting, row[0])) for row in rows]),
         "heads": head_rows(setting),
         "figures": drawn,
-        "names": [(slug(score.name), score.name, score.metric) for score in setting.scores],
+        "names": [(named[score.name], score.name, score.metric) for score in setting.scores],
         "picks": _picks(setting),
     }
 

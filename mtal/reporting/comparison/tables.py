@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,11 @@ def write_tables(comparison: Comparison, folder: Path) -> list[Path]:
         "picks": _picks(comparison),
         "runs": _runs(comparison),
     }
+    named = slugs(penalties.score for penalties in comparison.penalties)
     for penalties in comparison.penalties:
         matrix = pd.DataFrame(penalties.matrix, columns=list(penalties.strategies))
         matrix.insert(0, "beats", penalties.strategies)
-        tables[f"penalties_{slug(penalties.score)}"] = matrix
+        tables[f"penalties_{named[penalties.score]}"] = matrix
     written = []
     for name, table in tables.items():
         path = folder / f"{name}.csv"
@@ -49,12 +51,25 @@ def write_tables(comparison: Comparison, folder: Path) -> list[Path]:
 
 def slug(name: str) -> str:
     """A name as part of a file's name."""
-    return re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_").lower()
+    return re.sub(r"[\W_]+", "_", name).strip("_").lower()
+
+
+def slugs(names: Iterable[str]) -> dict[str, str]:
+    """Names to parts of files' names, which are all different.
+
+    >>> slugs(["tool tip", "tool-tip", "анатомия"])
+    {'tool tip': 'tool_tip', 'tool-tip': 'tool_tip_2', 'анатомия': 'анатомия'}
+    """
+    found: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        made = (slug(name) if k == 1 else f"{slug(name)}_{k}" for k in count(1))
+        found[name] = next(part for part in made if part and part not in found.values())
+    return found
 
 
 def prefix_of(setting: SettingComparison, comparison: Comparison) -> str:
     """What the files of a setting start with; nothing where there is only one."""
-    return f"{slug(setting.name)}_" if len(comparison.settings) > 1 else ""
+    return f"{slugs(s.name for s in comparison.settings)[setting.name]}_" if len(comparison.settings) > 1 else ""
 
 
 def joint_rows(setting: SettingComparison) -> tuple[list[str], list[list[str]]]:

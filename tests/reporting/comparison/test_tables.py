@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import doctest
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from mtal.reporting.comparison.tables import joint_rows, latex, slug
+from mtal.reporting.comparison import tables
+from mtal.reporting.comparison.tables import joint_rows, latex, slug, slugs
 
 
 def test_results_hold_every_figure(compared, written):
@@ -61,4 +64,8 @@ def test_latex_takes_names_as_they_are():
 
 def test_file_names():
     assert slug("rare classes") == "rare_classes"
+    assert doctest.testmod(tables).failed == 0
+    assert [*slugs(["анатомия", "инструменты", "tool tip", "tool-tip", "·"]).values()] == [
+        *("анатомия", "инструменты", "tool_tip", "tool_tip_2", "_2")
+    ]
     assert slug("k_center · p=2.0") == "k_center_p_2_0"
