@@ -162,7 +162,7 @@ class MultiTaskModule(lightning.LightningModule):
         if isinstance(scheduler, torch.optim.lr_scheduler.LRScheduler):
             scheduler.step()
         else:
-            scheduler.step_update(self.global_step)
+            scheduler.step_update(self.global_step + 1)
 
 
 def fit(

@@ -78,7 +78,7 @@ def rates(steps, settings, rate=lambda: 1.0):
         seen.append([group["lr"] for group in optimizer.param_groups])
         optimizer.step()
         if step < steps - 1:
-            made.step() if isinstance(made, torch.optim.lr_scheduler.LRScheduler) else made.step_update(step + 1)
+            made.step() if isinstance(made, torch.optim.lr_scheduler.LRScheduler) else made.step_update(step + 2)
     return torch.tensor(seen, dtype=torch.float64)  # [steps, groups]
 
 
@@ -86,10 +86,14 @@ class TestSchedule:
     def test_cosine_after_a_warm_up(self):
         seen = rates(100, TrainerSettings(schedule="cosine", warm_up_steps=10))
         torch.testing.assert_close(seen[:, 0], 10 * seen[:, 1])
-        for step in (0, 4, 9):
-            assert seen[step, 0] == pytest.approx(0.01 * step / 10)
-        for step in (10, 50, 99):
-            assert seen[step, 0] == pytest.approx(0.01 * (1 + math.cos(math.pi * step / 100)) / 2)
+        for step in (1, 5, 9):  # of 100, counted from 1: neither the first nor the last is of rate 0
+            assert seen[step - 1, 0] == pytest.approx(0.01 * step / 10)
+        for step in (10, 50, 100):
+            assert seen[step - 1, 0] == pytest.approx(0.01 * (1 + math.cos(math.pi * step / 101)) / 2)
+
+    @pytest.mark.parametrize("schedule", ["one_cycle", "cosine"])
+    def test_a_single_step_moves_the_weights(self, schedule):
+        assert (rates(1, TrainerSettings(schedule=schedule)) > 0).all()
 
     def test_each_group_has_its_peak_in_one_cycle(self):
         seen = rates(50, TrainerSettings())
