@@ -48,9 +48,8 @@ class CvatOracle(RequestFolders):
         """CVAT, and the folder for exports."""
         return f"CVAT, as README.txt says, with exports into {self.root / request.id / GIVEN_BACK}"
 
-    def collect(self) -> None:
-        """See :class:`~mtal.annotation.oracle.Oracle`; an export that was taken in is not read again."""
-        self.add([])
+    def take_in(self) -> None:
+        """See :class:`~mtal.annotation.stored.StoredAnswers`; an export that was taken in is not read again."""
         told = self.view.answers
         who = told[["frame_id", "task", "annotator"]].itertuples(index=False, name=None)
         known: dict[Any, str] = dict(zip(who, told["source"], strict=True))
@@ -60,13 +59,16 @@ class CvatOracle(RequestFolders):
         for file in sorted(self.root.glob(f"[!.]*/{about.FILE}")):
             with refusals:
                 asked = about.read_about(file.parent, self.store.label_maps)
+                again: set[str] = set()  # of whom an older export is new: what is newer is to be read after it
                 for export, annotator in _exports(file.parent / GIVEN_BACK, refusals):
                     content = f"{asked['id']}/{annotator}/{read.digest(export)}"
-                    if read.states.get(content) == _CLEAN:
+                    if content not in read.states:
+                        again.add(annotator)
+                    if read.states.get(content) == _CLEAN and annotator not in again:
                         continue
                     faults = Refusals()
                     found = list(self._answers(export, annotator, asked, known, faults))
-                    if content not in read.states:  # else they are in, and later ones may be as well
+                    if annotator in again:  # else they are in, and later ones may be as well
                         answers += found
                         known |= {(a.frame_id, a.task, a.annotator): a.source for a in found}
                     read.note(content, _FAULTY if len(faults) else _CLEAN)

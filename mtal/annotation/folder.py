@@ -25,9 +25,8 @@ class FolderOracle(RequestFolders):
         """See :func:`~mtal.annotation.hand_out.write_hand_out`."""
         write_hand_out(folder, name, request, {m.task: m for m in self.dataset.label_maps})
 
-    def collect(self) -> None:
-        """See :class:`~mtal.annotation.oracle.Oracle`; corrections of earlier requests are taken in as well."""
-        self.add([])
+    def take_in(self) -> None:
+        """See :class:`~mtal.annotation.stored.StoredAnswers`; corrections of earlier requests are taken in as well."""
         known, read = known_of(self.store.rows()), FilesRead(self.store.read_file)
         refusals = Refusals()
         answers: list[Answer] = []

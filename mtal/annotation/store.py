@@ -100,6 +100,10 @@ class LabelStore:
         """The labels as they stand now."""
         return LabelView(self.rows(), self.label_maps, self.root)
 
+    def reading(self) -> FileLock:
+        """To be held from a look at what is known to the adding of what is new, or two would add the same."""
+        return FileLock(self.root / ".reading.lock")
+
     def _lock(self) -> FileLock:
         return FileLock(self.root / ".lock")
 

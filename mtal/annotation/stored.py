@@ -54,6 +54,16 @@ class StoredAnswers(ABC):
         if not poll_s > 0:
             yield f"oracle.poll_s must be seconds above 0, not {poll_s}"
 
+    def collect(self) -> None:
+        """See :class:`~mtal.annotation.oracle.Oracle`; of several runs of one store one collects at a time."""
+        with self.store.reading():
+            self.add([])
+            self.take_in()
+
+    @abstractmethod
+    def take_in(self) -> None:
+        """Put what is new of the annotators' answers into the store, corrections of earlier requests among it."""
+
     @property
     def view(self) -> LabelView:
         """The labels as they were when last collected."""
@@ -138,14 +148,15 @@ class StoredAnswers(ABC):
 
     def note_asked(self, name: str, request: Request) -> None:
         """Put what is asked for under a name into the store, once."""
-        if (self.view.asked["request"] == name).any():
-            return
+        rows = self.store.rows()
+        rows = rows[(rows["state"] == Said.ASKED) & (rows["request"] == name)]
+        there = set(zip(rows["frame_id"], rows["task"], strict=True))
         self.add(
             [
                 Answer(frame_id, task, Said.ASKED, request=name)
                 for frame_id, asked in zip(request.frame_ids, request.asked, strict=True)
                 for task, is_asked in zip(request.tasks, asked, strict=True)
-                if is_asked
+                if is_asked and (frame_id, task) not in there
             ]
         )
 

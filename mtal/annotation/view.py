@@ -23,10 +23,10 @@ _KEY = ["frame_id", "task"]
 class LabelView:
     """What the rows of a store come to.
 
-    Of each annotator the newest answer counts, unless it was withdrawn. A label is what most annotators say, class by
-    class or pixel by pixel, and ``IGNORE`` where that is tied. A head of a frame is labelled where anybody labelled it,
-    not annotated where all who looked could not tell, and asked where nobody has answered; one annotator who finds the
-    frame unusable takes it out, all heads of it.
+    Of each annotator the newest answer counts that was not withdrawn where it was given: two requests may ask the same.
+    A label is what most annotators say, class by class or pixel by pixel, and ``IGNORE`` where that is tied. A head of
+    a frame is labelled where anybody labelled it, not annotated where all who looked could not tell, and asked where
+    nobody has answered; one annotator who finds the frame unusable takes it out, all heads of it.
 
     Attributes:
         told: all that was ever answered, what was corrected or withdrawn since among it.
@@ -46,9 +46,10 @@ class LabelView:
         newest = mine.sort_values("revision", kind="stable").drop_duplicates([*_KEY, "annotator", "state"], keep="last")
         asked = newest[newest["state"] == Said.ASKED].drop_duplicates(_KEY, keep="last")
         self.told = mine[mine["state"] != Said.ASKED]
-        told = newest[newest["state"] != Said.ASKED]
-        told = told.drop_duplicates([*_KEY, "annotator"], keep="last")
+        told = self.told.sort_values("revision", kind="stable")
+        told = told.drop_duplicates([*_KEY, "annotator", "request"], keep="last")
         told = told[told["state"] != Said.WITHDRAWN]
+        told = told.drop_duplicates([*_KEY, "annotator"], keep="last")
         self.answers = told.sort_values([*_KEY, "annotator"], kind="stable", ignore_index=True)
         self.asked = asked.reset_index(drop=True)
         self.unusable = frozenset(self.answers.loc[self.answers["state"] == Said.UNUSABLE, "frame_id"])

@@ -61,6 +61,8 @@ def recall_cost(acquisition: Acquisition, path: Path) -> None:
 def sittings(view: LabelView | None, tasks: Sequence[Task]) -> tuple[Did, Floats]:
     """The newest sittings in which somebody labelled heads of one frame, without breaks, and the seconds of each.
 
+    What is corrected later takes less than a label does, and is no sitting.
+
     Args:
         view: what people have said; ``None`` where nobody was asked.
         tasks: the heads.
@@ -71,8 +73,9 @@ def sittings(view: LabelView | None, tasks: Sequence[Task]) -> tuple[Did, Floats
     if view is None:
         return {}, np.empty(0)
     mine = {t.name: t for t in tasks}
-    rows = view.answers[view.answers["task"].isin(list(mine))]
+    rows = view.told[view.told["task"].isin(list(mine)) & (view.told["state"] != Said.WITHDRAWN)]
     rows = rows.assign(timed=without_breaks(rows).where(rows["state"] == Said.LABELLED))
+    rows = rows.assign(timed=rows["timed"].where(~rows.duplicated(["frame_id", "task", "annotator"])))
     rows = rows[~rows["timed"].isna().groupby([rows[c] for c in _SITTING]).transform("any")]
     newest = rows.drop_duplicates(_SITTING).sort_values(["time", "frame_id", "annotator"]).tail(NEWEST)
     at = {key: g for g, key in enumerate(newest[_SITTING].itertuples(index=False, name=None))}

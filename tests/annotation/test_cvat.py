@@ -125,6 +125,17 @@ class TestGivenBack:
         status = oracle.status(request_of())
         assert (status.done, status.owed["anatomy"], status.by) == (2, [B], {"": 3})
 
+    def test_an_older_export_that_comes_later_changes_nothing(self, oracle, asked):
+        newer = give_back(asked, {FILES[0]: [tag("tools/grasper"), tag("tools/done")]}, SIZE, "newer.zip")
+        os.utime(newer, ns=(10**18, 10**18))
+        oracle.collect()
+        hook = [tag("tools/hook"), tag("tools/done")]
+        older = give_back(asked, {FILES[0]: hook, FILES[1]: hook}, SIZE, "older.zip")
+        os.utime(older, ns=(10**17, 10**17))
+        for _ in range(2):
+            oracle.collect()
+            assert oracle.label([A, B], SIZE)["tools"].tolist() == [[1, 0], [0, 1]]
+
     def test_nothing_drawn_is_nothing_there_where_classes_overlap_and_no_label_where_not(self, oracle, asked):
         give_back(asked, {FILES[0]: [tag("anatomy/done"), tag("vessels/done")]}, SIZE)
         oracle.collect()

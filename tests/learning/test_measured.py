@@ -3,6 +3,7 @@
 import io
 import json
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -74,6 +75,20 @@ def test_a_sitting_is_what_was_answered_at_once_and_breaks_are_left_out(view):
     assert both.sum() == 60 - 3
     assert len(seconds) == 57 + 2 * 57
     assert max(seconds) < 200
+
+
+def test_a_correction_is_no_sitting(tmp_path):
+    """It takes a few seconds, and would make masks look cheap."""
+    store = LabelStore(tmp_path, [TOOLS, ANATOMY])
+    mask = np.zeros((8, 8), np.uint8)
+    first = [
+        Answer(f"v/{k}", "anatomy", Said.LABELLED, mask, "anna", 60.0, time=f"2031-05-17T09:{k:02d}:00")
+        for k in range(6)
+    ]
+    store.add(first)
+    store.add([replace(a, label=mask + 1, seconds=5.0, time=a.time.replace("T09", "T10")) for a in first[:3]])
+    _, seconds = sittings(store.view(), TASKS)
+    assert seconds.tolist() == [60.0] * 6
 
 
 def test_where_nobody_is_asked_nothing_is_measured():

@@ -33,7 +33,7 @@ class ScriptedOracle(StoredAnswers):
         self._request = self.left(request)
         self.note_asked(request.id, self._request)
 
-    def collect(self) -> None:
+    def take_in(self) -> None:
         assert self._request is not None
         answers = []
         for frame_id, asked in list(zip(self._request.frame_ids, self._request.asked, strict=True))[self.owed :]:

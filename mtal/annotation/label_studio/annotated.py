@@ -26,10 +26,12 @@ class Known:
     Args:
         marks: (head, annotator) → mark of the answer that stands.
         spent: annotation → seconds that its answers had so far.
+        tasks: (head, annotator) → where the task of the answer that stands is looked at; empty of an early version.
     """
 
     marks: dict[tuple[str, str], str] = field(default_factory=dict)
     spent: dict[str, float] = field(default_factory=dict)
+    tasks: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,15 @@ class Annotated:
             )  # it counts from the beginning
             share = spent / len(new) if new and spent > 0 else math.nan
             for head, (said, label, mark) in new.items():
-                source = f"{mark} {number}"
+                source = f"{mark} {number} {self.url_of(task['id'])}"
                 answer = Answer(self.key[1], head, said, label, annotator, share, TOOL, self.key[0], source)
                 yield replace(answer, time=_when(annotation).isoformat(timespec="milliseconds"))  # of one sitting
         if len(refusals) > faults:
             return  # what cannot be understood is not what was taken back
+        # an answer of a task that is gone, or of another project, was not taken back
+        here = {"", *(self.url_of(task["id"]) for task in self.tasks)}
         for head, annotator in known.marks:
-            if (head, annotator) not in there:
+            if (head, annotator) not in there and known.tasks[head, annotator] in here:
                 yield Answer(self.key[1], head, Said.WITHDRAWN, None, annotator, math.nan, TOOL, self.key[0])
 
     def _newest(self) -> dict[str, tuple[Task, Mapping[str, Any]]]:

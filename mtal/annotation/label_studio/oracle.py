@@ -86,8 +86,8 @@ class LabelStudioOracle(StoredAnswers):
             make_tasks(self.project, request, left, rows)
             self._once(self._tasks())  # a call that broke off before may have made its tasks after all
 
-    def collect(self) -> None:
-        """See :class:`~mtal.annotation.oracle.Oracle`; corrections of earlier requests are taken in as well.
+    def take_in(self) -> None:
+        """See :class:`~mtal.annotation.stored.StoredAnswers`; corrections of earlier requests are taken in as well.
 
         Raises:
             AwayError: the server does not answer.
@@ -95,7 +95,6 @@ class LabelStudioOracle(StoredAnswers):
             PermissionError: the token is not known, or may not do this.
             ValueError: answers are wrong, or are of frames that nobody asked for; all others have been taken in.
         """
-        self.add([])
         if not self.project.known:
             return
         refusals = Refusals()
@@ -166,9 +165,11 @@ class LabelStudioOracle(StoredAnswers):
         for request, frame_id, task, annotator, source, seconds in zip(*(rows[c] for c in columns), strict=True):
             known = found.setdefault((request, frame_id), Known())
             known.marks.pop((task, annotator), None)
-            mark, _, annotation = source.partition(" ")
+            mark, _, where = source.partition(" ")
+            annotation, _, task_url = where.partition(" ")
             if mark:  # else it was taken back
                 known.marks[task, annotator] = mark
+                known.tasks[task, annotator] = task_url
                 known.spent[annotation] = known.spent.get(annotation, 0.0) + (0.0 if math.isnan(seconds) else seconds)
         return found
 

@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 from label_studio_server import Cut, choices
 from PIL import Image
 
-from mtal.annotation import AwayError, LabelsPendingError, State, settle
+from mtal.annotation import AwayError, LabelsPendingError, Request, State, settle
 from mtal.annotation.label_studio import brush
 from mtal.datasets.label_map import IGNORE
 
@@ -234,6 +235,62 @@ class TestCollecting:
         oracle.collect()
         assert sorted(t["data"]["frame_id"] for t in fake.tasks.values()) == [B, C]
         assert oracle.label([A], SIZE)["tools"].tolist() == [[1, 0]]
+
+    @pytest.mark.parametrize("how", ["task deleted", "another project"])
+    def test_an_answer_outlives_its_task(self, start, asked, fake, request_of, how):
+        """A frame of which some heads are answered gets a new task for the others, which takes nothing back."""
+        fake.annotate(asked[B], [choices("label/tools", "grasper")])
+        start().collect()
+        if how == "task deleted":
+            del fake.tasks[asked[B]]
+        oracle = start() if how == "task deleted" else start(project="ward 2")
+        oracle.ask(request_of())
+        oracle.collect()
+        assert oracle.label([B], SIZE)["tools"].tolist() == [[1, 0]]
+        new = max(number for number, task in fake.tasks.items() if task["data"]["frame_id"] == B)
+        assert "tools" not in fake.tasks[new]["data"]["asked"]
+        fake.annotate(new, [choices("label/phase", "prepare")])
+        oracle.collect()
+        assert oracle.label([B], SIZE)["tools"].tolist() == [[1, 0]]
+        assert B not in oracle.status(request_of()).owed["tools"]
+
+    def test_what_is_taken_back_of_one_request_stands_in_another(self, start, asked, fake, request_of, dataset):
+        other = Request("01", dataset.index.select([A]), ["tools"], np.ones((1, 1), bool))
+        oracle = start()
+        oracle.ask(other)
+        (again,) = set(fake.tasks) - set(asked.values())
+        first = fake.annotate(asked[A], [choices("label/tools", "grasper")])
+        fake.annotate(again, [choices("label/tools", "grasper")])
+        oracle.collect()
+        fake.take_back(asked[A], first)
+        for _ in range(2):
+            oracle.collect()
+            assert oracle.label([A], SIZE)["tools"].tolist() == [[1, 0]]
+        assert not oracle.status(other).owed["tools"]
+
+    def test_a_frame_that_is_owed_again_is_asked_for_under_its_name(self, start, asked, fake, dataset):
+        """At first another request had answered it, so it had no part in this one."""
+        mine = fake.annotate(asked[A], [choices("label/tools", "grasper")])
+        oracle = start()
+        oracle.collect()
+        other = Request("01", dataset.index.select([A, B]), ["tools"], np.ones((2, 1), bool))
+        oracle.ask(other)
+        fake.take_back(asked[A], mine)
+        oracle.collect()
+        oracle.ask(other)
+        for number, task in fake.tasks.items():
+            if task["data"]["frame_id"] == A and number != asked[A]:
+                fake.annotate(number, [choices("label/tools", "grasper")])
+        oracle.collect()
+        assert oracle.label([A], SIZE)["tools"].tolist() == [[1, 0]]
+
+    def test_runs_that_collect_at_once_take_an_answer_in_once(self, start, asked, fake):
+        fake.annotate(asked[A], [choices("label/tools", "grasper")], lead_time=40.0)
+        oracles = [start(), start()]
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda oracle: oracle.collect(), oracles))
+        rows = oracles[0].store.rows()
+        assert rows.loc[rows["state"] == "labelled", "seconds"].tolist() == [40.0]
 
     def test_two_annotators_and_one_who_answers_twice(self, start, asked, fake):
         fake.annotate(asked[A], [choices("label/tools", "grasper")], user=2)
