@@ -3,11 +3,11 @@
 python scripts/make_results_page.py runs/study_endoscapes runs/study_vocalfolds runs/study_synthetic
 python scripts/make_results_page.py docs/studies/*.tar.xz
 
-The full-pool runs of a sweep are in the folder of the same name with _full behind it, beside it. A table stands on the
-page between <!-- table NAME KIND --> and <!-- end -->: NAME is the sweep's folder, KIND joint, heads or rare. A NAME
-with a star, such as study_*, is all sweeps of such names together, and its KIND gains, winners or penalties. Of the
-figures those are drawn that the page shows, as images/NAME_joint_curves.png. Everything else on the page is left as it
-is.
+The full-pool runs of a sweep are in the folder of the same name with _full behind it, beside it; fresh_liver has those
+of study_liver_full, if it is given and there are none of its own. A table stands on the page between <!-- table NAME
+KIND --> and <!-- end -->: NAME is the sweep's folder, KIND joint, heads or rare. A NAME with a star, such as study_*,
+is all sweeps of such names together, and its KIND gains, winners or penalties. Of the figures those are drawn that the
+page shows, as images/NAME_joint_curves.png. Everything else on the page is left as it is.
 """
 
 from __future__ import annotations
@@ -51,6 +51,18 @@ def is_full_pool(sweep: Path) -> bool:
     return sweep.name.removesuffix(SUFFIX).endswith(_FULL)
 
 
+def reference_of(sweep: str, references: Mapping[str, Path]) -> list[Path]:
+    """The full-pool runs of a sweep among all by name: its own, or those of the same data under another name.
+
+    >>> reference_of("fresh_liver", {"study_liver_full": Path("a"), "study_lung_full": Path("b")})
+    [PosixPath('a')]
+    """
+    if (own := f"{sweep}{_FULL}") in references:
+        return [references[own]]
+    data = f"{sweep.partition('_')[2]}{_FULL}"
+    return [found for name, found in references.items() if name.partition("_")[2] == data][:1]
+
+
 def together(page: str, sweeps: Sequence[Path]) -> dict[str, list[Path]]:
     """The names with a star that the page has tables of, each with the sweeps of such names."""
     patterns = dict.fromkeys(found[2] for found in _MARKED.finditer(page) if "*" in found[2])
@@ -68,12 +80,12 @@ def main() -> None:
     images.mkdir(exist_ok=True)
     given = [sweep for sweep in arguments.sweeps if not is_full_pool(sweep)]
     full = [found for sweep in given if (found := full_pool_of(sweep)).exists()]
+    full = list(dict.fromkeys([*full, *(sweep for sweep in arguments.sweeps if is_full_pool(sweep))]))
     try:
         with as_folders(given) as sweeps, as_folders(full) as references:
             by_name = {f.name: f for f in references}
             for sweep in sweeps:
-                reference = by_name.get(f"{sweep.name}{_FULL}")
-                comparison = compare([sweep], [] if reference is None else [reference])
+                comparison = compare([sweep], reference_of(sweep.name, by_name))
                 if len(comparison.settings) > 1:
                     raise ValueError(
                         f"{sweep} holds {len(comparison.settings)} settings; give each a folder of its own"
@@ -87,8 +99,8 @@ def main() -> None:
                         shutil.copyfile(drawn, shown)
             for pattern, members in together(page, sweeps).items():
                 if members:
-                    names = [f"{sweep.name}{_FULL}" for sweep in members]
-                    every = compare(members, [by_name[name] for name in names if name in by_name])
+                    known = [found for sweep in members for found in reference_of(sweep.name, by_name)]
+                    every = compare(members, known)
                     tables |= {(pattern, kind): table for kind, table in over_all(every).items()}
     except (FileNotFoundError, ValueError) as error:
         sys.exit(str(error))
