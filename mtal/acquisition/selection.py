@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +14,10 @@ from mtal.acquisition.selectors.constraints import Constraint, Rule
 from mtal.acquisition.selectors.random import Random
 from mtal.acquisition.short_list import COMPARES, Rules, short_list
 from mtal.acquisition.threads import numpy_on_one_thread
+from mtal.refusals import refuse
+
+_AT_FIRST = frozenset({"features", "moments"})
+"""What is known of frames before any is labelled."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class Selection:
             :func:`~mtal.acquisition.short_list.short_list`; ``None`` never.
 
     Raises:
-        ValueError: ``shortlist`` is below 1.
+        ValueError: ``shortlist`` is below 1, or ``cold_start`` reads what there is not before the first label.
 
     >>> import torch
     >>> from mtal.acquisition import TopK, tie_break
@@ -40,8 +45,17 @@ class Selection:
     shortlist: int | None = 1_000_000
 
     def __post_init__(self) -> None:
+        refuse(self._faults())
+
+    def _faults(self) -> Iterator[str]:
         if self.shortlist is not None and self.shortlist < 1:
-            raise ValueError(f"shortlist must be 1 frame or more, or null for no short list, not {self.shortlist}")
+            yield f"shortlist must be 1 frame or more, or null for no short list, not {self.shortlist}"
+        if lacking := sorted(self.cold_start.needs - _AT_FIRST):
+            yield (
+                f"cold_start: {type(self.cold_start).__name__} goes by {' and '.join(lacking)}, and no head has learnt "
+                "anything when the initial set is picked; choose one that needs features or times alone, such as "
+                "random, uniform_in_time, k_center_greedy, cluster_centres or typiclust"
+            )
 
     @property
     def reads_the_pool(self) -> bool:

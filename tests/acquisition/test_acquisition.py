@@ -20,6 +20,7 @@ from mtal.acquisition import (
     Forgetting,
     GradientLength,
     Identity,
+    JointCover,
     JointGradientNorm,
     Margin,
     Max,
@@ -232,8 +233,14 @@ class TestSelect:
             acquisition().select(self.candidates, 4, np.random.default_rng(0), budget_s=40.0)
 
     def test_cold_start_has_a_selector_of_its_own(self):
-        chooser = acquisition(selector=Badge(), cold_start=TopK())
-        assert chooser.select(self.candidates, 2, np.random.default_rng(0), cold=True).tolist() == [0, 1]
+        chooser = acquisition(selector=Badge(), cold_start=UniformInTime())
+        alone = UniformInTime()(self.timed, 2, np.random.default_rng(0)).tolist()
+        assert chooser.select(self.timed, 2, np.random.default_rng(0), cold=True).tolist() == alone
+
+    @pytest.mark.parametrize("selector", [TopK(), Badge(), JointCover()])
+    def test_cold_start_goes_by_nothing_that_is_learnt(self, selector):
+        with pytest.raises(ValueError, match=f"cold_start: {type(selector).__name__} goes by .*no head has learnt"):
+            acquisition(cold_start=selector)
 
     def test_calls_do_not_remember_each_other(self):
         chooser = acquisition(minimum_gap_s=2.0)
