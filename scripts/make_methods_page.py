@@ -74,8 +74,10 @@ SECTIONS: tuple[tuple[str, str, ModuleType, type, tuple[str, ...]], ...] = (
     ("Weights of the heads", "`acquisition/weights`", weights, weights.HeadWeights, ("weights",)),
     (
         "Selectors",
-        "`acquisition/selector`; for the initial set, of those that need features or times alone, "
-        "`acquisition/selector@acquisition.cold_start`.",
+        (
+            "`acquisition/selector`; for the initial set, of those that need features or times alone, "
+            "`acquisition/selector@acquisition.cold_start`."
+        ),
         selectors,
         selectors.Selector,
         ("selector",),
