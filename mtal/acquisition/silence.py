@@ -1,14 +1,22 @@
-"""Warnings about scores and heads that have no say in a round."""
+"""Scores and heads that have no say in a round."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import TypeVar
 
 from torch import Tensor
 
 from mtal.acquisition.round_warning import RoundWarning
 from mtal.acquisition.score_table import NanPolicy, ScoreTable
+
+_Head = TypeVar("_Head")
+
+
+def heard(heads: Mapping[str, _Head], silent: Collection[str]) -> dict[str, _Head] | None:
+    """What is known of the heads that have a say; of all where none has one, ``None`` where nothing is known."""
+    return {task: head for task, head in heads.items() if task not in silent} or dict(heads) or None
 
 
 def warn_unlabelled(inactive_tasks: Collection[str]) -> None:

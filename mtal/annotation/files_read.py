@@ -11,8 +11,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from mtal.annotation.store import whole
 
 _log = logging.getLogger(__name__)
@@ -22,8 +20,8 @@ _SETTLED_NS = 2_000_000_000  # a file may change without another time of change 
 class FilesRead:
     """States of what was read, by name, and digests of files by path, size and time of change.
 
-    A cache beside the labels: without it all is read again, and nothing else is different. Of two runs that save at
-    once the second is kept.
+    A cache beside the labels: without it all is read again, and nothing else is different. Whoever saves it holds
+    :meth:`~mtal.annotation.store.LabelStore.reading`.
 
     Args:
         file: where it is kept.
@@ -63,8 +61,7 @@ class FilesRead:
     def save(self) -> None:
         """Keep all for the next time."""
         if self._changed:
-            lock = FileLock(self._file.with_name(f".{self._file.name}.lock"))  # other runs have the same store
-            with lock, whole(self._file) as unfinished:
+            with whole(self._file) as unfinished:
                 unfinished.write_text(json.dumps({"digests": self._digests, "states": self.states}), encoding="utf-8")
             self._changed = False
 

@@ -19,8 +19,9 @@ from mtal.annotation.answers import Answer, Said, now
 from mtal.annotation.files_read import FilesRead, state_of
 from mtal.annotation.mask_files import THERE, mask_folders
 from mtal.datasets.label_map import IGNORE, LabelMap
-from mtal.datasets.mask import class_numbers, held_values, is_indexed
+from mtal.datasets.mask import class_numbers, held_values
 from mtal.datasets.table_cells import Cells
+from mtal.frames.picture import is_indexed
 from mtal.refusals import Refusals
 from mtal.suggest import nearest
 

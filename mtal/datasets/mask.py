@@ -225,17 +225,6 @@ def _gray(path: Path) -> _Grays:
     return _Grays(pixels.astype(np.int32), lossy)
 
 
-def is_indexed(path: Path) -> bool:
-    """Whether a picture holds numbers of a palette, which say nothing of what is seen.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is no whole image.
-    """
-    with upright(path, "mask") as image:
-        return image.mode in ("P", "PA")
-
-
 def _listed_grays(path: Path, listed: NDArray[np.int32]) -> tuple[NDArray[np.int32], bool]:
     """As :func:`_gray`; of an indexed picture in shades of gray the numbers or what is seen, whichever is listed.
 

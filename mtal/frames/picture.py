@@ -60,6 +60,12 @@ def is_deep(path: Path) -> bool:
         return image.mode.startswith("I;16")
 
 
+def is_indexed(path: Path) -> bool:
+    """Whether a picture holds numbers of a palette, which say nothing of what is seen, from its header."""
+    with _opened(path, "mask") as image:
+        return image.mode in ("P", "PA")
+
+
 @contextmanager
 def upright(path: Path, what: str = "image") -> Iterator[Image.Image]:
     """A picture in its own mode, turned as its EXIF says.

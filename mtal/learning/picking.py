@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from torch import Tensor
 from mtal.acquisition import Acquisition, Candidates, Moments, PoolView, ScoreTable, tie_break
 from mtal.acquisition.distance_words import distance_words
 from mtal.acquisition.shown import Shown
+from mtal.acquisition.silence import heard
 from mtal.annotation import Availability
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.frames.window import Windows
@@ -42,7 +43,6 @@ from mtal.tasks.task import Task
 Rows = npt.NDArray[np.int64]
 """Of the frame index."""
 _NAMES = 4096  # of frames, held at once
-_Head = TypeVar("_Head")
 
 
 @dataclass(frozen=True)
@@ -150,10 +150,10 @@ class Picker:
                 gradient=gradient,
                 features=torch.from_numpy(seen.shared),
                 labelled_features=None if labelled_view is None else torch.from_numpy(labelled_view.shared),
-                posterior=_heard(seen.posteriors, known.silent),
-                members=_heard({t: h for t, h in seen.members.items() if h.probs.shape[2] == 1}, known.silent),
-                fisher=_heard(seen.fisher, known.silent),
-                labelled_fisher=None if labelled_view is None else _heard(labelled_view.fisher, known.silent),
+                posterior=heard(seen.posteriors, known.silent),
+                members=heard({t: h for t, h in seen.members.items() if h.probs.shape[2] == 1}, known.silent),
+                fisher=heard(seen.fisher, known.silent),
+                labelled_fisher=None if labelled_view is None else heard(labelled_view.fisher, known.silent),
                 moments=self._moments(rows),
                 classes={t.name: t.classes for t in self.tasks},
                 shown=self._shown_classes(asked, rows, seen, heads, cost_s),
@@ -402,8 +402,3 @@ class Picker:
 
     def _moments(self, rows: Rows) -> Moments:
         return Moments(self._video[rows].astype(np.int64), self._time_s[rows])
-
-
-def _heard(heads: Mapping[str, _Head], silent: Collection[str]) -> dict[str, _Head] | None:
-    """What is known of the heads that have a say; of all where none has one, ``None`` where nothing is known."""
-    return {task: head for task, head in heads.items() if task not in silent} or dict(heads) or None

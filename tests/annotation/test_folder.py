@@ -15,7 +15,6 @@ from PIL import Image
 
 from mtal.annotation import FolderOracle, LabelsPendingError, Request, State, hand_out, settle
 from mtal.annotation.about import described
-from mtal.annotation.files_read import FilesRead
 from mtal.annotation.given_back import GivenBack
 from mtal.annotation.seconds import took
 from mtal.datasets.label_map import IGNORE
@@ -383,21 +382,13 @@ def test_a_cell_of_separators_alone_is_no_answer(oracle, asked, cell):
     assert oracle.label([B], SIZE)["tools"].tolist() == [[0, 1]]  # what is right was taken in
 
 
-def test_what_was_read_is_kept_by_runs_at_once_and_read_again_where_it_is_damaged(tmp_path, caplog):
-    file = tmp_path / "read.json"
-
-    def note(number: int) -> None:
-        for k in range(40):
-            read = FilesRead(file)
-            read.note(f"{number}/{k}", "state")
-            read.save()
-
-    with ThreadPoolExecutor() as pool:
-        assert [*pool.map(note, range(4))] == [None] * 4
-    assert FilesRead(file).states
-    file.write_text('{"states": {"a"')
-    assert FilesRead(file).states == {}
+def test_what_was_read_is_read_again_where_it_is_damaged(oracle, asked, caplog):
+    fill(asked, {(0, "label/tools"): "hook"})
+    oracle.collect()
+    oracle.store.read_file.write_text('{"states": {"a"')
+    oracle.collect()
     assert "read.json: damaged" in caplog.text
+    assert oracle.label([A], SIZE)["tools"].tolist() == [[0, 1]]
 
 
 def test_of_a_thousand_rows_those_alone_are_read_that_changed(tmp_path, monkeypatch):

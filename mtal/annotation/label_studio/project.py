@@ -56,7 +56,9 @@ class Project:
             PermissionError: the token's owner may not see projects.
             ValueError: another project has the title.
         """
-        with self._lock():  # runs of a sweep have one project, and only one of them makes it
+        self._number_file.parent.mkdir(parents=True, exist_ok=True)
+        # runs of a sweep have one project, and only one of them makes it
+        with FileLock(self._number_file.with_name(f".{self._number_file.name}.lock")):
             if self.known:
                 return int(json.loads(self._number_file.read_text(encoding="utf-8"))["project"])
             number = self._found()
@@ -137,12 +139,7 @@ class Project:
 
     @read.setter
     def read(self, marks: Mapping[str, str]) -> None:
-        with self._lock():
-            _write(self._read_file, marks)
-
-    def _lock(self) -> FileLock:
-        self._number_file.parent.mkdir(parents=True, exist_ok=True)
-        return FileLock(self._number_file.with_name(f".{self._number_file.name}.lock"))
+        _write(self._read_file, marks)
 
     def _about(self) -> dict[str, Any]:
         try:

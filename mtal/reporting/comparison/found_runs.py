@@ -9,8 +9,6 @@ from pathlib import Path
 from mtal.reporting.run_reader import Run, read_run
 
 _MARKS = ("config.yaml", ".hydra", ".lock", "failed.txt")  # what only a run folder holds
-
-
 _EARLY = "it ended before its first round"
 
 

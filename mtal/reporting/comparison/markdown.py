@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-
 from mtal.reporting.comparison import wording
 from mtal.reporting.comparison.comparison import Comparison, Penalties
 from mtal.reporting.comparison.over_settings import over_settings
@@ -69,21 +67,16 @@ def _class_cell(found: ClassDifference | None, setting: SettingComparison) -> st
         return "–"
     if found.strategy == setting.baseline:
         return f"{wording.number(found.area)} (baseline)"
-    low, high = found.interval
-    ends = f" [{wording.signed(low)}, {wording.signed(high)}]" if np.isfinite(low) else ""
-    return wording.signed(found.difference) + ends
+    return wording.with_interval(found.difference, found.interval)
 
 
 def _gains(comparison: Comparison) -> Table:
     head = ["strategy", *(f"… on {s.name}" for s in comparison.settings), "mean", "p", "p (Holm)"]
     rows = []
     for row in over_settings(comparison.settings):
-        low, high = row.interval
-        ends = f" [{wording.signed(low)}, {wording.signed(high)}]" if np.isfinite(low) else ""
+        mean = wording.with_interval(row.difference, row.interval)
         tested = [wording.p_value(row.p), wording.p_value(row.corrected_p)]
-        rows.append(
-            [row.strategy, *map(wording.signed, row.by_setting), wording.signed(row.difference) + ends, *tested]
-        )
+        rows.append([row.strategy, *map(wording.signed, row.by_setting), mean, *tested])
     return head, rows
 
 

@@ -28,10 +28,13 @@ def p_value(value: float) -> str:
 
 def difference(row: Versus) -> str:
     """``+0.021 [+0.010, +0.032]``."""
-    if not math.isfinite(row.difference):
-        return "–"
-    low, high = row.interval
-    return signed(row.difference) + (f" [{signed(low)}, {signed(high)}]" if math.isfinite(low) else "")
+    return with_interval(row.difference, row.interval)
+
+
+def with_interval(value: float, ends: tuple[float, float]) -> str:
+    """The same of any difference; a dash where there is none."""
+    known = math.isfinite(value) and math.isfinite(ends[0])
+    return signed(value) + (f" [{signed(ends[0])}, {signed(ends[1])}]" if known else "")
 
 
 def saving(this: LabelSaving) -> str:
