@@ -108,17 +108,15 @@ def configured(request: Request, checkpoint: Checkpoint, configs: Path) -> DictC
     for key in ("data", "acquisition"):
         OmegaConf.resolve(composed[key])
     config = checkpoint.config.copy()
-    replaced = ["data", "cache", "cache_limit_gib", "scoring"]
-    if any("/" in o.partition("=")[0] or o.startswith("strategy=") for o in request.overrides if "data/" not in o):
-        replaced.append("acquisition")
-    given = {o.partition("=")[0].lstrip("+") for o in request.overrides}
-    groups = {"acquisition", "trainer"} & given
-    for key in dict.fromkeys([*replaced, *sorted(groups)]):
+    given = {o.key_or_group: o for o in OverridesParser.create().parse_overrides(list(request.overrides))}
+    replaced = {"data", "cache", "cache_limit_gib", "scoring"} | ({"acquisition", "trainer"} & given.keys())
+    if any(key == "strategy" or key.startswith("acquisition/") for key in given):
+        replaced.add("acquisition")
+    for key in replaced:
         config[key] = composed[key]
     config.loop.batch_seconds = config.loop.batch_answers = None  # the budget is a number of frames
-    for override in OverridesParser.create().parse_overrides(list(request.overrides)):
-        key = override.key_or_group
-        if "/" not in key and key not in groups and key.partition(".")[0] in ("acquisition", "trainer", "seed"):
+    for key, override in given.items():
+        if key.partition(".")[0] in {"acquisition", "trainer", "seed"} - replaced:
             OmegaConf.update(config, key, override.value(), force_add=True)
     _refuse_old_options(checkpoint, config, composed)
     return config

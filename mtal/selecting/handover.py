@@ -82,7 +82,7 @@ def _asked(config: DictConfig, checkpoint: Checkpoint, budget: int) -> dict[str,
         "checkpoint": {"run": checkpoint.folder.path.name, "round": checkpoint.number, "model": checkpoint.digest},
         "budget": budget,
         "data": data,
-        **{key: plain[key] for key in ("acquisition", "seed", "frames", "tasks")},
+        **{key: plain[key] for key in ("acquisition", "seed", "frames", "tasks", "trainer")},
     }
     return dict(json.loads(json.dumps(asked)))
 
@@ -91,7 +91,10 @@ def _refuse_other(folder: Path, asked: Mapping[str, Any]) -> None:
     file = folder / _ABOUT
     if not file.is_file():
         raise ValueError(f"{folder} is there already and is no selection; give this one another name=…")
-    changed = differences(json.loads(file.read_text())["asked"], asked)
+    before = json.loads(file.read_text())["asked"]
+    if "trainer" not in before:  # selections that were made before it was compared
+        asked = {key: value for key, value in asked.items() if key != "trainer"}
+    changed = differences(before, asked)
     if changed:
         raise ValueError(
             f"{folder} holds another selection ({changed}); give this one its own name=…, or take the old folder away"

@@ -159,6 +159,17 @@ def test_same_picks_again(selected, make, tmp_path):
         assert (tmp_path / "again" / file).read_bytes() == (selected / file).read_bytes()
 
 
+def test_another_trainer_is_another_selection(selected, make, tmp_path):
+    """Out-of-fold models are trained by it; selections that do not tell theirs are taken as they are."""
+    with pytest.raises(ValueError, match=r"another selection \(trainer.learning_rate: .* then, 0.5 now\)"):
+        make(selected, "acquisition.minimum_gap_s=2", "trainer.learning_rate=0.5")
+    old = shutil.copytree(selected, tmp_path / "old")
+    about = json.loads((old / "selection.json").read_text())
+    del about["asked"]["trainer"]
+    (old / "selection.json").write_text(json.dumps(about))
+    assert make(old, "acquisition.minimum_gap_s=2") is False
+
+
 def test_another_selection_is_not_overwritten(selected, make):
     with pytest.raises(ValueError, match=r"holds another selection \(budget: 5 then, 4 now\); give this one its own"):
         make(selected, "acquisition.minimum_gap_s=2", budget=4)

@@ -199,7 +199,8 @@ class TestRefused:
         whole = file.read_bytes()
         broken = bytearray(whole)
         broken[len(whole) // 2] ^= 255
-        for content in (whole[:-3000], bytes(broken)):
+        contents = [bytes(broken), *(whole[: len(whole) * part // 40] for part in range(40)), whole[:-1]]
+        for content in contents:
             file.write_bytes(content)
             with pytest.raises(ValueError, match="not a packed sweep"), as_folders([file]):
                 pass
