@@ -1,3 +1,4 @@
+import json
 import warnings
 from functools import partial
 from pathlib import Path
@@ -223,6 +224,9 @@ class TestSeveralDevices:
         before = make().state_dict()
         assert trained.keys() <= before.keys()
         self.assert_trained({n for n, t in trained.items() if not torch.equal(t, before[n])}, tasks)
+        told = json.loads((tmp_path / "run/rounds/00/metrics.json").read_text())["training"]
+        assert told["steps"] == 2  # which the other processes counted
+        assert told["passes"] == pytest.approx(2 * 2 * 2 / 6, abs=0.005)  # steps, frames and devices
 
     def test_free_vit(self, tasks, frames, targets, tmp_path, monkeypatch):
         """Its last norm gets no gradient, which DDP refuses unless told. Forked, to import nothing anew."""
