@@ -179,7 +179,9 @@ def main() -> None:  # noqa: PLR0915  one paragraph for each command
     eleven = choices.add_parser("round")
     eleven.add_argument("--frames", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     eleven.add_argument("--budget", type=int, default=500)
-    eleven.add_argument("--every", nargs="+", choices=whole_round.GROUPS, default=[], help="each choice of a stage")
+    eleven.add_argument(
+        "--every", nargs="+", choices=whole_round.GROUPS, default=[], help="each choice of a stage, at each of --frames"
+    )
     eleven.add_argument("overrides", nargs="*", help="such as acquisition/selector=k_center_greedy")
     eleven.set_defaults(run=whole_round.compare)
     twelve = choices.add_parser("shortlist")

@@ -21,6 +21,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from mtal.reporting.comparison import compare, write_comparison
+from mtal.reporting.comparison.comparison import are_references
 from mtal.reporting.comparison.markdown import over_all, tables_of
 from mtal.reporting.comparison.packed import SUFFIX, as_folders
 
@@ -51,16 +52,13 @@ def is_full_pool(sweep: Path) -> bool:
     return sweep.name.removesuffix(SUFFIX).endswith(_FULL)
 
 
-def reference_of(sweep: str, references: Mapping[str, Path]) -> list[Path]:
-    """The full-pool runs of a sweep among all by name: its own, or those of the same data under another name.
-
-    >>> reference_of("fresh_liver", {"study_liver_full": Path("a"), "study_lung_full": Path("b")})
-    [PosixPath('a')]
-    """
-    if (own := f"{sweep}{_FULL}") in references:
+def reference_of(sweep: Path, references: Mapping[str, Path]) -> list[Path]:
+    """The full-pool runs of a sweep among all by name: its own, or under another name the first of the same data."""
+    if (own := f"{sweep.name}{_FULL}") in references:
         return [references[own]]
-    data = f"{sweep.partition('_')[2]}{_FULL}"
-    return [found for name, found in references.items() if name.partition("_")[2] == data][:1]
+    data = f"{sweep.name.partition('_')[2]}{_FULL}"
+    alike = (found for name, found in references.items() if name.partition("_")[2] == data)
+    return [found for found in alike if are_references(found, sweep)][:1]
 
 
 def together(page: str, sweeps: Sequence[Path]) -> dict[str, list[Path]]:
@@ -85,7 +83,7 @@ def main() -> None:
         with as_folders(given) as sweeps, as_folders(full) as references:
             by_name = {f.name: f for f in references}
             for sweep in sweeps:
-                comparison = compare([sweep], reference_of(sweep.name, by_name))
+                comparison = compare([sweep], reference_of(sweep, by_name))
                 if len(comparison.settings) > 1:
                     raise ValueError(
                         f"{sweep} holds {len(comparison.settings)} settings; give each a folder of its own"
@@ -99,7 +97,7 @@ def main() -> None:
                         shutil.copyfile(drawn, shown)
             for pattern, members in together(page, sweeps).items():
                 if members:
-                    known = [found for sweep in members for found in reference_of(sweep.name, by_name)]
+                    known = [found for sweep in members for found in reference_of(sweep, by_name)]
                     every = compare(members, known)
                     tables |= {(pattern, kind): table for kind, table in over_all(every).items()}
     except (FileNotFoundError, ValueError) as error:

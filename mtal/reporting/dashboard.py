@@ -49,6 +49,7 @@ def dashboard(runs: Sequence[Run], entity: str, project: str, name: str) -> Work
         _section("Heads", map(_curve, [k for k in of_heads if k.count("/") == 1 and k not in main])),
         _section("Classes", map(_curve, [k for k in of_heads if k.count("/") > 1])),
         _section("Labelled frames with the class", map(_curve, _below("class_counts", keys))),
+        _section("Answers by head", map(_curve, _below("answers", keys))),
         _section("Seconds", map(_curve, _below("seconds", keys))),
     ]
     groups = {sweep_of(run.path, run.config) for run in runs}

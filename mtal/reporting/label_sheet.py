@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -58,26 +59,27 @@ def write_label_sheet(
     height, width = tiles[0].shape[:2]
     cell_width = 5.0
     cell_height = cell_width * height / width + 0.35 + 0.16 * lines
-    figure = Figure(figsize=(_COLUMNS * cell_width, rows * cell_height + 0.6), dpi=100, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, _COLUMNS, squeeze=False)
-    for cell in axes.ravel():
-        cell.set_axis_off()
-    for cell, picture, tile in zip(axes.ravel(), pictures, tiles, strict=False):
-        cell.imshow(tile)
-        cell.set_title(picture.title, fontsize=9)
-        cell.text(0, -0.03, "\n".join(picture.tags), transform=cell.transAxes, fontsize=8, va="top")
-    handles = [
-        Patch(color=(color[0] / 255, color[1] / 255, color[2] / 255), label=name)
-        for names, colors in legends
-        for name, color in zip(names, colors, strict=True)
-    ]
-    if handles:
-        figure.legend(
-            handles=handles, loc="outside lower center", ncols=min(7, len(handles)), fontsize=8, frameon=False
-        )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    with mpl.rc_context({"text.parse_math": False}):  # names may hold dollars
+        figure = Figure(figsize=(_COLUMNS * cell_width, rows * cell_height + 0.6), dpi=100, layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.subplots(rows, _COLUMNS, squeeze=False)
+        for cell in axes.ravel():
+            cell.set_axis_off()
+        for cell, picture, tile in zip(axes.ravel(), pictures, tiles, strict=False):
+            cell.imshow(tile)
+            cell.set_title(picture.title, fontsize=9)
+            cell.text(0, -0.03, "\n".join(picture.tags), transform=cell.transAxes, fontsize=8, va="top")
+        handles = [
+            Patch(color=(color[0] / 255, color[1] / 255, color[2] / 255), label=name)
+            for names, colors in legends
+            for name, color in zip(names, colors, strict=True)
+        ]
+        if handles:
+            figure.legend(
+                handles=handles, loc="outside lower center", ncols=min(7, len(handles)), fontsize=8, frameon=False
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path)
     return path
 
 

@@ -24,12 +24,13 @@ MOST_CARDS = 120
 
 @dataclass(frozen=True)
 class Headline:
-    """Main metric of one head, or the joint score, at the end of the run."""
+    """Main metric of one head, or the joint score, at the end of the run, and its change since a round."""
 
     name: str
     metric: str
     value: float
     change: float
+    since: int
 
 
 @dataclass(frozen=True)
@@ -118,9 +119,10 @@ def _headlines(run: Run) -> list[Headline]:
     headlines = []
     for name, key in keys:
         values = [this.metrics.get(key, math.nan) for this in run.rounds] if key else [math.nan]
-        known = [v for v in values if math.isfinite(v)]
-        change = known[-1] - known[0] if len(known) > 1 else math.nan
-        headlines.append(Headline(name, _metric_name(key), values[-1], change))
+        known = [(this.number, v) for this, v in zip(run.rounds, values, strict=True) if math.isfinite(v)]
+        since, first = known[0] if known else (0, math.nan)
+        change = values[-1] - first if len(known) > 1 else math.nan  # NaN where the last round has no value
+        headlines.append(Headline(name, _metric_name(key), values[-1], change, since))
     return headlines
 
 

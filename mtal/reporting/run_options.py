@@ -20,6 +20,7 @@ def sweep_of(run_dir: Path, config: Mapping[str, Any]) -> str | None:
 def own_options(run_dir: Path) -> dict[str, str]:
     """The options of the run's command line, less those that all runs of its sweep were given.
 
+    How it picks is always told: of two sweeps of one name, each with a strategy of its own, a folder tells the last.
     They are kept as Hydra does: a run's in ``.hydra``, those of a sweep in ``multirun.yaml`` above it. Options that
     have no part in the name of a run's folder (``name``, ``run_root``, …) do not count either. Empty where no command
     line was.
@@ -34,7 +35,8 @@ def own_options(run_dir: Path) -> dict[str, str]:
     options = {}
     for given in hydra.get("overrides", {}).get("task", []):
         key, _, value = given.partition("=")
-        if given not in shared and key not in without:
+        picks = key == "strategy" or key.startswith(("acquisition/", "acquisition."))
+        if (picks or given not in shared) and key not in without:
             options[key.removeprefix("acquisition/").removeprefix("acquisition.")] = value
     return options
 

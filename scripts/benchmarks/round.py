@@ -100,17 +100,16 @@ def choices(group: str) -> list[tuple[str, list[str]]]:
 
 
 def every(arguments: argparse.Namespace) -> None:
-    """A line for each choice as it is measured."""
+    """A line for each choice as it is measured, a table for each number of frames."""
     console = Console(width=140)
-    (frames,) = arguments.frames
-    console.print(f"Whole rounds of {frames:,} frames x {DIM} features, three heads, budget {arguments.budget}")
     told = ("whole", "score", "fuse", "select", "write")
     console.print("Seconds are the processor's")
-    console.print(f"| stage | choice | {', s | '.join(told)}, s | peak, GiB |\n|{'---|' * 8}")
-    with tempfile.TemporaryDirectory() as folder:
-        apart(write_pool, Path(folder), frames)
-        for group in arguments.every:
-            for name, overrides in choices(group):
+    for frames in arguments.frames:
+        console.print(f"Whole rounds of {frames:,} frames x {DIM} features, three heads, budget {arguments.budget}")
+        console.print(f"| stage | choice | {', s | '.join(told)}, s | peak, GiB |\n|{'---|' * 8}")
+        with tempfile.TemporaryDirectory() as folder:
+            apart(write_pool, Path(folder), frames)
+            for group, name, overrides in [(g, *choice) for g in arguments.every for choice in choices(g)]:
                 try:
                     found = run(Path(folder), arguments.budget, [*overrides, *arguments.overrides])
                 except RuntimeError as refused:

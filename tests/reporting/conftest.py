@@ -158,6 +158,7 @@ def record(number: int, per_round: int, tasks: dict[str, Any]) -> dict[str, Any]
                 "seconds": 90.0,
             }
         },
+        "answers": dict.fromkeys(("tools", "bleeding", "anatomy"), 4 * (number + 1)),
         "class_counts": {
             "tools": {first_tool: 4 * (number + 1), "hook": 0},
             "bleeding": {"bleeding": 0},

@@ -97,7 +97,7 @@ def test_one_axis_of_labelled_frames(view):
 def test_order_and_size_of_the_sections(view):
     assert list(sections(view)) == [
         *("Strategies", "Share of picks by head", "Picks", "Heads", "Classes"),
-        *("Labelled frames with the class", "Seconds"),
+        *("Labelled frames with the class", "Answers by head", "Seconds"),
     ]
     titles = [p["config"]["chartTitle"] for p in sections(view)["Strategies"]["panels"]]
     heads = ["joint", "tools/mAP", "anatomy/mIoU"]  # bleeding has no score, as it is annotated nowhere

@@ -35,6 +35,10 @@ class TestSheet:
         assert green(drawn) == pytest.approx(green(whole) / 2, rel=0.1)
         assert green(whole) > 0.1
 
+    def test_names_with_dollars_are_no_formula(self, tmp_path):
+        named = LabelledPicture("x$_$p1/000001", labelled(0, np.zeros((40, 60), np.uint8)).image, [], ["tools: a$^$"])
+        assert write_label_sheet(tmp_path / "a.png", [named], []).is_file()
+
     def test_masks_of_classes_that_overlap(self, tmp_path):
         layers = np.zeros((2, 40, 60), dtype=np.uint8)
         layers[0], layers[1, :, :30] = 1, 1

@@ -117,6 +117,20 @@ def test_figures_of_the_last_round(page):
     assert "1 min 15 s" in page.words  # training
 
 
+@pytest.mark.parametrize(
+    ("lacking", "told"),
+    [(0, "tools · mAP 0.700 +0.100 since round 1"), (2, "tools · mAP – not measured")],
+)
+def test_a_change_is_told_since_the_first_value_and_of_the_last_round_alone(make_run, lacking, told):
+    run = make_run(f"lacking {lacking}")
+    file = run / "rounds" / f"{lacking:02d}" / "metrics.json"
+    record = json.loads(file.read_text())
+    record["metrics"]["tools/mAP"] = None
+    file.write_text(json.dumps(record))
+    write_report(run)
+    assert told in Page(run / "report.html").words
+
+
 def test_figures_by_patient_and_event(page):
     assert "tools · mAP: mean 0.650, worst 0.500 test patient mAP p8 0.800 p9 0.500 p10 –" in page.words
     assert "bleeding · AP: mean –, worst – test patient AP p8 –" in page.words

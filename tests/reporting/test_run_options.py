@@ -32,6 +32,13 @@ def test_what_the_sweep_shares_does_not_tell_runs_apart(started):
     assert in_words(own_options(run)) == "mean, seed=1"
 
 
+@pytest.mark.parametrize("own", ["strategy=max", "acquisition/fusion=max"])
+def test_a_sweep_of_one_strategy_tells_it(started, own):
+    """Another sweep of the same name, with another strategy, lies beside it and overwrites what is shared."""
+    run = started(["data=vocalfolds", own, "seed=1"], sweep=["data=vocalfolds", own, "seed=0,1"])
+    assert strategy(run).endswith("max")
+
+
 def test_choices_of_the_recipe_count_as_those_of_the_command_line(started):
     params = {"acquisition/fusion": "mean,max", "seed": "range(3)", "loop.rounds": 5}
     given = ["acquisition/fusion=max", "seed=2", "loop.rounds=5"]

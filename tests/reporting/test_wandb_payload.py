@@ -30,11 +30,20 @@ def test_the_numbers_of_a_round(run_dir):
         "class_counts/anatomy/gallbladder": 2,
         "class_counts/anatomy/fat": 0,
     }
+    answers = {f"answers/{head}": 12 for head in ("tools", "bleeding", "anatomy")}
     seconds = {"score": 1.5, "select": 0.25, "label": 0.5, "train": 75.0, "evaluate": 2.0}
     # reasons take turns between anatomy and tools
     shares = {"share/tools": 0.5, "share/anatomy": 0.5, "share/bleeding": 0.0}
     assert numbers == pytest.approx(
-        {"labelled": 12, "picked": 4, **heads, **counts, **shares, **{f"seconds/{k}": s for k, s in seconds.items()}}
+        {
+            "labelled": 12,
+            "picked": 4,
+            **heads,
+            **answers,
+            **counts,
+            **shares,
+            **{f"seconds/{k}": s for k, s in seconds.items()},
+        }
     )
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mtal.reporting.comparison.found_runs import LeftOut, find_runs, read_finished
 from mtal.reporting.comparison.penalty_matrix import mean_of_known, penalty_matrix
 from mtal.reporting.comparison.setting_comparison import SettingComparison, compare_setting
-from mtal.reporting.comparison.strategies import Repeat, Setting, find_baseline, sort_runs
+from mtal.reporting.comparison.strategies import Repeat, Setting, find_baseline, of_their_settings, sort_runs
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,16 @@ def compare(folders: Sequence[Path], full_pool: Sequence[Path] = (), baseline: s
         run_paths={s.name: _paths(s) for s in settings},
         left_out=(*left_out, *repeated),
     )
+
+
+def are_references(full_pool: Path, sweep: Path) -> bool:
+    """Whether the full-pool runs in one folder are of the data, frames, encoder and heads of the runs in another.
+
+    Raises:
+        FileNotFoundError: a folder does not exist or holds no run.
+    """
+    (references, _), (runs, _) = (read_finished(find_runs([folder])) for folder in (full_pool, sweep))
+    return bool(references) and len(of_their_settings(references, runs)) == len(references)
 
 
 def _penalties(settings: Sequence[SettingComparison]) -> list[Penalties]:

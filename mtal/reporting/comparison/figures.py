@@ -83,7 +83,8 @@ def label_savings(score: ScoreComparison, baseline: str, width: float = COLUMN) 
     rows = sorted((r for r in score.rows if r.savings), key=lambda r: _rank(r.savings[-1]))
     looks = ((LIGHT, "s"), (GAIN, "o"))
     series = [[_saving(row.savings[at], *look) for row in rows] for at, look in enumerate(looks)]
-    keys = [Key(f"{share:.0%} of full-pool gain", *look) for share, look in zip(SHARES, looks, strict=True)]
+    gain = "full-pool gain" if score.full_pool else "best seen gain"
+    keys = [Key(f"{share:.0%} of {gain}", *look) for share, look in zip(SHARES, looks, strict=True)]
     shown = [s for row in rows for s in row.savings]
     if any(math.isinf(s.needed) for s in shown):
         keys.append(Key("not reached", INK, "x"))
@@ -94,11 +95,13 @@ def label_savings(score: ScoreComparison, baseline: str, width: float = COLUMN) 
     return dot_chart([r.strategy for r in rows], series, label, width, keys, bounds=(-100.0, 100.0))
 
 
-def interquartile_means(aggregates: Sequence[Aggregate], baseline: str, width: float = COLUMN) -> Figure:
-    """Interquartile mean over runs and heads with intervals, ranked."""
+def interquartile_means(
+    aggregates: Sequence[Aggregate], baseline: str, width: float = COLUMN, *, full_pool: bool = True
+) -> Figure:
+    """Interquartile mean over runs and heads with intervals, ranked; shares of the full pool, or of the best seen."""
     ranked = aggregates[::-1]
     dots = [Dot(a.value, a.interval, BASELINE if a.strategy == baseline else GAIN, "o") for a in ranked]
-    label = "interquartile mean, share of full-pool score"
+    label = f"interquartile mean, share of {'full-pool' if full_pool else 'best seen'} score"
     return dot_chart([a.strategy for a in ranked], [dots], label, width, zero=None)
 
 
@@ -219,4 +222,6 @@ def _saving(this: LabelSaving, color: str, marker: str) -> Dot:
 
 def _rank(this: LabelSaving) -> float:
     """Not reached last; a lower bound where it stands."""
-    return -math.inf if math.isinf(this.needed) else 1 - this.needed / min(this.baseline_needed, this.end)
+    if math.isinf(this.needed):
+        return -math.inf
+    return 1 - this.needed / this.end if math.isinf(this.baseline_needed) else this.share

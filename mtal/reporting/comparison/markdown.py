@@ -84,12 +84,12 @@ def _winners(comparison: Comparison) -> Table:
     settings = comparison.settings
     head = ["best of …", *(f"… on {s.name}" for s in settings)]
     rows = []
-    best = [next(row for row in s.joint.rows if not row.is_bound) for s in settings]  # the baseline is no bound
+    best = [next(row for row in s.joint.rows if not row.is_bound) for s in settings]  # no bound, the baseline perhaps
     for name in dict.fromkeys(row.strategy for row in best):
         cells = []
         for setting, first in zip(settings, best, strict=True):
             row = setting.joint.row(name)
-            cells.append("not run" if row is None else wording.signed(row.area - first.area))
+            cells.append("not run" if row is None else wording.signed(row.gain - first.gain))
         rows.append([name, *cells])
     return head, rows
 

@@ -6,11 +6,12 @@ from takes a few kilobytes a run.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import lzma
 import shutil
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +25,10 @@ from mtal.free_keys import PLACES
 from mtal.reporting.comparison.found_runs import find_runs, read_finished
 
 SUFFIX = ".tar.xz"
+_FILES = ("encoder.weights", "data.patients", "data.tasks")
+"""Options that may be a file and matter: of a whole path the name is kept."""
+_DIGEST = "digest"
+"""Option of the data of a packed run, in the place of where they lie."""
 _AS_THEY_ARE = ("tasks.json", "stopped.json")
 _OF_A_ROUND = ("metrics.json", "timings.json")
 
@@ -32,8 +37,9 @@ def pack(sweep: Path, file: Path, add: bool = False) -> int:
     """Write the finished runs below a folder into one file; the same runs give the same bytes.
 
     Config, heads, frames, metrics, picks, timings and the prices of frames are kept. Options that say where things lie,
-    the sources of frames and the labels of picks are not: a packed sweep holds nothing of the data. Nor are features:
-    how much the picks of a packed sweep look alike is not told.
+    the sources of frames and the labels of picks are not: a packed sweep holds nothing of the data. Data are told apart
+    by a digest of their frames and patients instead of their place, and so not where labels alone differ. Features are
+    not kept either: how much the picks of a packed sweep look alike is not told.
 
     Args:
         sweep: folder of runs.
@@ -111,14 +117,17 @@ def _write(run: Path, into: Path) -> None:
     """What is kept of a run."""
     into.mkdir(parents=True)
     config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    frames = pd.read_parquet(run / "frames.parquet")
+    config.setdefault("data", {})[_DIGEST] = _digest(frames)
     for place in PLACES:
-        _forget(config, place.split("."))
+        _change(config, place.split("."), lambda _: None)
+    for file in _FILES:
+        _change(config, file.split("."), lambda given: Path(given).name if Path(given).is_absolute() else given)
     (into / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     _write_command_line(run, into)
     for name in _AS_THEY_ARE:
         if (run / name).exists():
             shutil.copyfile(run / name, into / name)
-    frames = pd.read_parquet(run / "frames.parquet")
     frames.drop(columns="source", errors="ignore").to_parquet(into / "frames.parquet", index=False)
     for round_ in sorted((run / "rounds").glob("[0-9]*")):
         there = into / "rounds" / round_.name
@@ -147,11 +156,17 @@ def _write_command_line(run: Path, into: Path) -> None:
     (into / ".hydra" / "hydra.yaml").write_text(yaml.safe_dump(kept), encoding="utf-8")
 
 
-def _forget(config: dict[str, Any], keys: Sequence[str]) -> None:
+def _change(config: dict[str, Any], keys: Sequence[str], new: Callable[[str], str | None]) -> None:
     for key in keys[:-1]:
         config = config.get(key) or {}
-    if config.get(keys[-1]) is not None:
-        config[keys[-1]] = None
+    if isinstance(config.get(keys[-1]), str):
+        config[keys[-1]] = new(config[keys[-1]])
+
+
+def _digest(frames: pd.DataFrame) -> str:
+    """Of all frames and whose they are, whatever the fold: 12 hexadecimal digits."""
+    rows = sorted(f"{frame}\t{patient}" for frame, patient in zip(frames["frame_id"], frames["patient"], strict=True))
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:12]
 
 
 def _nobodys(entry: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -87,7 +87,10 @@ def _figures(
     if setting.timed is not None:
         yield "joint_savings_by_minutes", figures.label_savings(setting.timed, setting.baseline, width)
     if setting.aggregates:
-        yield "interquartile_means", figures.interquartile_means(setting.aggregates, setting.baseline, width)
+        yield (
+            "interquartile_means",
+            figures.interquartile_means(setting.aggregates, setting.baseline, width, full_pool=setting.joint.full_pool),
+        )
     if any(c.strategy != setting.baseline for c in setting.classes):
         yield "classes", figures.class_differences(setting.classes, setting.baseline, width)
     if setting.driving:
@@ -156,6 +159,7 @@ def _score_data(score: ScoreComparison) -> dict[str, Any]:
         "label": f"{score.name} · {score.metric} · {score.unit}",
         "unit": score.unit,
         "axis": _rounded(score.axis),
+        "full_pool": score.full_pool,
         "targets": [score.chance + share * (score.reference - score.chance) for share in SHARES],
         "curves": {
             strategy: {

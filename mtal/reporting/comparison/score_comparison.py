@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -48,6 +49,11 @@ class Versus:
     test: PairedTest
     corrected_p: float
     savings: tuple[LabelSaving, ...]
+
+    @property
+    def gain(self) -> float:
+        """The difference, which is 0 of the baseline itself."""
+        return 0.0 if self.is_baseline else self.difference
 
     @property
     def verdict(self) -> Verdict:
@@ -107,7 +113,7 @@ class ScoreComparison:
         reference: the full-pool score; savings are measured at :data:`SHARES` of what it is above chance.
         full_pool: whether the full pool was run; where not, ``reference`` is the best that was seen.
         chance: the score of heads that know nothing.
-        rows: one per strategy, the largest area first.
+        rows: one per strategy, the furthest ahead of the baseline first; last those that share no repeat with it.
     """
 
     name: str
@@ -153,7 +159,7 @@ def compare_score(
         reference=target.score,
         full_pool=target.runs is not None,
         chance=target.chance,
-        rows=tuple(sorted(rows, key=lambda row: -row.area)),
+        rows=tuple(sorted(rows, key=lambda row: (math.isnan(row.gain), -row.gain))),
     )
 
 

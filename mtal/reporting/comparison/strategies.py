@@ -28,6 +28,9 @@ _NO_MATTER = (
 )
 """Choices that make no strategy: who ran it where, and how long."""
 
+RANDOM = "random"
+"""What a strategy that picks at random is called."""
+
 _BOUND = "HiddenLabelBound"
 """Selector that reads labels which nobody has given: a bound for simulations, no strategy."""
 
@@ -130,13 +133,21 @@ def sort_runs(runs: Sequence[Run], full_pool: Sequence[Run]) -> tuple[list[Setti
     return settings, left_out
 
 
+def of_their_settings(full_pool: Sequence[Run], runs: Sequence[Run]) -> list[Run]:
+    """Those of ``full_pool`` that are a reference of some of ``runs``: of the same data, frames, encoder and heads."""
+    placed = at_one_place([*runs, *full_pool])
+    known = {_key(run, setting=True) for run in placed[: len(runs)]}
+    pairs = zip(full_pool, placed[len(runs) :], strict=True)
+    return [run for run, found in pairs if _key(found, setting=True) in known]
+
+
 def find_baseline(settings: Sequence[Setting], wanted: str | None) -> str:
     """Name of the strategy to compare with: ``wanted``, or the one that picks at random.
 
     Raises:
         ValueError: there is no such strategy in a setting; the names that exist are listed.
     """
-    name = wanted or "random"
+    name = wanted or RANDOM
     for setting in settings:
         names = [s.name for s in setting.strategies if not s.is_bound]
         if name not in names:

@@ -43,6 +43,8 @@ def saving(this: LabelSaving) -> str:
         return "neither reached" if math.isinf(this.baseline_needed) else "not reached"
     if math.isinf(this.baseline_needed):
         return f"> {_percent(1 - this.needed / this.end)}%"
+    if this.share == -math.inf:
+        return "none: the baseline starts there"
     low, high = this.share_interval
     ends = "" if math.isnan(low) else f" [{_percent(low)}, {_percent(high)}]"
     return f"{_percent(this.share)}%{ends}"
@@ -89,22 +91,21 @@ def conclusion(setting: SettingComparison) -> list[str]:
     sentences = [_verdicts(setting)]
     tested = [row for row in others if row.verdict != "not tested"]
     best = (tested or others)[0]  # one run that went well is not the headline where others were tested
-    first = best.area > next(row.area for row in joint.rows if row.is_baseline)
-    among, of_them = (", of those tested", "tested ") if 0 < len(tested) < len(others) else ("", "")
-    no_other = f"No {of_them}strategy is above {setting.baseline}; next, {best.strategy} has"
-    lead = f"{best.strategy} has" if first else no_other
-    sentences.append(
-        f"{lead} the {'highest ' if first else ''}mean joint score along the curve {number(best.area)}{among}: "
-        f"{difference(best)} against {setting.baseline}."
-    )
+    among, of_them = ("Of those tested, ", "tested ") if 0 < len(tested) < len(others) else ("", "")
+    if best.gain > 0:
+        lead = f"{among}{best.strategy} is furthest ahead of {setting.baseline}"
+    else:
+        lead = f"No {of_them}strategy is ahead of {setting.baseline}; next is {best.strategy}"
+    sentences.append(f"{lead}: mean joint score along the curve {number(best.area)}, {difference(best)} against it.")
     for share, this in zip(SHARES, best.savings, strict=False):
         upper = "the full pool gains" if joint.full_pool else "the best mean score that was reached has"
         sentences.append(
             f"For {share:.0%} of what {upper} over chance ({number(this.target)}) it needs "
             f"{needed(this, setting.baseline, joint.unit)}: saving {saving(this)}."
         )
-    if math.isfinite(best.interval[0]):
+    if math.isfinite(best.interval[0]) and setting.heads:
         below, open_ = heads_below(setting, best.strategy)
+        level = [s.name for s in setting.heads if (row := s.row(best.strategy)) is None or not row.interval[0] > 0]
         if below:
             sentences.append(f"It is worse than {setting.baseline} on {_list(below)}.")
         elif open_:
@@ -112,8 +113,12 @@ def conclusion(setting: SettingComparison) -> list[str]:
                 f"It is shown to be worse than {setting.baseline} on no head; on {_list(open_)} the interval "
                 "includes zero, so a small loss is not ruled out."
             )
+        elif level:
+            sentences.append(
+                f"It is worse than {setting.baseline} on no head; on {_list(level)} it is not shown to be better."
+            )
         else:
-            sentences.append(f"It is better than {setting.baseline} on every head.")
+            sentences.append(f"It is better than {setting.baseline} on every head that could be compared.")
     return sentences
 
 

@@ -56,9 +56,43 @@ def test_a_bound_has_a_row_and_no_part_in_what_is_concluded(sweep):
     assert setting.joint.reference == pytest.approx(setting.joint.curves[best.strategy].mean.max())
     assert all(set(p.strategies) == {"random", best.strategy} for p in found.penalties)
     assert bound.strategy not in " ".join(conclusion(setting))
-    assert f"{best.strategy} has the highest mean joint score" in conclusion(setting)[1]
+    assert f"{best.strategy} is furthest ahead of random" in conclusion(setting)[1]
     assert over_all(found)["winners"].splitlines()[2:] == [f"| `{best.strategy}` | +0.000 |"]
     assert f"{bound.strategy} reads the pool's hidden labels: a bound, no strategy." in setting.notes
+
+
+def test_luck_with_the_seeds_neither_leads_nor_sets_the_target(tmp_path, configure, write):
+    """Runs on the easy seeds alone, where it is behind random."""
+    for seed in range(5):
+        level = 0.3 + 0.1 * seed
+        for fusion, gain in (("WeightedMean", 0.0), ("Pareto", 0.02), ("Max", -0.05)):
+            if fusion == "Max" and seed < 3:
+                continue
+            selector = "Random" if fusion == "WeightedMean" else "Badge"
+            options = configure(seed, 1, fusion=fusion, selector=selector)
+            curve = [level, level + 0.01 + gain]
+            write(tmp_path / f"{fusion}{seed}", options, [10, 20], dict.fromkeys(("tools", "bleeding"), curve))
+    found = compare([tmp_path])
+    (setting,) = found.settings
+    assert [row.strategy.split(" ")[0] for row in setting.joint.rows] == ["pareto", "random", "max"]
+    assert setting.joint.rows[2].area == max(row.area for row in setting.joint.rows)
+    assert "pareto" in conclusion(setting)[1]
+    assert "furthest ahead of random" in conclusion(setting)[1]
+    assert setting.joint.reference == pytest.approx(0.3 + 0.1 * 2 + 0.01 + 0.02)  # pareto's, on the seeds of random
+    assert "pareto" in over_all(found)["winners"].splitlines()[2]
+
+
+def test_rare_is_what_random_rarely_meets(sweep):
+    """Whatever the baseline seeks."""
+    folder = sweep({"random": 0.0, "Max": 0.2}, seeds=2)
+    for file in folder.glob("Max*/rounds/*/metrics.json"):
+        record = json.loads(file.read_text())
+        record["class_counts"]["tools"]["hook"] = record["labelled"] // 2
+        file.write_text(json.dumps(record))
+    for baseline in (None, ONLY):
+        (setting,) = compare([folder], baseline=baseline).settings
+        assert {(c.task, c.name) for c in setting.classes if c.rare} == {("tools", "hook")}
+        assert any("one labelled frame in ten of random: tools hook" in note for note in setting.notes)
 
 
 def test_all_scores_are_compared(sweep):

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.text import Text
 from PIL import Image
 
-from mtal.reporting.comparison import figures
+from mtal.reporting.comparison import compare, figures, wording
+from mtal.reporting.comparison.label_saving import LabelSaving
 from mtal.reporting.comparison.report import paper_figures
 
 
@@ -76,6 +80,19 @@ def test_a_target_that_is_not_reached_has_a_cross_and_no_value(compared, drawn):
     ]
     assert missing
     assert sorted(round(y) for y in crosses) == sorted(missing)
+
+
+def test_a_baseline_that_starts_at_the_target_leaves_nothing_to_save(sweep):
+    """By minutes it needs none; what is behind it has no share, which is neither an error nor an open number."""
+    score = compare([sweep({"random": 0.0, "Max": 0.1})]).settings[0].joint
+    behind = LabelSaving(0.5, 6.0, 0.0, 50.0, -6.0, (-7.0, -5.0), -math.inf, (-math.inf, -math.inf))
+    level = replace(behind, needed=0.0, saved=0.0, share=0.0)
+    assert wording.saving(behind) == "none: the baseline starts there"
+    rows = [
+        replace(score.rows[0], strategy=name, savings=(of, of)) for name, of in (("behind", behind), ("level", level))
+    ]
+    axes = figures.label_savings(replace(score, rows=tuple(rows)), "random").axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["behind", "level"]
 
 
 def test_they_are_written_at_print_resolution(written):

@@ -72,6 +72,28 @@ def test_says_the_same(places, tmp_path):
     assert "minutes" in written["curves.csv"]  # prices are part of what is equal
 
 
+def test_data_of_two_places_stay_apart(places, tmp_path):
+    """A table is known by its path alone, which is not kept."""
+    for name, other in (("liver", False), ("lung", True)):
+        shutil.copytree(places, tmp_path / name)
+        for run in (tmp_path / name).iterdir():
+            config = yaml.safe_load((run / "config.yaml").read_text())
+            config["data"] = {"_target_": "mtal.datasets.table.load", "path": f"/home/someone/{name}.csv"}
+            config["encoder"]["weights"] = "/home/someone/EndoViT.pth"
+            (run / "config.yaml").write_text(yaml.safe_dump(config))
+            if other:
+                frames = pd.read_parquet(run / "frames.parquet")
+                frames["frame_id"] = "lung/" + frames["frame_id"]
+                frames.assign(split="pool").to_parquet(run / "frames.parquet")
+        pack(tmp_path / name, tmp_path / f"{name}.tar.xz")
+    with as_folders([tmp_path / "liver.tar.xz", tmp_path / "lung.tar.xz"]) as folders:
+        found = compare(folders)
+        assert len(found.settings) == 2
+        assert not found.left_out
+        configs = [p.read_text() for folder in folders for p in folder.rglob("config.yaml")]
+        assert all("weights: EndoViT.pth" in config and "someone" not in config for config in configs)
+
+
 def test_holds_nothing_of_the_data_nor_of_the_machine(places, tmp_path):
     pack(places, tmp_path / "sweep.tar.xz")
     with as_folders([tmp_path / "sweep.tar.xz"]) as (folder,):
@@ -126,6 +148,26 @@ def test_a_damaged_file_is_not_added_to(places, tmp_path):
     with pytest.raises(ValueError, match="not a packed sweep"):
         pack(places, file, add=True)
     assert file.read_text() == "not one"
+
+
+def test_a_reference_under_another_name_is_of_the_same_data(places, tmp_path):
+    """Of two, the first is harder."""
+    page = script("make_results_page")
+    known = {}
+    for name, difficulty in (("a_liver_full", 0.7), ("b_liver_full", 0.35)):
+        run = shutil.copytree(next(places.glob("random*")), tmp_path / name / "all")
+        config = yaml.safe_load((run / "config.yaml").read_text())
+        config["loop"] |= {"initial": "all", "rounds": 0}
+        config["data"]["difficulty"] = difficulty
+        (run / "config.yaml").write_text(yaml.safe_dump(config))
+        known[name] = run.parent
+    sweep = shutil.copytree(places, tmp_path / "fresh_liver")
+    for run in sweep.iterdir():
+        config = yaml.safe_load((run / "config.yaml").read_text())
+        config["data"]["difficulty"] = 0.35
+        (run / "config.yaml").write_text(yaml.safe_dump(config))
+    assert page.reference_of(sweep, known) == [known["b_liver_full"]]
+    assert page.reference_of(sweep, {"a_liver_full": known["a_liver_full"]}) == []
 
 
 def test_page_is_drawn_from_packed_sweeps(places, tmp_path, monkeypatch):

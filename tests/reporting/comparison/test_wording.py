@@ -43,9 +43,9 @@ def test_conclusion_names_winners_losers_and_the_undecided(compared):
     assert "worse: pareto" in sentences[0]
     assert "undecided: " in sentences[0]
     assert "copeland" in sentences[0].split("undecided: ")[1]
-    assert sentences[1].startswith("max has the highest mean joint score along the curve 0.")
+    assert sentences[1].startswith("max is furthest ahead of random: mean joint score along the curve 0.")
     assert "it needs" in sentences[2]
-    assert sentences[-1] == "It is better than random on every head."
+    assert sentences[-1] == "It is better than random on every head that could be compared."
 
 
 def test_one_run_that_went_well_is_no_headline(sweep):
@@ -54,8 +54,7 @@ def test_one_run_that_went_well_is_no_headline(sweep):
         shutil.rmtree(run)
     sentences = wording.conclusion(compare([folder]).settings[0])
     assert "Not tested, because a test needs two seeds in common with random: pareto." in sentences[0]
-    assert sentences[1].startswith("max has the highest mean joint score along the curve 0.")
-    assert ", of those tested: +0.0" in sentences[1]
+    assert sentences[1].startswith("Of those tested, max is furthest ahead of random: mean joint score along the ")
 
 
 def test_an_untested_run_above_the_baseline_is_not_denied(sweep):
@@ -63,7 +62,7 @@ def test_an_untested_run_above_the_baseline_is_not_denied(sweep):
     for run in sorted(folder.glob("Pareto*"))[1:]:
         shutil.rmtree(run)
     said = " ".join(wording.conclusion(compare([folder]).settings[0]))
-    assert "No tested strategy is above random; next, max" in said
+    assert "No tested strategy is ahead of random; next is max" in said
 
 
 def test_a_loss_on_a_head_is_said(sweep):
@@ -82,8 +81,18 @@ def test_one_seed_says_nothing_of_heads(sweep):
     setting = compare([sweep({"random": 0.1, "Max": 0.0}, seeds=1, noise=0.0)]).settings[0]
     assert wording.worse_on(setting, "max · badge") == "–"
     assert wording.worse_on(setting, "random") == ""
-    assert wording.conclusion(setting)[1].startswith(
-        "No strategy is above random; next, max · badge has the mean joint"
+    assert wording.conclusion(setting)[1].startswith("No strategy is ahead of random; next is max · badge: mean joint")
+
+
+def test_a_head_on_which_both_are_perfect_is_not_called_better(sweep):
+    folder = sweep({"random": 0.0, "Max": 0.3}, seeds=5)
+    for file in folder.glob("*/rounds/*/metrics.json"):
+        record = json.loads(file.read_text())
+        record["metrics"]["bleeding/AP"] = 1.0
+        file.write_text(json.dumps(record))
+    (setting,) = compare([folder]).settings
+    assert wording.conclusion(setting)[-1] == (
+        "It is worse than random on no head; on bleeding it is not shown to be better."
     )
 
 
