@@ -35,7 +35,7 @@ class Blend:
         signal_weights: signal to weight within each head; 1 where not given.
         per_video: normalise each video by itself.
         frozen_statistics: normalise by the statistics of the first scored round, which the caller brings as
-            ``reference``.
+            ``reference``. Not what a ``signal_fusion`` by ranks or points makes of them.
         nan_policy: ``"raise"``, ``"drop_frame"`` or ``"neutral"``, see :meth:`ScoreTable.resolve`.
 
     Raises:

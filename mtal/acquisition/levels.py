@@ -33,7 +33,8 @@ def fuse_heads(
         say: task to its weight; a head without an active column has none.
         signal_fusion: fuses the signals of a head; one signal alone stands for its head as it is.
         fusion: fuses the heads.
-        normalizer: brings a head's fused score back to the unit of the columns where ``signal_fusion`` leaves it.
+        normalizer: brings a head's fused score back to the unit of the columns where ``signal_fusion`` leaves it, by
+            the frames that are fused: ranks and points have no range of their own, and no first round to compare with.
     """
     heads, head_weights = score_heads(columns, scores, weights, say, signal_fusion, normalizer)
     if not head_weights.any():
@@ -87,5 +88,7 @@ def _fuse_signals(
         return scores[:, speaking][:, 0]
     fused = signal_fusion(scores, weights, names)[:, None]  # [N, 1]
     if not signal_fusion.keeps_unit:
-        fused = normalizer(fused, ranges=torch.stack(torch.aminmax(fused))[None])
+        low, high = torch.aminmax(fused)
+        ends = torch.stack([low, high if high > low else low + 1])[None]  # a head that tells no frames apart is at 0
+        fused = normalizer(fused, ranges=ends)
     return fused[:, 0]

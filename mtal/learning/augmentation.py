@@ -123,11 +123,12 @@ class Augmentation:
         """The same views of ``masks [n, (C,) H, W]`` uint8: the label of the nearest pixel, or IGNORE."""
         u, (H, W) = _named(draw), (masks.shape[-2], masks.shape[-1])
         x = masks.view(len(masks), -1, H, W)
-        # what is sampled outside is 0, and stands for IGNORE
-        x = functional.grid_sample(IGNORE - x.float(), self._grid(u, H, W), mode="nearest", align_corners=False)
-        x = (IGNORE - x).to(torch.uint8)
-        if self.circle:
-            x = torch.where(self._seen(u, H, W), x, IGNORE)
+        with torch.autocast(masks.device.type, enabled=False):  # which would place them by half as many digits
+            # what is sampled outside is 0, and stands for IGNORE
+            x = functional.grid_sample(IGNORE - x.float(), self._grid(u, H, W), mode="nearest", align_corners=False)
+            x = (IGNORE - x).to(torch.uint8)
+            if self.circle:
+                x = torch.where(self._seen(u, H, W), x, IGNORE)
         x = x.view(masks.shape)
         return torch.where(_is_view(draw, masks.ndim), x, masks)
 

@@ -19,6 +19,7 @@ from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.made import made, refuse_inside
 from mtal.learning.multi_task_loss import check_weighting
 from mtal.learning.trainer_settings import TrainerSettings
+from mtal.models.encoders import is_plain_vit
 from mtal.models.options import refuse_wrong_model
 from mtal.models.weights import PretrainedWeightsUnavailableError
 from mtal.refusals import Refusals, refuse
@@ -63,7 +64,7 @@ def options_of(config: DictConfig) -> Options:
         evaluation = EvaluationSettings(**plain(config.evaluation))
     with refusals:
         trainer: TrainerSettings = made(config.trainer)
-        _refuse_rates_of_a_frozen_encoder(config, trainer)
+        _refuse_rates_without_effect(config, trainer)
     with refusals:
         acquisition: Acquisition = made(config.acquisition)
     with refusals:
@@ -121,8 +122,14 @@ def _oracle(node: DictConfig) -> Callable[..., Oracle]:
     return make
 
 
-def _refuse_rates_of_a_frozen_encoder(config: DictConfig, trainer: TrainerSettings) -> None:
+def _refuse_rates_without_effect(config: DictConfig, trainer: TrainerSettings) -> None:
     if not config.encoder.frozen:
+        if trainer.layer_decay is not None and not is_plain_vit(config.encoder.name):
+            raise ValueError(
+                f"trainer.layer_decay={trainer.layer_decay} is for the layers of a plain ViT, and "
+                f"{config.encoder.name} is none; set trainer.layer_decay=null; trainer.encoder_learning_rate lowers "
+                "the rate of the whole encoder"
+            )
         return
     refuse(
         f"trainer.{name}={getattr(trainer, name)} is of an encoder that learns, and this one is frozen; set "

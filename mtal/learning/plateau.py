@@ -40,10 +40,10 @@ class Course:
     steps: int
     slower_from: int | None = None
 
-    def stretched(self, factor: float) -> Course:
-        """The same course of so many times the steps, rounded up."""
-        slower = None if self.slower_from is None else math.ceil(self.slower_from * factor)
-        return Course(math.ceil(self.steps * factor), slower)
+    def stretched(self, frames: int, tried: int) -> Course:
+        """The same course over ``frames`` instead of ``tried`` of them: as many passes, rounded up to whole steps."""
+        slower = None if self.slower_from is None else -(-self.slower_from * frames // tried)
+        return Course(-(-self.steps * frames // tried), slower)
 
 
 class AsBefore(lightning.Callback):
@@ -95,7 +95,7 @@ class UntilPlateau(lightning.Callback):
     def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: Any, *args: Any, **kwargs: Any) -> None:
         """Measure where it is time to."""
         step = trainer.global_step
-        due = step % self.every == 0 or step == trainer.max_steps
+        due = step > 0 and (step % self.every == 0 or step == trainer.max_steps)
         if not due or (self.scores and self.scores[-1][0] == step):  # gradients may be summed over several batches
             return
         model = pl_module.model if self._judged is None else self._judged()

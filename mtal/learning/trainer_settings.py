@@ -41,10 +41,13 @@ class TrainerSettings:
         decay: ``all`` parameters, or ``matrices``: neither biases nor norms.
         accumulate: batches whose gradients make one step.
         clip: longest gradient; ``None`` for any.
-        ema: share of an exponential moving average of the weights that a step keeps, such as 0.999; ``None`` for none.
+        ema: share of an exponential moving average of the weights that a step keeps, such as 0.99; ``None`` for none.
+            Early steps keep less, see :class:`~mtal.learning.weight_average.WeightAverage`: values that a training is
+            too short for are all the same.
             It is what is measured, kept and evaluated.
         frame_loss: of tags and phases: ``cross_entropy`` or ``focal``.
         pixel_loss: of masks: ``cross_entropy``, ``focal``, ``dice``, or ``dice_cross_entropy``, the sum of the two.
+            Dice weighs the classes by itself, so ``class_balance`` does not change it.
         class_balance: ``none``, ``sqrt`` or ``inverse``; see :func:`mtal.tasks.class_balance.class_weights`.
         mask_stride: learn from every n-th row and column of the masks, from a random one on at each step, each pixel
             with the logit at that pixel; the decoder's map has a stride of 2 or 4 anyway. Evaluation uses whole masks.
@@ -134,6 +137,11 @@ class TrainerSettings:
                 )
         if self.devices > 1 and self.strategy not in ("auto", "ddp_spawn"):
             yield f"trainer.strategy={self.strategy} would run the loop once per device; use ddp_spawn"
+        if self.devices == 1 and self.strategy != "auto":
+            yield (
+                f"trainer.strategy={self.strategy} is for several devices, and trainer.devices is 1; set "
+                "trainer.strategy=auto, or more devices"
+            )
 
     @property
     def learns_from_unlabelled(self) -> bool:

@@ -42,7 +42,7 @@ from mtal.tasks.posterior import HeadOutput
 from mtal.tasks.task import Task
 
 FOLDER = "trainings"
-_LIBRARIES = ("torch", "lightning", "timm", "segmentation-models-pytorch", "torchmetrics")
+_LIBRARIES = ("torch", "lightning", "timm", "segmentation-models-pytorch", "torchmetrics", "kornia")
 _ABOUT = "about"
 
 _log = logging.getLogger(__name__)

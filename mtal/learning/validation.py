@@ -89,7 +89,7 @@ def fit_judged(
         derived=[some.without(positions[held], unseen) for some in derived],
     )
     assert tried.course is not None
-    course = tried.course.stretched(len(positions) / len(learnt))
+    course = tried.course.stretched(len(positions), len(learnt))
     training = train(model, positions=positions, targets=labels, course=course, derived=derived)
     return replace(training, converged=tried.converged, scores=tried.scores, judged_on=out.of)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +14,19 @@ from torch import Tensor
 
 from mtal.frames.bounded_folder import BoundedFolder
 from mtal.frames.cache import FrameArray
+from mtal.learning import augmentation as augmentation_module
 from mtal.learning.augmentation import Augmentation
 from mtal.models import MultiTaskModel
 from mtal.progress import track
 from mtal.scoring.inputs import FeatureInputs, FrameInputs, Inputs, ModelInput, encoder_key, ready
 from mtal.scoring.levels_folder import make_room, whole_file
+
+
+@cache
+def _code() -> str:
+    """What makes a view of a frame: masks are cut anew at each pass, and must lie as the kept levels do."""
+    source = Path(augmentation_module.__file__).read_bytes()
+    return f"{hashlib.sha256(source).hexdigest()} {version('kornia')}"
 
 
 class AugmentedInputs:
@@ -104,7 +114,8 @@ class CachedViews:
         root: Path,
         bound: BoundedFolder | None = None,
     ) -> None:
-        key = hashlib.sha256(f"{encoder_key(model, frames)} {augmentation} {seed}".encode()).hexdigest()[:20]
+        made_by = f"{encoder_key(model, frames)} {augmentation} {seed} {_code()}"
+        key = hashlib.sha256(made_by.encode()).hexdigest()[:20]
         self.folder = root / f"{model.encoder.name}-{key}-views"
         self.features = features
         self._frames, self._augmentation, self._seed, self._bound = frames, augmentation, seed, bound

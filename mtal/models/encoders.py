@@ -206,6 +206,12 @@ def build_encoder(
 
 
 @lru_cache(maxsize=16)
+def is_plain_vit(name: str) -> bool:
+    """Whether the encoder of that name is a plain ViT; ``False`` also where there is none of that name."""
+    timm_name = TIMM_NAMES.get(name, name)
+    return timm.is_model(timm_name.partition(".")[0]) and _is_vit(timm_name)
+
+
 def outline_of(name: str, image_size: Size | None) -> Outline:
     """What :func:`build_encoder` would make, without memory for weights and with pictures without pixels.
 

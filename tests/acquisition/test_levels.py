@@ -3,7 +3,17 @@
 import pytest
 import torch
 
-from mtal.acquisition import Identity, Max, MinMax, PercentileRank, ReciprocalRank, SingleTask, WeightedMean
+from mtal.acquisition import (
+    Borda,
+    Bounds,
+    Identity,
+    Max,
+    MinMax,
+    PercentileRank,
+    ReciprocalRank,
+    SingleTask,
+    WeightedMean,
+)
 from mtal.acquisition.levels import fuse_columns, fuse_heads
 
 COLUMNS = (("tools", "entropy"), ("tools", "margin"), ("anatomy", "entropy"))
@@ -47,6 +57,12 @@ class TestHeads:
         tools = (raw - raw.min()) / (raw.max() - raw.min())
         utility = by_heads(signal_fusion=ReciprocalRank(k=1), normalizer=MinMax())
         torch.testing.assert_close(utility, (tools + SCORES[:, 2]) / 2)
+
+    def test_signals_that_cancel_out_leave_the_head_without_an_opinion(self):
+        """Points are the same for both frames, which is no range to divide by."""
+        opposed = torch.tensor([[0.0, 1.0, 0.9], [1.0, 0.0, 0.1]], dtype=torch.float64)
+        utility = by_heads(signal_fusion=Borda(), normalizer=Bounds(), scores=opposed)
+        assert utility.tolist() == pytest.approx([0.45, 0.05])
 
     def test_rule_of_the_same_unit_is_left_alone(self):
         torch.testing.assert_close(by_heads(normalizer=PercentileRank()), by_heads())

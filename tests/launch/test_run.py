@@ -297,6 +297,10 @@ class TestFaults:
                 "trainer.layer_decay=0.75",
                 "trainer.layer_decay=0.75 is of an encoder that learns, and this",
             ),
+            (
+                "trainer.layer_decay=0.75 encoder.frozen=false",
+                "trainer.layer_decay=0.75 is for the layers of a plain ViT, and",
+            ),
             ("+trainer.stepz=3", "stepz"),
             ("tasks.weighting=none", "tasks.weighting must be fixed or uncertainty, not 'none'"),
             ("loop.initial=few", "loop.initial must be a number of frames or 'all', not 'few'"),
@@ -311,7 +315,7 @@ class TestFaults:
         ],
     )
     def test_wrong_values(self, start, options, wrong, told, tmp_path):
-        self.refused(start(*options, wrong), 1, told)
+        self.refused(start(*options, *wrong.split()), 1, told)
         assert not (tmp_path / "runs").exists()  # whatever is refused leaves nothing
 
     def test_nothing_of_others_goes(self, finished, start, options, tmp_path):

@@ -56,6 +56,18 @@ class TestDraw:
         assert torch.equal(labels[0], masks[0])
         assert all((seen[i] - images[i]).abs().mean() > 1 for i in (1, 2, 3))
 
+    def test_mixed_precision_leaves_masks_where_their_pictures_are(self):
+        """A checkerboard of pixels, of which every one that moves shows."""
+        rows, columns = torch.arange(96)[:, None], torch.arange(160)
+        masks = ((rows + columns) % 2).to(torch.uint8).expand(4, -1, -1)
+        images = 255 * masks.unsqueeze(1).expand(-1, 3, -1, -1)
+        made = preset("endoscopy")
+        draw = made.draw(0, AT, VIEWS)
+        with torch.autocast("cpu", torch.bfloat16):
+            mixed = made.images(images, draw), made.masks(masks, draw)
+        assert torch.equal(mixed[0], made.images(images, draw))
+        assert torch.equal(mixed[1], made.masks(masks, draw))
+
     @pytest.mark.parametrize("name", ["light", "endoscopy"])
     def test_a_view_does_not_depend_on_its_batch(self, name, scene):
         images, masks = scene

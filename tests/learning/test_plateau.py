@@ -31,10 +31,11 @@ def walked(scores, patience=2, every=10, most=1000, batches=1):
     trainer = SimpleNamespace(global_step=0, max_steps=most, should_stop=False)
     slowed = 0
     while not trainer.should_stop and trainer.global_step < most:
-        trainer.global_step += 1
-        module.model.weight.data.fill_(trainer.global_step)
-        for _ in range(batches):
+        for _ in range(batches - 1):
             plateau.on_train_batch_end(trainer, module)
+        trainer.global_step += 1  # with the last of the batches whose gradients make a step
+        module.model.weight.data.fill_(trainer.global_step)
+        plateau.on_train_batch_end(trainer, module)
         slowed = slowed or (trainer.global_step if module.rate == SLOWER else 0)
     plateau.restore(module.model)
     return plateau, trainer.global_step, slowed, module.model.weight.item()
@@ -68,7 +69,10 @@ class TestUntilPlateau:
         assert plateau.best == {}
 
     def test_a_step_of_several_batches_is_measured_once(self):
-        assert len(walked([0.3, 0.2, 0.1, 0.1, 0.1], batches=3)[0].scores) == 5
+        """And none is before the first, when nothing has been learnt."""
+        plateau, steps, slowed, weight = walked([0.3, 0.2, 0.1, 0.1, 0.1], batches=3)
+        assert [step for step, _ in plateau.scores] == [10, 20, 30, 40, 50]
+        assert (steps, slowed, weight, plateau.best_step) == (50, 30, 10, 10)
 
 
 @pytest.fixture(scope="module")

@@ -44,6 +44,10 @@ class TestSettings:
                 {"devices": 2, "strategy": "ddp"},
                 "trainer.strategy=ddp would run the loop once per device; use ddp_spawn",
             ),
+            (
+                {"strategy": "ddp_spawn"},
+                "trainer.strategy=ddp_spawn is for several devices, and trainer.devices is 1",
+            ),
         ],
     )
     def test_wrong_values(self, wrong, message):

@@ -14,7 +14,8 @@ from mtal.refusals import refuse
 class Chebyshev(Fusion):
     """−maxₜ vₜ (z*ₜ − sₜ) − ρ Σₜ vₜ (z*ₜ − sₜ): how far the head farthest from its ideal z*ₜ has to go.
 
-    Augmented weighted Chebyshev scalarisation, Steuer and Choo, Mathematical Programming 1983, with vₜ = wₜ / Σ w. It
+    Augmented weighted Chebyshev scalarisation, Steuer and Choo, Mathematical Programming 1983, with vₜ = wₜ / Σ w, here
+    also in the second term, which is unweighted there: a head of little weight is to have little say throughout. It
     looks for frames that no head has much against; unlike a weighted mean it can reach frames in the dents of a Pareto
     front. The sum, weighed lightly, tells apart frames that are alike for the farthest head. Cost: N T.
 
