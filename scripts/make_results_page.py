@@ -1,4 +1,4 @@
-"""Redraw the tables and figures of docs/results.md from run folders.
+"""Redraw the tables and figures of docs/results.md and docs/results_by_head.md from run folders.
 
 python scripts/make_results_page.py runs/study_endoscapes runs/study_vocalfolds runs/study_synthetic
 python scripts/make_results_page.py docs/studies/*.tar.xz
@@ -6,27 +6,30 @@ python scripts/make_results_page.py docs/studies/*.tar.xz
 The full-pool runs of a sweep are in the folder of the same name with _full behind it, beside it; fresh_liver has those
 of study_liver_full, if it is given and there are none of its own. A table stands on the page between <!-- table NAME
 KIND --> and <!-- end -->: NAME is the sweep's folder, KIND joint, heads or rare. A NAME with a star, such as study_*,
-is all sweeps of such names together, and its KIND gains, winners or penalties. Of the figures those are drawn that the
-page shows, as images/NAME_joint_curves.png. Everything else on the page is left as it is.
+is all sweeps of such names together, and its KIND gains, winners or penalties. A NAME with a plus, such as
+short_liver+long_liver, is two sweeps, and its KIND order: what their common runs gain in the one and in the other. Of
+the figures of compare.py those are drawn that a page shows, as images/NAME_joint_curves.png. Everything else is left as
+it is.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
-from mtal.reporting.comparison import compare, write_comparison
+from mtal.reporting.comparison import compare
 from mtal.reporting.comparison.comparison import are_references
-from mtal.reporting.comparison.markdown import over_all, tables_of
+from mtal.reporting.comparison.markdown import order_of, over_all, tables_of
 from mtal.reporting.comparison.packed import SUFFIX, as_folders
+from mtal.reporting.comparison.report import paper_figures, write_picture
+from mtal.reporting.comparison.same_order import same_order
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "results.md"
-FIGURES = ("joint_curves", "joint_differences", "joint_savings", "classes")
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+PAGES = [DOCS / "results.md", DOCS / "results_by_head.md"]
 _FULL = "_full"
 _MARKED = re.compile(r"(<!-- table (\S+) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -67,14 +70,23 @@ def together(page: str, sweeps: Sequence[Path]) -> dict[str, list[Path]]:
     return {pattern: [s for s in sweeps if fnmatch(s.name, pattern)] for pattern in patterns}
 
 
+def pairs_of(page: str, sweeps: Sequence[Path]) -> dict[str, tuple[Path, Path]]:
+    """The names with a plus that the page has tables of, each with its two sweeps, where both are given."""
+    by_name = {sweep.name: sweep for sweep in sweeps}
+    names = dict.fromkeys(found[2] for found in _MARKED.finditer(page) if "+" in found[2])
+    pairs = {name: name.split("+") for name in names}
+    return {name: (by_name[a], by_name[b]) for name, (a, b) in pairs.items() if {a, b} <= by_name.keys()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sweeps", type=Path, nargs="+", metavar="SWEEP", help="folders of sweeps, or packed")
-    parser.add_argument("--page", type=Path, default=PAGE)
+    parser.add_argument("--page", type=Path, nargs="+", default=PAGES, dest="pages")
     arguments = parser.parse_args()
-    page = arguments.page.read_text()
+    pages = {file: file.read_text() for file in arguments.pages}
+    everything = "\n".join(pages.values())
     tables: dict[tuple[str, str], str] = {}
-    images = arguments.page.parent / "images"
+    images = arguments.pages[0].parent / "images"
     images.mkdir(exist_ok=True)
     given = [sweep for sweep in arguments.sweeps if not is_full_pool(sweep)]
     full = [found for sweep in given if (found := full_pool_of(sweep)).exists()]
@@ -88,23 +100,23 @@ def main() -> None:
                     raise ValueError(
                         f"{sweep} holds {len(comparison.settings)} settings; give each a folder of its own"
                     )
-                write_comparison(comparison, sweep / "comparison")
                 tables |= {(sweep.name, kind): table for kind, table in tables_of(comparison.settings[0]).items()}
-                for name in FIGURES:
-                    drawn = sweep / "comparison" / "figures" / f"{name}.png"
-                    shown = images / f"{sweep.name}_{name}.png"
-                    if drawn.is_file() and f"images/{shown.name}" in page:
-                        shutil.copyfile(drawn, shown)
-            for pattern, members in together(page, sweeps).items():
+                for name, figure in paper_figures(comparison):
+                    if f"images/{sweep.name}_{name}.png" in everything:
+                        write_picture(figure, images / f"{sweep.name}_{name}.png")
+            for pattern, members in together(everything, sweeps).items():
                 if members:
                     known = [found for sweep in members for found in reference_of(sweep, by_name)]
                     every = compare(members, known)
                     tables |= {(pattern, kind): table for kind, table in over_all(every).items()}
+            for names, pair in pairs_of(everything, sweeps).items():
+                tables[names, "order"] = order_of(same_order(*pair), [sweep.name for sweep in pair])
     except (FileNotFoundError, ValueError) as error:
         sys.exit(str(error))
-    arguments.page.write_text(filled(page, tables))
-    places = {(found[1], found[2]) for found in re.finditer(r"<!-- table (\S+) (\S+) -->", page)}
-    print(f"wrote {len(places & set(tables))} tables of {len(places)} places into {arguments.page}")
+    for file, page in pages.items():
+        file.write_text(filled(page, tables))
+        places = {(found[2], found[3]) for found in _MARKED.finditer(page)}
+        print(f"wrote {len(places & set(tables))} tables of {len(places)} places into {file}")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from mtal.reporting.comparison import wording
 from mtal.reporting.comparison.comparison import Comparison, Penalties
 from mtal.reporting.comparison.over_settings import over_settings
+from mtal.reporting.comparison.same_order import SameOrder
 from mtal.reporting.comparison.setting_comparison import ClassDifference, SettingComparison
 from mtal.reporting.comparison.tables import head_rows, joint_rows
 
@@ -29,6 +30,13 @@ def over_all(comparison: Comparison) -> dict[str, str]:
     joint = next(found for found in comparison.penalties if found.score == "joint")
     tables = {"gains": _gains(comparison), "winners": _winners(comparison), "penalties": _penalties(joint)}
     return {name: markdown(*table) for name, table in tables.items()}
+
+
+def order_of(found: SameOrder, names: Sequence[str]) -> str:
+    """Gains in two sweeps called ``names`` and, in the last row, how alike their order is."""
+    rows = [[name, *map(wording.signed, gains)] for name, gains in found.gains.items()]
+    alike = f"| rank correlation of the {len(rows)} | {wording.number(found.correlation, 2)} | |"
+    return f"{markdown(['strategy', *names], rows)}\n{alike}"
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -36,12 +36,17 @@ def write_comparison(comparison: Comparison, folder: Path | str) -> Path:
     for name, figure in paper_figures(comparison):
         figure.savefig(folder / "figures" / f"{name}.svg")
         figure.set_layout_engine("none")  # it is laid out, which takes most of the time
-        figure.savefig(folder / "figures" / f"{name}.png", dpi=400)
+        write_picture(figure, folder / "figures" / f"{name}.png")
     target = folder / "comparison.html"
     partial = target.with_name(f".comparison.{os.getpid()}.html")
     partial.write_text(render(comparison), encoding="utf-8")
     partial.replace(target)
     return target
+
+
+def write_picture(figure: Figure, file: Path) -> None:
+    """A PNG at the resolution of print."""
+    figure.savefig(file, dpi=400)
 
 
 def paper_figures(comparison: Comparison) -> Iterator[tuple[str, Figure]]:

@@ -184,12 +184,9 @@ def test_page_is_drawn_from_packed_sweeps(places, tmp_path, monkeypatch):
     pages = {}
     page = script("make_results_page")
 
-    def written(_, folder):  # figures have tests of their own
-        (folder / "figures").mkdir(parents=True, exist_ok=True)
-        for name in ("joint_curves", "classes"):
-            (folder / "figures" / f"{name}.png").write_text(name)
-
-    monkeypatch.setattr(page, "write_comparison", written)
+    # figures have tests of their own
+    monkeypatch.setattr(page, "paper_figures", lambda _: [("joint_curves", "curves"), ("classes", "classes")])
+    monkeypatch.setattr(page, "write_picture", lambda figure, file: file.write_text(figure))
     for kind, sweep in (("folder", places), ("packed", tmp_path / "kept" / "sweep.tar.xz")):
         file = tmp_path / kind / "page.md"
         file.parent.mkdir()

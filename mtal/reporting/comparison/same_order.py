@@ -1,0 +1,60 @@
+"""Whether strategies come in the same order in two sweeps, such as of a short training and of a long one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scipy import stats
+
+from mtal.reporting.comparison.comparison import compare
+from mtal.reporting.comparison.found_runs import find_runs, read_finished
+from mtal.reporting.comparison.strategies import repeat_of
+from mtal.reporting.run_options import named_strategy
+
+Cell = tuple[str, int, int]
+"""Strategy, fold and seed."""
+
+
+@dataclass(frozen=True)
+class SameOrder:
+    """What strategies gain over the baseline in the joint score, over the cells that two sweeps have in common.
+
+    Args:
+        gains: strategy → its gain in the one sweep and in the other, the largest in the other first.
+        correlation: Spearman's, of the gains; NaN for fewer than three strategies.
+        cells: runs of each sweep that were compared.
+    """
+
+    gains: Mapping[str, tuple[float, float]]
+    correlation: float
+    cells: int
+
+
+def same_order(one: Path, other: Path) -> SameOrder:
+    """Compare the runs that are of one strategy, fold and seed in both of two sweeps.
+
+    Raises:
+        FileNotFoundError: a folder does not exist or holds no run.
+        ValueError: the sweeps have no strategy beside the baseline in common.
+    """
+    cells = [_cells(sweep) for sweep in (one, other)]
+    common = [cell for cell in cells[0] if cell in cells[1]]
+    if len({strategy for strategy, _, _ in common}) < 2:
+        raise ValueError(f"{one} and {other} have no two strategies in common, of the same fold and seed")
+    gains = [_gains([of[cell] for cell in common]) for of in cells]
+    both = sorted(gains[0].keys() & gains[1].keys(), key=lambda name: -gains[1][name])
+    pairs = {name: (gains[0][name], gains[1][name]) for name in both}
+    rho = float(stats.spearmanr(*zip(*pairs.values(), strict=True)).statistic) if len(pairs) > 2 else float("nan")
+    return SameOrder(pairs, rho, len(common))
+
+
+def _cells(sweep: Path) -> dict[Cell, Path]:
+    runs, _ = read_finished(find_runs([sweep]))
+    return {(named_strategy(run.path) or "", *repeat_of(run)): run.path for run in runs}
+
+
+def _gains(runs: Sequence[Path]) -> dict[str, float]:
+    (setting,) = compare(runs).settings
+    return {row.strategy: row.gain for row in setting.joint.rows if not row.is_baseline}
