@@ -129,7 +129,7 @@ class Experiment:
         where = (self._device, self.seed, self.frames.windows)
         self._picker = Picker(self.dataset, self.inputs, self.tasks, self.acquisition, *where, hidden, self.engine)
         people = self.oracle.asks_people  # who find frames unusable on the way
-        askable = None if people else len(self._picker.candidates((), self._availability))
+        askable = None if people else len(self._picker.pool.candidates((), self._availability))
         self._first = self.loop.first(len(pool), askable)
         self._unlabelled = Unlabelled(
             self.tasks, self.inputs, self.frames, self.dataset.index, self.trainer, self._device, self.seed
@@ -211,7 +211,7 @@ class Experiment:
     def _pick_round(self, folder: RunFolder, number: int, labelled: list[str], known: Mapping[str, SomeLabels]) -> None:
         timings: dict[str, float] = {}
         with folder.picking(number) as path:
-            if not len(self._picker.candidates(labelled, self._availability)):
+            if not len(self._picker.pool.candidates(labelled, self._availability)):
                 raise PoolIsDoneError("every frame of the pool that can be labelled is")
             model = self._model_before(folder, number)
             if number:
@@ -320,7 +320,7 @@ class Experiment:
         asked = replace(asked, availability=self._availability, shards=asked.folder.scored_path(asked.number))
         if asked.number == 0:
             return self._picker.pick(model, asked)
-        left = self._picker.candidates(asked.labelled, self._availability)
+        left = self._picker.pool.candidates(asked.labelled, self._availability)
         asked = replace(
             asked,
             budget=self.loop.batch if self.loop.counts_frames else len(left),
@@ -333,7 +333,8 @@ class Experiment:
             asked = replace(asked, reference=first_scores(asked.folder))
         picks = self._picker.pick(model, asked)
         if picks.table is not None:
-            seen = uncertainty(self.acquisition, picks.table, asked.known.silent, self._picker.askable(asked))
+            askable = self._picker.pool.by_head(left, self._availability)
+            seen = uncertainty(self.acquisition, picks.table, asked.known.silent, askable)
             if self.loop.stop.certain(seen):
                 told = f"the mean entropy of the pool is {seen:.3f}, below {self.loop.stop.uncertainty_below:g}"
                 raise PoolIsDoneError(told, seen)

@@ -16,9 +16,9 @@ from mtal.acquisition import Acquisition, Candidates, Moments, PoolView, ScoreTa
 from mtal.acquisition.distance_words import distance_words
 from mtal.acquisition.shown import Shown
 from mtal.acquisition.silence import heard
-from mtal.annotation import Availability
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.frames.window import Windows
+from mtal.learning.askable_pool import AskablePool, Rows
 from mtal.learning.hidden_labels import HiddenLabels
 from mtal.learning.picks import Picks
 from mtal.learning.pool_views import pool_views
@@ -40,8 +40,6 @@ from mtal.scoring.segments import Videos
 from mtal.scoring.site_weights import AskedSites, LabelledSites, read_annotatable
 from mtal.tasks.task import Task
 
-Rows = npt.NDArray[np.int64]
-"""Of the frame index."""
 _NAMES = 4096  # of frames, held at once
 
 
@@ -90,31 +88,10 @@ class Picker:
         self._hidden = hidden
         self.index = dataset.index
         table = self.index.table
-        self._pool = self.index.pool
+        self.pool = AskablePool(self.index, self.tasks)
         self._video = table["video"].cat.codes.to_numpy()
         self._patient = table["patient"].cat.codes.to_numpy()
         self._time_s = table["time_s"].to_numpy()
-
-    def candidates(self, labelled: Sequence[str], availability: Availability | None) -> Rows:
-        """Frames of the pool that were not picked and of which a head that counts can be asked for.
-
-        Args:
-            labelled: those that were picked.
-            availability: of the pool, in the order of the frame index; everything can be asked for where ``None``.
-
-        Returns:
-            Rows of the frame index in its order, ``[N]``.
-        """
-        left = np.zeros(len(self.index), dtype=bool)  # [frames]
-        left[self._pool] = True if availability is None else self._counted(availability) > 0
-        left[self.index.positions(labelled)] = False
-        return np.flatnonzero(left)
-
-    def _counted(self, availability: Availability) -> npt.NDArray[np.int64]:
-        """How many heads that count each frame of the pool can be asked for."""
-        if len(availability) != len(self._pool):
-            raise ValueError(f"the availability is of {len(availability)} frames, the pool has {len(self._pool)}")
-        return availability.counted([t.name for t in self.tasks if t.weight > 0])
 
     def pick(self, model: MultiTaskModel, asked: Round) -> Picks:
         """The frames of a round, by what the model of the round before says of the pool.
@@ -122,7 +99,7 @@ class Picker:
         Scores and evidence are written to the round's path. The initial set goes by the untrained model's encoder at
         most.
         """
-        rows = self.candidates(asked.labelled, asked.availability)
+        rows = self.pool.candidates(asked.labelled, asked.availability)
         asked = self._with_silent(asked, rows)
         if asked.number == 0:
             return self._cold(model, asked, rows)
@@ -194,7 +171,7 @@ class Picker:
         if self.acquisition.limits.query.asks_all or cost is None or seen.cost_by_head is None:
             return None
         tasks = [t.name for t in self.tasks]
-        can = self._askable(asked, rows)
+        can = self.pool.by_head(rows, asked.availability)
         askable = np.stack([can.get(t, np.ones(len(rows), dtype=bool)) for t in tasks], axis=1)  # [N, T]
         askable &= np.array([t.weight > 0 for t in self.tasks])
         heads = self.acquisition.query(
@@ -224,7 +201,7 @@ class Picker:
         if asked.budget_s is not None and self.acquisition.limits.cost is not None:
             with timed(asked.timings, "score"):
                 doing = "Estimating the cost"
-                sites = AskedSites({}, self._askable(asked, rows), self._shown(rows))
+                sites = AskedSites({}, self.pool.by_head(rows, asked.availability), self._shown(rows))
                 looks = look_at(model, self.tasks, self.inputs, rows, self.device, site_weights=sites, doing=doing)
                 cost_s = torch.cat([self.acquisition.limits.cost(look.heads) for look in looks]).numpy()  # [N]
         with timed(asked.timings, "select"):
@@ -245,7 +222,9 @@ class Picker:
             class_weights=asked.known.class_weights,
             temperatures=asked.known.temperatures,
             silent=asked.known.silent,
-            site_weights=AskedSites(self._annotatable(asked), self._askable(asked, rows), self._shown(rows)),
+            site_weights=AskedSites(
+                self._annotatable(asked), self.pool.by_head(rows, asked.availability), self._shown(rows)
+            ),
             seed=integer_seed(self.seed, asked.number, "members"),
             videos=Videos(self._video[rows], self.index.table["video"].cat.categories.tolist()),
             engine=self.engine,
@@ -258,25 +237,9 @@ class Picker:
             return {}
         return read_annotatable(asked.folder.round_path(asked.number - 1))
 
-    def askable(self, asked: Round) -> dict[str, npt.NDArray[np.bool_]]:
-        """Whether each head can be asked for in each candidate, ``[N]``; nothing where all can."""
-        return self._askable(asked, self.candidates(asked.labelled, asked.availability))
-
-    def _askable(self, asked: Round, rows: Rows) -> dict[str, npt.NDArray[np.bool_]]:
-        if asked.availability is None:
-            return {}
-        askable = asked.availability.askable_at(np.searchsorted(self._pool, rows))  # [N, T]
-        return dict(zip(asked.availability.tasks, askable.T, strict=True))
-
-    def _answers(self, asked: Round, rows: Rows) -> npt.NDArray[np.int64]:
-        """How many heads that count each candidate would be asked for, ``[N]``."""
-        if asked.availability is None:
-            return np.full(len(rows), sum(t.weight > 0 for t in self.tasks), dtype=np.int64)
-        return self._counted(asked.availability)[np.searchsorted(self._pool, rows)]
-
     def _with_silent(self, asked: Round, rows: Rows) -> Round:
         """The round with no say for heads that can be asked for in no candidate, nor for those that nobody trains."""
-        used_up = [task for task, askable in self._askable(asked, rows).items() if not askable.any()]
+        used_up = [task for task, askable in self.pool.by_head(rows, asked.availability).items() if not askable.any()]
         untrained = [t.name for t in self.tasks if t.weight == 0]
         silent = tuple(dict.fromkeys([*asked.known.silent, *used_up, *untrained]))
         return replace(asked, known=replace(asked.known, silent=silent))
@@ -332,7 +295,7 @@ class Picker:
         """What frames show to heads that they would be asked for, ``[N, T]``, and for how many seconds, ``[N]``."""
         if "shown" not in self.acquisition.selector_needs:
             return None
-        askable = self._askable(asked, rows)
+        askable = self.pool.by_head(rows, asked.availability)
         if heads is not None:
             askable = {t.name: column for t, column in zip(self.tasks, heads.T, strict=True)}
         return shown_by(
@@ -376,7 +339,7 @@ class Picker:
             self._patient[rows].astype(np.int64),
             cost_s,
             asked.budget_s,
-            self._answers(asked, rows) if heads is None else heads.sum(axis=1),
+            self.pool.answers(rows, asked.availability) if heads is None else heads.sum(axis=1),
             asked.budget_answers,
             cold=asked.number == 0,
             why=why,

@@ -37,14 +37,14 @@ def test_candidates_are_rows_of_the_index(picker, index, tasks):
     availability = Availability(index.table["frame_id"].iloc[index.pool], [t.name for t in tasks])
     availability.mark(["operation_0002/000007"], State.NEVER)
     availability.mark(["operation_0002/000008"], State.NEVER, ["tools"])
-    left = picker.candidates(["operation_0001/000000", "operation_0039/000999"], availability)
+    left = picker.pool.candidates(["operation_0001/000000", "operation_0039/000999"], availability)
     gone = {1000, 2007, FRAMES - 1}
     assert left.tolist() == [row for row in range(1000, FRAMES) if row not in gone]
 
 
 def test_refuses_the_availability_of_others(picker, index, tasks):
     with pytest.raises(ValueError, match="the availability is of 3 frames, the pool has 39000"):
-        picker.candidates([], Availability(index.frame_ids[:3], [t.name for t in tasks]))
+        picker.pool.candidates([], Availability(index.frame_ids[:3], [t.name for t in tasks]))
 
 
 def test_order_of_ties_is_that_of_the_names(picker, index):
@@ -56,7 +56,7 @@ def test_order_of_ties_is_that_of_the_names(picker, index):
 def test_no_list_of_the_pool_is_made(picker):
     """A string alone takes 70 bytes, and a place in a list 8."""
     tracemalloc.start()
-    left = picker.candidates(["operation_0001/000000"], None)
+    left = picker.pool.candidates(["operation_0001/000000"], None)
     picker._hashes(1, left)
     picker._moments(left)
     peak = tracemalloc.get_traced_memory()[1]
