@@ -132,7 +132,9 @@ class GradientBlock(Embedding):
     def inner_products(self, other: Embedding) -> Tensor:
         """⟨g_i, g_j⟩ = ⟨r_i, r_j⟩⟨h_i, h_j⟩, ``[N, P]``."""
         other = same_kind(GradientBlock, other)
-        left = other.left if self.weight is None else other.left * self.weight.to(other.left)  # [P, C]
+        left = other.left  # [P, C]
+        if self.weight is not None:  # together they are of no extreme size, a weight alone may be
+            left = (left.double() * self.weight).to(left.dtype)
         product = self.left @ left.T  # [N, P]
         if self.right is None or other.right is None:
             return product

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mtal.datasets.label_map import IGNORE, LabelMap, Value
 from mtal.datasets.lossy_mask import LOSSY, nearest_values
 from mtal.datasets.threads import in_threads
-from mtal.frames.picture import picture_size, upright
+from mtal.frames.picture import has_deep_colors, picture_size, upright
 from mtal.refusals import Refusals
 
 Size = tuple[int, int]
@@ -202,6 +202,7 @@ class _Grays(NamedTuple):
 
 
 def _gray(path: Path) -> _Grays:
+    _refuse_deep_colors(path)
     with upright(path, "mask") as image:
         if image.mode == "P" and not np.ptp(np.array(image.getpalette("RGB")).reshape(-1, 3), axis=1).any():
             seen = np.asarray(image.convert("RGBA").convert("L"), dtype=np.int32)
@@ -245,10 +246,19 @@ def _listed_grays(path: Path, listed: NDArray[np.int32]) -> tuple[NDArray[np.int
 
 def _colors(path: Path) -> tuple[NDArray[np.int32], bool]:
     """``[H, W]`` colours as 65536 R + 256 G + B, and whether the format may have changed them."""
+    _refuse_deep_colors(path)
     with upright(path, "mask") as image:
         rgba = image.convert("RGBA") if image.mode in ("P", "PA") else image
         red, green, blue = np.moveaxis(np.asarray(rgba.convert("RGB"), dtype=np.int32), 2, 0)  # [H, W] each
         return red << 16 | green << 8 | blue, image.format in LOSSY
+
+
+def _refuse_deep_colors(path: Path) -> None:
+    if path.is_file() and has_deep_colors(path):
+        raise ValueError(
+            f"{path}: the mask has 16 bits in each of several channels, of which only the upper 8 can be read; save it "
+            "with 8 bits a channel, or as gray"
+        )
 
 
 def _packed(value: Value) -> int:

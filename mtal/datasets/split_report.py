@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,16 @@ def shown_classes(dataset: SurgicalDataset, label_map: LabelMap) -> NDArray[np.u
     return np.array(shown, dtype=np.uint8).reshape(len(ids), classes)
 
 
+def _alike(table: pd.DataFrame) -> list[str]:
+    """Patients of two splits whose names differ in capitals or leading zeros alone: one person, perhaps."""
+    of_name: dict[str, dict[str, str]] = {}
+    for patient, split in table[["patient", "split"]].drop_duplicates().itertuples(index=False):
+        name = re.sub(r"(?<![0-9])0+(?=[0-9])", "", str(patient).casefold())
+        of_name.setdefault(name, {})[str(patient)] = str(split)
+    pairs = [of for of in of_name.values() if len(set(of.values())) > 1]
+    return [f"{' and '.join(of)} lie in several splits: are they one patient?" for of in pairs]
+
+
 def _warnings(
     dataset: SurgicalDataset, rows: list[dict[str, Any]], splits: list[str], shown: NDArray[np.uint8]
 ) -> list[str]:
@@ -153,6 +164,7 @@ def _warnings(
     if dataset.index.disjoint_by != "patient":
         shared = table.groupby("patient")["split"].nunique()
         told.append(f"splits share patients ({', '.join(shared.index[shared > 1])}): test scores are optimistic")
+    told += _alike(table)
     told += shared_videos(dataset.name, table["video"].unique(), table.loc[table["split"] == "test", "video"].unique())
     patients = table["patient"].to_numpy()
     annotated = {row["task"] for row in rows if any(row[f"{s}_annotated"] for s in splits)}

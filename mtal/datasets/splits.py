@@ -23,18 +23,22 @@ def assign_splits(
     Raises:
         ValueError: a video is in both lists or is not there, or none is left for the pool.
     """
+    refusals = Refusals()
+    for option, given in ((f"test_{who}", test_videos), (f"val_{who}", val_videos)):
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            refusals.take(ValueError(f"data.{option} is a list: write data.{option}=[{given}]"))
+    refusals.tell()
     test_videos, val_videos = [*map(str, test_videos)], [*map(str, val_videos)]  # the command line has 7 for a number
     there = sorted(set(videos))
     both = sorted(set(test_videos) & set(val_videos))
     if both:
         named = first_of([repr(video) for video in both])
         raise ValueError(f"{name}: {named} is in data.test_{who} and in data.val_{who}; keep it in one of them")
-    refusals = Refusals()
     for option, listed in ((f"test_{who}", test_videos), (f"val_{who}", val_videos)):
         unknown = [video for video in listed if video not in there]
         if unknown:
             named = first_of([repr(video) for video in unknown])
-            what = f"{len(unknown)} videos that are" if len(unknown) > 1 else "which is"
+            what = f"{len(unknown)} {who} that are" if len(unknown) > 1 else "which is"
             told = f"{name}: data.{option} names {named}, {what} not there{nearest(unknown[0], there)}"
             refusals.take(ValueError(f"{told}; there are {', '.join(there)}"))
     refusals.tell()

@@ -49,7 +49,8 @@ def load(
     - ``image``: path of a picture, beside which ``video`` may name its recording; or ``video``: path of a video, with
       ``frame``, counted from 0, or ``time_s``, for which the nearest frame is taken.
     - ``patient``: who is operated on. No patient may be in two splits.
-    - ``split``, if there: ``pool`` (or ``train``), ``val`` or ``test``; else ``test_patients`` says who is held out.
+    - ``split``, if there: ``pool`` (or ``train``), ``val`` or ``test``, unless ``test_patients`` or ``val_patients``
+      are given.
     - ``tool_…``: a column per tool with 0 or 1. ``bleeding``: 0 or 1. ``mask``: path of a mask. Any other head is one
       of ``heads``; the columns it names are not taken for these three.
 
@@ -70,7 +71,7 @@ def load(
         heads: name → options of a head, see :class:`~mtal.datasets.table_heads.HeadOptions`.
         rate_hz: frames per second that the numbers of images count, where ``time_s`` does not tell their time.
         interval_hz: frames per second that are taken of videos whose rows are intervals.
-        test_patients: held out for the test, where there is no column ``split``.
+        test_patients: held out for the test, in place of what a column ``split`` says.
         val_patients: held out for validation, likewise.
 
     Raises:
@@ -221,7 +222,7 @@ def _check_columns(cells: Cells, tools: Sequence[str], used: Collection[str], to
 
 
 def _splits(cells: Cells, patients: list[str], test_patients: Sequence[str], val_patients: Sequence[str]) -> list[str]:
-    if "split" in cells.columns:
+    if "split" in cells.columns and not (test_patients or val_patients):
         given, refusals = cells.column("split"), Refusals()
         for row, split in enumerate(given):
             with refusals:

@@ -34,7 +34,7 @@ _FORMS = {
     "mask": "the name of a column",
     "masks": "class: column, for each class",
 }
-STEM = "{stem}"
+STEM, FOLDER = "{stem}", "{folder}"
 """In a path: the name of the image without its suffix."""
 _WILD = re.compile(r"[*?\[]")
 

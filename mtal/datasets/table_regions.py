@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.datasets.outline import Outline
 from mtal.datasets.palette import colors_of
 from mtal.datasets.pixel_labels import BinaryMask, Region, Regions
-from mtal.datasets.table_heads import STEM, HeadOptions
+from mtal.datasets.table_heads import FOLDER, STEM, HeadOptions
 from mtal.datasets.table_rows import HeadLabels, TableRows
 from mtal.datasets.table_tags import NONE
 from mtal.refusals import Refusals
@@ -41,6 +41,9 @@ def read_masks(name: str, options: HeadOptions, rows: TableRows) -> HeadLabels:
         found.append(regions)
     if rows.places is not None:
         _check_patterns(of_class, found, refusals, where)
+        patterns = [number for number, place in enumerate(of_class.values()) if STEM in place]
+        pictures = [place.frame_size for place in rows.places]
+        _check_shared(pictures, [[regions[k] for k in patterns] for regions in found], refusals, where)
     refusals.tell()
     labels = [_joined(regions, len(names) - len(of_class), rest) for regions in found]
     given = [row for row, label in enumerate(labels) if label is not None]
@@ -73,8 +76,21 @@ def _pattern(rows: TableRows, row: int, pattern: str) -> Region | None:
     picture = None if rows.places is None else rows.places[row].frame_size
     if not isinstance(picture, Path):
         return None
-    path = rows.base / pattern.replace(STEM, picture.stem)
+    path = rows.base / pattern.replace(STEM, picture.stem).replace(FOLDER, picture.parent.name)
     return BinaryMask(path) if path.is_file() else None
+
+
+def _check_shared(pictures: Sequence[object], found: list[list[Region | None]], refusals: Refusals, where: str) -> None:
+    """A mask is of one image: frames of several patients may have one name."""
+    of: dict[Path, object] = {}
+    for picture, regions in zip(pictures, found, strict=True):
+        for region in regions:
+            if isinstance(region, BinaryMask) and of.setdefault(region.path, picture) != picture:
+                with refusals:
+                    raise ValueError(
+                        f"{where}: {region.path} would be the mask of {of[region.path]} and of {picture}; tell them "
+                        f"apart by their folders, as in masks/{FOLDER}/{STEM}.png"
+                    )
 
 
 def _check_patterns(

@@ -19,6 +19,7 @@ from mtal.frames.request import positions
 from mtal.refusals import Refusals
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+_LARGEST = np.iinfo(np.int64).max  # names may hold identifiers of 39 digits
 _FAINT = 16  # of 255: all that is left of 12 bits
 
 
@@ -189,6 +190,8 @@ def _numbered(source: FolderSource) -> dict[int, Path]:
             if not numbers:
                 raise ValueError(f"{path}: the name has no number, so its frame cannot be told; rename or remove it")
             frame = int(numbers[-1]) - first
+            if frame > _LARGEST:
+                raise ValueError(f"{path}: its last number, {numbers[-1]}, is no number of a frame; rename the images")
             if frame < 0:
                 raise ValueError(f"{path}: its number lies before the first, {first}; does the folder count from 0?")
             if frame in files:

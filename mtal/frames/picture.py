@@ -12,6 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 _ORIENTATION = 0x0112  # of EXIF
 _REDUCED = 0x00FE  # of TIFF: its lowest bit says that a page is a smaller copy of another
+_BITS = 0x0102  # of TIFF: bits of each channel
 _ON_THEIR_SIDE = (5, 6, 7, 8)
 
 
@@ -58,6 +59,19 @@ def is_deep(path: Path) -> bool:
     """Whether a picture has 16-bit gray values."""
     with _opened(path, "image") as image:
         return image.mode.startswith("I;16")
+
+
+def has_deep_colors(path: Path) -> bool:
+    """Whether a PNG or TIFF has 16 bits in each of several channels, of which :mod:`PIL` reads the upper 8 alone."""
+    with path.open("rb") as file:
+        head = file.read(26)
+    if head.startswith(b"\x89PNG"):
+        return head[24] == 16 and head[25] != 0  # bits a channel, and not gray alone
+    if head[:4] in (b"II*\0", b"MM\0*"):
+        with _opened(path, "mask") as image:
+            bits = image.tag_v2.get(_BITS, (8,))  # type: ignore[attr-defined]
+            return len(bits) > 1 and max(bits) > 8
+    return False
 
 
 def is_indexed(path: Path) -> bool:

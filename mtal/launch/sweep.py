@@ -86,6 +86,13 @@ def _standing(sweep: Path) -> str:
     )
 
 
+def _failures(folder: Path) -> dict[tuple[str, Path], int]:
+    """Name of a run that failed and the file that tells why, and when that was written."""
+    files = [(p.parent.name, p) for p in folder.glob(f"*/{FAILURE}")]
+    files += [(p.name.removesuffix(f".{FAILURE}"), p) for p in folder.glob(f"*.{FAILURE}")]
+    return {(name, p): p.stat().st_mtime_ns for name, p in files}
+
+
 class SweepSummary(Callback):
     """Has runs named by what is swept, says at the end which failed, and ends the program with exit code 1 if any did.
 
@@ -95,6 +102,7 @@ class SweepSummary(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """See :class:`hydra.experimental.callback.Callback`."""
         STANDING.set(partial(_standing, Path(config.hydra.sweep.dir)))
+        self._earlier = _failures(Path(config.hydra.sweep.dir))
         try:
             name_by_sweep(config)
         except ValueError as error:
@@ -111,8 +119,8 @@ class SweepSummary(Callback):
         """See :class:`hydra.experimental.callback.Callback`."""
         folder = Path(config.hydra.sweep.dir)
         console = Console(stderr=True)
-        failures = [(p.parent.name, p) for p in folder.glob(f"*/{FAILURE}")]
-        failures += [(p.name.removesuffix(f".{FAILURE}"), p) for p in folder.glob(f"*.{FAILURE}")]
+        found = _failures(folder)
+        failures = [(name, p) for (name, p), at in found.items() if self._earlier.get((name, p)) != at]
         runs = [p.parent for p in folder.glob("*/tasks.json")]
         console.print(
             f"{len(runs)} runs in {folder}, {len(failures)} failed", highlight=False, soft_wrap=True, markup=False

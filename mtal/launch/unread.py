@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 from mtal.acquisition import Acquisition
 
-# weights of the heads are not among them: gradient selectors read those as well
+# weights of the heads are not among them: gradient selectors and others read those as well
 _OF_UTILITY = re.compile(
     r"\+*acquisition[/.](fusion|signal_fusion|normalizer|signal_weights|level|per_video|frozen_statistics)\b"
 )
+_OF_HEADS = re.compile(r"[+~]*acquisition[/.](weights|head_weights)\b")
 _OF_MODEL = re.compile(
     r"[+~]*acquisition[/.](signals|sites|labels|weights|head_weights|class_weights|site_weights|gradient|members"
     r"|calibrate)\b"
@@ -33,6 +34,13 @@ def warn_of_unread(overrides: Sequence[str], acquisition: Acquisition) -> None:
             "acquisition/selector=top_k, or let BADGE weigh its draw by the score with acquisition.selector.gamma=1",
             stacklevel=2,
         )
+    said = [o for o in overrides if _OF_HEADS.match(o)]
+    if said and acquisition.reads_the_pool and not _reads_the_say_of_heads(acquisition):
+        warnings.warn(
+            f"{_told(said)} no effect, because {selector} looks at neither fused scores nor joint gradients, in which "
+            "heads have more or less say; choose another selector, such as acquisition/selector=top_k",
+            stacklevel=2,
+        )
     scored = [o for o in overrides if _OF_MODEL.match(o)]
     if scored and not acquisition.reads_the_pool:
         warnings.warn(
@@ -40,6 +48,11 @@ def warn_of_unread(overrides: Sequence[str], acquisition: Acquisition) -> None:
             "another selector, such as acquisition/selector=badge",
             stacklevel=2,
         )
+
+
+def _reads_the_say_of_heads(acquisition: Acquisition) -> bool:
+    by_selector = acquisition.selector_needs & {"utility", "gradient"}
+    return bool(by_selector or "others" in acquisition.pool_needs or not acquisition.limits.query.asks_all)
 
 
 def _told(options: Sequence[str]) -> str:

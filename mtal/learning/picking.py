@@ -132,6 +132,7 @@ class Picker:
                 fisher=heard(seen.fisher, known.silent),
                 labelled_fisher=None if labelled_view is None else heard(labelled_view.fisher, known.silent),
                 moments=self._moments(rows),
+                labelled_moments=self._moments(self.index.positions(asked.labelled)),
                 classes={t.name: t.classes for t in self.tasks},
                 shown=self._shown_classes(asked, rows, seen, heads, cost_s),
                 hidden=None if self._hidden is None else self._hidden(self._ids(rows)),
@@ -145,7 +146,8 @@ class Picker:
         with timed(asked.timings, "write"):
             write_scores(asked.path, self.index.table["frame_id"].iloc[rows], table, utility, seen.cost_s)
             write_embeddings(asked.path, seen.shared)
-            write_standing(asked.path, known, weights, len(asked.labelled))
+            say = self.acquisition.say.of([t.name for t in self.tasks], weights, known.silent)
+            write_standing(asked.path, known, say, len(asked.labelled))
             if "previous" in self.acquisition.pool_needs:
                 write_posteriors(asked.path, rows, seen.posteriors)
         went_by: ScoreTable | None = None
@@ -205,8 +207,12 @@ class Picker:
                 looks = look_at(model, self.tasks, self.inputs, rows, self.device, site_weights=sites, doing=doing)
                 cost_s = torch.cat([self.acquisition.limits.cost(look.heads) for look in looks]).numpy()  # [N]
         with timed(asked.timings, "select"):
-            moments = self._moments(rows)
-            bare = Candidates(self._hashes(asked.number, rows), moments=moments, round_number=asked.number)
+            bare = Candidates(
+                self._hashes(asked.number, rows),
+                moments=self._moments(rows),
+                labelled_moments=self._moments(self.index.positions(asked.labelled)),
+                round_number=asked.number,
+            )
             at = self._select(bare, rows, asked, cost_s)
         return Picks(self._ids(rows[at]), at, self.acquisition.selection.selector.reason(asked.number), cost_s=cost_s)
 

@@ -109,7 +109,7 @@ def write_standing(path: Path, known: Standing, weights: Mapping[str, float], la
     Args:
         path: folder of the round.
         known: where the heads stood when it picked.
-        weights: task to the say that followed.
+        weights: task to the say that it had, 0 for a silent one.
         labelled: number of frames that were labelled before it picked.
     """
     evidence = known.evidence

@@ -144,7 +144,10 @@ class PoolMetrics:
         return metrics
 
     def by_group(self) -> dict[str, dict[str, float]]:
-        """The main metric of each task over the frames of each group by itself, NaN where it has none: task → group."""
+        """The main metric of each task over the frames of each group by itself, NaN where it has none: task → group.
+
+        So has a class of which a group has no negative: its average precision is 1, whatever the model says.
+        """
         found: dict[str, dict[str, float]] = {}
         groups = np.array(self._groups)
         for task in self.tasks:
@@ -155,7 +158,7 @@ class PoolMetrics:
                 else:
                     at = torch.from_numpy(groups == group)
                     probs, labels = self._answers(task)
-                    metrics = self._frame_metrics(task, probs[at], labels[at])
+                    metrics = self._frame_metrics(task, probs[at], labels[at], both=True)
                 name = main_metric(task.name, metrics)
                 assert name is not None
                 found[task.name][group] = metrics[name]
@@ -170,15 +173,17 @@ class PoolMetrics:
         of_frames = self._frame[task.name]
         return torch.cat([p for p, _ in of_frames]), torch.cat([y for _, y in of_frames])
 
-    def _frame_metrics(self, task: Task, probs: Tensor, labels: Tensor) -> dict[str, float]:
+    def _frame_metrics(self, task: Task, probs: Tensor, labels: Tensor, *, both: bool = False) -> dict[str, float]:
+        """Metrics of a frame head, NaN for a class without a positive or, if ``both`` are needed, a negative."""
         if task.family == "categorical":
             return _categorical_frame_metrics(task, probs, labels)
         per_class: dict[str, float] = {}
         chance: dict[str, float] = {}
         for c, name in enumerate(task.classes):
             p, y = _annotated(probs[:, c], labels[:, c])
-            per_class[name] = binary_average_precision(p, y).item() if y.any() else math.nan
-            chance[name] = y.double().mean().item() if y.any() else math.nan
+            measured = bool(y.any()) and not (both and bool(y.all()))
+            per_class[name] = binary_average_precision(p, y).item() if measured else math.nan
+            chance[name] = y.double().mean().item() if measured else math.nan
         if len(task.classes) > 1:
             return {
                 f"{task.name}/{key}": value
@@ -188,14 +193,14 @@ class PoolMetrics:
                     *((f"{metric}/{k}", v) for k, v in of_class.items()),
                 )
             }
-        both = bool(y.any()) and not bool(y.all())
+        mixed = bool(y.any()) and not bool(y.all())
         sensitivity = math.nan
-        if both:
+        if mixed:
             sensitivity = binary_sensitivity_at_specificity(p, y, min_specificity=1 - self.false_alarm_rate)[0].item()
         return {
             f"{task.name}/AP": per_class[task.classes[0]],
             f"{task.name}/chance": chance[task.classes[0]],
-            f"{task.name}/AUROC": binary_auroc(p, y).item() if both else math.nan,
+            f"{task.name}/AUROC": binary_auroc(p, y).item() if mixed else math.nan,
             f"{task.name}/sensitivity": sensitivity,
         }
 

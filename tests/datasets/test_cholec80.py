@@ -73,6 +73,18 @@ class TestLabels:
         grays = pictures[np.arange(5)].mean(axis=(1, 2, 3))
         np.testing.assert_allclose(grays, [20 + 37 * k % 200 for k in (0, 25, 50, 0, 25)], atol=2)
 
+    def test_images_that_were_extracted_once_a_second(self, root, tmp_path):
+        """Number n would be taken for native frame n − 1, with the labels of another moment."""
+        header, *_ = (root / "tool_annotations/video01-tool.txt").read_text().splitlines()
+        for video in cholecystectomy.FRAMES:
+            rows = [header, *(f"{25 * k}\t" + "\t".join("0" * 7) for k in range(60))]
+            (root / f"tool_annotations/{video}-tool.txt").write_text("\n".join(rows))
+            (tmp_path / "second" / video).mkdir(parents=True)
+            for k, picture in enumerate(film.numbered(60, (H, W))):
+                Image.fromarray(picture).save(tmp_path / "second" / video / f"{k + 1:04d}.jpg")
+        with pytest.raises(ValueError, match=r"60 images without a gap, and 60 rows .* seem to be extracted once a"):
+            load(root, tmp_path / "second")
+
     def test_default_split(self):
         assert cholec80.TEST_VIDEOS[0] == "video41"
         assert cholec80.TEST_VIDEOS[-1] == "video80"

@@ -1,6 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -20,6 +21,18 @@ def saved(path: Path, pixels: np.ndarray) -> Path:
 class TestGrayValues:
     def test_gray_file(self, tmp_path):
         np.testing.assert_array_equal(gray_values(saved(tmp_path / "m.png", GRAY)), GRAY)
+
+    @pytest.mark.parametrize("kind", ["png", "tif"])
+    @pytest.mark.parametrize("channels", [3, 4])
+    def test_16_bits_in_each_of_several_channels(self, tmp_path, channels, kind):
+        """Of which Pillow reads the upper half, which is 0 for all numbers of classes."""
+        path = tmp_path / f"deep.{kind}"
+        assert cv2.imwrite(str(path), np.stack([GRAY.astype(np.uint16)] * channels, axis=2))
+        for read in (gray_values, color_values):
+            with pytest.raises(ValueError, match=rf"deep\.{kind}: the mask has 16 bits in each of several channels"):
+                read(path)
+        assert cv2.imwrite(str(path), np.stack([GRAY] * 3, axis=2))
+        np.testing.assert_array_equal(gray_values(path), GRAY)
 
     @pytest.mark.parametrize("alpha", [False, True])
     def test_equal_channels_are_gray(self, tmp_path, alpha):

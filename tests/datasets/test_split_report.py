@@ -122,6 +122,14 @@ class TestWarnings:
         told = split_report(dataset(tmp_path, frames, (TOOLS,), "video")).warnings
         assert "splits share patients (ada): test scores are optimistic" in told
 
+    def test_names_that_may_be_one_patient(self, tmp_path):
+        frames = [
+            (patient, video, split, [0, 1], 0, LIVER)
+            for patient, video, split in (("OP07", "a1", "pool"), ("op7", "a2", "test"), ("OP8", "b", "pool"))
+        ]
+        told = split_report(dataset(tmp_path, frames, (TOOLS,))).warnings
+        assert "OP07 and op7 lie in several splits: are they one patient?" in told
+
     def test_no_test(self, tmp_path):
         told = split_report(dataset(tmp_path, FRAMES[:1], (TOOLS,))).warnings
         assert told[0] == "there is no test split: nothing can be measured"

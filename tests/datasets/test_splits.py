@@ -32,3 +32,10 @@ def test_numbers_of_the_command_line_are_names():
     assert assign_splits("there", ["7", "8", "9"], [7], [8]) == {"7": "test", "8": "val", "9": "pool"}
     with pytest.raises(ValueError, match=r"data\.test_videos names '70', which is not there"):
         assign_splits("there", ["7", "8"], [70])
+
+
+@pytest.mark.parametrize("given", ["p1", 12])
+def test_one_name_is_no_list(given):
+    """``data.test_patients=p1`` would hold out ``p`` and ``1``."""
+    with pytest.raises(ValueError, match=rf"data\.test_patients is a list: write data\.test_patients=\[{given}\]"):
+        assign_splits("there", ["p", "1", "p1"], given, who="patients")

@@ -87,6 +87,12 @@ class TestLabels:
         with pytest.raises(ValueError, match=r"data\.test_patients names 'benn', .* did you mean 'ben'"):
             load(root / "frames.csv", test_patients=["benn"])
 
+    def test_patients_held_out_go_before_a_column(self, root):
+        rows = load(root / "frames.csv", test_patients=["ada"]).index.table
+        assert rows["split"].tolist() == ["test", "test", "pool", "pool"]
+        with pytest.raises(ValueError, match=r"data\.val_patients names 'nobody', which is not there"):
+            load(root / "frames.csv", test_patients=["ada"], val_patients=["nobody"])
+
     def test_patients_that_share_a_folder_are_recordings_of_their_own(self, tmp_path):
         rows = ["image,patient,split,bleeding"]
         for patient, split in (("ada", "train"), ("ben", "test")):

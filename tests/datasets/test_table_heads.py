@@ -210,6 +210,21 @@ class TestMasks:
         ):
             load(write(), masks=masks | {"liver": "lever/{stem}.png"})
 
+    def test_a_mask_is_of_one_image(self, tmp_path):
+        """Numbers repeat from patient to patient."""
+        for patient in ("ada", "ben"):
+            for number in (1, 2):
+                save(tmp_path / patient / f"{number}.png", picture(number))
+                save(tmp_path / "drawn/liver" / patient / f"{number}.png", LEFT if patient == "ada" else TOP)
+            save(tmp_path / f"drawn/liver/{number}.png", LEFT)
+        rows = [f"{p},{p}/{k}.png,{s}" for p, s in (("ada", "pool"), ("ben", "test")) for k in (1, 2)]
+        (tmp_path / "frames.csv").write_text("\n".join(["patient,image,split", *rows]))
+        with pytest.raises(ValueError, match=r"liver/2\.png would be the mask of .*ada/2\.png and of .*ben/2\.png"):
+            load(tmp_path / "frames.csv", masks={"liver": "drawn/liver/{stem}.png"}, rest="none", kind="exclusive")
+        masks = {"liver": "drawn/liver/{folder}/{stem}.png"}
+        _, labels = load(tmp_path / "frames.csv", masks=masks, rest="none", kind="exclusive")
+        assert shrink(labels[0]) != shrink(labels[2])
+
     def test_exclusive(self, write):
         path = write(liver=["masks/left.png"] * 4, vessel=["masks/top.png"] * 3 + [""])
         label_map, labels = load(

@@ -162,3 +162,12 @@ class TestSource:
     def test_unknown_option(self):
         with pytest.raises(ValueError, match="unknown option 'frist'"):
             parse_folder_source("seq1#frist=1")
+
+
+def test_numbers_that_are_no_numbers_of_frames(tmp_path):
+    """Identifiers of DICOM have 39 digits."""
+    name = "2.25.329800735698586629295641978511506172918"
+    Image.new("RGB", (6, 5)).save(tmp_path / f"{name}.png")
+    with pytest.raises(ValueError, match=rf"{name}\.png: its last number, 3298[0-9]+, is no number of a frame"):
+        ImageFolder(tmp_path)
+    assert ImageFolder(tmp_path, first_number=None).frames.tolist() == [0]

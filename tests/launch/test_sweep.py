@@ -150,6 +150,17 @@ class TestSweep:
         assert code == 0, err
         assert not list(tmp_path.rglob("failed.txt"))
 
+    def test_what_failed_in_an_earlier_sweep_does_not_count(self, start, options, tmp_path):
+        start("-m", *options, "seed=0", "loop.rounds=0")
+        (run,) = all_runs(tmp_path / "runs")
+        other = run.with_name("another")
+        other.mkdir()
+        (other / "failed.txt").write_text("ValueError: of last month")
+        code, _, err = start("-m", *options, "seed=0", "loop.rounds=0")
+        assert code == 0
+        assert "0 failed" in err
+        assert "last month" not in err
+
     def test_a_finished_run_has_not_failed(self, start, options, tmp_path):
         start("-m", *options, "seed=0", "loop.rounds=0")
         (run,) = all_runs(tmp_path / "runs")

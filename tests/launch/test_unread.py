@@ -2,7 +2,19 @@ import warnings
 
 import pytest
 
-from mtal.acquisition import Acquisition, Badge, PercentileRank, Random, TopK, UniformInTime, WeightedMean
+from mtal.acquisition import (
+    Acquisition,
+    Badge,
+    Bait,
+    BatchBald,
+    ClassCover,
+    Herding,
+    PercentileRank,
+    Random,
+    TopK,
+    UniformInTime,
+    WeightedMean,
+)
 from mtal.launch.unread import warn_of_unread
 
 FUSED = [
@@ -29,6 +41,13 @@ def test_choice_that_nothing_reads(option, selector):
 @pytest.mark.parametrize("selector", [Random(), UniformInTime()])
 def test_scores_that_nothing_reads(option, selector):
     with pytest.warns(UserWarning, match=f"has no effect, because {type(selector).__name__} looks at nothing that"):
+        warn_of_unread(["seed=1", option], acquisition(selector))
+
+
+@pytest.mark.parametrize("option", ["acquisition/weights=headroom", "+acquisition.head_weights.tools=9"])
+@pytest.mark.parametrize("selector", [Bait(), BatchBald(), Herding(gamma=0.0), ClassCover()])
+def test_say_of_heads_that_nothing_reads(option, selector):
+    with pytest.warns(UserWarning, match=f"has no effect, because {type(selector).__name__} looks at neither fused"):
         warn_of_unread(["seed=1", option], acquisition(selector))
 
 

@@ -154,6 +154,16 @@ def test_evidence_is_kept_and_read_again(begun, go_on, experiment, start, tasks)
     assert contents[1]["weights"] != contents[0]["weights"]
 
 
+def test_the_say_that_is_kept_is_the_one_that_held(begun, go_on):
+    """A bandit credits heads by it: one that was fixed to nothing had no turn."""
+    first = go_on(composed("+acquisition.head_weights.tools=0", "+acquisition.head_weights.anatomy=2"))
+    assert json.loads((first / "evidence.json").read_text())["weights"] == {
+        "tools": 0.0,
+        "bleeding": 1.0,
+        "anatomy": 2.0,
+    }
+
+
 @pytest.mark.filterwarnings("ignore:.*/forgetting:UserWarning")
 def test_forgetting_sees_the_rounds_before(begun, go_on, experiment, start):
     acquisition = composed("acquisition/signals=forgetting")

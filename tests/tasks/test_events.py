@@ -28,6 +28,13 @@ def test_videos_and_gaps_end_events():
     assert apart.found == 2
 
 
+def test_frames_of_broadcast_video_are_dense_at_half_a_frame_a_second():
+    """The nearest of 29.97 frames a second lie 2.002 s apart."""
+    times = [round(2 * k * 29.97) / 29.97 for k in range(5)]
+    assert max(np.diff(times)) > DENSE_S
+    assert found([1, 1, 1, 0, 0], [0, 1, 1, 0, 0], times=times).found == 1
+
+
 def test_order_does_not_matter_and_unannotated_frames_are_passed_over():
     said, labels = [0.1, 0.9, 0.2, 0.8], [1, IGNORE, 1, 0]
     forth = found(said, labels)

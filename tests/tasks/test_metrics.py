@@ -251,6 +251,7 @@ class TestBatches:
 class TestByGroup:
     def test_each_group_is_scored_as_if_it_were_alone(self, all_heads):
         tasks, logits, targets = all_heads
+        targets["tools"][:2], targets["bleeding"][1] = 0, 0  # no class without a negative
         metrics = PoolMetrics(tasks)
         metrics.update(logits, targets, groups=["a", "b"] * 6)
         found = metrics.by_group()
@@ -263,6 +264,16 @@ class TestByGroup:
                 wanted = expected[main_metric(task.name, expected)]
                 assert found[task.name][group] == pytest.approx(wanted, nan_ok=True, abs=0)
         assert math.isnan(found["bleeding"]["a"])  # the only positive is in the last frame, of b
+
+    def test_a_patient_without_a_negative_says_nothing(self, make_task):
+        """Average precision would be 1, whatever the model says."""
+        metrics = PoolMetrics([make_task("frame", "bernoulli", 1)])
+        logits = torch.tensor([[-3.0], [-2.0], [2.0], [1.0]])  # always wrong
+        metrics.update({"head": logits}, {"head": torch.tensor([[1], [1], [0], [1]], dtype=torch.uint8)}, list("aabb"))
+        found = metrics.by_group()["head"]
+        assert math.isnan(found["a"])
+        assert found["b"] == pytest.approx(0.5)
+        assert metrics.compute()["head/AP"] == pytest.approx((1 / 2 + 2 / 3 + 3 / 4) / 3)
 
 
 class TestMasksOfTheirOwnSize:

@@ -25,6 +25,7 @@ Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
 
 _POOL = 20_000  # most frames to choose among
+_LEAST = 1e-6  # regularization
 _NUMBERS = 1 << 22  # float64 numbers held at once: 32 MiB
 _PIECE = 2048  # frames that a thread brings up to date at a time
 _ROUNDING = 1e-9  # of gains, which come out of updates; equal frames must stay equal
@@ -50,7 +51,8 @@ class Bait(Selector):
 
     Args:
         regularization: λ, in units of what an average frame brings to an average direction, above 0.
-        oversample: how many times the budget the forward pass picks, 1 or more.
+        oversample: how many times the budget of frames the forward pass picks, 1 or more. A budget of seconds or of
+            answers ends that pass too, and so do rules that have to give way: nothing is left to take out then.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -71,8 +73,11 @@ class Bait(Selector):
         refuse(self._faults())
 
     def _faults(self) -> Iterator[str]:
-        if not 0 < self.regularization < float("inf"):
-            yield f"regularization of bait must be above 0, not {self.regularization}"
+        if not _LEAST <= self.regularization < float("inf"):
+            yield (
+                f"regularization of bait must be {_LEAST:g} or more, below which its matrices are singular to double "
+                f"precision, and finite, not {self.regularization}"
+            )
         if not 1 <= self.oversample < float("inf"):
             yield f"oversample of bait must be 1 or more, not {self.oversample}"
 

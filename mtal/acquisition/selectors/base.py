@@ -38,6 +38,7 @@ class Candidates:
         fisher: task to factors V ``[N, R, P]`` of each frame's Fisher information, F = Vᵀ V.
         labelled_fisher: task to the summed Fisher information of the labelled frames, ``[P, P]``.
         moments: video and time of the N frames.
+        labelled_moments: of the labelled frames; ``None`` where none are labelled.
         classes: task to the names of its classes, for the reasons of picks.
         shown: which classes the frames are expected to show, and labelled ones do.
         hidden: task to ``[N, C]``, 1 where a frame shows the class and 0 where not, as nobody has said yet; NaN where
@@ -58,6 +59,7 @@ class Candidates:
     fisher: Mapping[str, Tensor] | None = None
     labelled_fisher: Mapping[str, Tensor] | None = None
     moments: Moments | None = None
+    labelled_moments: Moments | None = None
     classes: Mapping[str, tuple[str, ...]] | None = None
     shown: Shown | None = None
     hidden: Mapping[str, npt.NDArray[np.float64]] | None = None

@@ -22,9 +22,9 @@ class Clips(Selector):
 
     As in LRTD (Shi et al., IJCARS 2020), where annotators look at a clip at a time; there the utility of a clip comes
     from its non-local features, here from whatever scored its frames. A clip is the frames of one video whose times
-    fall into the same ⌊time/clip_s⌋. The clip that exceeds what is left of the budget gives evenly spaced frames.
-    Frames that the constraint does not allow are passed over; as a minimum gap thins out every clip, it should be less
-    than the time between the frames.
+    fall into the same ⌊time/clip_s⌋. The clip that exceeds what is left of a budget of frames gives evenly spaced ones;
+    a budget of seconds ends where it is spent. Frames that the constraint does not allow are passed over; as a minimum
+    gap thins out every clip, it should be less than the time between the frames.
 
     Cost: O(N log N).
 

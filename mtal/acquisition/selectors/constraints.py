@@ -140,7 +140,7 @@ class Constraint:
         Raises:
             ValueError: there are rules, or one of them was picked before or is excluded.
         """
-        if self.rules or not self._free[positions].all():
+        if self.rules or not self._free[positions].all() or len(np.unique(positions)) < len(positions):
             raise ValueError("several candidates can be picked at once only without rules, and each only once")
         self._free[positions] = False
         self._allowed = None

@@ -19,6 +19,7 @@ from mtal.acquisition.selectors.facility_location import Gains, largest_gains
 from mtal.refusals import refuse
 
 _WIDEST = 1.0  # of unit vectors, while no two labelled frames tell
+_SAME = 1e-3
 
 
 class Herding(Selector):
@@ -90,12 +91,16 @@ class Herding(Selector):
 
 
 def closest(features: Tensor) -> float:
-    """The smallest distance above 0 between two rows of ``[M, D]``, 0 where there is none; cost M²·D."""
+    """The smallest distance between two rows of ``[M, D]`` of length 1 that differ, 0 where there are none; cost M²·D.
+
+    Rows within ``_SAME`` are one picture, which two batches of an encoder give but for rounding.
+    """
     rows = FeatureEmbedding(features.double(), features.double().mean(dim=0))
     least = torch.inf
     for start in range(0, len(rows), ROWS):
         sq = rows.take(slice(start, start + ROWS)).sq_distances(rows)  # [rows, M]
-        least = min(least, float(sq[sq > 0].min())) if (sq > 0).any() else least
+        apart = sq > _SAME**2
+        least = min(least, float(sq[apart].min())) if apart.any() else least
     return 0.0 if least == torch.inf else least**0.5
 
 

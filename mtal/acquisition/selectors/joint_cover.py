@@ -40,14 +40,14 @@ class JointCover(ClassCover):
         shown = shown_of(candidates)
         utility = require(candidates.utility, "utility")
         factor = 1 + shown.trust * (2 * _ranks(utility, constraint.free) - 1)  # [N]
-        if shown.cost_s is not None:
-            factor = factor / np.maximum(shown.cost_s, np.finfo(np.float64).tiny)
         return by_patient(candidates, all_answers(shown, shown.expected, absence=True), factor)
 
 
 def by_patient(candidates: Candidates, answers: Answers, factor: Floats) -> CoverGains:
-    """Gains where frames of one patient are alike."""
+    """Gains times ``factor [N]``, a second where a budget is of seconds, with frames of one patient alike."""
     shown = shown_of(candidates)
+    if shown.cost_s is not None:
+        factor = factor / np.maximum(shown.cost_s, np.finfo(np.float64).tiny)
     codes, own = np.unique(np.concatenate([shown.patients, shown.labelled_patients]), return_inverse=True)
     counts = np.zeros((len(codes), len(answers.names)))  # [G, A]
     np.add.at(counts, own[len(shown) :], answers.known)

@@ -12,7 +12,7 @@ from scipy.sparse import csr_array, eye_array, triu, vstack
 
 from mtal.acquisition.embedding import ROWS, FeatureEmbedding
 from mtal.acquisition.references import affordable
-from mtal.acquisition.selectors.base import Candidates, Selector
+from mtal.acquisition.selectors.base import Candidates, Picked, Selector
 from mtal.acquisition.selectors.clusters import k_means
 from mtal.acquisition.selectors.constraints import Constraint
 from mtal.acquisition.selectors.distances import NearestCentre, middle, within
@@ -91,24 +91,28 @@ class ProbCover(Selector):
         delta = self.purest_radius(first) if self.delta is None else self.delta
         graph = _Balls(points, first, delta, seen)
         picks: list[int] = []
+        rest: NearestCentre | None = None  # made where it is needed: it costs as much again
         while True:
-            gain = np.where(constraint.allowed(), graph.gain, 0)  # [N]
+            allowed = constraint.allowed()
+            gain = np.where(allowed, graph.gain, 0)  # [N]
             most = np.flatnonzero(gain == gain.max())
-            if not gain[most[0]]:
-                break
-            picks.append(int(most[np.argmin(hashes[most])]))
-            graph.cover(picks[-1])
-            yield picks[-1]
-        rest = NearestCentre(points, hashes)
-        if seen is not None:
-            rest.fix(seen)
-        for pick in picks:
-            rest.add(pick)
-        farthest = LazyArgmax(rest)
-        while True:
-            pick = farthest.next(constraint.allowed())
-            yield pick
-            rest.add(pick)
+            if gain[most[0]]:
+                picks.append(int(most[np.argmin(hashes[most])]))
+                graph.cover(picks[-1])
+                yield picks[-1]
+            else:  # now: another patient's turn may cover again
+                if rest is None:
+                    rest = NearestCentre(points, hashes)
+                    if seen is not None:
+                        rest.fix(seen)
+                    for pick in picks:
+                        rest.add(pick)
+                    farthest = LazyArgmax(rest)
+                picks.append(farthest.next(allowed))
+                graph.cover(picks[-1])
+                yield Picked(picks[-1], "far from all that is covered")
+            if rest is not None:
+                rest.add(picks[-1])
 
     def purest_radius(self, points: FeatureEmbedding) -> float:
         """The largest δ at which enough balls are pure: below the distance to the nearest frame of another cluster.

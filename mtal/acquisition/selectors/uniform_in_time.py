@@ -18,6 +18,8 @@ Floats = npt.NDArray[np.float64]
 class UniformInTime(Selector):
     """argmaxᵢ of the spacing that a pick at tᵢ leaves: min(seconds to the picks before and after it in its video).
 
+    Labelled frames count as picks, so that a later round goes on between those of the rounds before.
+
     Farthest-first traversal (Gonzalez, TCS 1985) of the time lines. The beginning and the end of a video count twice
     the seconds to them, so that a pick stands for as much time on either side: a video's first pick is its middle, the
     next two are at 1/6 and 5/6. Long videos get frames in proportion to their duration. No model is needed, and
@@ -33,12 +35,12 @@ class UniformInTime(Selector):
     """
 
     needs = frozenset({"moments"})
-    because: ClassVar[str] = "far in time from the other picks"
+    because: ClassVar[str] = "far in time from the labelled frames and the other picks"
 
     def choose(
         self, candidates: Candidates, budget: int, generator: np.random.Generator, constraint: Constraint
     ) -> Iterator[int]:
-        """Yield the allowed frame that is farthest from the picks in time."""
+        """Yield the allowed frame that is farthest from the picks and the labelled frames in time."""
         if candidates.moments is None:
             raise ValueError("the candidates bring no moments")
         video, time_s = candidates.moments.video, candidates.moments.time_s
@@ -46,10 +48,13 @@ class UniformInTime(Selector):
         lines = np.split(by_time, np.flatnonzero(np.diff(video[by_time])) + 1)
         line_of = np.empty(len(video), dtype=np.intp)  # [N]
         before_s, after_s = np.empty(len(video)), np.empty(len(video))  # [N]
+        labelled = candidates.labelled_moments or candidates.moments.take(slice(0))
+        labelled = labelled.take(np.lexsort((labelled.time_s, labelled.video)))
+        of_lines = np.array([video[line[0]] for line in lines], dtype=np.int64)
+        first, last = (np.searchsorted(labelled.video, of_lines, side) for side in ("left", "right"))
         for number, line in enumerate(lines):
             line_of[line] = number
-            before_s[line] = 2 * (time_s[line] - time_s[line[0]])
-            after_s[line] = 2 * (time_s[line[-1]] - time_s[line])
+            before_s[line], after_s[line] = _from_the_start(time_s[line], labelled.time_s[first[number] : last[number]])
         spacing = np.minimum(before_s, after_s)  # [N]
         while True:
             pick = largest(spacing, constraint.allowed(), candidates.tie_break)
@@ -59,3 +64,22 @@ class UniformInTime(Selector):
             before_s[line] = np.where(apart >= 0, np.minimum(before_s[line], apart), before_s[line])
             after_s[line] = np.where(apart <= 0, np.minimum(after_s[line], -apart), after_s[line])
             spacing[line] = np.minimum(before_s[line], after_s[line])
+
+
+def _from_the_start(time_s: Floats, labelled_s: Floats) -> tuple[Floats, Floats]:
+    """Seconds to what lies before and after each frame of a video: labelled frames, or the ends, which count twice.
+
+    Args:
+        time_s: ``[n]`` of the candidates, rising.
+        labelled_s: ``[m]`` of the labelled frames, rising; the video may begin or end with one.
+    """
+    both = np.concatenate([time_s, labelled_s])
+    before_s, after_s = 2 * (time_s - both.min()), 2 * (both.max() - time_s)
+    if len(labelled_s):
+        at = np.searchsorted(labelled_s, time_s, side="right")  # so many lie no later
+        one_before, one_after = at > 0, at < len(labelled_s)
+        since = time_s[one_before] - labelled_s[at[one_before] - 1]
+        until = labelled_s[at[one_after]] - time_s[one_after]
+        before_s[one_before] = np.minimum(before_s[one_before], since)
+        after_s[one_after] = np.minimum(after_s[one_after], until)
+    return before_s, after_s

@@ -16,6 +16,7 @@ from mtal.acquisition.threads import in_pieces
 
 _COARSE = 2.0**-6  # bounds may be this part of the largest too high
 _SAME = 1e-12  # volumes that differ by this part of the frame's own are equal but for rounding
+_NOTHING = 1e-30  # features of less length have none that single precision can scale
 _CLOSE = 32  # most frames that are looked at again at each pick
 
 
@@ -29,6 +30,7 @@ class Vectors:
 
     def __init__(self, x: Tensor, quality: Floats) -> None:
         norm = sq_length(x).sqrt_()  # [N]
+        norm = torch.where(norm > _NOTHING, norm, 0.0)
         self._x = x
         self.sq_norm = np.where(norm.numpy() > 0, quality**2, 0.0)  # [N]
         self.scale = np.divide(quality, norm.numpy(), out=np.zeros(len(x)), where=norm.numpy() > 0)  # [N]

@@ -17,8 +17,8 @@ class Headroom(HeadWeights):
 
     A normaliser gives a head that has nothing left to learn the same say as one that has; this takes it back. Within a
     head, each class gets its own headroom. A class that could not be scored, having no positive, is as unknown as can
-    be: its headroom is 1. A head without any score has nothing to be judged by: it gets the mean weight of the others,
-    or 1 if there is none.
+    be: its headroom is 1 within its head; heads are judged by the classes that could be. A head without any score has
+    nothing to be judged by: it gets the mean weight of the others, or 1 if there is none.
 
     Cost: O(T·C) after cross-validation on the labelled frames.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
@@ -163,6 +163,21 @@ def images_below(folder: Path, left_out: Iterable[Path] = ()) -> list[str]:
     images = (file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
     paths = (file.relative_to(folder) for file in images if not skipped & set(file.parents))
     return sorted(path.as_posix() for path in paths if not any(part[0] == "." for part in path.parts))
+
+
+def by_name(folder: Path, files: Iterable[str], key: Callable[[str], str]) -> dict[str, str]:
+    """Name of an image, as masks and XML files are found by, → its file.
+
+    Raises:
+        ValueError: two images have one name, as a picture and a mask beside it have.
+    """
+    found: dict[str, str] = {}
+    refusals = Refusals(folder)
+    for file in files:
+        if (other := found.setdefault(key(file), file)) != file:
+            refusals.add("two images of one name", f"{other} and {file}")
+    refusals.tell("one of them is perhaps a mask or an overlay: move it to another folder")
+    return found
 
 
 def _file(folder: Path, path: str) -> str | None:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
-from mtal.datasets.annotations.files import image_sizes, images_below, split_of_folders
+from mtal.datasets.annotations.files import by_name, image_sizes, images_below, split_of_folders
 from mtal.datasets.annotations.labelmap import read_labelmap
 from mtal.datasets.annotations.marks import BACKGROUND, AnnotatedImage, Annotations, ClassMask, Mark
 from mtal.datasets.annotations.shapes import MaskImage
@@ -34,7 +34,8 @@ def read(path: Path, root: Path | None, values: Collection[str]) -> Annotations:
         ValueError: masks of one class lie among masks of several, or an image cannot be read.
     """
     base = root or path.parent / "images"
-    files = {_key(file): file for file in images_below(base, {path} if path != base else ())} if base.is_dir() else {}
+    there = images_below(base, {path} if path != base else ()) if base.is_dir() else []
+    files = by_name(base, there, _key)
     if not files:
         raise FileNotFoundError(f"{base}: no images here; give their folder as data.root=DIR")
     whole, of_class = _matched(path, set(files))

@@ -49,7 +49,13 @@ def patients_of(source: Path, files: Sequence[str], patients: str) -> list[str]:
 
 
 def _folder(file: str) -> str | None:
-    return next((part for part in PurePosixPath(file).parts[:-1] if part.lower() not in _LAYOUT), None)
+    return next((part for part in PurePosixPath(file).parts[:-1] if not _is_layout(part)), None)
+
+
+def _is_layout(folder: str) -> bool:
+    """As ``train2017`` is, too."""
+    name = folder.lower()
+    return name in _LAYOUT or name.rstrip("0123456789") in SPLITS
 
 
 def _listed(table: Path) -> dict[str, str]:
@@ -59,7 +65,13 @@ def _listed(table: Path) -> dict[str, str]:
             raise ValueError(
                 f"{table}: the columns are {', '.join(cells.columns)}; there must be 'image' and 'patient'"
             )
-    return dict(zip(cells.column("image"), cells.column("patient"), strict=True))
+    listed: dict[str, str] = {}
+    refusals = Refusals(table)
+    for image, patient in zip(cells.column("image"), cells.column("patient"), strict=True):
+        if listed.setdefault(image, patient) != patient:
+            refusals.add("images of two patients", f"{image} ({listed[image]}, {patient})")
+    refusals.tell("keep the row that is right")
+    return listed
 
 
 def _matched(files: Sequence[str], pattern: str) -> list[str | None]:

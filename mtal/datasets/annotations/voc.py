@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element
 
 from mtal.datasets.annotations.files import (
     SPLITS,
+    by_name,
     check_sizes,
     find_images,
     images_below,
@@ -46,7 +47,7 @@ def read(path: Path, root: Path | None) -> Annotations:
         )
     base = root or next((path / n for n in ("JPEGImages", "images") if (path / n).is_dir()), path)
     left_out = set() if base != path else {path / "SegmentationClass", path / "SegmentationObject"}
-    files = {_key(base / f, base): f for f in images_below(base, left_out)}
+    files = by_name(base, images_below(base, left_out), lambda file: _key(base / file, base))
     refusals = Refusals(path)
     documents = {key: _document(xml, refusals) for key, xml in track(list(xmls.items()), "Reading XML")}
     refusals.tell("export these files again")
@@ -120,7 +121,7 @@ def _splits(folder: Path) -> dict[str, str]:
     for kind in ("Main", "Segmentation"):
         for file in sorted((folder / kind).glob("*.txt")):
             if file.stem.lower() in SPLITS:
-                for line in file.read_text(encoding="utf-8").splitlines():
+                for line in file.read_text(encoding="utf-8-sig").splitlines():
                     if line.strip():
                         splits.setdefault(line.split()[0], SPLITS[file.stem.lower()])
     return splits

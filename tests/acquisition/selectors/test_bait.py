@@ -168,7 +168,7 @@ def test_goes_on_where_the_forward_pass_had_to_stop():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"regularization": 0.0}, "regularization of bait must be above 0, not 0"),
+        ({"regularization": 0.0}, "regularization of bait must be 1e-06 or more"),
         ({"oversample": 0.5}, "oversample of bait must be 1 or more, not 0.5"),
     ],
 )

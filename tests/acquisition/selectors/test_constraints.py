@@ -15,6 +15,11 @@ def test_every_frame_once():
             constraint.pick(gone)
 
 
+def test_several_at_once_are_each_picked_once():
+    with pytest.raises(ValueError, match="each only once"):
+        Constraint(4).pick_all(np.array([0, 2, 0]))
+
+
 def test_mask_of_another_size_is_refused():
     with pytest.raises(ValueError, match=r"excluded must be \[3\]"):
         Constraint(3, np.zeros(4, dtype=bool))

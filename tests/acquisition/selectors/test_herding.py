@@ -76,6 +76,12 @@ def test_the_radius_is_the_smallest_distance_between_labelled_frames():
     assert select(pool, 12, seen) == greedy(pool, 12, np.ones(len(pool)), radius, seen)
 
 
+def test_the_same_picture_of_another_batch_does_not_collapse_the_radius():
+    x = torch.nn.functional.normalize(torch.randn(6, 8, generator=torch.manual_seed(0)), dim=1)
+    copy = x[:1] * (1 + 2e-7 * torch.randn(8, generator=torch.manual_seed(1)))
+    assert closest(torch.cat([x, copy])) == pytest.approx(closest(x), rel=1e-3)
+
+
 def test_the_radius_is_one_where_no_two_labelled_frames_differ():
     x = tensors(40)[2]
     assert select(x, 8) == greedy(x, 8, np.ones(40), 1.0)

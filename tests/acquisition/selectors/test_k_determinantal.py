@@ -117,6 +117,13 @@ def test_length_of_the_features_does_not_matter():
         assert select(longer, utility, 4, mode=mode) == select(x, utility, 4, mode=mode)
 
 
+def test_features_of_no_length_are_picked_once():
+    """Their lengths have no inverse in single precision."""
+    x = torch.randn(50, 4, generator=torch.manual_seed(0)) * 1e-39
+    picks = select(x, torch.ones(50), 8, gamma=0.0)
+    assert len(set(picks)) == 8
+
+
 def test_beyond_the_rank_sampling_begins_anew():
     """In one dimension every batch is of one frame."""
     picks = select(torch.ones(6, 1), None, 6, mode="sample", gamma=0.0)

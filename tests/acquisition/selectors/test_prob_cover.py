@@ -6,7 +6,7 @@ from axioms.selectors import SelectorAxioms, frame_ids, tensors
 from scipy.spatial.distance import cdist
 
 from mtal.acquisition.embedding import FeatureEmbedding
-from mtal.acquisition.selectors import Candidates, Constraint, ProbCover, prob_cover, tie_break
+from mtal.acquisition.selectors import Candidates, Cap, Constraint, ProbCover, prob_cover, tie_break
 from mtal.acquisition.selectors.clusters import k_means
 from mtal.acquisition.selectors.distances import middle
 
@@ -153,3 +153,17 @@ def test_a_large_pool_is_represented_by_the_smallest_hashes(monkeypatch):
     picks = ProbCover(0.7)(Candidates(hashes, features=x), 6, np.random.default_rng(0)).tolist()
     assert picks == expected
     assert not set(picks) <= set(order[:30].tolist())
+
+
+def test_covering_goes_on_when_it_is_another_patient_s_turn():
+    """The first that may be picked cover nothing new, those of the other patient do."""
+    x = torch.tensor([0, 0.1, 0.2, 10, 10.1, 20, 20.1, 20.2, 30, 30.1, 0.05, 0.15])[:, None]
+    pool = Candidates(np.arange(12, dtype=np.uint64), features=x)
+    patients = np.array([0] * 10 + [1] * 2)
+    why: dict[int, str] = {}
+    constraint = Constraint(12, rules=[Cap(1, patients, told=False)])
+    picks = ProbCover(delta=0.5)(pool, 5, np.random.default_rng(0), constraint, why).tolist()
+    assert picks[0] == 0  # covers the most, with the lowest hash
+    assert picks[1] in (10, 11)  # the other patient, whose frames are covered
+    assert picks[2] == 5  # three frames that nobody covers, and not the farthest
+    assert why == {picks[1]: "far from all that is covered"} | {p: why[p] for p in picks[3:] if p in why}

@@ -10,6 +10,22 @@ class TestUniformInTime(SelectorAxioms):
     selector = UniformInTime()
 
 
+def test_a_later_round_goes_on_between_the_labelled_frames():
+    """Rounds of any size pick the frames of one pass, also once the ends of a video are labelled."""
+    rng = np.random.default_rng(3)
+    moments = Moments(rng.integers(0, 3, 60), np.round(rng.uniform(0, 60, 60), 1))
+    hashes = rng.permutation(60).astype(np.uint64)
+    at_once = UniformInTime()(Candidates(hashes, moments=moments), 60, np.random.default_rng(0)).tolist()
+    picked = []
+    for size in (1, 4, 7, 30, 18):
+        left = np.setdiff1d(np.arange(60), picked)
+        candidates = Candidates(
+            hashes[left], moments=moments.take(left), labelled_moments=moments.take(np.array(picked, dtype=np.int64))
+        )
+        picked += left[UniformInTime()(candidates, size, np.random.default_rng(0)).numpy()].tolist()
+    assert picked == at_once
+
+
 def pick(moments, budget, seed=0):
     hashes = np.random.default_rng(seed).permutation(len(moments)).astype(np.uint64)
     return UniformInTime()(Candidates(hashes, moments=moments), budget, np.random.default_rng(0)).tolist()

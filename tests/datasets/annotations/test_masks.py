@@ -32,6 +32,12 @@ class TestRead:
 
 
 class TestDamage:
+    def test_a_mask_beside_its_image(self, root):
+        """Both have the name that masks are found by."""
+        save(root / "images/ada/0004.jpg", picture(1))
+        with pytest.raises(ValueError, match=r"images: two images of one name: 1 \(ada/0004\.jpg and ada/0004\.png\)"):
+            masks.read(root / "gray", None, {"1", "2"})
+
     def test_no_images(self, root):
         (root / "images").rename(root / "pictures")
         with pytest.raises(FileNotFoundError, match=r"images: no images here; give their folder as data\.root=DIR"):

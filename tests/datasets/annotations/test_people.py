@@ -12,6 +12,13 @@ def test_folders_that_are_not_called_as_layouts_are():
     assert patients_of(SOURCE, files, "folder") == ["ada", "ben", "cyd"]
 
 
+def test_folders_of_splits_with_a_year_are_layout_too():
+    files = ["coco/train2017/ada_1.jpg", "coco/test2017/ada_2.jpg"]
+    assert patients_of(SOURCE, files, "folder") == ["coco", "coco"]
+    with pytest.raises(ValueError, match="nothing tells the patient: 1"):
+        patients_of(SOURCE, ["train2017/ada_1.jpg"], "folder")
+
+
 def test_images_without_such_a_folder():
     files = ["train/images/ada_1.png", "x.png", "ben/1.png"]
     with pytest.raises(
@@ -46,6 +53,9 @@ def test_a_table(tmp_path):
     with pytest.raises(
         ValueError, match=r"the patient: 1 \(d\.png\); add rows with their paths as they stand here to .*who"
     ):
+        patients_of(SOURCE, ["a.png", "d.png"], str(table))
+    table.write_text("image,patient\na.png,ada\nd.png,ben\na.png,ben\nd.png,ben\n")
+    with pytest.raises(ValueError, match=r"who\.csv: images of two patients: 1 \(a\.png \(ada, ben\)\); keep"):
         patients_of(SOURCE, ["a.png", "d.png"], str(table))
     table.write_text("img,patient\na.png,ada\n")
     with pytest.raises(

@@ -32,6 +32,12 @@ class TestRead:
         assert found.images[0].marks[0].names == ("hook", "hook/on=fat")
         assert found.categories == ("hook",)
 
+    def test_a_mask_beside_its_image(self, set_):
+        found = voc.read(set_, None)
+        save(found.base / "ada/0004.jpg", picture(2))
+        with pytest.raises(ValueError, match=r"two images of one name: 1 \(ada/0004\.jpg and ada/0004\.png\); one of"):
+            voc.read(set_, None)
+
     def test_the_image_that_the_xml_names(self, set_):
         (set_ / "Annotations/ada/0004.xml").rename(set_ / "Annotations/ada/first.xml")
         edit(set_ / "Annotations/ada/first.xml", "another.jpg", "ada/0004.png")
