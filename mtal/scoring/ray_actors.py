@@ -68,10 +68,15 @@ class RayActors:
 
     def score(self, segments: Sequence[Segment], work: Work, model: MultiTaskModel, tell: Tell) -> Iterator[Outcome]:
         """See :class:`~mtal.scoring.engine.Engine`."""
-        from mtal.scoring.ray_crew import Crew, start  # noqa: PLC0415  Ray is an extra
+        from mtal.scoring.ray_crew import stops_as_they_are  # noqa: PLC0415  Ray is an extra
 
-        if not segments:
-            return
+        if segments:
+            with stops_as_they_are():
+                yield from self._score(segments, work, model, tell)
+
+    def _score(self, segments: Sequence[Segment], work: Work, model: MultiTaskModel, tell: Tell) -> Iterator[Outcome]:
+        from mtal.scoring.ray_crew import Crew, start  # noqa: PLC0415
+
         job = start(self.address)
         about = (job, self.cpus or work.what.threads, self._gpus(work.device))
         if self._crew is None or self._crew.about != about:

@@ -9,6 +9,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,23 @@ def _enter(folder: str) -> None:
             f"{folder}, where the run was started, can't be entered on {platform.node()} ({error.strerror}): it and "
             "the run folder have to be on a disk that all nodes see"
         ) from error
+
+
+@contextmanager
+def stops_as_they_are() -> Iterator[None]:
+    """What a handler of signals raises while Ray's compiled code waits comes out as it went in.
+
+    Cython makes a ``SystemError`` of it, which would be told as a fault and not end the program.
+
+    Raises:
+        BaseException: no ``Exception``, such as :class:`~mtal.launch.interruption.Stopped`.
+    """
+    try:
+        yield
+    except SystemError as error:
+        if error.__cause__ is None or isinstance(error.__cause__, Exception):
+            raise
+        raise error.__cause__ from None
 
 
 def start(address: str | None) -> str:

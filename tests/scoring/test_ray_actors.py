@@ -18,6 +18,7 @@ from mtal.acquisition import Badge, Entropy
 from mtal.acquisition.signals import Bald
 from mtal.datasets import vocalfolds
 from mtal.frames.cache import FrameCache
+from mtal.launch.interruption import Stopped
 from mtal.learning.run_folder import RunFolder
 from mtal.scoring.inputs import FrameInputs
 from mtal.scoring.pool import score_pool
@@ -158,6 +159,25 @@ class TestCrew:
         ((_, error),) = RayActors().score(self.SEGMENTS[:1], work, None, done.append)
         assert str(error) == "an actor has scored it, and no shard is seen; is the run folder on a shared disk?"
         assert sum(done) == 0
+
+    @pytest.mark.parametrize(
+        ("cause", "told"),
+        [(Stopped(signal.SIGINT), Stopped), (ValueError("of Ray's own"), SystemError), (None, SystemError)],
+    )
+    def test_signals_that_arrive_while_ray_waits_end_the_program(self, tmp_path, monkeypatch, cause, told):
+        pytest.importorskip("ray")
+        from mtal.scoring import ray_crew
+
+        def wait(*_, **__):  # as Cython has it
+            raise SystemError("CoreWorker.wait returned a result with an exception set") from cause
+
+        clerk = Clerk()
+        clerk.wait = wait
+        monkeypatch.setattr(ray_crew, "ray", clerk)
+        monkeypatch.setattr(ray_crew, "start", lambda address: "job")
+        work = SimpleNamespace(what=SimpleNamespace(threads=1), device=CPU, packed=lambda model: b"")
+        with pytest.raises(told):
+            list(RayActors().score(self.SEGMENTS, work, None, lambda done: None))
 
     def test_paths_start_from_where_the_run_does(self, tmp_path, monkeypatch):
         pytest.importorskip("ray")
