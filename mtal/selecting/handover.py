@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock, Timeout
 from joblib import hash as hash_of
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
@@ -46,7 +48,39 @@ def select_frames(config: DictConfig, checkpoint: Checkpoint, budget: int, folde
     Raises:
         ValueError: ``folder`` holds something else, or see :func:`~mtal.selecting.selection.select`.
         FileNotFoundError: see there.
+        RuntimeError: another process is making ``folder``.
     """
+    with _alone(folder):
+        return _select_frames(config, checkpoint, budget, folder)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """The only process that makes ``folder``: two would take each other's scores away.
+
+    The lock goes with the process, however that ends; a file that was left says nothing. A call that is refused or
+    stopped leaves none.
+    """
+    alone = not folder.parent.exists()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise RuntimeError(
+            f"{folder} is in use by another process; wait for it, or give this selection another name="
+        ) from error
+    try:
+        yield
+    finally:
+        Path(lock.lock_file).unlink(missing_ok=True)  # while it is held: whoever comes now makes a file of their own
+        lock.release()
+        if alone:
+            with suppress(OSError):  # something is in it
+                folder.parent.rmdir()
+
+
+def _select_frames(config: DictConfig, checkpoint: Checkpoint, budget: int, folder: Path) -> bool:
     asked = _asked(config, checkpoint, budget)
     scored = Path(config.cache) / "scored" / hash_of(str(folder.resolve()))
     if folder.exists():
@@ -57,7 +91,7 @@ def select_frames(config: DictConfig, checkpoint: Checkpoint, budget: int, folde
     with deterministic(config.trainer.get("deterministic") is True):
         selection = select(config, checkpoint, budget, scored)
         shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
+        partial.mkdir()
         try:
             _write(partial, selection, config, {"asked": asked, **_found(config)})
             partial.rename(folder)

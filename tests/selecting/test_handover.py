@@ -195,7 +195,32 @@ def test_nothing_half_done_is_left(make, tmp_path, monkeypatch):
     monkeypatch.setattr(handover, "write_overview", fail)
     with pytest.raises(OSError, match="the disk is full"):
         make(tmp_path / "half")
+    with pytest.raises(OSError, match="the disk is full"):
+        make(tmp_path / "selections" / "half")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_lock_of_a_call_that_was_killed_says_nothing(make, tmp_path):
+    (tmp_path / ".next.lock").touch()
+    assert make(tmp_path / "next")
+    assert [p.name for p in tmp_path.iterdir()] == ["next"]
+    assert not list((tmp_path / "next").rglob(".*"))
+
+
+def test_a_second_call_at_the_same_time_is_refused(make, tmp_path, monkeypatch):
+    """Both would score to one place."""
+
+    def pick(*_):
+        monkeypatch.undo()
+        with pytest.raises(
+            RuntimeError, match=r"one is in use by another process; wait for it, or give this .* name=$"
+        ):
+            make(tmp_path / "one", budget=4)
+        raise InterruptedError
+
+    monkeypatch.setattr("mtal.selecting.selection.Picker.pick", pick)
+    with pytest.raises(InterruptedError):
+        make(tmp_path / "one")
 
 
 def test_what_it_has_scored_is_kept_while_it_runs(make, cache, tmp_path, monkeypatch):
