@@ -81,7 +81,7 @@ class RayActors:
         about = (job, self.cpus or work.what.threads, self._gpus(work.device))
         if self._crew is None or self._crew.about != about:
             self._crew = Crew(*about)
-        for segment, error in self._crew.score(segments, work.packed(model), self.actors):
+        for segment, error in self._crew.score(segments, work.packed(model), self.actors, work.shards.key):
             lost = None if error or work.shards.has(segment) else RuntimeError(_NOT_SEEN)
             tell(0 if error or lost else len(segment))
             yield segment, error or lost

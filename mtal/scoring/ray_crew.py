@@ -7,7 +7,6 @@ import os
 import platform
 import signal
 import threading
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ import ray
 import torch
 from ray.exceptions import RayError, RayTaskError
 
+from mtal.scoring.conduct import Conduct
 from mtal.scoring.engine import Outcome
 from mtal.scoring.segments import Segment
 from mtal.scoring.work import Worker
@@ -42,45 +42,73 @@ class Crew:
         self._takes = {"CPU": threads, "GPU": gpus}
         self._actors: list[Any] = []
         self._starting: list[Any] = []  # of these, who has never been ready
+        self._late: list[Any] = []  # of those that start, whom the others no longer wait for
+        self._idle: list[Any] = []
         self._doing: dict[Any, tuple[Any, Segment | None]] = {}  # what is waited for → who, and at which segment
-        self._starts_failed = 0
+        self._starts_failed = 0  # in a row
+        self._pass = ""
+        self._conduct = Conduct()
 
-    def score(self, segments: Sequence[Segment], packed: bytes, actors: int | None) -> Iterator[Outcome]:
+    def score(self, segments: Sequence[Segment], packed: bytes, actors: int | None, key: str) -> Iterator[Outcome]:
         """See :class:`~mtal.scoring.engine.Engine`.
 
         Args:
             segments: to be scored.
             packed: see :meth:`~mtal.scoring.work.Work.packed`.
             actors: how many at most; ``None`` for as many as there is room for.
+            key: of the pass, which may score some segments again.
 
         Raises:
             RuntimeError: Ray cannot start any.
         """
+        if key != self._pass:
+            self._actors = [actor for actor in self._actors if not self._conduct.stands_back(actor)]  # GPUs may be lost
+            self._pass, self._conduct = key, Conduct()
         # within a list it is fetched once by each actor, and not at each call
         parcel = [ray.put(packed), str(Path.cwd())]
+        self._starts_failed = 0
         while len(self._actors) < min(actors or self._room(), len(segments)):
             self._hire()
-        self._doing = {actor.ready.remote(): (actor, None) for actor in self._actors}
-        waiting, left = deque(segments), len(segments)
+        self._idle, self._doing = [], {}
+        for actor in self._actors:
+            self._greet(actor)
+        waiting, left = list(segments), len(segments)
         while left:
-            for done in self._ended():
+            ended = self._ended()
+            for done in ended:
                 actor, segment = self._doing.pop(done)
-                alive, error = self._outcome(actor, done, segment)
-                if not alive:
-                    self._actors.remove(actor)
-                    self._greet(self._hire())
-                elif waiting:  # before whoever asked takes in what is done, so that no actor waits for that
-                    following = waiting.popleft()
-                    self._doing[actor.score.remote(parcel, following)] = (actor, following)
+                error = self._outcome(actor, done, segment)
+                self._hand_out(waiting, parcel)  # before whoever asked takes in what is done: no actor waits for that
                 if segment is not None:
                     left -= 1
                     yield segment, error
+            if not ended and not self._at_work():
+                self._late = list(self._starting)
+                self._hand_out(waiting, parcel)
         for actor in self._actors:
             actor.rest.remote()
 
+    def _at_work(self) -> bool:
+        return any(segment is not None for _, segment in self._doing.values())
+
+    def _hand_out(self, waiting: list[Segment], parcel: list[Any]) -> None:
+        """Give those that have nothing to do a segment each, unless another should have what waits."""
+        crew = [actor for actor in self._actors if actor not in self._late]
+        for actor in list(self._idle):
+            self._give(actor, self._conduct.choose(actor, waiting, crew), waiting, parcel)
+        if not self._at_work() and all(actor in self._late for actor, _ in self._doing.values()):
+            for actor in list(self._idle):  # each left it to another
+                self._give(actor, next(iter(waiting), None), waiting, parcel)
+
+    def _give(self, actor: Any, segment: Segment | None, waiting: list[Segment], parcel: list[Any]) -> None:
+        if segment is not None:
+            self._idle.remove(actor)
+            waiting.remove(segment)
+            self._doing[actor.score.remote(parcel, segment)] = (actor, segment)
+
     def _ended(self) -> list[Any]:
         ended: list[Any] = ray.wait(list(self._doing), timeout=_TOLD_AFTER_S)[0]
-        if not ended and all(segment is None for _, segment in self._doing.values()):
+        if not ended and not self._idle and not self._at_work():
             _log.warning(
                 "no actor of Ray has started for %g s; each takes %s, and of %s in the cluster %s are free",
                 *(_TOLD_AFTER_S, _counted(self._takes)),
@@ -88,24 +116,36 @@ class Crew:
             )
         return ended
 
-    def _outcome(self, actor: Any, done: Any, segment: Segment | None) -> tuple[bool, Exception | None]:
-        """Whether the actor is alive, and what went wrong."""
+    def _outcome(self, actor: Any, done: Any, segment: Segment | None) -> Exception | None:
+        """What went wrong; the actor has nothing to do, or is replaced where it is dead."""
         try:
             ray.get(done)
         except RayTaskError as error:
-            return True, error.cause if isinstance(error.cause, Exception) else error
+            failed: Exception | None = error.cause if isinstance(error.cause, Exception) else error
         except RayError as error:  # of the actor, its node, or what Ray does for them: another takes its place
-            if actor in self._starting:
-                self._starting.remove(actor)
-                self._starts_failed += 1
-            if self._starts_failed >= _STARTS:
-                raise RuntimeError(f"Ray cannot start actors that score: {error}") from error
+            self._replace(actor, error)
             what = str(error).strip().partition("\n")[0]
-            return False, RuntimeError(f"Ray has lost the process that scored it ({what})")
+            return RuntimeError(f"Ray has lost the process that scored it ({what})")
+        else:
+            failed = None
         if actor in self._starting:
             self._starting.remove(actor)
-        self._starts_failed = 0
-        return True, None
+            self._late = [other for other in self._late if other != actor]
+            self._starts_failed = 0
+        if segment is not None:
+            self._conduct.note(actor, segment, failed=failed is not None)
+        self._idle.append(actor)
+        return failed
+
+    def _replace(self, actor: Any, error: RayError) -> None:
+        self._actors.remove(actor)
+        if actor in self._starting:
+            self._starting.remove(actor)
+            self._starts_failed += 1
+        if self._starts_failed < _STARTS:
+            self._greet(self._hire())
+        elif not self._actors:  # as long as one lives, it goes on
+            raise RuntimeError(f"Ray cannot start actors that score: {error}") from error
 
     def _hire(self) -> Any:
         takes = {"num_cpus": self._takes["CPU"], "num_gpus": self._takes["GPU"]}

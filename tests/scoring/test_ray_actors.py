@@ -25,6 +25,7 @@ from mtal.scoring.pool import score_pool
 from mtal.scoring.ray_actors import RayActors
 from mtal.scoring.segments import Segment
 from mtal.scoring.shards import Shards
+from mtal.scoring.tries import _Tries
 
 CPU = torch.device("cpu")
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "vocalfolds"
@@ -59,6 +60,10 @@ class TestOptions:
             RayActors()
 
 
+class Hired(SimpleNamespace):
+    __hash__ = object.__hash__
+
+
 class Clerk:
     """In place of Ray: whoever is asked first is done first, and dies where it is told to."""
 
@@ -76,7 +81,7 @@ class Clerk:
 
     def hire(self, threads, on_gpu):
         number, self.hired = self.hired, self.hired + 1
-        return SimpleNamespace(
+        return Hired(
             number=number,
             ready=SimpleNamespace(remote=lambda: Asked(number, None)),
             score=SimpleNamespace(remote=lambda parcel, segment: Asked(number, segment)),
@@ -95,6 +100,30 @@ class Clerk:
 class Asked:
     def __init__(self, actor, segment):
         self.actor, self.segment = actor, segment
+
+
+def as_ray(error):
+    from ray.exceptions import RayTaskError
+
+    return RayTaskError("score", "traceback", error)
+
+
+def ray_crew():
+    from mtal.scoring import ray_crew
+
+    return ray_crew
+
+
+def asked_of_the_first(asked):
+    first = min(asked, key=lambda one: one.actor)
+    return [first], [one for one in asked if one is not first]
+
+
+def tried(crew, segments):
+    """What failed for good, as a pass tries it."""
+    engine = SimpleNamespace(score=lambda these, *_: crew.score(these, b"", 2, "k"))
+    work = SimpleNamespace(shards=SimpleNamespace(take_in=lambda segment: None))
+    return _Tries(engine, work, None, None, any_done=False).score(segments)
 
 
 class TestCrew:
@@ -120,7 +149,7 @@ class TestCrew:
 
         error = getattr(exceptions, lost)("of memory") if lost != "ActorDiedError" else exceptions.ActorDiedError()
         crew = hire(lambda actor, segment: error if actor == 0 and segment else None)
-        outcomes = list(crew.score(self.SEGMENTS, b"", None))
+        outcomes = list(crew.score(self.SEGMENTS, b"", None, "k"))
         assert sorted(segment.start for segment, _ in outcomes) == list(range(6))
         (told,) = [str(error) for _, error in outcomes if error]
         assert told.startswith("Ray has lost the process that scored it (")
@@ -128,7 +157,8 @@ class TestCrew:
     def test_no_actor_waits_while_a_shard_is_taken_in(self, hire):
         crew = hire(lambda actor, segment: None)
         at_work = [
-            sum(segment is not None for _, segment in crew._doing.values()) for _ in crew.score(self.SEGMENTS, b"", 2)
+            sum(segment is not None for _, segment in crew._doing.values())
+            for _ in crew.score(self.SEGMENTS, b"", 2, "k")
         ]
         assert at_work == [2, 2, 2, 2, 1, 0]
 
@@ -138,7 +168,7 @@ class TestCrew:
         gone = set()
         crew = hire(lambda actor, segment: ActorDiedError() if actor in gone else None)
         for _ in range(2):
-            assert [error for _, error in crew.score(self.SEGMENTS, b"", 4)] == [None] * 6
+            assert [error for _, error in crew.score(self.SEGMENTS, b"", 4, "k")] == [None] * 6
             gone = {0, 1, 2, 3}
 
     def test_actors_that_never_start_are_told(self, hire):
@@ -146,7 +176,34 @@ class TestCrew:
 
         crew = hire(lambda actor, segment: RuntimeEnvSetupError("no such package"))
         with pytest.raises(RuntimeError, match=r"^Ray cannot start actors that score: (.|\n)*no such package"):
-            list(crew.score(self.SEGMENTS, b"", None))
+            list(crew.score(self.SEGMENTS, b"", None, "k"))
+
+    def test_one_that_fails_at_once_does_not_end_the_pass(self, hire, monkeypatch):
+        """The disk is not mounted where actor 0 is, which is done before any other."""
+        crew = hire(lambda actor, segment: as_ray(OSError("no disk")) if actor == 0 and segment else None)
+        monkeypatch.setattr(ray_crew().ray, "wait", lambda asked, timeout: asked_of_the_first(asked))
+        assert tried(crew, self.SEGMENTS) == {}
+        assert len(crew._actors) == 2
+
+    def test_a_pass_whose_fault_is_everywhere_ends(self, hire):
+        crew = hire(lambda actor, segment: as_ray(OSError("no disk")) if segment else None)
+        with pytest.raises(OSError, match="no disk"):
+            tried(crew, self.SEGMENTS)
+
+    def test_who_failed_scores_where_nobody_else_comes(self, hire, monkeypatch):
+        """Actor 0 fails its first two segments, and actor 1 waits for room for ever."""
+        left = [OSError("once"), OSError("twice")]
+        crew = hire(lambda actor, segment: as_ray(left.pop()) if segment and left else None)
+        monkeypatch.setattr(ray_crew().ray, "wait", lambda asked, timeout: ([a for a in asked if a.actor == 0][:1], []))
+        assert tried(crew, self.SEGMENTS) == {}
+
+    def test_a_good_actor_goes_on_where_others_cannot_start(self, hire, monkeypatch):
+        from ray.exceptions import RuntimeEnvSetupError
+
+        crew = hire(lambda actor, segment: RuntimeEnvSetupError("no such package") if actor else None)
+        monkeypatch.setattr(ray_crew().ray, "wait", lambda asked, timeout: (asked[-1:], []))
+        assert tried(crew, self.SEGMENTS) == {}
+        assert ray_crew().ray.hired == 1 + 3
 
     def test_a_shard_that_is_not_seen_is_told(self, tmp_path, monkeypatch):
         pytest.importorskip("ray")
@@ -175,7 +232,8 @@ class TestCrew:
         clerk.wait = wait
         monkeypatch.setattr(ray_crew, "ray", clerk)
         monkeypatch.setattr(ray_crew, "start", lambda address: "job")
-        work = SimpleNamespace(what=SimpleNamespace(threads=1), device=CPU, packed=lambda model: b"")
+        what, shards = SimpleNamespace(threads=1), SimpleNamespace(key="k")
+        work = SimpleNamespace(what=what, shards=shards, device=CPU, packed=lambda model: b"")
         with pytest.raises(told):
             list(RayActors().score(self.SEGMENTS, work, None, lambda done: None))
 
