@@ -23,7 +23,8 @@ _NOT_SEEN = "an actor has scored it, and no shard is seen; is the run folder on 
 class RayActors:
     """Each actor has the model of the round, scores one segment at a time and writes its shard to the shared disk.
 
-    An actor or a node that dies costs the segment that it was at. Actors live as long as this process.
+    An actor or a node that dies costs the segment that it was at. Actors live as long as this process; those of a
+    cluster that has no room for another end with the pass, for other runs may wait for it.
 
     Args:
         address: of a cluster that runs, such as ``auto`` for the one that this machine is part of; ``None`` starts Ray
@@ -80,7 +81,7 @@ class RayActors:
         job = start(self.address)
         about = (job, self.cpus or work.what.threads, self._gpus(work.device))
         if self._crew is None or self._crew.about != about:
-            self._crew = Crew(*about)
+            self._crew = Crew(*about, shared=self.address is not None)
         for segment, error in self._crew.score(segments, work.packed(model), self.actors, work.shards.key):
             lost = None if error or work.shards.has(segment) else RuntimeError(_NOT_SEEN)
             tell(0 if error or lost else len(segment))

@@ -35,10 +35,12 @@ class Crew:
         job: of Ray.
         threads: of each actor's model, and CPUs that it takes.
         gpus: that it takes.
+        shared: whether other runs may wait for what the actors take.
     """
 
-    def __init__(self, job: str, threads: int, gpus: float) -> None:
+    def __init__(self, job: str, threads: int, gpus: float, *, shared: bool = False) -> None:
         self.about = (job, threads, gpus)
+        self._shared = shared
         self._takes = {"CPU": threads, "GPU": gpus}
         self._actors: list[Any] = []
         self._starting: list[Any] = []  # of these, who has never been ready
@@ -72,7 +74,7 @@ class Crew:
         self._idle, self._doing = [], {}
         for actor in self._actors:
             self._greet(actor)
-        waiting, left = list(segments), len(segments)
+        waiting, left, any_failed = list(segments), len(segments), False
         while left:
             ended = self._ended()
             for done in ended:
@@ -80,13 +82,25 @@ class Crew:
                 error = self._outcome(actor, done, segment)
                 self._hand_out(waiting, parcel)  # before whoever asked takes in what is done: no actor waits for that
                 if segment is not None:
-                    left -= 1
+                    left, any_failed = left - 1, any_failed or error is not None
                     yield segment, error
             if not ended and not self._at_work():
                 self._late = list(self._starting)
                 self._hand_out(waiting, parcel)
+        if self._shared and not any_failed and not self._more_fit():  # what has failed is tried again, by them too
+            self._let_go()
         for actor in self._actors:
             actor.rest.remote()
+
+    def _more_fit(self) -> bool:
+        """Whether another actor of this size has room beside these, as one of another run."""
+        free = ray.available_resources()
+        return all(free.get(kind, 0) >= each for kind, each in self._takes.items())
+
+    def _let_go(self) -> None:
+        for actor in self._actors:
+            ray.kill(actor)
+        self._actors, self._starting, self._late, self._idle = [], [], [], []
 
     def _at_work(self) -> bool:
         return any(segment is not None for _, segment in self._doing.values())

@@ -68,13 +68,19 @@ class Clerk:
     """In place of Ray: whoever is asked first is done first, and dies where it is told to."""
 
     def __init__(self, dies=lambda actor, segment: None):
-        self.dies, self.hired = dies, 0
+        self.dies, self.hired, self.killed = dies, 0, []
 
     def put(self, packed):
         return packed
 
     def cluster_resources(self):
         return {"CPU": 2.0}
+
+    def available_resources(self):
+        return {"CPU": 2.0 - self.hired + len(self.killed)}
+
+    def kill(self, actor):
+        self.killed.append(actor.number)
 
     def remote(self, _):
         return SimpleNamespace(options=lambda **_: SimpleNamespace(remote=self.hire))
@@ -134,9 +140,9 @@ class TestCrew:
         pytest.importorskip("ray")
         from mtal.scoring import ray_crew
 
-        def crew(dies):
+        def crew(dies, **options):
             monkeypatch.setattr(ray_crew, "ray", Clerk(dies))
-            return ray_crew.Crew("job", 1, 0.0)
+            return ray_crew.Crew("job", 1, 0.0, **options)
 
         return crew
 
@@ -204,6 +210,22 @@ class TestCrew:
         monkeypatch.setattr(ray_crew().ray, "wait", lambda asked, timeout: (asked[-1:], []))
         assert tried(crew, self.SEGMENTS) == {}
         assert ray_crew().ray.hired == 1 + 3
+
+    @pytest.mark.parametrize(("actors", "shared", "killed"), [(2, True, [0, 1]), (2, False, []), (1, True, [])])
+    def test_a_cluster_that_is_full_is_let_go_of_between_passes(self, hire, actors, shared, killed):
+        crew = hire(lambda actor, segment: None, shared=shared)
+        for name in "kl":
+            assert [error for _, error in crew.score(self.SEGMENTS, b"", actors, name)] == [None] * 6
+            assert ray_crew().ray.killed[:2] == killed
+
+    def test_actors_stay_for_what_is_tried_again(self, hire):
+        errors = [ValueError("torn")]
+        crew = hire(lambda actor, segment: as_ray(errors.pop()) if segment and errors else None, shared=True)
+        killed = []
+        for segments in (self.SEGMENTS, self.SEGMENTS[:1]):
+            list(crew.score(segments, b"", 2, "k"))
+            killed.append(list(ray_crew().ray.killed))
+        assert killed == [[], [0, 1]]
 
     def test_a_shard_that_is_not_seen_is_told(self, tmp_path, monkeypatch):
         pytest.importorskip("ray")
@@ -327,7 +349,7 @@ def cluster(warm):
 
 @pytest.fixture(scope="module")
 def engine(cluster):
-    """Its actors stay for all tests."""
+    """Its actors stay for the next test where one of the two CPUs is free."""
     return RayActors(cluster.address)
 
 
