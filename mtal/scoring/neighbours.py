@@ -5,6 +5,9 @@ Letters: N frames, W neighbours of each, D numbers of a pooled vector.
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -12,7 +15,9 @@ import torch
 from joblib import hash as hash_of
 from torch import Tensor
 
+from mtal.frames.whole_file import whole_or_not
 from mtal.models import MultiTaskModel
+from mtal.scoring.column_files import ELSEWHERE
 from mtal.scoring.inputs import Inputs
 from mtal.scoring.look import shared_features
 
@@ -50,6 +55,43 @@ class WithNeighbours:
         levels = self.inputs.batch(positions)
         assert not isinstance(levels, Tensor)
         return [torch.from_numpy(self._pooled[self.places[positions]]), *levels]
+
+    def in_files(self, folder: Path, key: str) -> MappedNeighbours:
+        """The same for other processes, which map the files instead of receiving copies: 2 GiB for a million frames.
+
+        Args:
+            folder: where the files lie, which is there.
+            key: of all that vectors and places depend on; files of that key are taken as they are.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        files = folder / f"pooled-{key}.npy", folder / f"places-{key}.npy"
+        for file, array in zip(files, (self._pooled, self.places), strict=True):
+            if not file.exists():
+                with whole_or_not(file, ELSEWHERE) as unfinished, unfinished.open("wb") as out:
+                    np.save(out, array)
+                    out.flush()
+                    os.fsync(out.fileno())  # the name must not reach the disk before the array
+        return MappedNeighbours(self.inputs, *files)
+
+
+class MappedNeighbours(WithNeighbours):
+    """Neighbours whose vectors and places are memory-mapped, and pickled as the names of their files.
+
+    Args:
+        inputs: see :class:`WithNeighbours`.
+        pooled: file of the vectors, ``[N + 1, D + 1]``, nobody's last.
+        places: file of the places, ``[N, W]``.
+    """
+
+    def __init__(self, inputs: Inputs, pooled: Path, places: Path) -> None:
+        self.inputs = inputs
+        self._files = pooled, places
+        self._pooled, self.places = (np.asarray(np.load(file, mmap_mode="r")) for file in self._files)
+
+    def __reduce__(self) -> tuple[type[MappedNeighbours], tuple[Inputs, Path, Path]]:
+        return MappedNeighbours, (self.inputs, *self._files)
 
 
 def neighbours(table: pd.DataFrame, before: int, after: int) -> npt.NDArray[np.int64]:

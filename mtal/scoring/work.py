@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pickle import PicklingError
 from typing import Any
 from uuid import uuid4
@@ -23,6 +23,7 @@ from mtal.models.determinism import deterministic
 from mtal.scoring.column_files import Columns
 from mtal.scoring.inputs import Inputs, fitting
 from mtal.scoring.look import look_at
+from mtal.scoring.neighbours import WithNeighbours
 from mtal.scoring.pool_scores import Kept
 from mtal.scoring.segments import Segment
 from mtal.scoring.shards import Shards
@@ -150,9 +151,12 @@ class Work:
         self.shards.pool.put(segment, self.what.columns(segment, model, self.device, tell))
 
     def packed(self, model: MultiTaskModel) -> bytes:
-        """All of it for another process: no frames where these lie in files."""
+        """All of it for another process: no frames where these lie in files, and nothing of their neighbours."""
         here = model if self.device.type == "cpu" else deepcopy(model).cpu()  # any process has a CPU
-        content: bytes = cloudpickle.dumps((self, here))
+        what = self.what
+        if isinstance(what.inputs, WithNeighbours):
+            what = replace(what, inputs=what.inputs.in_files(self.shards.folder, self.shards.key))
+        content: bytes = cloudpickle.dumps((replace(self, what=what), here))
         return content
 
 

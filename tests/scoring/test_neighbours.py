@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pandas as pd
 import torch
@@ -6,6 +8,8 @@ from miniature import surgery
 from mtal.models import MultiTaskModel, build_encoder
 from mtal.scoring.inputs import FeatureInputs
 from mtal.scoring.neighbours import WithNeighbours, neighbours, with_neighbours
+from mtal.scoring.shards import Shards
+from mtal.scoring.work import PoolPass, Work
 
 CPU = torch.device("cpu")
 
@@ -41,6 +45,23 @@ class TestWithNeighbours:
         for got, want in zip(levels, features.batch(np.array([7, 0])), strict=True):
             assert torch.equal(got, want)
         assert len(inputs) == 48
+
+    def test_other_processes_are_sent_the_names_of_files(self, features, tasks, tmp_path):
+        model, acquisition = surgery.make_model(tasks), surgery.make_acquisition()
+        pooled = np.random.default_rng(0).random((48, 5000), dtype=np.float32)
+        inputs = WithNeighbours(features, pooled, np.full((48, 3), 7))
+        sizes = []
+        for given in (features, inputs, inputs):
+            what = PoolPass(tasks, given, np.arange(48), acquisition)
+            packed = Work(what, Shards(tmp_path, "k", 48), CPU).packed(model)
+            sizes.append(len(packed))
+        assert max(sizes) - min(sizes) < 1000
+        there = pickle.loads(packed)[0].what.inputs
+        assert len(there) == 48
+        assert there.key == inputs.key
+        for got, want in zip(there.batch(np.array([7, 0])), inputs.batch(np.array([7, 0])), strict=True):
+            assert torch.equal(got, want)
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["places-k.npy", "pooled-k.npy"]
 
     def test_are_the_pooled_vectors_of_the_frames_around(self, dataset, frames, tasks, tmp_path):
         options = {"channels": 32, "hidden": 16, "frozen": True, "temporal": "tcn", "window": 2, "causal": True}
