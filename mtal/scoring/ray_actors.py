@@ -59,6 +59,8 @@ class RayActors:
         gpus = self.gpus
         if gpus is not None and (isinstance(gpus, bool) or not isinstance(gpus, int | float) or gpus < 0):
             yield f"scoring.gpus must be a number of at least 0, or null, not {gpus!r}"
+        elif gpus is not None and gpus > 1 and gpus % 1:
+            yield f"scoring.gpus must be a part of one GPU or a whole number of them, not {gpus!r}"
 
     def runs_on(self, device: torch.device, threads: int) -> tuple[str, int]:
         """See :class:`~mtal.scoring.engine.Engine`."""

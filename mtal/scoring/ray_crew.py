@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import platform
 import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,6 +50,7 @@ class Crew:
         self._idle: list[Any] = []
         self._doing: dict[Any, tuple[Any, Segment | None]] = {}  # what is waited for → who, and at which segment
         self._starts_failed = 0  # in a row
+        self._ended_at = 0.0  # when something last has
         self._pass = ""
         self._conduct = Conduct()
 
@@ -61,7 +64,7 @@ class Crew:
             key: of the pass, which may score some segments again.
 
         Raises:
-            RuntimeError: Ray cannot start any.
+            RuntimeError: Ray cannot start any, or no node is large enough for one.
         """
         if key != self._pass:
             self._actors = [actor for actor in self._actors if not self._conduct.stands_back(actor)]  # GPUs may be lost
@@ -69,9 +72,10 @@ class Crew:
         # within a list it is fetched once by each actor, and not at each call
         parcel = [ray.put(packed), str(Path.cwd())]
         self._starts_failed = 0
+        self._refuse_what_fits_nowhere()
         while len(self._actors) < min(actors or self._room(), len(segments)):
             self._hire()
-        self._idle, self._doing = [], {}
+        self._idle, self._doing, self._ended_at = [], {}, time.monotonic()
         for actor in self._actors:
             self._greet(actor)
         waiting, left, any_failed = list(segments), len(segments), False
@@ -122,13 +126,29 @@ class Crew:
 
     def _ended(self) -> list[Any]:
         ended: list[Any] = ray.wait(list(self._doing), timeout=_TOLD_AFTER_S)[0]
-        if not ended and not self._idle and not self._at_work():
+        if ended:
+            self._ended_at = time.monotonic()
+        elif all(actor in self._starting for actor, _ in self._doing.values()) and not self._idle:
+            self._refuse_what_fits_nowhere()
             _log.warning(
-                "no actor of Ray has started for %g s; each takes %s, and of %s in the cluster %s are free",
-                *(_TOLD_AFTER_S, _counted(self._takes)),
+                "no actor of Ray has started for %.0f s; each takes %s, and of %s in the cluster %s are free%s",
+                *(time.monotonic() - self._ended_at, _counted(self._takes)),
                 *(_counted(ray.cluster_resources()), _counted(ray.available_resources())),
+                "" if self._fits() else ", but no node has as many, unless an autoscaler brings one",
             )
         return ended
+
+    def _refuse_what_fits_nowhere(self) -> None:
+        if self._fits() or (self._shared and _may_grow()):
+            return
+        nodes = _nodes()
+        kinds = [kind for kind in ("GPU", "CPU") if self._takes[kind]]
+        largest = max(nodes, key=lambda node: [node.get(kind, 0) for kind in kinds], default={})
+        options = " and ".join(f"scoring.{kind.lower()}s" for kind in reversed(kinds))
+        raise RuntimeError(
+            f"no node of Ray can hold an actor, which takes {_counted(self._takes)} ({options}): the largest of "
+            f"{len(nodes)} has {_counted(largest)}"
+        )
 
     def _outcome(self, actor: Any, done: Any, segment: Segment | None) -> Exception | None:
         """What went wrong; the actor has nothing to do, or is replaced where it is dead."""
@@ -172,9 +192,15 @@ class Crew:
         self._doing[actor.ready.remote()] = (actor, None)
 
     def _room(self) -> int:
-        """How many actors the cluster has room for, one at least."""
-        there = ray.cluster_resources()
-        return max(1, min(int(there.get(kind, 0) // each) for kind, each in self._takes.items() if each))
+        """How many actors the nodes have room for, one at least."""
+        return max(1, sum(map(self._fitting, _nodes())))
+
+    def _fits(self) -> bool:
+        return any(map(self._fitting, _nodes()))
+
+    def _fitting(self, node: dict[str, float]) -> int:
+        """How many actors a node has room for; tenths of a GPU are ten to a GPU."""
+        return min(int(node.get(kind, 0) / each + 1e-6) for kind, each in self._takes.items() if each)
 
 
 class _Actor:
@@ -258,6 +284,24 @@ def start(address: str | None) -> str:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, on_end)  # Ray's own would end the program with a code that is not SIGTERM's
     return str(ray.get_runtime_context().get_job_id())
+
+
+def _nodes() -> list[dict[str, float]]:
+    """What each node that lives has."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _may_grow() -> bool:
+    """Whether an autoscaler may bring larger nodes to a cluster; where that cannot be told, it may."""
+    from ray._private.state import state  # noqa: PLC0415  these three are Ray's own affair
+    from ray.experimental.internal_kv import _internal_kv_get  # noqa: PLC0415
+
+    try:
+        kinds = json.loads(_internal_kv_get("__autoscaling_status"))["autoscaler_report"]["active_nodes"]
+        by_hand = all(kind.startswith("node_") for kind in kinds)  # kinds of an autoscaler have names
+        return not by_hand or state.get_cluster_config() is not None
+    except Exception:  # noqa: BLE001  what is told differs between versions
+        return True
 
 
 def _counted(resources: dict[str, float]) -> str:

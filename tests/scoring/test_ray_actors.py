@@ -43,6 +43,11 @@ class TestOptions:
     def test_gpus(self):
         with pytest.raises(ValueError, match=r"scoring\.gpus must be a number of at least 0, or null, not -1"):
             RayActors(gpus=-1)
+        with pytest.raises(
+            ValueError, match=r"scoring\.gpus must be a part of one GPU or a whole number of them, not 1\.5$"
+        ):
+            RayActors(gpus=1.5)
+        assert [RayActors(gpus=gpus).gpus for gpus in (0.1, 2, 2.0)] == [0.1, 2, 2.0]
 
     def test_all_that_is_wrong_at_once(self):
         with pytest.raises(ValueError, match=r"^3 wrong options:\n.*actors must.*\n.*cpus must.*\n.*gpus must.*$"):
@@ -72,6 +77,9 @@ class Clerk:
 
     def put(self, packed):
         return packed
+
+    def nodes(self):
+        return [{"Alive": True, "Resources": {"CPU": 2.0, "GPU": 1.0}}, {"Alive": False, "Resources": {}}]
 
     def cluster_resources(self):
         return {"CPU": 2.0}
@@ -226,6 +234,43 @@ class TestCrew:
             list(crew.score(segments, b"", 2, "k"))
             killed.append(list(ray_crew().ray.killed))
         assert killed == [[], [0, 1]]
+
+    @pytest.mark.parametrize(
+        ("threads", "gpus", "told"),
+        [
+            (4, 0.0, r"takes 4 CPU \(scoring\.cpus\): the largest of 1 has 2 CPU and 1 GPU$"),
+            (
+                1,
+                2.0,
+                r"takes 1 CPU and 2 GPU \(scoring\.cpus and scoring\.gpus\): the largest of 1 has 2 CPU and 1 GPU$",
+            ),
+        ],
+    )
+    def test_what_no_node_can_hold_is_refused(self, hire, monkeypatch, threads, gpus, told):
+        hire(None)
+        crew = ray_crew().Crew("job", threads, gpus)
+        with pytest.raises(RuntimeError, match="^no node of Ray can hold an actor, which " + told):
+            next(crew.score(self.SEGMENTS, b"", None, "k"))
+
+    def test_an_autoscaler_is_waited_for(self, hire, monkeypatch, caplog):
+        """A minute, and no longer once it is known that there is none."""
+        hire(None)
+        times = iter([0.0, 30.0, 60.0])
+        grows = iter([True, True, True, False])
+        monkeypatch.setattr(ray_crew(), "time", SimpleNamespace(monotonic=lambda: next(times)))
+        monkeypatch.setattr(ray_crew(), "_may_grow", lambda: next(grows))
+        monkeypatch.setattr(ray_crew().ray, "wait", lambda asked, timeout: ([], asked))
+        with pytest.raises(RuntimeError, match="no node of Ray can hold"):
+            next(ray_crew().Crew("job", 4, 0.0, shared=True).score(self.SEGMENTS, b"", None, "k"))
+        told = "no actor of Ray has started for {} s; each takes 4 CPU, and of 2 CPU in the cluster 1 CPU are free"
+        told += ", but no node has as many, unless an autoscaler brings one"
+        assert caplog.messages == [told.format(30), told.format(60)]
+
+    @pytest.mark.parametrize(("gpus", "room"), [(0.1, 10), (0.3, 3), (0.5, 2), (1.0, 1)])
+    def test_parts_of_a_gpu_fill_it(self, hire, monkeypatch, gpus, room):
+        hire(None)
+        monkeypatch.setattr(ray_crew().ray, "nodes", lambda: [{"Alive": True, "Resources": {"CPU": 16.0, "GPU": 1.0}}])
+        assert ray_crew().Crew("job", 1, gpus)._room() == room
 
     def test_a_shard_that_is_not_seen_is_told(self, tmp_path, monkeypatch):
         pytest.importorskip("ray")
