@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
+import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -176,9 +178,34 @@ class Worker:
         torch.set_num_threads(threads or self._work.what.threads)
 
     def do(self, segment: Segment) -> None:
-        """Score a segment and write its shard."""
-        with deterministic(self._work.what.deterministic):
-            self._work.do(segment, self._model, self._device)
+        """Score a segment and write its shard.
+
+        Raises:
+            Exception: what went wrong, such that the process that asks can read it; see :func:`sendable`.
+        """
+        try:
+            with deterministic(self._work.what.deterministic):
+                self._work.do(segment, self._model, self._device)
+        except Exception as error:
+            told = sendable(error)
+            if told is error:
+                raise
+            raise told from None
+
+
+def sendable(error: Exception) -> Exception:
+    """The same error, or one that says the same where it would not come out of a pickle.
+
+    What comes in its place else is a message about pickles, or the end of a pool of processes.
+    """
+    try:
+        if type(pickle.loads(pickle.dumps(error))) is type(error):  # noqa: S301  our own
+            return error
+    except Exception:  # noqa: BLE001, S110  an error may do anything there
+        pass
+    told = RuntimeError(f"{type(error).__name__}: {error}")
+    told.add_note("".join(traceback.format_exception(error)))
+    return told
 
 
 class _Hasher(NumpyHasher):
