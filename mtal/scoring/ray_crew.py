@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ class Crew:
     """The actors of one Ray job.
 
     Args:
-        job: of Ray.
+        job: of Ray, as :func:`start` tells it.
         threads: of each actor's model, and CPUs that it takes.
         gpus: that it takes.
         shared: whether other runs may wait for what the actors take.
@@ -76,7 +76,7 @@ class Crew:
         while len(self._actors) < min(actors or self._room(), len(segments)):
             self._hire()
         self._idle, self._doing, self._ended_at = [], {}, time.monotonic()
-        for actor in self._actors:
+        for actor in list(self._actors):
             self._greet(actor)
         waiting, left, any_failed = list(segments), len(segments), False
         while left:
@@ -94,7 +94,8 @@ class Crew:
         if self._shared and not any_failed and not self._more_fit():  # what has failed is tried again, by them too
             self._let_go()
         for actor in self._actors:
-            actor.rest.remote()
+            with suppress(Exception), stops_as_they_are():  # one that is lost is told when it is wanted
+                actor.rest.remote()
 
     def _more_fit(self) -> bool:
         """Whether another actor of this size has room beside these, as one of another run."""
@@ -119,10 +120,17 @@ class Crew:
                 self._give(actor, next(iter(waiting), None), waiting, parcel)
 
     def _give(self, actor: Any, segment: Segment | None, waiting: list[Segment], parcel: list[Any]) -> None:
-        if segment is not None:
-            self._idle.remove(actor)
-            waiting.remove(segment)
-            self._doing[actor.score.remote(parcel, segment)] = (actor, segment)
+        if segment is None:
+            return
+        self._idle.remove(actor)
+        try:
+            with stops_as_they_are():
+                asked = actor.score.remote(parcel, segment)
+        except Exception as error:  # noqa: BLE001  of an actor that the cluster does not know, Ray raises no other
+            self._replace(actor, error)
+            return
+        waiting.remove(segment)
+        self._doing[asked] = (actor, segment)
 
     def _ended(self) -> list[Any]:
         ended: list[Any] = ray.wait(list(self._doing), timeout=_TOLD_AFTER_S)[0]
@@ -171,7 +179,7 @@ class Crew:
         self._idle.append(actor)
         return failed
 
-    def _replace(self, actor: Any, error: RayError) -> None:
+    def _replace(self, actor: Any, error: Exception) -> None:
         self._actors.remove(actor)
         if actor in self._starting:
             self._starting.remove(actor)
@@ -189,7 +197,13 @@ class Crew:
         return actor
 
     def _greet(self, actor: Any) -> None:
-        self._doing[actor.ready.remote()] = (actor, None)
+        try:
+            with stops_as_they_are():
+                asked = actor.ready.remote()
+        except Exception as error:  # noqa: BLE001  see above
+            self._replace(actor, error)
+        else:
+            self._doing[asked] = (actor, None)
 
     def _room(self) -> int:
         """How many actors the nodes have room for, one at least."""
@@ -272,6 +286,8 @@ def stops_as_they_are() -> Iterator[None]:
 def start(address: str | None) -> str:
     """Start Ray, or join the cluster at ``address``; the job that this process is, which may have begun before.
 
+    Jobs of each Ray are counted from the first, so the node that the process is at belongs to it.
+
     Raises:
         ConnectionError: there is no cluster at ``address``.
     """
@@ -283,7 +299,8 @@ def start(address: str | None) -> str:
         ray.init(address or "local", log_to_driver=False, logging_level=logging.WARNING, **here)
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, on_end)  # Ray's own would end the program with a code that is not SIGTERM's
-    return str(ray.get_runtime_context().get_job_id())
+    context = ray.get_runtime_context()
+    return f"{context.get_node_id()} {context.get_job_id()}"
 
 
 def _nodes() -> list[dict[str, float]]:

@@ -272,6 +272,25 @@ class TestCrew:
         monkeypatch.setattr(ray_crew().ray, "nodes", lambda: [{"Alive": True, "Resources": {"CPU": 16.0, "GPU": 1.0}}])
         assert ray_crew().Crew("job", 1, gpus)._room() == room
 
+    @pytest.mark.parametrize("method", ["ready", "score", "rest"])
+    def test_an_actor_that_the_cluster_does_not_know_is_lost(self, hire, monkeypatch, method):
+        crew = hire(lambda actor, segment: None)
+
+        def fail(*_):
+            raise Exception("Can't find actor 1. It might be dead")  # noqa: TRY002  as Ray does
+
+        crew._hire(), crew._hire()
+        monkeypatch.setattr(crew._actors[0], method, SimpleNamespace(remote=fail))
+        assert [error for _, error in crew.score(self.SEGMENTS, b"", 2, "k")] == [None] * 6
+        assert ray_crew().ray.hired == 2 + (method != "rest")
+
+    def test_jobs_of_two_rays_are_two(self, monkeypatch):
+        pytest.importorskip("ray")
+        context = SimpleNamespace(get_job_id=lambda: "01000000", get_node_id=iter("ab").__next__)
+        here = SimpleNamespace(is_initialized=lambda: True, get_runtime_context=lambda: context)
+        monkeypatch.setattr(ray_crew(), "ray", here)
+        assert ray_crew().start(None) != ray_crew().start(None)
+
     def test_a_shard_that_is_not_seen_is_told(self, tmp_path, monkeypatch):
         pytest.importorskip("ray")
         monkeypatch.setattr("mtal.scoring.ray_crew.start", lambda address: "job")
