@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
+from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
@@ -78,7 +79,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         OSError: it cannot be written; the message says why and what to do.
     """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished = path.with_name(f".{path.name}.{uuid4().hex}")  # processes of two containers may have one number
     try:
         with unfinished.open("wb") as file:
             yield file
