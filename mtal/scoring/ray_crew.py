@@ -278,9 +278,12 @@ def stops_as_they_are() -> Iterator[None]:
     try:
         yield
     except SystemError as error:
-        if error.__cause__ is None or isinstance(error.__cause__, Exception):
+        cause = error.__cause__
+        while isinstance(cause, SystemError):  # one for each compiled function on the way
+            cause = cause.__cause__
+        if cause is None or isinstance(cause, Exception):
             raise
-        raise error.__cause__ from None
+        raise cause from None
 
 
 def start(address: str | None) -> str:
@@ -310,10 +313,10 @@ def _nodes() -> list[dict[str, float]]:
 
 def _may_grow() -> bool:
     """Whether an autoscaler may bring larger nodes to a cluster; where that cannot be told, it may."""
-    from ray._private.state import state  # noqa: PLC0415  these three are Ray's own affair
-    from ray.experimental.internal_kv import _internal_kv_get  # noqa: PLC0415
-
     try:
+        from ray._private.state import state  # noqa: PLC0415  Ray's own affair, like the name and form of what is told
+        from ray.experimental.internal_kv import _internal_kv_get  # noqa: PLC0415
+
         kinds = json.loads(_internal_kv_get("__autoscaling_status"))["autoscaler_report"]["active_nodes"]
         by_hand = all(kind.startswith("node_") for kind in kinds)  # kinds of an autoscaler have names
         return not by_hand or state.get_cluster_config() is not None

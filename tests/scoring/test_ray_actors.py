@@ -116,6 +116,12 @@ class Asked:
         self.actor, self.segment = actor, segment
 
 
+def twice(cause):
+    error = SystemError("get_objects returned a result with an exception set")
+    error.__cause__ = cause
+    return error
+
+
 def as_ray(error):
     from ray.exceptions import RayTaskError
 
@@ -305,7 +311,12 @@ class TestCrew:
 
     @pytest.mark.parametrize(
         ("cause", "told"),
-        [(Stopped(signal.SIGINT), Stopped), (ValueError("of Ray's own"), SystemError), (None, SystemError)],
+        [
+            (Stopped(signal.SIGINT), Stopped),
+            (twice(Stopped(signal.SIGTERM)), Stopped),
+            (ValueError("of Ray's own"), SystemError),
+            (None, SystemError),
+        ],
     )
     def test_signals_that_arrive_while_ray_waits_end_the_program(self, tmp_path, monkeypatch, cause, told):
         pytest.importorskip("ray")
