@@ -130,10 +130,10 @@ def _labelled(root: Path, images: Path | str | None, video: str, path: Path, rat
         source, there = _frames(root, images, video)
     refusals.tell()
     frames = np.array([f for f in tools if f in there])
-    if images is not None and len(tools) > 1 and len(frames) < len(tools) / 2 and len(there) == max(there) + 1:
+    if images is not None and len(frames) < len(tools) / 2 < len(there) < 2 * len(tools):
         raise ValueError(
-            f"{source}: {len(there)} images without a gap, and {len(tools)} rows of {path}, which are {FPS} frames "
-            f"apart: images seem to be extracted once a second; number them as frames of {FPS} a second (1, {FPS + 1}, "
+            f"{source}: {len(there)} images, and {len(tools)} rows of {path}, which are {FPS} frames apart: "
+            f"images seem to be extracted once a second; number them as frames of {FPS} a second (1, {FPS + 1}, "
             f"{2 * FPS + 1}, …), or extract all frames"
         )
     if len(frames) < len(tools):

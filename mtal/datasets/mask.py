@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mtal.datasets.label_map import IGNORE, LabelMap, Value
 from mtal.datasets.lossy_mask import LOSSY, nearest_values
 from mtal.datasets.threads import in_threads
-from mtal.frames.picture import has_deep_colors, picture_size, upright
+from mtal.frames.picture import loses_depth, picture_size, upright
 from mtal.refusals import Refusals
 
 Size = tuple[int, int]
@@ -254,9 +254,9 @@ def _colors(path: Path) -> tuple[NDArray[np.int32], bool]:
 
 
 def _refuse_deep_colors(path: Path) -> None:
-    if path.is_file() and has_deep_colors(path):
+    if path.is_file() and loses_depth(path):
         raise ValueError(
-            f"{path}: the mask has 16 bits in each of several channels, of which only the upper 8 can be read; save it "
+            f"{path}: the mask has 16 bits in each of several channels, of which only the upper 8 are read; save it "
             "with 8 bits a channel, or as gray"
         )
 

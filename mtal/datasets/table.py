@@ -222,14 +222,21 @@ def _check_columns(cells: Cells, tools: Sequence[str], used: Collection[str], to
 
 
 def _splits(cells: Cells, patients: list[str], test_patients: Sequence[str], val_patients: Sequence[str]) -> list[str]:
-    if "split" in cells.columns and not (test_patients or val_patients):
+    if "split" in cells.columns and not test_patients:
         given, refusals = cells.column("split"), Refusals()
         for row, split in enumerate(given):
             with refusals:
                 if split not in _SPLITS:
                     raise ValueError(f"{cells.where(row, 'split')}: {split!r} is none of {', '.join(_SPLITS)}")
         refusals.tell()
-        return [_SPLITS[split] for split in given]
+        splits = [_SPLITS[split] for split in given]
+        if not val_patients:
+            return splits
+        held_out = assign_splits(str(cells.path), patients, [], val_patients, who="patients")
+        tested = {patient for patient, split in zip(patients, splits, strict=True) if split == "test"}
+        if torn := sorted(tested & set(map(str, val_patients))):
+            raise ValueError(f"{cells.path}: column 'split' has {', '.join(torn)} of data.val_patients in the test")
+        return ["val" if held_out[p] == "val" else split for p, split in zip(patients, splits, strict=True)]
     if not test_patients:
         raise ValueError(
             f"{cells.path}: nobody is held out for the test; add a column 'split' of pool, val and test, or give "

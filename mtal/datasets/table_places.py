@@ -155,7 +155,8 @@ def _frames(path: Path, asked: Sequence[Asked], video: str, refusals: Refusals) 
                 if number != one.frame or number >= len(times):
                     last = len(times) - 1
                     raise ValueError(f"{one.where}: {path} has no frame {one.frame:g}; frames run from 0 to {last}")
-                if one.time_s is not None and abs(times[number] - one.time_s) > step:
+                # times may be rounded, or those of 30 frames a second where there are 29.97
+                if one.time_s is not None and abs(times[number] - one.time_s) > step + 0.5 + 0.002 * one.time_s:
                     raise ValueError(
                         f"{one.where}: frame {number} of {path} is at {times[number]:.3f} s, and 'time_s' says "
                         f"{one.time_s:g}; frames count from 0, at the rate of the file: leave one of the two out"

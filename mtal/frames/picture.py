@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 _ORIENTATION = 0x0112  # of EXIF
 _REDUCED = 0x00FE  # of TIFF: its lowest bit says that a page is a smaller copy of another
-_BITS = 0x0102  # of TIFF: bits of each channel
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # how they begin
 _ON_THEIR_SIDE = (5, 6, 7, 8)
 
 
@@ -61,17 +62,28 @@ def is_deep(path: Path) -> bool:
         return image.mode.startswith("I;16")
 
 
-def has_deep_colors(path: Path) -> bool:
-    """Whether a PNG or TIFF has 16 bits in each of several channels, of which :mod:`PIL` reads the upper 8 alone."""
+def loses_depth(path: Path) -> bool:
+    """Whether a picture has 16 bits in each of several channels, and more in them than the upper 8.
+
+    Pillow reads these alone. Programs that make 16 bits of 8 repeat them, and nothing is lost.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
     with path.open("rb") as file:
         head = file.read(26)
-    if head.startswith(b"\x89PNG"):
-        return head[24] == 16 and head[25] != 0  # bits a channel, and not gray alone
-    if head[:4] in (b"II*\0", b"MM\0*"):
-        with _opened(path, "mask") as image:
-            bits = image.tag_v2.get(_BITS, (8,))  # type: ignore[attr-defined]
-            return len(bits) > 1 and max(bits) > 8
-    return False
+    deep_png = head.startswith(b"\x89PNG") and len(head) == 26 and head[24] == 16 and head[25] != 0  # bits, not gray
+    if not deep_png and head[:4] not in _TIFF:
+        return False
+    try:
+        with av.open(str(path)) as container:
+            frame = next(container.decode(video=0))
+    except (av.FFmpegError, StopIteration):
+        return deep_png
+    if max(component.bits for component in frame.format.components) <= 8 or len(frame.format.components) == 1:
+        return False
+    upper, lower = np.divmod(frame.to_ndarray(format="rgba64le"), 256)
+    return bool((upper != lower).any())
 
 
 def is_indexed(path: Path) -> bool:

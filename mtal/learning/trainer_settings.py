@@ -137,7 +137,7 @@ class TrainerSettings:
                 )
         if self.devices > 1 and self.strategy not in ("auto", "ddp_spawn"):
             yield f"trainer.strategy={self.strategy} would run the loop once per device; use ddp_spawn"
-        if self.devices == 1 and self.strategy != "auto":
+        if self.devices == 1 and self.strategy.startswith("ddp"):
             yield (
                 f"trainer.strategy={self.strategy} is for several devices, and trainer.devices is 1; set "
                 "trainer.strategy=auto, or more devices"

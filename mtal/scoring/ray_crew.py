@@ -99,8 +99,8 @@ class Crew:
 
     def _more_fit(self) -> bool:
         """Whether another actor of this size has room beside these, as one of another run."""
-        free = ray.available_resources()
-        return all(free.get(kind, 0) >= each for kind, each in self._takes.items())
+        free = ray.available_resources()  # of all nodes together, which may be too little on each
+        return len(self._actors) < self._room() and all(free.get(kind, 0) >= x for kind, x in self._takes.items())
 
     def _let_go(self) -> None:
         for actor in self._actors:
@@ -213,8 +213,12 @@ class Crew:
         return any(map(self._fitting, _nodes()))
 
     def _fitting(self, node: dict[str, float]) -> int:
-        """How many actors a node has room for; tenths of a GPU are ten to a GPU."""
-        return min(int(node.get(kind, 0) / each + 1e-6) for kind, each in self._takes.items() if each)
+        """How many actors a node has room for; a part of a GPU is of one GPU, and tenths are ten to a GPU."""
+        return min(
+            int(node.get(kind, 0)) * int(1 / each + 1e-6) if each < 1 else int(node.get(kind, 0) / each + 1e-6)
+            for kind, each in self._takes.items()
+            if each
+        )
 
 
 class _Actor:

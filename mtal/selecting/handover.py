@@ -50,8 +50,23 @@ def select_frames(config: DictConfig, checkpoint: Checkpoint, budget: int, folde
         FileNotFoundError: see there.
         RuntimeError: another process is making ``folder``.
     """
+    asked = _asked(config, checkpoint, budget)
+    scored = Path(config.cache) / "scored" / hash_of(str(folder.resolve()))
+    if _is_there(folder, asked, scored):
+        return False
     with _alone(folder):
-        return _select_frames(config, checkpoint, budget, folder)
+        if _is_there(folder, asked, scored):  # since it was looked for
+            return False
+        _select_frames(config, checkpoint, budget, folder, asked, scored)
+    return True
+
+
+def _is_there(folder: Path, asked: Mapping[str, Any], scored: Path) -> bool:
+    if not folder.exists():
+        return False
+    _refuse_other(folder, asked)
+    shutil.rmtree(scored, ignore_errors=True)  # of a call that was killed when all was written
+    return True
 
 
 @contextmanager
@@ -61,7 +76,7 @@ def _alone(folder: Path) -> Iterator[None]:
     The lock goes with the process, however that ends; a file that was left says nothing. A call that is refused or
     stopped leaves none.
     """
-    alone = not folder.parent.exists()
+    missing = [above for above in folder.parents if not above.exists()]  # the nearest first
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder.with_name(f".{folder.name}.lock"))
     try:
@@ -75,18 +90,14 @@ def _alone(folder: Path) -> Iterator[None]:
     finally:
         Path(lock.lock_file).unlink(missing_ok=True)  # while it is held: whoever comes now makes a file of their own
         lock.release()
-        if alone:
-            with suppress(OSError):  # something is in it
-                folder.parent.rmdir()
+        with suppress(OSError):  # something is in it
+            for above in missing:
+                above.rmdir()
 
 
-def _select_frames(config: DictConfig, checkpoint: Checkpoint, budget: int, folder: Path) -> bool:
-    asked = _asked(config, checkpoint, budget)
-    scored = Path(config.cache) / "scored" / hash_of(str(folder.resolve()))
-    if folder.exists():
-        _refuse_other(folder, asked)
-        shutil.rmtree(scored, ignore_errors=True)  # of a call that was killed when all was written
-        return False
+def _select_frames(
+    config: DictConfig, checkpoint: Checkpoint, budget: int, folder: Path, asked: Mapping[str, Any], scored: Path
+) -> None:
     partial = folder.with_name(f".{folder.name}")
     with deterministic(config.trainer.get("deterministic") is True):
         selection = select(config, checkpoint, budget, scored)
@@ -98,7 +109,6 @@ def _select_frames(config: DictConfig, checkpoint: Checkpoint, budget: int, fold
             shutil.rmtree(scored, ignore_errors=True)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-    return True
 
 
 def _asked(config: DictConfig, checkpoint: Checkpoint, budget: int) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
-import cv2
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -18,6 +19,18 @@ def saved(path: Path, pixels: np.ndarray) -> Path:
     return path
 
 
+def deep(path: Path, pixels: np.ndarray) -> None:
+    """Write 8 or 16 bits a channel, which Pillow cannot."""
+    kind = {3: "rgb24", 4: "rgba"} if pixels.dtype == np.uint8 else {3: "rgb48le", 4: "rgba64le"}
+    frame = av.VideoFrame.from_ndarray(pixels, format=kind[pixels.shape[2]])
+    codec = av.CodecContext.create("png" if path.suffix == ".png" else "tiff", "w")
+    codec.width, codec.height, codec.time_base = pixels.shape[1], pixels.shape[0], Fraction(1)
+    codec.pix_fmt = frame.format.name if path.suffix == ".tif" else frame.format.name.replace("le", "be")
+    path.write_bytes(
+        b"".join(bytes(p) for p in [*codec.encode(frame.reformat(format=codec.pix_fmt)), *codec.encode(None)])
+    )
+
+
 class TestGrayValues:
     def test_gray_file(self, tmp_path):
         np.testing.assert_array_equal(gray_values(saved(tmp_path / "m.png", GRAY)), GRAY)
@@ -27,12 +40,16 @@ class TestGrayValues:
     def test_16_bits_in_each_of_several_channels(self, tmp_path, channels, kind):
         """Of which Pillow reads the upper half, which is 0 for all numbers of classes."""
         path = tmp_path / f"deep.{kind}"
-        assert cv2.imwrite(str(path), np.stack([GRAY.astype(np.uint16)] * channels, axis=2))
+        deep(path, np.stack([GRAY.astype(np.uint16)] * channels, axis=2))
         for read in (gray_values, color_values):
             with pytest.raises(ValueError, match=rf"deep\.{kind}: the mask has 16 bits in each of several channels"):
                 read(path)
-        assert cv2.imwrite(str(path), np.stack([GRAY] * 3, axis=2))
-        np.testing.assert_array_equal(gray_values(path), GRAY)
+        for same in (GRAY, GRAY.astype(np.uint16) * 257):  # as 16 bits are made of 8
+            deep(path, np.stack([same] * channels, axis=2))
+            np.testing.assert_array_equal(gray_values(path), GRAY)
+        (tmp_path / "cut.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+        with pytest.raises(ValueError, match=r"cut\.png: the mask cannot be read"):
+            gray_values(tmp_path / "cut.png")
 
     @pytest.mark.parametrize("alpha", [False, True])
     def test_equal_channels_are_gray(self, tmp_path, alpha):

@@ -90,6 +90,10 @@ class TestLabels:
     def test_patients_held_out_go_before_a_column(self, root):
         rows = load(root / "frames.csv", test_patients=["ada"]).index.table
         assert rows["split"].tolist() == ["test", "test", "pool", "pool"]
+        rows = load(root / "frames.csv", val_patients=["ada"]).index.table
+        assert rows["split"].tolist() == ["val", "val", "test", "test"]
+        with pytest.raises(ValueError, match=r"column 'split' has ben of data\.val_patients in the test"):
+            load(root / "frames.csv", val_patients=["ben"])
         with pytest.raises(ValueError, match=r"data\.val_patients names 'nobody', which is not there"):
             load(root / "frames.csv", test_patients=["ada"], val_patients=["nobody"])
 

@@ -100,7 +100,10 @@ with WandbLogger() as logger:
     logger.start({str(second)!r}, config)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert re.findall(r"(W&B could not .*?): \w*Error", done.stderr) == ["W&B could not log round 0"]
+    (told,) = re.findall(r"(W&B could not .*?): \w*Error", done.stderr)
+    assert re.fullmatch(
+        "W&B could not log round [0-2]", told
+    )  # the first that is not written to a pipe without a reader
     assert "Traceback" not in done.stderr
     assert sorted(Written(second).history) == [0, 1, 2]
 

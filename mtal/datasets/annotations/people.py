@@ -10,6 +10,7 @@ from mtal.datasets.annotations.files import SPLITS
 from mtal.datasets.table_cells import SUFFIXES, Cells
 from mtal.refusals import Refusals
 
+_SPLIT_OF_A_YEAR = re.compile(r"([a-z]+)(?:19|20)[0-9]{2}")
 _LAYOUT = {*SPLITS, "images", "image", "imgs", "img", "frames", "jpegimages", "default", "data"}
 
 
@@ -53,9 +54,9 @@ def _folder(file: str) -> str | None:
 
 
 def _is_layout(folder: str) -> bool:
-    """As ``train2017`` is, too."""
+    """As ``train2017`` is, too; ``train01`` may be a patient."""
     name = folder.lower()
-    return name in _LAYOUT or name.rstrip("0123456789") in SPLITS
+    return name in _LAYOUT or ((match := _SPLIT_OF_A_YEAR.fullmatch(name)) is not None and match[1] in SPLITS)
 
 
 def _listed(table: Path) -> dict[str, str]:

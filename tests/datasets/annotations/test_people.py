@@ -17,6 +17,7 @@ def test_folders_of_splits_with_a_year_are_layout_too():
     assert patients_of(SOURCE, files, "folder") == ["coco", "coco"]
     with pytest.raises(ValueError, match="nothing tells the patient: 1"):
         patients_of(SOURCE, ["train2017/ada_1.jpg"], "folder")
+    assert patients_of(SOURCE, ["train01/left/1.jpg", "test02/left/1.jpg"], "folder") == ["train01", "test02"]
 
 
 def test_images_without_such_a_folder():
