@@ -49,7 +49,7 @@ class RayActors:
         self.address, self.actors, self.cpus, self.gpus = address, actors, cpus, gpus
         refuse(self._faults())
         if find_spec("ray") is None:
-            raise RuntimeError("scoring=ray needs Ray, which is not installed: pip install 'mtal[ray]'")
+            raise RuntimeError("scoring=ray needs Ray, which is not installed: pip install -e '.[ray]'")
         self._crew: Crew | None = None
 
     def _faults(self) -> Iterator[str]:
