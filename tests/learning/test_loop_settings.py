@@ -39,9 +39,7 @@ class TestWrongSettings:
 
     def test_split_without_test_frames(self, dataset, experiment):
         pool = FrameIndex(dataset.index.table.assign(split="pool"))
-        with pytest.raises(
-            ValueError, match=r"'miniature' needs frames to learn from .* data\.test_patients"
-        ):
+        with pytest.raises(ValueError, match=r"'miniature' needs frames to learn from .* data\.test_patients"):
             experiment(dataset=SurgicalDataset("miniature", pool, dataset.label_maps, dataset.labels))
 
 
