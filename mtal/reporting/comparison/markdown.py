@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from mtal.reporting.comparison import wording
@@ -33,10 +34,11 @@ def over_all(comparison: Comparison) -> dict[str, str]:
 
 
 def order_of(found: SameOrder, names: Sequence[str]) -> str:
-    """Gains in two sweeps called ``names`` and, in the last row, how alike their order is."""
-    rows = [[name, *map(wording.signed, gains)] for name, gains in found.gains.items()]
-    alike = f"| rank correlation of the {len(rows)} | {wording.number(found.correlation, 2)} | |"
-    return f"{markdown(['strategy', *names], rows)}\n{alike}"
+    """Gains in two sweeps called ``names`` and, in the last row, how alike their order is, where that can be told."""
+    table = markdown(["strategy", *names], ([name, *map(wording.signed, of)] for name, of in found.gains.items()))
+    if math.isnan(found.correlation):
+        return table
+    return f"{table}\n| rank correlation of the {len(found.gains)} | {wording.number(found.correlation, 2)} | |"
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

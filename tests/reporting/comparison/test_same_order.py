@@ -41,6 +41,12 @@ def test_gains_and_their_rank_correlation(named):
     assert table[-1] == "| rank correlation of the 3 | 0.50 | |"
 
 
+def test_the_order_of_two_is_no_correlation(named):
+    found = same_order(*(named(n, {"random": 0.0, "Max": 0.2, "Pareto": 0.1}, seeds=1) for n in ("short", "long")))
+    assert np.isnan(found.correlation)
+    assert len(order_of(found, ["short", "long"]).splitlines()) == 4
+
+
 def test_nothing_in_common(named):
     short = named("short", {"random": 0.0, "Max": 0.2}, seeds=1)
     long = shutil.copytree(short, short.with_name("long"))
