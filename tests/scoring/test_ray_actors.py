@@ -61,7 +61,7 @@ class TestOptions:
 
     def test_without_ray(self, monkeypatch):
         monkeypatch.setattr("mtal.scoring.ray_actors.find_spec", lambda _: None)
-        with pytest.raises(RuntimeError, match=r"^scoring=ray needs Ray, which is not installed: pip install 'mtal"):
+        with pytest.raises(RuntimeError, match=r"^scoring=ray needs Ray, which is not installed: pip install -e "):
             RayActors()
 
 
