@@ -35,7 +35,7 @@ _FORMS = {
     "masks": "class: column, for each class",
 }
 STEM, FOLDER = "{stem}", "{folder}"
-"""In a path: the name of the image without its suffix."""
+"""In a path: the name of the image without its suffix, and that of the folder it lies in."""
 _WILD = re.compile(r"[*?\[]")
 
 

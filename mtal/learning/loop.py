@@ -107,8 +107,7 @@ class Experiment:
         pool = index.pool
         if not len(pool) or not (index.table["split"] == "test").any():
             raise ValueError(
-                f"data set {self.dataset.name!r} needs frames to learn from and frames of others to test on; hold "
-                "somebody out, by data.test_patients=[…], data.test_videos=[…] or what the data set has for it"
+                f"data set {self.dataset.name!r} needs frames to learn from and to test on: see data.test_patients"
             )
         self.held_out_frames = HeldOutFrames(
             self.dataset,

@@ -42,9 +42,8 @@ class TrainerSettings:
         accumulate: batches whose gradients make one step.
         clip: longest gradient; ``None`` for any.
         ema: share of an exponential moving average of the weights that a step keeps, such as 0.99; ``None`` for none.
-            Early steps keep less, see :class:`~mtal.learning.weight_average.WeightAverage`: values that a training is
-            too short for are all the same.
-            It is what is measured, kept and evaluated.
+            It is what is measured, kept and evaluated. Early steps keep less, see
+            :class:`~mtal.learning.weight_average.WeightAverage`: values that a training is too short for are all alike.
         frame_loss: of tags and phases: ``cross_entropy`` or ``focal``.
         pixel_loss: of masks: ``cross_entropy``, ``focal``, ``dice``, or ``dice_cross_entropy``, the sum of the two.
             Dice weighs the classes by itself, so ``class_balance`` does not change it.

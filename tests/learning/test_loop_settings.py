@@ -39,7 +39,9 @@ class TestWrongSettings:
 
     def test_split_without_test_frames(self, dataset, experiment):
         pool = FrameIndex(dataset.index.table.assign(split="pool"))
-        with pytest.raises(ValueError, match=r"'miniature' needs frames to learn from .* data\.test_patients"):
+        with pytest.raises(
+            ValueError, match=r"'miniature' needs frames to learn from and to test on: see data\.test_patients"
+        ):
             experiment(dataset=SurgicalDataset("miniature", pool, dataset.label_maps, dataset.labels))
 
 

@@ -122,7 +122,7 @@ def _write(run: Path, into: Path) -> None:
     for place in PLACES:
         _change(config, place.split("."), lambda _: None)
     for file in _FILES:
-        _change(config, file.split("."), lambda given: Path(given).name if Path(given).is_absolute() else given)
+        _change(config, file.split("."), _name_alone)
     (into / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     _write_command_line(run, into)
     for name in _AS_THEY_ARE:
@@ -156,11 +156,16 @@ def _write_command_line(run: Path, into: Path) -> None:
     (into / ".hydra" / "hydra.yaml").write_text(yaml.safe_dump(kept), encoding="utf-8")
 
 
-def _change(config: dict[str, Any], keys: Sequence[str], new: Callable[[str], str | None]) -> None:
+def _change(config: dict[str, Any], keys: Sequence[str], new: Callable[[Any], Any]) -> None:
     for key in keys[:-1]:
         config = config.get(key) or {}
-    if isinstance(config.get(keys[-1]), str):
+    if config.get(keys[-1]) is not None:
         config[keys[-1]] = new(config[keys[-1]])
+
+
+def _name_alone(given: Any) -> Any:
+    """Of a whole path; anything else as it is, such as a number of patients or a regular expression."""
+    return Path(given).name if isinstance(given, str) and Path(given).is_absolute() else given
 
 
 def _digest(frames: pd.DataFrame) -> str:

@@ -78,7 +78,10 @@ def test_data_of_two_places_stay_apart(places, tmp_path):
         shutil.copytree(places, tmp_path / name)
         for run in (tmp_path / name).iterdir():
             config = yaml.safe_load((run / "config.yaml").read_text())
-            config["data"] = {"_target_": "mtal.datasets.table.load", "path": f"/home/someone/{name}.csv"}
+            config["data"] = {
+                "_target_": "mtal.datasets.table.load",
+                "path": [f"/home/someone/{name}.csv"],
+            }  # or several
             config["encoder"]["weights"] = "/home/someone/EndoViT.pth"
             (run / "config.yaml").write_text(yaml.safe_dump(config))
             if other:
