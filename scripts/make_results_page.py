@@ -6,10 +6,10 @@ python scripts/make_results_page.py docs/studies/*.tar.xz
 The full-pool runs of a sweep are in the folder of the same name with _full behind it, beside it; fresh_liver has those
 of study_liver_full, if it is given and there are none of its own. A table stands on the page between <!-- table NAME
 KIND --> and <!-- end -->: NAME is the sweep's folder, KIND joint, heads or rare. A NAME with a star, such as study_*,
-is all sweeps of such names together, and its KIND gains, winners or penalties. A NAME with a plus, such as
-short_liver+long_liver, is two sweeps, and its KIND order: what their common runs gain in the one and in the other. Of
-the figures of compare.py those are drawn that a page shows, as images/NAME_joint_curves.png. Everything else is left as
-it is.
+is all sweeps of such names together, and its KIND gains, winners, penalties, trained or ahead:STRATEGY: what that one
+gains over every other. A NAME with a plus, such as short_liver+long_liver, is two sweeps, and its KIND order: what
+their common runs gain in the one and in the other. Of the figures of compare.py those are drawn that a page shows, as
+images/NAME_joint_curves.png. Everything else is left as it is.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 
 from mtal.reporting.comparison import compare
 from mtal.reporting.comparison.comparison import are_references
-from mtal.reporting.comparison.markdown import order_of, over_all, tables_of
+from mtal.reporting.comparison.markdown import ahead, order_of, over_all, tables_of
 from mtal.reporting.comparison.packed import SUFFIX, as_folders
 from mtal.reporting.comparison.report import paper_figures, write_picture
 from mtal.reporting.comparison.same_order import same_order
@@ -31,6 +31,7 @@ from mtal.reporting.comparison.same_order import same_order
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGES = [DOCS / "results.md", DOCS / "results_by_head.md"]
 _FULL = "_full"
+_AHEAD = "ahead:"
 _MARKED = re.compile(r"(<!-- table (\S+) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -70,6 +71,22 @@ def together(page: str, sweeps: Sequence[Path]) -> dict[str, list[Path]]:
     return {pattern: [s for s in sweeps if fnmatch(s.name, pattern)] for pattern in patterns}
 
 
+def kinds_of(page: str, name: str, start: str) -> list[str]:
+    """The kinds of tables of a name on the page that begin with ``start``."""
+    return [found[3] for found in _MARKED.finditer(page) if found[2] == name and found[3].startswith(start)]
+
+
+def tables_together(
+    page: str, pattern: str, members: Sequence[Path], references: Mapping[str, Path]
+) -> dict[tuple[str, str], str]:
+    """The tables of all sweeps of a name with a star."""
+    comparison = compare(members, [found for sweep in members for found in reference_of(sweep, references)])
+    tables = {(pattern, kind): table for kind, table in over_all(comparison).items()}
+    for kind in kinds_of(page, pattern, _AHEAD):
+        tables[pattern, kind] = ahead(kind.removeprefix(_AHEAD), comparison)
+    return tables
+
+
 def pairs_of(page: str, sweeps: Sequence[Path]) -> dict[str, tuple[Path, Path]]:
     """The names with a plus that the page has tables of, each with its two sweeps, where both are given."""
     by_name = {sweep.name: sweep for sweep in sweeps}
@@ -106,9 +123,7 @@ def main() -> None:
                         write_picture(figure, images / f"{sweep.name}_{name}.png")
             for pattern, members in together(everything, sweeps).items():
                 if members:
-                    known = [found for sweep in members for found in reference_of(sweep, by_name)]
-                    every = compare(members, known)
-                    tables |= {(pattern, kind): table for kind, table in over_all(every).items()}
+                    tables |= tables_together(everything, pattern, members, by_name)
             for names, pair in pairs_of(everything, sweeps).items():
                 tables[names, "order"] = order_of(same_order(*pair), [sweep.name for sweep in pair])
     except (FileNotFoundError, ValueError) as error:

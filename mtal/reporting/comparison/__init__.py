@@ -1,13 +1,13 @@
 """Strategies compared over the runs of a sweep: curves, label saving, tests, penalties, figures and tables."""
 
-from mtal.reporting.comparison.bootstrap import band, interval, seed_weights
+from mtal.reporting.comparison.bootstrap import interval, seed_weights
 from mtal.reporting.comparison.comparison import Comparison, compare
 from mtal.reporting.comparison.interquartile_mean import interquartile_mean
 from mtal.reporting.comparison.label_saving import LabelSaving, frames_needed, label_savings
 from mtal.reporting.comparison.learning_curve import Curves, area, common_axis, monotone
 from mtal.reporting.comparison.penalty_matrix import penalty_matrix
 from mtal.reporting.comparison.report import write_comparison
-from mtal.reporting.comparison.significance import holm, paired_test
+from mtal.reporting.comparison.significance import holm, mean_interval, paired_test
 from mtal.reporting.comparison.terminal import show
 
 __all__ = [
@@ -15,7 +15,6 @@ __all__ = [
     "Curves",
     "LabelSaving",
     "area",
-    "band",
     "common_axis",
     "compare",
     "frames_needed",
@@ -23,6 +22,7 @@ __all__ = [
     "interquartile_mean",
     "interval",
     "label_savings",
+    "mean_interval",
     "monotone",
     "paired_test",
     "penalty_matrix",

@@ -1,4 +1,4 @@
-"""Bootstrap over repeats: seeds or, where the patients tested on are exchanged, folds, each the mean of its seeds.
+"""Bootstrap of what is no mean, over repeats: seeds or, where test patients are exchanged, folds (means over seeds).
 
 Letters: B draws, S seeds, P points of a curve.
 """
@@ -51,24 +51,8 @@ def interval(drawn: Floats, seeds: int, confidence: float = CONFIDENCE) -> tuple
     """
     if seeds < FEWEST:
         return np.nan, np.nan
-    low, high = _ends(drawn[None, :], seeds, confidence)
-    return float(low[0]), float(high[0])
-
-
-def band(values: Floats, confidence: float = CONFIDENCE, draws: int = DRAWS) -> tuple[Floats, Floats]:
-    """Pointwise :func:`interval` of the mean curve of ``values`` ``[S, P]``; two arrays ``[P]``."""
-    seeds = len(values)
-    if seeds < FEWEST:
-        nothing = np.full(values.shape[1], np.nan)  # [P]
-        return nothing, nothing
-    drawn = seed_weights(seeds, draws) @ values  # [B, P]
-    return _ends(drawn.T, seeds, confidence)
-
-
-def _ends(drawn: Floats, seeds: int, confidence: float) -> tuple[Floats, Floats]:
-    """Both ends per row of ``drawn`` ``[P, B]``."""
     reach = np.sqrt(seeds / (seeds - 1)) * stats.t.ppf((1 + confidence) / 2, seeds - 1)
     tail = stats.norm.sf(reach)
     # inverted_cdf takes drawn values as they are: between inf and a number there is nothing to interpolate.
-    low, high = np.quantile(drawn, [tail, 1 - tail], axis=1, method="inverted_cdf")  # [P], [P]
-    return low, high
+    low, high = np.quantile(drawn, [tail, 1 - tail], method="inverted_cdf")
+    return float(low), float(high)

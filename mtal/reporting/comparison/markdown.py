@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from mtal.reporting.comparison import wording
 from mtal.reporting.comparison.comparison import Comparison, Penalties
-from mtal.reporting.comparison.over_settings import over_settings
+from mtal.reporting.comparison.over_settings import ahead_of, over_settings
 from mtal.reporting.comparison.same_order import SameOrder
 from mtal.reporting.comparison.setting_comparison import ClassDifference, SettingComparison
 from mtal.reporting.comparison.tables import head_rows, joint_rows
@@ -26,11 +26,32 @@ def tables_of(setting: SettingComparison) -> dict[str, str]:
 def over_all(comparison: Comparison) -> dict[str, str]:
     """Tables of all settings together.
 
-    ``gains`` over the baseline, ``winners``: what the best of each loses on the others, ``penalties``: who is beaten.
+    ``gains`` over the baseline, ``winners``: what the best of each loses on the others, ``penalties``: who is behind,
+    ``trained``: how many trainings came to their end.
     """
     joint = next(found for found in comparison.penalties if found.score == "joint")
     tables = {"gains": _gains(comparison), "winners": _winners(comparison), "penalties": _penalties(joint)}
+    tables["trained"] = _trained(comparison)
     return {name: markdown(*table) for name, table in tables.items()}
+
+
+def ahead(strategy: str, comparison: Comparison) -> str:
+    """One strategy against every other over all settings, with the p that other units of repetition give."""
+    head = [
+        "ahead of",
+        *(f"… on {s.name}" for s in comparison.settings),
+        "mean",
+        "p",
+        "p (Holm)",
+        "p by run",
+        "by fold",
+    ]
+    rows = []
+    for row in ahead_of(strategy, comparison.settings):
+        tested = map(wording.p_value, (row.p, row.corrected_p, row.p_of_runs, row.p_of_folds))
+        mean = wording.with_interval(row.difference, row.interval)
+        rows.append([row.other, *map(wording.signed, row.by_setting), mean, *tested])
+    return markdown(head, rows)
 
 
 def order_of(found: SameOrder, names: Sequence[str]) -> str:
@@ -38,7 +59,8 @@ def order_of(found: SameOrder, names: Sequence[str]) -> str:
     table = markdown(["strategy", *names], ([name, *map(wording.signed, of)] for name, of in found.gains.items()))
     if math.isnan(found.correlation):
         return table
-    return f"{table}\n| rank correlation of the {len(found.gains)} | {wording.number(found.correlation, 2)} | |"
+    told = f"rank correlation of the {len(found.ranked)} strategies"
+    return f"{table}\n| {told} | {wording.number(found.correlation, 2)} | |"
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -104,7 +126,15 @@ def _winners(comparison: Comparison) -> Table:
     return head, rows
 
 
+def _trained(comparison: Comparison) -> Table:
+    rows = []
+    for setting in comparison.settings:
+        found = setting.trained
+        rows.append([setting.name, str(found.trainings), str(found.converged), wording.number(found.median_steps, 0)])
+    return ["data", "trainings", "converged", "median steps"], rows
+
+
 def _penalties(joint: Penalties) -> Table:
-    head = ["strategy", "is beaten (mean of its column)", "beats (mean of its row)"]
+    head = ["strategy", "is behind (mean of its column)", "is ahead (mean of its row)"]
     figures = zip(joint.strategies, joint.beaten, joint.beats, strict=True)
     return head, [[name, wording.number(beaten), wording.number(beats)] for name, beaten, beats in figures]

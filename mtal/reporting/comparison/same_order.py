@@ -10,6 +10,7 @@ from scipy import stats
 
 from mtal.reporting.comparison.comparison import compare
 from mtal.reporting.comparison.found_runs import find_runs, read_finished
+from mtal.reporting.comparison.score_comparison import Versus
 from mtal.reporting.comparison.strategies import repeat_of
 from mtal.reporting.run_options import named_strategy
 
@@ -23,11 +24,13 @@ class SameOrder:
 
     Args:
         gains: strategy → its gain in the one sweep and in the other, the largest in the other first.
-        correlation: Spearman's, of the gains; NaN for fewer than three strategies.
+        ranked: those of them that are strategies, and no bound.
+        correlation: Spearman's, of the gains of ``ranked``; NaN for fewer than three.
         cells: runs of each sweep that were compared.
     """
 
     gains: Mapping[str, tuple[float, float]]
+    ranked: tuple[str, ...]
     correlation: float
     cells: int
 
@@ -43,11 +46,13 @@ def same_order(one: Path, other: Path) -> SameOrder:
     common = [cell for cell in cells[0] if cell in cells[1]]
     if len({strategy for strategy, _, _ in common}) < 2:
         raise ValueError(f"{one} and {other} have no two strategies in common, of the same fold and seed")
-    gains = [_gains([of[cell] for cell in common]) for of in cells]
-    both = sorted(gains[0].keys() & gains[1].keys(), key=lambda name: -gains[1][name])
-    pairs = {name: (gains[0][name], gains[1][name]) for name in both}
-    rho = float(stats.spearmanr(*zip(*pairs.values(), strict=True)).statistic) if len(pairs) > 2 else float("nan")
-    return SameOrder(pairs, rho, len(common))
+    short, long = ({row.strategy: row for row in _rows([of[cell] for cell in common])} for of in cells)
+    both = sorted(short.keys() & long.keys(), key=lambda name: -long[name].gain)
+    pairs = {name: (short[name].gain, long[name].gain) for name in both}
+    ranked = tuple(name for name in both if not long[name].is_bound)
+    gains = zip(*(pairs[name] for name in ranked), strict=True)
+    rho = float(stats.spearmanr(*gains).statistic) if len(ranked) > 2 else float("nan")
+    return SameOrder(pairs, ranked, rho, len(common))
 
 
 def _cells(sweep: Path) -> dict[Cell, Path]:
@@ -55,6 +60,6 @@ def _cells(sweep: Path) -> dict[Cell, Path]:
     return {(named_strategy(run.path) or "", *repeat_of(run)): run.path for run in runs}
 
 
-def _gains(runs: Sequence[Path]) -> dict[str, float]:
+def _rows(runs: Sequence[Path]) -> list[Versus]:
     (setting,) = compare(runs).settings
-    return {row.strategy: row.gain for row in setting.joint.rows if not row.is_baseline}
+    return [row for row in setting.joint.rows if not row.is_baseline]

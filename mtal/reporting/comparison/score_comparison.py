@@ -10,10 +10,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from mtal.reporting.comparison.bootstrap import band, interval, seed_weights
+from mtal.reporting.comparison.bootstrap import seed_weights
 from mtal.reporting.comparison.label_saving import LabelSaving, label_savings
 from mtal.reporting.comparison.learning_curve import Curves, area, in_common
-from mtal.reporting.comparison.significance import LEVEL, PairedTest, holm, paired_test
+from mtal.reporting.comparison.significance import LEVEL, PairedTest, holm, mean_interval, paired_test
 
 Floats = npt.NDArray[np.float64]
 Verdict = Literal["baseline", "bound", "wins", "loses", "undecided", "not tested"]
@@ -33,7 +33,7 @@ class Versus:
         area: area under its mean curve over the length of the axis: its mean score.
         final: its mean score at the end of the axis.
         difference: area minus the baseline's, over the seeds that both have; NaN where they share none.
-        interval: of ``difference``, paired bootstrap over seeds; NaN for fewer than five.
+        interval: of ``difference``, Student's over the same seeds; NaN for fewer than five.
         test: of the areas per seed.
         corrected_p: the t-test's p after Holm over the strategies compared on this score.
         savings: one per target of :data:`SHARES`.
@@ -76,6 +76,7 @@ class Target:
     Args:
         score: mean full-pool score.
         chance: the score of heads that know nothing.
+        chances: the same by repeat of a strategy, as the frames tested on have it.
         runs: full-pool scores by repeat, whose noise is that of every saving; ``None`` where there are none, and
             ``score`` is the best that was seen.
         folds: repeat of a strategy → the fold it has its full-pool score from, where ``runs`` are by fold and
@@ -84,19 +85,25 @@ class Target:
 
     score: float
     chance: float = 0.0
+    chances: Curves | None = None
     runs: Curves | None = None
     folds: Mapping[int, int] = field(default_factory=dict)
 
-    def draws(self, seeds: Sequence[int], weights: Floats) -> Floats:
-        """The score and what it is in each draw, ``[1 + B]``: of the same repeats if it has them, else of its own."""
-        if self.runs is None:
-            return np.full(1 + len(weights), self.score)
-        same = [self.folds.get(seed, seed) for seed in seeds]
-        if set(same) <= set(self.runs.seeds):
-            scores = self.runs.at(same)[:, 0]  # [S]
-            return np.concatenate([[scores.mean()], weights @ scores])
-        drawn = seed_weights(len(self.runs.seeds), len(weights), seed=1) @ self.runs.values[:, 0]
-        return np.concatenate([[self.score], drawn])
+    def draws(self, share: float, seeds: Sequence[int], weights: Floats) -> Floats:
+        """What is ``share`` of the way from chance to the score, and what that is in each draw, ``[1 + B]``.
+
+        Of the same repeats as the strategies where the reference has them, else of its own.
+        """
+        chance, scores = np.full(1 + len(weights), self.chance), np.full(1 + len(weights), self.score)
+        if self.runs is not None:
+            same = [self.folds.get(seed, seed) for seed in seeds]
+            if set(same) <= set(self.runs.seeds):
+                scores = _drawn(self.runs.at(same)[:, 0], weights)
+                if self.chances is not None:
+                    chance = _drawn(self.chances.at(seeds)[:, 0], weights)
+            else:
+                scores[1:] = seed_weights(len(self.runs.seeds), len(weights), seed=1) @ self.runs.values[:, 0]
+        return chance + share * (scores - chance)
 
 
 @dataclass(frozen=True)
@@ -155,7 +162,7 @@ def compare_score(
         unit=unit,
         axis=axis,
         curves=curves,
-        bands={strategy: band(c.values) for strategy, c in curves.items()},
+        bands={strategy: mean_interval(c.values) for strategy, c in curves.items()},
         reference=target.score,
         full_pool=target.runs is not None,
         chance=target.chance,
@@ -166,12 +173,16 @@ def compare_score(
 def area_difference(axis: Floats, one: Curves, other: Curves) -> tuple[float, tuple[float, float], PairedTest]:
     """Difference of the areas under two curves over their common seeds, its paired interval and its test."""
     one, other = in_common(one, other)
-    seeds = len(one.seeds)
-    if not seeds:
+    if not one.seeds:
         return np.nan, (np.nan, np.nan), PairedTest(0, np.nan, np.nan)
     mine, others = area(axis, one.values), area(axis, other.values)  # [S], [S]
-    drawn = seed_weights(seeds) @ (mine - others)  # [B]
-    return float((mine - others).mean()), interval(drawn, seeds), paired_test(mine, others)
+    low, high = mean_interval(mine - others)
+    return float((mine - others).mean()), (float(low), float(high)), paired_test(mine, others)
+
+
+def _drawn(values: Floats, weights: Floats) -> Floats:
+    """Mean of ``[S]`` values and what it is in each draw, ``[1 + B]``."""
+    return np.concatenate([[values.mean()], weights @ values])
 
 
 def _versus(
@@ -191,8 +202,7 @@ def _versus(
         mine, others = in_common(curves, baseline)
         if mine.seeds:
             weights = seed_weights(len(mine.seeds))
-            scores = target.draws(mine.seeds, weights)  # [1 + B]
-            targets = [target.chance + share * (scores - target.chance) for share in SHARES]
+            targets = [target.draws(share, mine.seeds, weights) for share in SHARES]  # [1 + B] each
             savings = label_savings(axis, mine.values, others.values, targets, weights)
     return Versus(
         strategy=strategy,

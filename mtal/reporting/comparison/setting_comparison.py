@@ -17,6 +17,7 @@ from mtal.reporting.comparison.per_class import class_metrics, class_shares, rar
 from mtal.reporting.comparison.repeats import mean_by_fold, notes_of_folds, repeated, repeated_by, run_numbers
 from mtal.reporting.comparison.score_comparison import ScoreComparison, Target, area_difference, compare_score
 from mtal.reporting.comparison.strategies import RANDOM, Repeat, Setting, repeat_of
+from mtal.reporting.comparison.training_lengths import TrainingLengths, training_lengths
 from mtal.reporting.run_reader import Run, main_metric
 
 Floats = npt.NDArray[np.float64]
@@ -66,6 +67,8 @@ class SettingComparison:
         seeds: strategy → its seeds.
         repeated: what a strategy was repeated with: ``"seed"``, or where patients are exchanged ``"fold"`` or, with few
             folds, ``"run"``.
+        folds: number of a run → the fold it tests on, where ``repeated`` is ``"run"``.
+        trained: how long heads were trained, where the runs tell.
         notes: what the reader must know: missing scores, where the full-pool score is from.
     """
 
@@ -81,6 +84,8 @@ class SettingComparison:
     redundancy: Mapping[str, Mapping[str, float]]
     seeds: Mapping[str, tuple[int, ...]]
     repeated: str
+    folds: Mapping[int, int]
+    trained: TrainingLengths
     notes: tuple[str, ...]
 
     @property
@@ -124,6 +129,8 @@ def compare_setting(setting: Setting, baseline: str) -> SettingComparison:
         notes.append(f"No class is rare: each is in at least one labelled frame in ten of {among}.")
     notes.append(_source(setting))
     notes += notes_of_folds(setting)
+    trained = training_lengths(runs)
+    notes += trained.in_words()
     notes += [f"{name} reads the pool's hidden labels: a bound, no strategy." for name in sorted(setting.bounds)]
     ranked = [row.strategy for row in scores[0].rows]
     members = {name: list(setting.strategy(name).runs.values()) for name in ranked}
@@ -140,6 +147,8 @@ def compare_setting(setting: Setting, baseline: str) -> SettingComparison:
         redundancy={name: redundancy.mean_of(r) for name, r in members.items()},
         seeds={s.name: s.seeds for s in setting.strategies},
         repeated=repeated_by(setting),
+        folds=_folds_of_runs(setting),
+        trained=trained,
         notes=tuple(notes),
     )
 
@@ -212,16 +221,31 @@ def _scores(
 
 def _target(setting: Setting, baseline: str, keys: Sequence[str], curves: Mapping[str, Curves]) -> Target:
     """Final scores of the full-pool runs, else the highest point that any strategy reached."""
-    chance = chance_level([run for s in setting.strategies for run in s.runs.values()], keys)
+    chances = _chances(setting, keys)
+    chance = float(chances.values.mean())
     full = {repeat_of(run): _values(run, keys)[-1:] for run in setting.full_pool}
     known = {repeat: score for repeat, score in full.items() if np.isfinite(score).all()}
     if not known:
         best = _best_seen(curves[baseline], [c for s, c in curves.items() if s not in setting.bounds])
         return Target(best, chance)
-    by_run = repeated_by(setting) == "run"  # each run of a strategy has the reference of its fold
-    found = mean_by_fold(known) if by_run else repeated(known, setting)
-    folds = {number: repeat.fold for repeat, number in run_numbers(setting).items()} if by_run else {}
-    return Target(float(found.values.mean()), chance, found, folds)
+    folds = _folds_of_runs(setting)  # each run of a strategy has the reference of its fold
+    found = mean_by_fold(known) if folds else repeated(known, setting)
+    return Target(float(found.values.mean()), chance, chances, found, folds)
+
+
+def _folds_of_runs(setting: Setting) -> dict[int, int]:
+    """Number of a run → its fold; empty where what is repeated are folds or seeds."""
+    by_run = repeated_by(setting) == "run"
+    return {number: repeat.fold for repeat, number in run_numbers(setting).items()} if by_run else {}
+
+
+def _chances(setting: Setting, keys: Sequence[str]) -> Curves:
+    """Chance level by repeat: how common classes are differs between the frames that folds are tested on."""
+    runs: dict[Repeat, list[Run]] = {}
+    for strategy in setting.strategies:
+        for repeat, run in strategy.runs.items():
+            runs.setdefault(repeat, []).append(run)
+    return repeated({repeat: np.array([chance_level(of, keys)]) for repeat, of in runs.items()}, setting)
 
 
 def _best_seen(baseline: Curves, members: Sequence[Curves]) -> float:

@@ -1,4 +1,4 @@
-"""Paired tests across seeds."""
+"""Student's intervals and paired tests across repeats."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
+
+from mtal.reporting.comparison.bootstrap import CONFIDENCE, FEWEST
 
 Floats = npt.NDArray[np.float64]
 
@@ -63,6 +65,27 @@ def _wilcoxon(difference: Floats) -> float:
     sums = signs @ ranks  # [2^n]
     centre = ranks.sum() / 2
     return float((np.abs(sums - centre) >= abs(ranks[kept > 0].sum() - centre) - 1e-9).mean())
+
+
+def mean_interval(values: Floats, confidence: float = CONFIDENCE) -> tuple[Floats, Floats]:
+    """Student's interval of the mean over repeats: it excludes 0 where the t-test of the same values has p < 1 − α.
+
+    A bootstrap of five repeats is narrower than that, and covers the mean in fewer than 95 of 100 studies.
+
+    Args:
+        values: ``[S, ...]``, one per repeat.
+        confidence: 1 − α.
+
+    Returns:
+        Lower and upper ends, ``[...]``; NaN for fewer than :data:`~mtal.reporting.comparison.bootstrap.FEWEST` repeats.
+    """
+    repeats = len(values)
+    if repeats < FEWEST:
+        nothing = np.full(values.shape[1:], np.nan)
+        return nothing, nothing
+    mean = values.mean(axis=0)  # [...]
+    reach = stats.t.ppf((1 + confidence) / 2, repeats - 1) * values.std(axis=0, ddof=1) / np.sqrt(repeats)
+    return mean - reach, mean + reach
 
 
 def holm(p: Sequence[float]) -> list[float]:

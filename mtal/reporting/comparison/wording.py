@@ -42,7 +42,7 @@ def saving(this: LabelSaving) -> str:
     if math.isinf(this.needed):
         return "neither reached" if math.isinf(this.baseline_needed) else "not reached"
     if math.isinf(this.baseline_needed):
-        return f"> {_percent(1 - this.needed / this.end)}%"
+        return f"> {math.floor(100 * (1 - this.needed / this.end) + 1e-9)}%"  # what is more than 8.5 is not more than 9
     if this.share == -math.inf:
         return "none: the baseline starts there"
     low, high = this.share_interval

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mtal.reporting.comparison.bootstrap import band, interval, seed_weights
+from mtal.reporting.comparison.bootstrap import interval, seed_weights
 
 
 def test_draws_are_seeds_with_replacement_and_the_same_each_time():
@@ -30,7 +30,6 @@ def test_for_a_mean_it_is_as_wide_as_students_interval(seeds):
 def test_fewer_than_five_seeds_have_no_interval(seeds):
     values = np.arange(seeds * 2.0).reshape(seeds, 2)
     assert np.isnan(interval(seed_weights(seeds) @ values[:, 0], seeds)).all()
-    assert np.isnan(band(values)).all()
     assert np.isfinite(interval(seed_weights(5) @ np.arange(5.0), 5)).all()
 
 
@@ -38,10 +37,3 @@ def test_an_end_may_be_open():
     drawn = np.array([1.0] * 95 + [np.inf] * 5)
     assert interval(drawn, 30) == (1.0, np.inf)
     assert interval(-drawn, 30) == (-np.inf, -1.0)
-
-
-def test_a_band_is_the_interval_at_every_point():
-    values = np.random.default_rng(0).normal(size=(5, 3))
-    low, high = band(values)
-    for point in range(3):
-        assert (low[point], high[point]) == interval(seed_weights(5) @ values[:, point], 5)

@@ -38,7 +38,19 @@ def test_gains_and_their_rank_correlation(named):
     table = order_of(found, ["short", "long"]).splitlines()
     assert table[0] == "| strategy | short | long |"
     assert table[2].startswith("| `Pareto` | +0.0")
-    assert table[-1] == "| rank correlation of the 3 | 0.50 | |"
+    assert table[-1] == "| rank correlation of the 3 strategies | 0.50 | |"
+
+
+def test_a_bound_has_no_rank(named):
+    short = named("short", {"random": 0.0, "Max": 0.2, "Pareto": 0.1, "Borda": -0.1, "Median": 0.4}, seeds=1)
+    long = named("long", {"random": 0.0, "Max": 0.1, "Pareto": 0.2, "Borda": -0.2, "Median": 0.3}, seeds=1)
+    assert same_order(short, long).correlation == pytest.approx(0.8)
+    for file in (*short.glob("Median*/config.yaml"), *long.glob("Median*/config.yaml")):
+        file.write_text(file.read_text().replace("selector.Badge", "selector.HiddenLabelBound"))
+    found = same_order(short, long)
+    assert list(found.gains) == ["Median", "Pareto", "Max", "Borda"]
+    assert found.ranked == ("Pareto", "Max", "Borda")
+    assert found.correlation == pytest.approx(0.5)
 
 
 def test_the_order_of_two_is_no_correlation(named):

@@ -58,21 +58,40 @@ def test_without_a_common_seed_nothing_is_compared():
 def test_the_target_is_drawn_with_the_curves_where_it_has_the_same_repeats():
     weights = np.array([[1.0, 0.0], [0.25, 0.75]])
     same = Target(0.5, runs=Curves((0, 1), np.array([[0.4], [0.6]])))
-    assert same.draws((0, 1), weights) == pytest.approx([0.5, 0.4, 0.55])
+    assert same.draws(1.0, (0, 1), weights) == pytest.approx([0.5, 0.4, 0.55])
     other = Target(0.5, runs=Curves((7, 8, 9), np.array([[0.4], [0.5], [0.6]])))
-    drawn = other.draws((0, 1), np.tile(weights, (500, 1)))
+    drawn = other.draws(1.0, (0, 1), np.tile(weights, (500, 1)))
     assert drawn[0] == 0.5
     assert drawn[1:].mean() == pytest.approx(0.5, abs=0.01)
     assert drawn[1:].std() == pytest.approx(np.sqrt(2 / 3 / 3) / 10, rel=0.1)
-    assert Target(0.5).draws((0, 1), weights).tolist() == [0.5] * 3
+    assert Target(0.5).draws(1.0, (0, 1), weights).tolist() == [0.5] * 3
 
 
 def test_the_target_of_some_repeats_is_that_of_these_repeats():
     weights = np.array([[1.0, 0.0], [0.25, 0.75]])
     some = Target(0.6, runs=Curves((0, 1, 2), np.array([[0.4], [0.6], [0.8]])))
-    assert some.draws((0, 1), weights) == pytest.approx([0.5, 0.4, 0.55])
+    assert some.draws(1.0, (0, 1), weights) == pytest.approx([0.5, 0.4, 0.55])
     of_folds = Target(0.5, runs=Curves((0, 1), np.array([[0.4], [0.6]])), folds={7: 1, 8: 1})
-    assert of_folds.draws((7, 8), weights) == pytest.approx([0.6] * 3)
+    assert of_folds.draws(1.0, (7, 8), weights) == pytest.approx([0.6] * 3)
+
+
+def test_chance_is_drawn_with_the_frames_that_are_tested_on():
+    weights = np.array([[1.0, 0.0], [0.25, 0.75]])
+    scores = Curves((0, 1), np.array([[0.4], [0.6]]))
+    chances = Curves((0, 1, 2), np.array([[0.1], [0.3], [0.9]]))
+    found = Target(0.5, chance=0.4, chances=chances, runs=scores).draws(0.5, (0, 1), weights)
+    assert found == pytest.approx([(0.5 + 0.2) / 2, (0.4 + 0.1) / 2, (0.55 + 0.25) / 2])
+    best_seen = Target(0.5, chance=0.4, chances=chances).draws(0.5, (0, 1), weights)  # a score that is not drawn
+    assert best_seen == pytest.approx([0.45] * 3)
+
+
+def test_the_interval_says_what_the_test_says():
+    for scale in (0.97, 0.9, 0.7):  # p 0.0434, 0.0352, 0.0162
+        row = compared(random=ZERO, a=flat(*(1 + scale * np.array([-1, -0.5, 0, 0.5, 1])))).row("a")
+        assert (row.interval[0] > 0) == (row.test.t_p < 0.05)
+    row = compared(random=ZERO, a=flat(*(1 + 1.1 * np.array([-1, -0.5, 0, 0.5, 1])))).row("a")
+    assert row.test.t_p > 0.05
+    assert row.interval[0] < 0
 
 
 def test_savings_are_of_what_is_gained_over_chance():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mtal.reporting.comparison.significance import holm, paired_test
+from mtal.reporting.comparison.significance import holm, mean_interval, paired_test
 
 
 @pytest.mark.parametrize("seeds", [2, 5, 10])
@@ -17,6 +17,19 @@ def test_both_tests_are_scipys(seeds):
     assert test.seeds == seeds
     assert test.t_p == pytest.approx(stats.ttest_rel(one, other).pvalue)
     assert test.wilcoxon_p == pytest.approx(stats.wilcoxon(one, other, method="exact").pvalue)
+
+
+@pytest.mark.parametrize("repeats", [5, 6, 30])
+def test_the_interval_is_students(repeats):
+    values = np.random.default_rng(repeats).normal(0.3, 1, (repeats, 2, 3))
+    known = stats.ttest_1samp(values, 0, axis=0).confidence_interval(0.95)
+    low, high = mean_interval(values)
+    np.testing.assert_allclose(low, known.low)
+    np.testing.assert_allclose(high, known.high)
+
+
+def test_four_repeats_have_no_interval():
+    assert np.isnan(mean_interval(np.arange(8.0).reshape(4, 2))).all()
 
 
 def test_wilcoxon_with_ties_and_zeros_is_exact():

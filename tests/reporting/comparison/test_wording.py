@@ -24,6 +24,7 @@ def saved(needed, baseline_needed, share, low, high):
         (saved(40, 20, -1.0, -INF, 0.1), "−100% [open, 10]", "40 frames where random needs 20"),
         (saved(INF, 40, -INF, -INF, INF), "not reached", "more than 50 frames where random needs 40"),
         (saved(20, INF, INF, -INF, INF), "> 60%", "20 frames where random needs more than 50"),
+        (saved(20.2, INF, INF, -INF, INF), "> 59%", "20 frames where random needs more than 50"),  # not more than 60
         (saved(INF, INF, NAN, -INF, INF), "neither reached", "more than 50 frames where random needs more than 50"),
     ],
 )
