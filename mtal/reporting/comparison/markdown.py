@@ -44,7 +44,7 @@ def ahead(strategy: str, comparison: Comparison) -> str:
         "p",
         "p (Holm)",
         "p by run",
-        "by fold",
+        "p by fold",
     ]
     rows = []
     for row in ahead_of(strategy, comparison.settings):
