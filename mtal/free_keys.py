@@ -11,6 +11,7 @@ FREE_KEYS = (
     "cache_limit_gib",
     "data.workers",
     "data.limit_s",
+    "frames.backend",
     "oracle.wait",
     "oracle.poll_s",
     "logger",

@@ -26,7 +26,7 @@ from mtal.frames.fit import ALL, Box, Fit, check_fit, content_of, fitted, window
 from mtal.frames.frames_file import FramesFile
 from mtal.frames.image_folder import parse_folder_source
 from mtal.frames.protocol import Reader
-from mtal.frames.reader import open_reader, read_pictures
+from mtal.frames.reader import Backend, check_backend, open_reader, read_pictures
 from mtal.frames.request import positions
 from mtal.frames.whole_file import whole_or_not
 from mtal.frames.window import Window, Windows
@@ -121,11 +121,20 @@ class FrameCache:
         bound: keeps the folder above within a limit; it protects the frames of an array while that lives. Without it
             nothing is ever deleted.
         workers: videos decoded at once. Each decoder has threads of its own and holds 32 frames, so few are enough.
+        backend: who decodes videos, see :func:`~mtal.frames.reader.open_reader`. Files are the same by all of them.
     """
 
-    def __init__(self, root: Path | str, bound: BoundedFolder | None = None, workers: int | None = None) -> None:
+    def __init__(
+        self,
+        root: Path | str,
+        bound: BoundedFolder | None = None,
+        workers: int | None = None,
+        backend: Backend = "pyav",
+    ) -> None:
+        check_backend(backend)
         self.root = Path(root)
         self.bound = bound
+        self.backend: Backend = backend
         self.workers = workers or min(4, os.cpu_count() or 1)
 
     def get(self, rows: pd.DataFrame, size: tuple[int, int], progress: bool = True, fit: Fit = "stretch") -> FrameArray:
@@ -154,7 +163,7 @@ class FrameCache:
             of_which = pd.factorize(recording[here][first])[0] if fit == "content" else np.zeros_like(wanted)  # [M]
             key = _key(source, wanted, size, fit, of_which)
             file = FramesFile(self.root / f"{key}.npy", (len(wanted), *size, 3))
-            files.append(_CachedVideo(file, source, wanted, fit, of_which))
+            files.append(_CachedVideo(file, source, wanted, fit, of_which, self.backend))
             digest.update(key.encode())
         if self.bound is not None:
             self.bound.use(path for f in files for path in f.paths())
@@ -216,6 +225,7 @@ class _CachedVideo:
         frames: ``[M]``, ascending.
         fit: how frames become pictures.
         recording: ``[M]``, which of the source's recordings each frame is of.
+        backend: who decodes it.
     """
 
     file: FramesFile
@@ -223,6 +233,7 @@ class _CachedVideo:
     frames: NDArray[np.int64]
     fit: Fit
     recording: NDArray[np.int64]
+    backend: Backend
 
     def paths(self) -> list[Path]:
         """What is on disk when it is there: the pictures and, unless they are stretched, what they show."""
@@ -282,7 +293,8 @@ class _CachedVideo:
     def _resized(self, size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
         """Batches ``[<= 32, H, W, 3]`` of the frames asked; then what they show is on disk as well."""
         windows: list[Window] = []
-        with open_reader(self.source, on_truncated="keep") as reader:  # whoever listed the frames has decided
+        # whoever listed the frames has decided what becomes of truncated files
+        with open_reader(self.source, backend=self.backend, on_truncated="keep") as reader:
             positions(self.source, reader.frames, self.frames)
             content = self._content(reader)
             for start in range(0, len(self.frames), _CHUNK):

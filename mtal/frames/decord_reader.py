@@ -58,11 +58,11 @@ class DecordReader:
     def __init__(self, source: Path, demuxed: Demuxed | None = None) -> None:
         self.source = source
         if decord is None:
-            raise ValueError(f"{source}: decord is not installed on this platform; use backend='auto' or 'pyav'")
+            raise ValueError(f"{source}: decord is not installed on this platform; use frames.backend=auto or pyav")
         found = demuxed or demux(source)
         reason = distrust(found)
         if reason is not None:
-            raise ValueError(f"{source}: decord may return wrong frames: {reason}; use backend='auto' or 'pyav'")
+            raise ValueError(f"{source}: decord may return wrong frames: {reason}; use frames.backend=auto or pyav")
         sequential = PyAVReader(source, demuxed=found)
         self.frames, self.times_s = sequential.frames, sequential.times_s
         self.frame_size = found.frame_size
@@ -101,11 +101,11 @@ class DecordReader:
         try:
             video = decord.VideoReader(str(self.source))
         except (decord.DECORDError, RuntimeError) as error:
-            raise ValueError(f"{self.source}: decord cannot open the file; use backend='pyav'") from error
+            raise ValueError(f"{self.source}: decord cannot open the file; use frames.backend=pyav") from error
         if len(video) != len(self.frames):
             raise ValueError(
                 f"{self.source}: decord may return wrong frames: it counts {len(video)} frames where the container "
-                f"holds {len(self.frames)}; use backend='auto' or 'pyav'"
+                f"holds {len(self.frames)}; use frames.backend=auto or pyav"
             )
         return video
 
@@ -117,12 +117,12 @@ class DecordReader:
         except (decord.DECORDError, RuntimeError) as error:
             self.close()  # after an error decord hands out stale pictures
             raise ValueError(
-                f"{self.source}: decord cannot decode frames {ascending[0]} to {ascending[-1]}; use backend='pyav'"
+                f"{self.source}: decord cannot decode frames {ascending[0]} to {ascending[-1]}; use frames.backend=pyav"
             ) from error
         if pictures.shape != (len(ascending), *self.frame_size, 3):
             raise ValueError(
                 f"{self.source}: decord returned pictures of shape {list(pictures.shape)} for {len(ascending)} frames "
-                f"of {self.frame_size}; use backend='pyav'"
+                f"of {self.frame_size}; use frames.backend=pyav"
             )
         return pictures
 
@@ -132,7 +132,7 @@ class DecordReader:
         except ValueError as error:
             reason = str(error).removeprefix(f"{self.source}: ").rpartition(";")[0]
             raise ValueError(
-                f"{self.source}: decord may return wrong frames: {reason}; use backend='auto' or 'pyav'"
+                f"{self.source}: decord may return wrong frames: {reason}; use frames.backend=auto or pyav"
             ) from error
         for start in range(0, len(self), _CHUNK):
             ascending = self.frames[start : start + _CHUNK].tolist()
@@ -142,7 +142,7 @@ class DecordReader:
             if wrong.any():
                 raise ValueError(
                     f"{self.source}: decord may return wrong frames: its frame {start + int(wrong.argmax())} differs "
-                    "from PyAV's; use backend='auto' or 'pyav'"
+                    "from PyAV's; use frames.backend=auto or pyav"
                 )
             beat(ascending[-1])
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,8 +43,7 @@ def open_reader(
         TimeoutError: the decoder hangs.
         ValueError: the source cannot be read; the message says why and what to do.
     """
-    if backend not in ("auto", "decord", "pyav"):
-        raise ValueError(f"unknown backend {backend!r}; backends are auto, decord and pyav")
+    check_backend(backend)
     images = parse_folder_source(str(source))
     path = images.folder
     if path.is_dir():
@@ -61,6 +60,16 @@ def open_reader(
             _told.add(path)
             _log.warning("%s; reading it with PyAV", str(error).rpartition(";")[0])
         return reader
+
+
+def check_backend(backend: str) -> None:
+    """Refuse one that there is not.
+
+    Raises:
+        ValueError: there is no such backend; the message names those that there are.
+    """
+    if backend not in get_args(Backend):
+        raise ValueError(f"unknown backend {backend!r}; frames.backend is {', '.join(get_args(Backend))}")
 
 
 def read_pictures(reader: Reader, frames: Sequence[int]) -> list[NDArray[np.uint8]]:

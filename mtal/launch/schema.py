@@ -42,10 +42,15 @@ EvaluationSchema = _schema_of(EvaluationSettings)
 
 @dataclass
 class FramesSchema:
-    """How frames reach the model: ``image_size`` is (height, width), ``fit`` one of :data:`mtal.frames.fit.Fit`."""
+    """How frames reach the model.
+
+    ``image_size`` is (height, width), ``fit`` one of :data:`mtal.frames.fit.Fit`, ``backend`` who decodes videos, see
+    :func:`mtal.frames.open_reader`.
+    """
 
     image_size: list[int] = field(default_factory=lambda: [128, 128])
     fit: str = "stretch"
+    backend: str = "pyav"
 
 
 @dataclass

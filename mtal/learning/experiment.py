@@ -65,7 +65,7 @@ def build_experiment(
     if check_encoder is not None:
         check_encoder(model.encoder.description)
     bound = BoundedFolder(config.cache, _bytes(config.cache_limit_gib))
-    cache = FrameCache(Path(config.cache) / "frames", bound)
+    cache = FrameCache(Path(config.cache) / "frames", bound, backend=config.frames.backend)
     frames = cache.get(dataset.index.table, tuple(config.frames.image_size), fit=config.frames.fit)
     dataset = seen_through(dataset, frames.windows)
     inputs: Inputs = FrameInputs(frames)

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from mtal.acquisition import Acquisition
 from mtal.annotation import Oracle
 from mtal.frames.fit import check_fit
+from mtal.frames.reader import check_backend
 from mtal.learning.augmentation import Augmentation
 from mtal.learning.evaluation import EvaluationSettings
 from mtal.learning.loop_settings import LoopSettings
@@ -58,6 +59,8 @@ def options_of(config: DictConfig) -> Options:
         loop = LoopSettings.of(plain(config.loop))
     with refusals:
         check_fit(config.frames.fit)
+    with refusals:
+        check_backend(config.frames.backend)
     with refusals:
         check_weighting(config.tasks.weighting)
     with refusals:

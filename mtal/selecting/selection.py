@@ -196,8 +196,8 @@ def _bound(config: DictConfig) -> BoundedFolder:
 
 
 def _frames(config: DictConfig, recordings: Recordings, bound: BoundedFolder) -> FrameArray:
-    """Fitted as those that the run has learnt from; runs before there was a choice stretched them."""
-    cache = FrameCache(Path(config.cache) / "frames", bound)
+    """Fitted as those that the run has learnt from; runs before there was a choice stretched them, and used PyAV."""
+    cache = FrameCache(Path(config.cache) / "frames", bound, backend=config.frames.get("backend", "pyav"))
     fit = config.frames.get("fit", "stretch")
     return cache.get(recordings.dataset.index.table, tuple(config.frames.image_size), fit=fit)
 

@@ -47,6 +47,30 @@ def decoded(monkeypatch):
     return opened
 
 
+class TestBackend:
+    def test_decord_reads_the_same_pixels_where_it_is_proven_right(self, tmp_path, clip, monkeypatch):
+        wanted = rows((clip("groups"), 31), (clip("groups"), 4))
+        used = []
+        original = cache_module.open_reader
+
+        def told(source, **options):
+            used.append(options["backend"])
+            return original(source, **options)
+
+        monkeypatch.setattr(cache_module, "open_reader", told)
+        by = {
+            backend: FrameCache(tmp_path / backend, backend=backend).get(wanted, (48, 64), progress=False)
+            for backend in ("pyav", "auto")
+        }
+        assert used == ["pyav", "auto"]
+        assert by["pyav"].key == by["auto"].key  # one takes what the other has decoded
+        np.testing.assert_array_equal(by["pyav"][:], by["auto"][:])
+
+    def test_unknown(self, tmp_path):
+        with pytest.raises(ValueError, match=r"unknown backend 'opencv'; frames\.backend is auto, decord, pyav"):
+            FrameCache(tmp_path, backend="opencv")
+
+
 class TestFrames:
     def test_order_of_the_rows_across_sources(self, tmp_path, clip, sequential, folder):
         video = clip("groups")

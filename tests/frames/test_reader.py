@@ -99,7 +99,7 @@ class TestBackend:
 
     @pytest.mark.parametrize("name", [*DISTRUSTED, *DAMAGED_INSIDE, "flipped"])
     def test_decord_alone_is_refused_there(self, clip, name):
-        with pytest.raises(ValueError, match=rf"{name}\.\w+: decord may return wrong frames: .*use backend='auto'"):
+        with pytest.raises(ValueError, match=rf"{name}\.\w+: decord may return wrong frames: .*use frames\.backend"):
             open_reader(clip(name), "decord")
 
     def test_the_fallback_is_logged_once_per_file(self, clip, caplog, monkeypatch):

@@ -82,6 +82,7 @@ def test_all_groups_of_a_run_at_once(tmp_path: Path):
                 f"data.root={tmp_path / 'nowhere'}",
                 "loop.batch=0",
                 "frames.fit=x",
+                "frames.backend=x",
                 "tasks.weighting=x",
                 "evaluation.resolution=x",
                 "trainer.steps=0",
@@ -94,11 +95,12 @@ def test_all_groups_of_a_run_at_once(tmp_path: Path):
                 "data.sampler.rate_hz=0",
             ],
         )
-    with pytest.raises(ValueError, match=r"^10 wrong options:\n") as error:
+    with pytest.raises(ValueError, match=r"^11 wrong options:\n") as error:
         build_experiment(config)
     wanted = [
         "loop.batch",
         "fit",
+        "backend",
         "weighting",
         "resolution",
         "trainer.steps",
