@@ -22,7 +22,7 @@ from mtal.annotation.consensus import layer_files
 from mtal.annotation.mask_files import plain
 from mtal.annotation.view import LabelView
 from mtal.datasets.label_map import IGNORE, LabelMap
-from mtal.frames.whole_file import whole_or_not
+from mtal.whole_files import whole_or_not
 
 _TEXT = ("frame_id", "task", "annotator", "state", "value", "mask", "tool", "time", "request", "source")
 COLUMNS = (*_TEXT, "seconds", "revision")

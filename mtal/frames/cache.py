@@ -28,10 +28,10 @@ from mtal.frames.image_folder import parse_folder_source
 from mtal.frames.protocol import Reader
 from mtal.frames.reader import Backend, check_backend, open_reader, read_pictures
 from mtal.frames.request import positions
-from mtal.frames.whole_file import whole_or_not
 from mtal.frames.window import Window, Windows
 from mtal.progress import track
 from mtal.refusals import Refusals
+from mtal.whole_files import whole_or_not
 
 _FORMAT = 4  # raised whenever cached pixels would come out differently
 _CHUNK = 32  # frames decoded at once

@@ -10,7 +10,7 @@ import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
 from mtal.frames.hygiene import REASONS
-from mtal.frames.whole_file import whole_or_not
+from mtal.whole_files import whole_or_not
 
 _COLUMNS, _ROWS = 10, 3  # per reason
 _WIDTH, _HEIGHT = 160, 120  # of a thumbnail

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mtal.frames.whole_file import write_error
+from mtal.whole_files import write_error
 
 
 @dataclass(frozen=True)

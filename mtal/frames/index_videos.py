@@ -22,9 +22,9 @@ from mtal.frames.index import frame_id
 from mtal.frames.sampler import Sampler
 from mtal.frames.scan import StoredScan, run_elsewhere
 from mtal.frames.timeline import Truncated
-from mtal.frames.whole_file import whole_or_not
 from mtal.progress import track
 from mtal.refusals import SHOWN
+from mtal.whole_files import whole_or_not
 
 _FRAME = ["frame_id", "video", "frame", "time_s", "source"]
 _log = logging.getLogger(__name__)

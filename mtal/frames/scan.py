@@ -20,7 +20,7 @@ from mtal.frames.image_folder import ImageFolder, parse_folder_source
 from mtal.frames.pyav_reader import PyAVReader
 from mtal.frames.sampler import Sampler
 from mtal.frames.timeline import Truncated
-from mtal.frames.whole_file import whole_or_not
+from mtal.whole_files import whole_or_not
 
 _FORMAT = 4  # raised whenever a scan would come out differently
 _THUMBNAIL = 96  # pixels along the short edge

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 from filelock import FileLock
 
-from mtal.learning.run_folder import write_whole
+from mtal.whole_files import write_whole
 
 INDEX = "index.csv"
 

@@ -27,6 +27,7 @@ from mtal.learning.same_run import (
     tell_corrected,
     tell_moved,
 )
+from mtal.whole_files import IN_A_RUN, whole_folder, whole_or_not, write_whole
 
 LABELS = "labels.parquet"
 """Digests of labels: of the held-out frames in the run folder, of its picks in each round."""
@@ -139,7 +140,7 @@ class RunFolder:
             write_whole(self.path / ENCODER, json.dumps(prints.encoder, indent=1))
         begun = self._begun()
         if moved or not begun or not (self.path / "frames.parquet").exists():
-            with _whole_file(self.path / "frames.parquet") as file:
+            with whole_or_not(self.path / "frames.parquet", IN_A_RUN) as file:
                 index.write(file)
         if held_out is not None and not (begun and (self.path / LABELS).exists()):
             self.keep_held_out(held_out)
@@ -254,7 +255,7 @@ class RunFolder:
         """A folder to write what round ``number`` picks into; :meth:`picked_path` when the block ends without error."""
         self._picked.mkdir(exist_ok=True)
         try:
-            with _whole_folder(self.picked_path(number)) as temporary:
+            with whole_folder(self.picked_path(number)) as temporary:
                 yield temporary
             self.forget_scored(number)
         finally:
@@ -276,7 +277,7 @@ class RunFolder:
 
         What the round picked becomes part of it, but for files that are written anew.
         """
-        with _whole_folder(self.round_path(number)) as temporary:
+        with whole_folder(self.round_path(number)) as temporary:
             yield temporary
             _take_over(self.picked_path(number), temporary)
         self._let_go(number)
@@ -314,20 +315,6 @@ class RunFolder:
         return content
 
 
-@contextmanager
-def _whole_folder(path: Path) -> Iterator[Path]:
-    """A folder under a temporary name beside ``path``, which it gets at the end, or is removed where an error comes."""
-    temporary = path.with_name(f".{path.name}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    try:
-        yield temporary
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    temporary.rename(path)
-
-
 def _take_over(folder: Path, into: Path) -> None:
     """Give the files of a folder a second name in another, where there is none of that name."""
     for file in sorted(p for p in folder.rglob("*") if p.is_file()):
@@ -341,21 +328,6 @@ def _take_over(folder: Path, into: Path) -> None:
             shutil.copyfile(file, target)
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a small file so that it is there whole or not at all."""
-    temporary = path.with_name(f".{path.name}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.rename(path)
-
-
 def _write_table(path: Path, table: pd.DataFrame) -> None:
-    with _whole_file(path) as file:
+    with whole_or_not(path, IN_A_RUN) as file:
         table.to_parquet(file, index=False)
-
-
-@contextmanager
-def _whole_file(path: Path) -> Iterator[Path]:
-    """A name beside ``path`` to write under; it becomes ``path`` when the block ends without an error."""
-    temporary = path.with_name(f".{path.name}")
-    yield temporary
-    temporary.rename(path)

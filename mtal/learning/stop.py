@@ -13,8 +13,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from mtal.acquisition import Acquisition, Entropy, ScoreTable
-from mtal.learning.run_folder import RunFolder, write_whole
+from mtal.learning.run_folder import RunFolder
 from mtal.refusals import refuse
+from mtal.whole_files import write_whole
 
 STOPPED = "stopped.json"
 """In the run folder: after how many rounds the run stopped, and why. Written for readers; :func:`reason` decides."""

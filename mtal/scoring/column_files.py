@@ -14,10 +14,9 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from mtal.frames.whole_file import write_error
 from mtal.scoring.segments import Segment
+from mtal.whole_files import IN_A_RUN, write_error
 
-ELSEWHERE = "put the run folder elsewhere"
 _ABOUT = "about.json"
 _NOTES = "notes.jsonl"
 
@@ -74,7 +73,7 @@ class ColumnFiles:
             with (self.folder / _NOTES).open("a", encoding="ascii") as notes:
                 notes.write(f"\n{json.dumps([segment.start, segment.stop, sums])}")  # the line before may be torn
         except OSError as error:
-            raise write_error(self.folder, error, ELSEWHERE) from error
+            raise write_error(self.folder, error, IN_A_RUN) from error
         ends[segment.start] = segment.stop
 
     def read(self) -> Columns:

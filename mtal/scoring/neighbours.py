@@ -15,11 +15,10 @@ import torch
 from joblib import hash as hash_of
 from torch import Tensor
 
-from mtal.frames.whole_file import whole_or_not
 from mtal.models import MultiTaskModel
-from mtal.scoring.column_files import ELSEWHERE
 from mtal.scoring.inputs import Inputs
 from mtal.scoring.look import shared_features
+from mtal.whole_files import IN_A_RUN, whole_or_not
 
 NOBODY = -1
 
@@ -69,7 +68,7 @@ class WithNeighbours:
         files = folder / f"pooled-{key}.npy", folder / f"places-{key}.npy"
         for file, array in zip(files, (self._pooled, self.places), strict=True):
             if not file.exists():
-                with whole_or_not(file, ELSEWHERE) as unfinished, unfinished.open("wb") as out:
+                with whole_or_not(file, IN_A_RUN) as unfinished, unfinished.open("wb") as out:
                     np.save(out, array)
                     out.flush()
                     os.fsync(out.fileno())  # the name must not reach the disk before the array

@@ -13,9 +13,9 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from mtal.frames.whole_file import write_error
-from mtal.scoring.column_files import ELSEWHERE, ColumnFiles, Columns
+from mtal.scoring.column_files import ColumnFiles, Columns
 from mtal.scoring.segments import Segment
+from mtal.whole_files import IN_A_RUN, write_error
 
 _ABOUT = "about"
 
@@ -64,7 +64,7 @@ class Shards:
                 os.fsync(unnamed.fileno())  # the name must not reach the disk before the rows
             unfinished.replace(file)
         except OSError as error:
-            raise write_error(file, error, ELSEWHERE) from error
+            raise write_error(file, error, IN_A_RUN) from error
         finally:
             unfinished.unlink(missing_ok=True)
 

@@ -15,7 +15,7 @@ from filelock import FileLock
 from mtal.annotation.label_studio import interface
 from mtal.annotation.label_studio.server import TOKEN, Server
 from mtal.datasets.label_map import LabelMap
-from mtal.frames.whole_file import whole_or_not
+from mtal.whole_files import whole_or_not
 
 MODEL = "model"
 """The name of its predictions, of which Label Studio shows one."""

@@ -2,7 +2,7 @@ import errno
 
 import pytest
 
-from mtal.frames.whole_file import whole_or_not
+from mtal.whole_files import whole_or_not
 
 
 def test_the_name_comes_last(tmp_path):
