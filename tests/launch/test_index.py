@@ -63,6 +63,6 @@ def test_a_full_disk_leaves_the_index_whole(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device", str(self))
 
     monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="the disk is full"):
         note(tmp_path / "b", "seed=2")
     assert (tmp_path / INDEX).read_text() == before
