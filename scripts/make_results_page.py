@@ -18,10 +18,11 @@ import argparse
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 
-from mtal.reporting.comparison import compare
+from mtal.reporting.comparison import Comparison, compare
 from mtal.reporting.comparison.comparison import are_references
 from mtal.reporting.comparison.markdown import ahead, order_of, over_all, tables_of
 from mtal.reporting.comparison.packed import SUFFIX, as_folders
@@ -81,10 +82,20 @@ def tables_together(
 ) -> dict[tuple[str, str], str]:
     """The tables of all sweeps of a name with a star."""
     comparison = compare(members, [found for sweep in members for found in reference_of(sweep, references)])
+    settings = tuple(replace(s, name=name_of(s.name, pattern, members, comparison)) for s in comparison.settings)
+    comparison = replace(comparison, settings=settings)
     tables = {(pattern, kind): table for kind, table in over_all(comparison).items()}
     for kind in kinds_of(page, pattern, _AHEAD):
         tables[pattern, kind] = ahead(kind.removeprefix(_AHEAD), comparison)
     return tables
+
+
+def name_of(setting: str, pattern: str, members: Sequence[Path], comparison: Comparison) -> str:
+    """What a setting is called on the page: what stands for the star in the name of the sweep that all of it is of."""
+    runs = [Path(run) for repeats in comparison.run_paths[setting].values() for run in repeats.values()]
+    sweeps = {sweep.name for run in runs for sweep in members if sweep in run.parents}
+    before, _, after = pattern.partition("*")
+    return sweeps.pop().removeprefix(before).removesuffix(after) if len(sweeps) == 1 else setting
 
 
 def pairs_of(page: str, sweeps: Sequence[Path]) -> dict[str, tuple[Path, Path]]:

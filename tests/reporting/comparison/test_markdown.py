@@ -53,6 +53,13 @@ def test_a_name_with_a_star_is_all_sweeps_of_such_names(script):
     assert script.together(page, sweeps) == {"old_*": [Path("old_b"), Path("old_a")], "new_*": [Path("new_a")]}
 
 
+def test_settings_are_called_by_their_sweeps(script, compared, study):
+    (setting,) = compared.settings
+    (sweep,) = {Path(run).parent for runs in compared.run_paths[setting.name].values() for run in runs.values()}
+    assert script.name_of(setting.name, "s*p", [sweep, study / "other"], compared) == "wee"
+    assert script.name_of(setting.name, "s*p", [study / "other"], compared) == setting.name
+
+
 def test_full_pool_runs_are_told_by_their_name(script):
     of = {"fresh_liver_full": Path("own"), "study_liver_full": Path("other"), "study_full": Path("another")}
     assert script.reference_of(Path("fresh_liver"), of) == [Path("own")]
