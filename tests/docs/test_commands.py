@@ -128,9 +128,9 @@ def options() -> frozenset[str]:
 
     found = set(flat(OmegaConf.structured(RunSchema), ""))
     for file in CONFIGS.rglob("*.yaml"):
-        folder = file.parent.relative_to(CONFIGS)
-        is_global = file.read_text().startswith("# @package _global_")
-        prefix = "" if is_global else "".join(f"{part}." for part in folder.parts)
+        folder = ".".join(file.parent.relative_to(CONFIGS).parts)
+        named = re.match(r"# @package (\S+)", file.read_text())
+        prefix = f"{named[1] if named else folder}.".removeprefix("_global_").lstrip(".")
         found |= set(flat(OmegaConf.load(file), prefix))
     return frozenset(found)
 
