@@ -292,7 +292,7 @@ class TestSeveralOfOneRequest:
         runs = [FolderOracle(dataset, tmp_path / "desk", tmp_path / "labels") for _ in range(2)]
         with ThreadPoolExecutor() as pool:
             first = pool.submit(runs[0].ask, request)
-            begun.wait()
+            assert begun.wait(20)
             second = pool.submit(runs[1].ask, request)
             first.result()
             second.result()
