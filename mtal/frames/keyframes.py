@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import av.error
 import numpy as np
 from numpy.typing import NDArray
 
-from mtal.frames.demux import Demuxed, demux
+from mtal.frames.demux import Demuxed
 from mtal.frames.heartbeat import beat
 from mtal.frames.pyav_reader import PyAVReader
 from mtal.frames.request import positions
@@ -18,48 +17,15 @@ from mtal.frames.turned import picture
 from mtal.frames.video_file import decode, open_video, video_stream
 
 
-def keyframes(source: Path | str) -> NDArray[np.int64]:
-    """``[M]`` frame numbers, ascending, of the packets marked as keyframes.
-
-    Where packets cannot stand for frames (:attr:`Demuxed.clean`), the file is decoded once, and the keyframes are those
-    that the decoder marks.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file holds no video, or is truncated.
-    """
-    with PyAVReader(Path(source)) as reader:
-        return marked(reader)
-
-
-def read_keyframes(source: Path | str, frames: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
-    """``[N, H, W, 3]`` RGB of N frames in the order asked, bit for bit those of :class:`PyAVReader`.
-
-    Frames between keyframes are not decoded if the packets prove that every keyframe resets the decoder and all frames
-    asked are keyframes; otherwise the file is decoded from its start.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        IndexError: the video has no such frame.
-        ValueError: the file holds no video, is truncated, or a frame does not decode.
-    """
-    found = demux(Path(source))
-    with PyAVReader(found.source, demuxed=found) as reader:
-        wanted = np.asarray(frames, dtype=np.int64).reshape(-1)  # [N]
-        if found.clean and _all_reset(found) and ((wanted >= 0) & (wanted < len(reader))).all():
-            pts = [reader.stamps[k] for k in wanted.tolist()]  # [N]
-            pictures: dict[int | None, NDArray[np.uint8]] = dict(_decode(found, set(pts)))
-            if pictures.keys() == set(pts):
-                return np.stack([pictures[p] for p in pts]) if pts else np.empty((0, *found.frame_size, 3), np.uint8)
-        return reader.read(wanted.tolist())
-
-
 def stream_keyframes(reader: PyAVReader, frames: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
-    """The pictures ``[H, W, 3]`` of :func:`read_keyframes` one after the other, for ``frames`` in ascending order.
+    """The pictures ``[H, W, 3]`` RGB of N frames one after the other, bit for bit those of :class:`PyAVReader`.
+
+    Frames between keyframes are not decoded if the packets prove that every keyframe resets the decoder, up to the
+    first frame asked that is no keyframe or does not come out; from there on the file is decoded in sequence.
 
     Args:
         reader: opened on the video; it decodes what cannot be had otherwise.
-        frames: ``[N]``.
+        frames: ``[N]``, ascending.
 
     Raises:
         IndexError: the video has no such frame.
@@ -80,7 +46,10 @@ def stream_keyframes(reader: PyAVReader, frames: NDArray[np.int64]) -> Iterator[
 
 
 def marked(reader: PyAVReader) -> NDArray[np.int64]:
-    """:func:`keyframes` of a video that is open already."""
+    """``[M]`` positions, ascending, of the packets marked as keyframes.
+
+    Where packets cannot stand for frames (:attr:`Demuxed.clean`), they are those that the decoder marks.
+    """
     return np.flatnonzero(reader.keyframes)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mtal.datasets.film_header import film_header
-from mtal.frames.keyframes import keyframes, read_keyframes
+from mtal.frames.keyframes import marked, stream_keyframes
 from mtal.frames.pyav_reader import PyAVReader
 from mtal.frames.reader import open_reader
 
@@ -37,9 +37,10 @@ def test_pictures_are_shown_as_viewers_do(tmp_path, name):
     with PyAVReader(path) as reader:
         assert reader.frame_size == ((HEIGHT, WIDTH) if matrix[0] else (WIDTH, HEIGHT))
         np.testing.assert_array_equal(reader.read([30])[0], show(frames[30].to_ndarray(format="rgb24")))
+        key = marked(reader)[1:2]
+        (picture,) = stream_keyframes(reader, key)
+        np.testing.assert_array_equal(picture, show(frames[key[0]].to_ndarray(format="rgb24")))
     assert film_header(path) == (60, reader.frame_size)
-    key = keyframes(path)[1:2]
-    np.testing.assert_array_equal(read_keyframes(path, key)[0], show(frames[key[0]].to_ndarray(format="rgb24")))
 
 
 def test_decord_does_not_turn(clip):
