@@ -316,18 +316,6 @@ class JointGradientEmbedding(SideBySide):
                 stacklevel=2,
             )
 
-    @classmethod
-    def from_shared_gradients(
-        cls,
-        heads: Mapping[str, HeadOutput],
-        weights: Mapping[str, float] | None = None,
-        max_dim: int | None = 64,
-        seed: int = 0,
-    ) -> JointGradientEmbedding:
-        """Of the heads' gradients at the output of the shared encoder, see :func:`shared_gradient_block`."""
-        blocks = {task: shared_gradient_block(head, max_dim, seed) for task, head in heads.items()}
-        return cls(blocks, weights)
-
 
 def _sum(terms: Sequence[Tensor], *size: int) -> Tensor:
     """The sum, 0 where there is nothing to add."""

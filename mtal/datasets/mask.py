@@ -33,16 +33,6 @@ def gray_values(path: Path) -> NDArray[np.uint8]:
     return _gray(path).pixels.astype(np.uint8)
 
 
-def color_values(path: Path) -> NDArray[np.int32]:
-    """``[H, W]`` colours of a mask as 65536 R + 256 G + B; palettes are looked up and alpha is left out.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is no whole image.
-    """
-    return _colors(path)[0]
-
-
 def class_numbers(path: Path, label_map: LabelMap, frame_size: Size | Path | None = None) -> NDArray[np.uint8]:
     """``[H, W]`` class numbers or ``IGNORE``, from the gray values or colours of a mask by ``label_map.values``.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import lightning
 import torch
@@ -18,14 +18,6 @@ Measure = Callable[[MultiTaskModel, torch.device], Mapping[str, float]]
 
 SLOWER = 0.1
 """What the learning rate is multiplied by when the score stops rising for the first time; at the second it is over."""
-
-
-class Slowable(Protocol):
-    """A module whose learning rate can be turned down."""
-
-    model: MultiTaskModel
-    device: torch.device
-    rate: float
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import zlib
 
 import numpy as np
-import torch
 
 
 def seed_sequence(seed: int, round_number: int, purpose: str) -> np.random.SeedSequence:
@@ -29,8 +28,3 @@ def integer_seed(seed: int, round_number: int, purpose: str) -> int:
 def numpy_generator(seed: int, round_number: int, purpose: str) -> np.random.Generator:
     """NumPy generator of one purpose of one round."""
     return np.random.default_rng(seed_sequence(seed, round_number, purpose))
-
-
-def torch_generator(seed: int, round_number: int, purpose: str) -> torch.Generator:
-    """Torch CPU generator of one purpose of one round."""
-    return torch.Generator().manual_seed(integer_seed(seed, round_number, purpose))

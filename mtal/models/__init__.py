@@ -2,7 +2,6 @@
 
 from mtal.models.encoders import Encoder, build_encoder
 from mtal.models.loss_prediction import LossPrediction, ranking_loss
-from mtal.models.members import stack_members
 from mtal.models.network import HeadLogits, ModelOutput, MultiTaskModel, Represented
 
 __all__ = [
@@ -14,5 +13,4 @@ __all__ = [
     "Represented",
     "build_encoder",
     "ranking_loss",
-    "stack_members",
 ]

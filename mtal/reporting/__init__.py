@@ -4,10 +4,9 @@ from mtal.reporting.overlay import blend, colorize
 from mtal.reporting.report import write_report
 from mtal.reporting.run_reader import Round, Run, Task, main_metric, read_run
 from mtal.reporting.terminal import RoundTable, summary
-from mtal.reporting.wandb_logger import Logger, NoLogger, WandbLogger
+from mtal.reporting.wandb_logger import NoLogger, WandbLogger
 
 __all__ = [
-    "Logger",
     "NoLogger",
     "Round",
     "RoundTable",

@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, Self
 
 import wandb
 
@@ -34,19 +34,6 @@ _PATIENCE_S = {"init_timeout": 30.0, "finish_timeout": 120.0}
 
 _LEAST_FREE = 64 * 2**20
 """Bytes that W&B leaves to the run folder on a disk that is nearly full."""
-
-
-class Logger(Protocol):
-    """What the round loop tells about a run; everything else is read from the run folder."""
-
-    def start(self, run_dir: Path | str, config: Mapping[str, Any]) -> None:
-        """Begin, or go on with, the run in ``run_dir``."""
-
-    def log_round(self, run_dir: Path | str, round_number: int) -> None:
-        """Log one complete round."""
-
-    def finish(self) -> None:
-        """End the run."""
 
 
 class NoLogger:

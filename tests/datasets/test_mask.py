@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from mtal.datasets.label_map import IGNORE, LabelMap
-from mtal.datasets.mask import class_numbers, class_shares, color_values, gray_values, is_there
+from mtal.datasets.mask import class_numbers, class_shares, gray_values, is_there
 
 ORGANS = LabelMap("anatomy", "pixel", True, ("liver", "fat"), ((1, 2, 3), (4, 5, 6)), {0: IGNORE, 21: 0, 12: 1})
 GRAY = np.array([[0, 21, 21], [12, 12, 0]], dtype=np.uint8)
@@ -41,7 +41,7 @@ class TestGrayValues:
         """Of which Pillow reads the upper half, which is 0 for all numbers of classes."""
         path = tmp_path / f"deep.{kind}"
         deep(path, np.stack([GRAY.astype(np.uint16)] * channels, axis=2))
-        for read in (gray_values, color_values):
+        for read in (gray_values, lambda mask: class_numbers(mask, FLUIDS)):
             with pytest.raises(ValueError, match=rf"deep\.{kind}: the mask has 16 bits in each of several channels"):
                 read(path)
         for same in (GRAY, GRAY.astype(np.uint16) * 257):  # as 16 bits are made of 8
@@ -133,10 +133,6 @@ class TestColours:
         image = image.convert("RGBA") if form == "RGBA" else image.quantize(8) if form == "palette" else image
         image.save(tmp_path / "m.png")
         np.testing.assert_array_equal(class_numbers(tmp_path / "m.png", FLUIDS), [[0, 1, 255], [1, 1, 0]])
-
-    def test_packed(self, tmp_path):
-        path = saved(tmp_path / "m.png", np.array([[[1, 2, 3]]], dtype=np.uint8))
-        assert color_values(path).tolist() == [[0x010203]]
 
     def test_unlisted_colour_names_file_and_value(self, tmp_path):
         pixels = self.PIXELS.copy()

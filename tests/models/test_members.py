@@ -3,9 +3,8 @@ import torch
 from agreement import record
 from torch import nn
 
-from mtal.models import MultiTaskModel, build_encoder, stack_members
+from mtal.models import MultiTaskModel, build_encoder
 from mtal.models.members import dropout_masks
-from mtal.tasks import HeadOutput
 
 ENCODERS = [("test_efficientnet", "fpn"), ("test_efficientnet", "unet"), ("test_vit", "dpt")]
 
@@ -178,41 +177,3 @@ class TestDropoutMasks:
 
     def test_everything_dropped(self):
         assert not dropout_masks(1.0, 2, 3, seed=0, place="decoder").any()
-
-
-class TestStackMembers:
-    @staticmethod
-    def outputs(*values, family="bernoulli", **fields):
-        return [{"tools": HeadOutput(family, torch.full((2, 1, 3), v), **fields)} for v in values]
-
-    def test_leading_dimension_is_the_model(self):
-        stacked = stack_members(self.outputs(0.1, 0.5, 0.9, class_weights=torch.ones(3)))["tools"]
-        assert stacked.probs.shape == (3, 2, 1, 3)
-        assert stacked.probs[:, 0, 0, 0].tolist() == pytest.approx([0.1, 0.5, 0.9])
-        assert stacked.class_weights.tolist() == [1, 1, 1]
-
-    def test_what_belongs_to_one_model_is_left_out(self):
-        one = {"features": torch.ones(2, 1, 4), "shared_gradient": torch.ones(2, 8), "predicted_loss": torch.ones(2)}
-        stacked = stack_members(self.outputs(0.1, 0.5, **one))["tools"]
-        assert (stacked.features, stacked.shared_gradient, stacked.predicted_loss) == (None, None, None)
-
-    def test_a_single_model(self):
-        with pytest.raises(ValueError, match="two models or more, not 1"):
-            stack_members(self.outputs(0.1))
-
-    @pytest.mark.parametrize(
-        "other",
-        [
-            {"bleeding": HeadOutput("bernoulli", torch.zeros(2, 1, 3))},
-            {"tools": HeadOutput("categorical", torch.zeros(2, 1, 3))},
-            {"tools": HeadOutput("bernoulli", torch.zeros(2, 1, 2))},
-        ],
-    )
-    def test_different_heads(self, other):
-        with pytest.raises(ValueError, match="must have the same heads; they differ in 'tools'"):
-            stack_members([*self.outputs(0.1), other])
-
-    def test_members_already(self):
-        several = {"tools": HeadOutput("bernoulli", torch.zeros(2, 4, 1, 3))}
-        with pytest.raises(ValueError, match="'tools' has members already"):
-            stack_members([several, several])
