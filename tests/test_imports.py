@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LEVELS = [
-    {"free_keys", "progress", "refusals", "row_groups", "suggest", "whole_files"},
+    {"free_keys", "numbers", "progress", "refusals", "row_groups", "suggest", "whole_files"},
     {"frames"},
     {"datasets"},
     {"tasks"},

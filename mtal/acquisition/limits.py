@@ -16,6 +16,7 @@ from mtal.acquisition.selectors.cap import Cap
 from mtal.acquisition.selectors.constraints import Rule
 from mtal.acquisition.selectors.cost_budget import CostBudget
 from mtal.acquisition.selectors.minimum_gap import MinimumGap
+from mtal.numbers import is_number, is_whole
 from mtal.refusals import refuse
 
 Most = int | Literal["even", "quota"] | None
@@ -52,11 +53,11 @@ class Limits:
         refuse(self._faults())
 
     def _faults(self) -> Iterator[str]:
-        if not 0 <= self.minimum_gap_s < float("inf"):
+        if not (is_number(self.minimum_gap_s) and self.minimum_gap_s >= 0):
             yield f"minimum_gap_s must be 0 seconds or more, not {self.minimum_gap_s}"
         for name, limit in (("max_per_video", self.max_per_video), ("max_per_patient", self.max_per_patient)):
             words = ("even", "quota") if name == "max_per_patient" else ("even",)
-            if not (limit is None or limit in words or (isinstance(limit, int) and limit >= 1)):
+            if not (limit is None or limit in words or (is_whole(limit) and limit >= 1)):
                 yield f"{name} must be 1 frame or more, {', '.join(words)}, or null for any number, not {limit}"
 
     def __call__(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mtal.frames.duplicates import RecentPictures
 from mtal.frames.picture_quality import brightness, few_colours, flesh, reduced, sharpness
+from mtal.numbers import is_number, is_whole
 from mtal.refusals import refuse
 
 REASONS = ("near_black", "overlay", "blurred", "out_of_body", "near_duplicate")
@@ -57,10 +58,10 @@ class Hygiene:
     def _faults(self) -> Iterator[str]:
         for name, most in zip(REASONS, (1, 1, np.inf, 1, 256), strict=True):
             threshold = getattr(self, name)
-            if threshold is not None and not (_is_number(threshold) and 0 <= threshold <= most):
+            if threshold is not None and not (is_number(threshold) and 0 <= threshold <= most):
                 yield f"hygiene: {name}={threshold} must lie between 0 and {most}, or be null"
-        if not (_is_number(self.window) and self.window >= 1):
-            yield f"hygiene: window={self.window}, but a frame is compared with at least one"
+        if not (is_whole(self.window) and self.window >= 1):
+            yield f"hygiene: window={self.window}, but a frame is compared with a whole number of frames, at least one"
 
     def inspector(self) -> Callable[[NDArray[np.uint8]], Fault | None]:
         """A judge of the frames ``[H, W, 3]`` of one video in their order, which remembers the last ones kept."""
@@ -80,10 +81,6 @@ class Hygiene:
             return None
 
         return inspect
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 _MEASURES = {

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mtal.datasets.label_map import IGNORE
+from mtal.numbers import is_number, is_whole
 from mtal.refusals import refuse
 
 _SMOKE_CELLS = 4  # along each side: smoke is a smooth thing
@@ -74,7 +75,7 @@ class Augmentation:
     def _faults(self) -> Iterator[str]:
         if self.flip is not True and self.flip is not False:
             yield f"augment.flip must be true or false, not {self.flip!r}"
-        if not (isinstance(self.views, int) and not isinstance(self.views, bool) and self.views >= 2):
+        if not (is_whole(self.views) and self.views >= 2):
             yield (
                 f"augment.views must be a whole number of at least 2, of which one is the frame itself, not "
                 f"{self.views!r}; augment=none has none"
@@ -83,7 +84,7 @@ class Augmentation:
             value, (least, most) = getattr(self, field.name), _ALWAYS_WITHIN.get(field.name, (0.0, 1.0))
             if field.name in ("flip", "views"):
                 continue
-            if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
+            if not (is_number(value) and least <= value <= most):
                 yield f"augment.{field.name} must be a number from {least:g} to {most:g}, not {value!r}"
 
     @property

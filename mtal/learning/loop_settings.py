@@ -10,6 +10,7 @@ from typing import Any
 from mtal.learning.run_folder import RunFolder
 from mtal.learning.stop import StopRule
 from mtal.learning.trainer_settings import TrainerSettings
+from mtal.numbers import is_whole
 from mtal.refusals import refuse
 
 
@@ -63,8 +64,7 @@ class LoopSettings:
         refuse(self._faults())
 
     def _faults(self) -> Iterator[str]:
-        a_number = isinstance(self.initial, int) and not isinstance(self.initial, bool) and self.initial >= 1
-        if not (self.initial == "all" or a_number):
+        if not (self.initial == "all" or (is_whole(self.initial) and self.initial >= 1)):
             yield f"loop.initial must be a number of frames or 'all', not {self.initial!r}"
         if self.batch < 1 or self.rounds < 0:
             yield f"loop.batch must be ≥ 1 and loop.rounds ≥ 0, not {self.batch} and {self.rounds}"

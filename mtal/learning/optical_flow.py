@@ -5,7 +5,6 @@ Letters: K + 1 pictures of H x W pixels in the order in which they are gone thro
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mtal.datasets.label_map import IGNORE
+from mtal.numbers import is_number
 from mtal.refusals import refuse
 
 Pictures = npt.NDArray[np.uint8]
@@ -73,8 +73,7 @@ class OpticalFlow:
     def _faults(self) -> Iterator[str]:
         for name, unit in (("tolerance", "pixels"), ("colour", "gray levels")):
             value = getattr(self, name)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not (number and 0 <= value < math.inf):
+            if not (is_number(value) and value >= 0):
                 yield f"trainer.propagation.by.{name} must be a number of {unit} of at least 0, not {value!r}"
 
     def __call__(self, pictures: Pictures, mask: Labels) -> Labels:

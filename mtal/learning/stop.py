@@ -14,6 +14,7 @@ import pandas as pd
 
 from mtal.acquisition import Acquisition, Entropy, ScoreTable
 from mtal.learning.run_folder import RunFolder
+from mtal.numbers import is_whole
 from mtal.refusals import refuse
 from mtal.whole_files import write_whole
 
@@ -45,7 +46,7 @@ class StopRule:
 
     def _faults(self) -> Iterator[str]:
         rounds = self.val_flat_rounds
-        if rounds is not None and not (isinstance(rounds, int) and not isinstance(rounds, bool) and rounds >= 1):
+        if rounds is not None and not (is_whole(rounds) and rounds >= 1):
             yield f"loop.stop.val_flat_rounds must be a number of rounds of at least 1, or null, not {rounds}"
         if not 0 <= self.val_tolerance < 1:
             yield f"loop.stop.val_tolerance must be at least 0 and below 1, not {self.val_tolerance}"

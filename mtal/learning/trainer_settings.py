@@ -11,6 +11,7 @@ import torch
 
 from mtal.learning.multi_task_loss import FrameLoss, PixelLoss
 from mtal.learning.unlabelled_settings import Propagation, PseudoLabelling
+from mtal.numbers import is_number, is_whole
 from mtal.refusals import refuse
 from mtal.suggest import nearest
 from mtal.tasks.class_balance import Scheme
@@ -99,12 +100,11 @@ class TrainerSettings:
     def _faults(self) -> Iterator[str]:
         for name in _COUNTS:
             value = getattr(self, name)
-            whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-            if not whole and not _open(name, value):
+            if not (is_whole(value) and value >= 1) and not _open(name, value):
                 yield f"trainer.{name} must be a whole number of at least 1, not {value!r}"
         for name, (least, fits) in _NUMBERS.items():
             value = getattr(self, name)
-            if not (_is_number(value) and fits(value)) and not _open(name, value):
+            if not (is_number(value) and fits(value)) and not _open(name, value):
                 yield f"trainer.{name} must be a number {least}, not {value!r}"
         for name in _SWITCHES:
             value = getattr(self, name)
@@ -210,7 +210,3 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 
 def _open(name: str, value: object) -> bool:
     return value is None and name in _MAY_BE_NULL
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

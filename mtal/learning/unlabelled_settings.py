@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TypeGuard
 
 from mtal.learning.optical_flow import OpticalFlow, Propagator
+from mtal.numbers import is_number, is_whole
 from mtal.refusals import refuse
 
 
@@ -36,7 +35,7 @@ class PseudoLabelling:
     def _faults(self) -> Iterator[str]:
         yield from _wrong_weight("pseudo_labels", self.weight)
         yield from _wrong_share("pseudo_labels", self.share)
-        if not (_is_number(self.threshold) and 0.5 < self.threshold <= 1):
+        if not (is_number(self.threshold) and 0.5 < self.threshold <= 1):
             yield f"trainer.pseudo_labels.threshold must be a number above 0.5 and at most 1, not {self.threshold!r}"
         yield from _wrong_count("pseudo_labels.frames", self.frames)
 
@@ -74,7 +73,7 @@ class Propagation:
         yield from _wrong_weight("propagation", self.weight)
         yield from _wrong_share("propagation", self.share)
         yield from _wrong_count("propagation.neighbours", self.neighbours)
-        if not (_is_number(self.within_s) and self.within_s > 0):
+        if not (is_number(self.within_s) and self.within_s > 0):
             yield f"trainer.propagation.within_s must be a number above 0, not {self.within_s!r}"
         if not callable(self.by):
             yield (
@@ -89,19 +88,15 @@ class Propagation:
 
 
 def _wrong_weight(of: str, weight: object) -> Iterator[str]:
-    if not (_is_number(weight) and weight >= 0):
+    if not (is_number(weight) and weight >= 0):
         yield f"trainer.{of}.weight must be a number of at least 0, and 0 for none, not {weight!r}"
 
 
 def _wrong_share(of: str, share: object) -> Iterator[str]:
-    if not (_is_number(share) and share > 0):
+    if not (is_number(share) and share > 0):
         yield f"trainer.{of}.share must be a number above 0, not {share!r}"
 
 
 def _wrong_count(of: str, count: object) -> Iterator[str]:
-    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+    if not (is_whole(count) and count >= 1):
         yield f"trainer.{of} must be a whole number of at least 1, not {count!r}"
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from mtal.models import MultiTaskModel
+from mtal.numbers import is_number, is_whole
 from mtal.refusals import refuse
 from mtal.scoring.engine import Outcome
 from mtal.scoring.segments import Segment
@@ -54,10 +55,10 @@ class RayActors:
 
     def _faults(self) -> Iterator[str]:
         for name, value in (("actors", self.actors), ("cpus", self.cpus)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            if value is not None and not (is_whole(value) and value >= 1):
                 yield f"scoring.{name} must be a whole number of at least 1, or null, not {value!r}"
         gpus = self.gpus
-        if gpus is not None and (isinstance(gpus, bool) or not isinstance(gpus, int | float) or gpus < 0):
+        if gpus is not None and not (is_number(gpus) and gpus >= 0):
             yield f"scoring.gpus must be a number of at least 0, or null, not {gpus!r}"
         elif gpus is not None and gpus > 1 and gpus % 1:
             yield f"scoring.gpus must be a part of one GPU or a whole number of them, not {gpus!r}"

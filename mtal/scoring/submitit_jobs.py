@@ -11,6 +11,7 @@ import submitit
 import torch
 
 from mtal.models import MultiTaskModel
+from mtal.numbers import is_whole
 from mtal.refusals import refuse
 from mtal.scoring.engine import Outcome
 from mtal.scoring.local import let_go
@@ -58,7 +59,7 @@ class SubmititJobs:
     def _faults(self) -> Iterator[str]:
         for name, least in (("jobs", 1), ("minutes", 1), ("cpus", 1), ("gpus", 0)):
             value = getattr(self, name)
-            if isinstance(value, bool) or not (isinstance(value, int) and value >= least):
+            if not (is_whole(value) and value >= least):
                 if name == "cpus" and value is None:
                     continue
                 yield f"scoring.{name} must be a whole number of at least {least}, not {value!r}"

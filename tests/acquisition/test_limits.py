@@ -23,6 +23,10 @@ def test_no_limits_are_no_rules():
     [
         ({"minimum_gap_s": -1.0}, "minimum_gap_s must be 0 seconds or more"),
         ({"minimum_gap_s": float("inf")}, "minimum_gap_s must be 0 seconds or more"),
+        ({"minimum_gap_s": True}, "minimum_gap_s must be 0 seconds or more, not True"),
+        ({"minimum_gap_s": float("nan")}, "minimum_gap_s must be 0 seconds or more"),
+        ({"max_per_video": True}, "max_per_video must be 1 frame or more, even, or null for any number, not True"),
+        ({"max_per_patient": True}, "max_per_patient must be 1 frame or more, even, quota, or null .*, not True"),
         ({"max_per_video": "quota"}, "max_per_video must be 1 frame or more, even, or null for any number, not quota"),
         ({"max_per_patient": 0}, "max_per_patient must be 1 frame or more, even, quota, or null for any number, not 0"),
     ],

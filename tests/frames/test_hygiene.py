@@ -100,9 +100,10 @@ class TestThresholds:
         with pytest.raises(ValueError, match=f"hygiene: {name}={value} must lie between 0 and"):
             Hygiene(**{name: value})
 
-    def test_window(self):
-        with pytest.raises(ValueError, match="window=0"):
-            Hygiene(window=0)
+    @pytest.mark.parametrize("window", [0, 2.5, float("inf"), True])
+    def test_window(self, window):
+        with pytest.raises(ValueError, match=f"window={window}, but a frame is compared with a whole number"):
+            Hygiene(window=window)
 
     def test_all_that_is_wrong_at_once(self):
         with pytest.raises(ValueError, match=r"(?s)^3 wrong options:.*near_black=2 must.*blurred=much must.*window=0"):

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from mtal.datasets.cholec80 import TOOL_COLUMNS
 from mtal.datasets.surgery.render import Surgery
+from mtal.numbers import is_number, is_whole
 from mtal.refusals import refuse
 
 FORMAT_VERSION = 4
@@ -65,19 +66,22 @@ class SurgeryArguments:
         refuse(self._faults())
 
     def _faults(self) -> Iterator[str]:
-        for name, value, least in (
-            ("patients", self.patients, 1),
-            ("seconds", self.seconds, 1),
-            ("fps", self.fps, 5),
-            ("size", self.size, 64),
-            ("difficulty", self.difficulty, 0),
-            ("seed", self.seed, 0),
+        for name, is_right, kind, least in (
+            ("patients", is_whole, "a whole number", 1),
+            ("seconds", is_number, "a number", 1),
+            ("fps", is_whole, "a whole number", 5),
+            ("size", is_whole, "a whole number", 64),
+            ("difficulty", is_number, "a number", 0),
+            ("seed", is_whole, "a whole number", 0),
         ):
-            if value < least:
+            value = getattr(self, name)
+            if not is_right(value):
+                yield f"synthetic surgery: {name}={value}, but it must be {kind}"
+            elif value < least:
                 yield f"synthetic surgery: {name}={value}, but it must be at least {least}"
-        if self.difficulty > 1:
+        if is_number(self.difficulty) and self.difficulty > 1:
             yield f"synthetic surgery: difficulty={self.difficulty}, but it must be at most 1"
-        if self.size % 2:
+        if is_whole(self.size) and self.size % 2:
             yield f"synthetic surgery: size={self.size}, but H.264 in yuv420p needs an even number of pixels"
 
     @property

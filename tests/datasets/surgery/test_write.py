@@ -203,8 +203,12 @@ class TestRefused:
         ("name", "value"),
         [
             ("patients", 0),
+            ("patients", 1.5),
             ("seconds", 0.5),
+            ("seconds", float("inf")),
+            ("seconds", float("nan")),
             ("fps", 4),
+            ("fps", True),
             ("size", 65),
             ("size", 32),
             ("seed", -1),
