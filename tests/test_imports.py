@@ -14,7 +14,7 @@ LEVELS = [
     {"datasets"},
     {"tasks"},
     {"models", "acquisition", "annotation", "reporting"},
-    {"training", "scoring"},
+    {"scoring"},
     {"learning"},
     {"launch"},
     {"selecting"},
@@ -56,6 +56,11 @@ def assert_no_circle(graph: dict[str, set[str]]) -> None:
 
 def test_modules_have_no_circles():
     assert_no_circle(imports(ROOT))
+
+
+def test_every_package_has_its_level_and_every_level_its_packages():
+    packages = {name.split(".")[1] for name in modules(ROOT) if "." in name}
+    assert sorted(name for names in LEVELS for name in names) == sorted(packages)
 
 
 def test_packages_import_those_below_alone():
