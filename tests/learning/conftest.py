@@ -9,7 +9,7 @@ from mtal.learning.loop import Experiment
 from mtal.learning.run_folder import RunFolder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def experiment(dataset, frames, features):
     """Make an experiment, with whatever is to be different about it."""
 
@@ -21,7 +21,7 @@ def experiment(dataset, frames, features):
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def start():
     """Run an experiment in a folder, opened as the launcher does it."""
 

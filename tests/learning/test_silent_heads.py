@@ -15,15 +15,21 @@ from mtal.learning.loop_settings import LoopSettings
 from .test_loop import read
 
 
-class TestHeadWithoutLabels:
-    @pytest.mark.filterwarnings("ignore:bleeding. no label so far")
-    def test_has_no_say(self, dataset, experiment, start, tmp_path):
-        class Blind(SimulatedOracle):
-            def label(self, frame_ids, size):
-                labels = super().label(frame_ids, size)
-                return {**labels, "bleeding": np.full_like(labels["bleeding"], IGNORE)}
+class Blind(SimulatedOracle):
+    """Sees no bleeding."""
 
-        start(experiment(oracle=Blind(dataset), loop=LoopSettings(6, 4, 1)), tmp_path)
+    def label(self, frame_ids, size):
+        labels = super().label(frame_ids, size)
+        return {**labels, "bleeding": np.full_like(labels["bleeding"], IGNORE)}
+
+
+class TestHeadWithoutLabels:
+    def test_has_no_say_and_is_warned_of(self, dataset, experiment, start, tmp_path):
+        with pytest.warns(
+            UserWarning,
+            match="bleeding: no label so far, or none left to ask for, or a weight of 0, so no say in this round",
+        ):
+            start(experiment(oracle=Blind(dataset), loop=LoopSettings(6, 4, 1)), tmp_path)
         scores = pd.read_parquet(tmp_path / "rounds/01/scores.parquet")
         ranks = scores[["tools/entropy", "anatomy/entropy"]].rank().sub(1).div(len(scores) - 1)
         np.testing.assert_allclose(scores["utility"], ranks.mean(axis=1), atol=1e-12)
@@ -33,11 +39,6 @@ class TestHeadWithoutLabels:
     @pytest.mark.parametrize("why", ["no label", "no weight"])
     def test_what_it_says_of_a_frame_reaches_no_selector(self, dataset, tasks, experiment, start, tmp_path, why):
         """Members, gradients and posteriors of a head that nobody trains are noise."""
-
-        class Blind(SimulatedOracle):
-            def label(self, frame_ids, size):
-                labels = super().label(frame_ids, size)
-                return {**labels, "bleeding": np.full_like(labels["bleeding"], IGNORE)}
 
         given = []
 
@@ -65,18 +66,6 @@ class TestHeadWithoutLabels:
         scores = pd.read_parquet(tmp_path / "rounds/01/scores.parquet")
         ranks = scores[["tools/entropy", "anatomy/entropy"]].rank().sub(1).div(len(scores) - 1)
         np.testing.assert_allclose(scores["utility"], ranks.mean(axis=1), atol=1e-12)
-
-    def test_is_warned_of(self, dataset, experiment, start, tmp_path):
-        class Blind(SimulatedOracle):
-            def label(self, frame_ids, size):
-                labels = super().label(frame_ids, size)
-                return {**labels, "bleeding": np.full_like(labels["bleeding"], IGNORE)}
-
-        with pytest.warns(
-            UserWarning,
-            match="bleeding: no label so far, or none left to ask for, or a weight of 0, so no say in this round",
-        ):
-            start(experiment(oracle=Blind(dataset), loop=LoopSettings(6, 4, 1)), tmp_path)
 
     def test_test_split_without_labels_of_a_head(self, experiment, start, tmp_path, monkeypatch):
         made = experiment(loop=LoopSettings(6, 4, 0))

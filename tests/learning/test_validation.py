@@ -74,6 +74,14 @@ def records(run):
     return [json.loads(f.read_text()) for f in sorted(run.glob("rounds/*/metrics.json"))]
 
 
+@pytest.fixture(scope="module")
+def until_plateau(experiment, start, tmp_path_factory):
+    """A run of one round, which is only looked at."""
+    path = tmp_path_factory.mktemp("until_plateau")
+    start(experiment(trainer=UNTIL, loop=LoopSettings(8, 3, 0)), path)
+    return path
+
+
 class TestRounds:
     def test_split_val_decides_and_is_measured_once(self, with_val, experiment, start, tmp_path, monkeypatch):
         measured = []
@@ -183,15 +191,13 @@ class TestRounds:
         slow = math.ceil(2 * whole / part)
         assert rates[3] == [1] * slow + [SLOWER] * (math.ceil(3 * whole / part) - slow)
 
-    def test_to_the_bit_again(self, experiment, start, tmp_path):
-        for name in ("one", "two"):
-            start(experiment(trainer=UNTIL, loop=LoopSettings(8, 3, 0)), tmp_path / name)
-        one, two = ((tmp_path / name / "rounds/00/model.safetensors").read_bytes() for name in ("one", "two"))
+    def test_to_the_bit_again(self, until_plateau, experiment, start, tmp_path):
+        start(experiment(trainer=UNTIL, loop=LoopSettings(8, 3, 0)), tmp_path)
+        one, two = ((path / "rounds/00/model.safetensors").read_bytes() for path in (until_plateau, tmp_path))
         assert one == two
 
-    def test_folds_train_as_long_as_the_round_before(self, experiment, start, tmp_path):
-        start(experiment(trainer=UNTIL, loop=LoopSettings(8, 3, 0)), tmp_path)
-        kept = records(tmp_path)[0]["training"]["kept_step"]
-        assert LoopSettings().steps_per_fold(RunFolder(tmp_path), UNTIL) == kept
-        assert LoopSettings(fold_steps=7).steps_per_fold(RunFolder(tmp_path), UNTIL) == 7
-        assert LoopSettings().steps_per_fold(RunFolder(tmp_path), TrainerSettings()) is None
+    def test_folds_train_as_long_as_the_round_before(self, until_plateau):
+        kept = records(until_plateau)[0]["training"]["kept_step"]
+        assert LoopSettings().steps_per_fold(RunFolder(until_plateau), UNTIL) == kept
+        assert LoopSettings(fold_steps=7).steps_per_fold(RunFolder(until_plateau), UNTIL) == 7
+        assert LoopSettings().steps_per_fold(RunFolder(until_plateau), TrainerSettings()) is None

@@ -72,7 +72,7 @@ def test_served(make, tmp_path, options):
 @pytest.mark.parametrize("options", REFUSED)
 def test_refused_at_the_start(make, tmp_path, options, monkeypatch):
     monkeypatch.setattr("mtal.selecting.selection._inputs", lambda *args: pytest.fail("decoded for nothing"))
-    with pytest.raises(Exception, match=REFUSED[options]) as told:
+    with pytest.raises(ValueError, match=REFUSED[options]) as told:
         make(tmp_path / "found", *overrides(options), budget=4)
     assert "\n" not in str(told.value.__cause__ or told.value)
 

@@ -69,7 +69,7 @@ def test_border_belongs_to_the_ball():
 
 def test_what_labelled_frames_cover_counts_for_nothing():
     x = torch.tensor([[0.0], [0.4], [0.8], [5.0], [5.5]])
-    assert select(x, 1) == [1] or select(x, 1) in ([0], [2])  # all three cover three
+    assert select(x, 1)[0] in (0, 1, 2)  # all three cover three
     assert select(x, 1, labelled=torch.tensor([[0.4]]))[0] in (3, 4)
 
 
