@@ -38,7 +38,7 @@ class DecodingProcess:
         self._replies: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         threading.Thread(target=self._receive, name="decoding", daemon=True).start()
         try:
-            self._replies.get(timeout=LIMIT_S)  # imports are not decoding
+            self._replies.get(timeout=LIMIT_S)
         except BaseException:
             self.end()
             raise
@@ -52,7 +52,7 @@ class DecodingProcess:
         """``("result", value)`` or ``("error", error)``. The process is ended where there is neither.
 
         Raises:
-            queue.Empty: nothing came for ``limit_s``.
+            queue.Empty: nothing came for ``limit_s``, once the request was read.
             EOFError, BrokenPipeError: the process is gone.
         """
         try:
@@ -66,9 +66,12 @@ class DecodingProcess:
         assert self._process.stdin is not None
         pickle.dump(request, self._process.stdin)
         self._process.stdin.flush()
+        patience_s = LIMIT_S  # imports are not decoding
         while True:
-            kind, value = self._replies.get(timeout=limit_s)
-            if kind == "beat":
+            kind, value = self._replies.get(timeout=patience_s)
+            if kind == "read":
+                patience_s = limit_s
+            elif kind == "beat":
                 self.progress = f" after frame {value}"
             elif kind == "log":
                 _pass_on(value)

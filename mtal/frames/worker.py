@@ -1,8 +1,8 @@
 """The process in which :mod:`mtal.frames.decoding_process` has videos decoded, started once and used again.
 
-A request is a pickled ``(function, arguments)`` on its input; on its output come ``(kind, value)`` pairs: any number of
-heartbeats and log records, then one result or error; the first of all says that the process is there. It ends with its
-input, and so with whoever started it.
+A request is a pickled ``(function, arguments)`` on its input; on its output come ``(kind, value)`` pairs: one when the
+request is read, and what it needs imported, any number of heartbeats and log records, then one result or error; the
+first of all says that the process is there. It ends with its input, and so with whoever started it.
 """
 
 from __future__ import annotations
@@ -83,6 +83,7 @@ def main() -> None:
         except Exception as error:  # noqa: BLE001 - what is asked for is not there in this process
             sender.send("error", _portable(error))
             return  # in the middle of the request
+        sender.send("read", None)
         try:
             result = function(*arguments)
         except Exception as error:  # noqa: BLE001 - it is raised again in the process that asked

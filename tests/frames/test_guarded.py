@@ -93,6 +93,17 @@ class TestLimit:
             assert len(reader.read([9])) == 1
             assert time.monotonic() - start > 2.2  # ten frames
 
+    def test_imports_are_not_decoding(self, stub, tmp_path, monkeypatch):
+        (tmp_path / "slow_stub.py").write_text(
+            "import time\ntime.sleep(2)\nfrom hanging_stub import Stub, fine\nclass Slow(Stub): pass\n"
+        )
+        monkeypatch.syspath_prepend(tmp_path)
+        decoding_process.end_idle()
+        import slow_stub
+
+        with GuardedReader("clip.mp4", partial(slow_stub.Slow, slow_stub.fine, 0.0), 1.0) as reader:
+            assert reader.read([3])[0, 0, 0].tolist() == [3, 3, 3]
+
     @pytest.mark.parametrize("limit_s", [0, -1, float("nan")])
     def test_no_limit(self, stub, limit_s):
         with pytest.raises(ValueError, match=r"clip\.mp4: the time limit must be a positive number"):
