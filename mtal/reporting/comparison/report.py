@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from mtal.reporting.comparison import figures, wording
@@ -18,6 +17,7 @@ from mtal.reporting.comparison.score_comparison import SHARES, ScoreComparison
 from mtal.reporting.comparison.setting_comparison import SettingComparison
 from mtal.reporting.comparison.tables import head_rows, joint_rows, prefix_of, slugs, write_tables
 from mtal.reporting.curves import to_svg
+from mtal.reporting.page import environment
 
 PAGE = 4.6
 """Inches of a chart on the page, which has room for two side by side."""
@@ -62,15 +62,9 @@ def paper_figures(comparison: Comparison) -> Iterator[tuple[str, Figure]]:
 
 def render(comparison: Comparison) -> str:
     """The page as a string."""
-    environment = Environment(
-        loader=PackageLoader("mtal.reporting"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(number=wording.number, signed=wording.signed, percent=_percent)
-    return environment.get_template("comparison.html.j2").render(
+    pages = environment()
+    pages.filters.update(number=wording.number, signed=wording.signed, percent=_percent)
+    return pages.get_template("comparison.html.j2").render(
         settings=[_page_of(setting) for setting in comparison.settings],
         penalties=[_penalties(found) for found in comparison.penalties],
         left_out=comparison.left_out,
