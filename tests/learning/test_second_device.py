@@ -15,6 +15,7 @@ from hydra.utils import instantiate
 from miniature import surgery
 from second_device import DEVICE, host_alone
 
+from mtal.acquisition.round_warning import RoundWarning
 from mtal.launch import register
 from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.run_folder import RunFolder
@@ -100,7 +101,9 @@ def test_every_strategy_runs_two_rounds(name, strategy, begun, run, there, tmp_p
         shutil.copytree(begun, tmp_path / "run")
     acquisition = strategy(name)
     rounds = 2 if name in REMEMBER else 1
-    picks = run(acquisition, rounds)
+    wide = name == "random_with_gap"  # for recordings as short as these
+    with pytest.warns(RoundWarning, match="10 s away from") if wide else nullcontext():
+        picks = run(acquisition, rounds)
     assert [len(p) for p in picks] == [6, 4, 4][: rounds + 1]
     assert pd.concat(picks).is_unique
     assert there["scored"] == [{DEVICE}] * (rounds if acquisition.reads_the_pool else 0)
