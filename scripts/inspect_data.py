@@ -28,6 +28,9 @@ register()
 
 
 def main() -> None:
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(__doc__)
+        return
     check_overrides(CONFIGS, sys.argv[1:])
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         config = compose("config", overrides=sys.argv[1:])

@@ -123,6 +123,11 @@ class Checkpoint:
         frames = pd.read_parquet(self.folder.path / "frames.parquet").set_index("frame_id", drop=False)
         return frames.loc[self.folder.labelled()].reset_index(drop=True)
 
+    def tested_patients(self) -> set[str]:
+        """Names of those whose frames tell how good the model is, or when to stop: the run never learns from them."""
+        frames = pd.read_parquet(self.folder.path / "frames.parquet", columns=["patient", "split"])
+        return set(frames.loc[frames["split"].isin(("test", "val")), "patient"].astype(str))
+
     def labels(self, tasks: Sequence[Task]) -> dict[str, np.ndarray]:
         """Their labels by task, as the run keeps them: uint8, 255 = not annotated.
 

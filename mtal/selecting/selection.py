@@ -131,6 +131,7 @@ def select(config: DictConfig, checkpoint: Checkpoint, budget: int, scored: Path
     relate(acquisition, tasks)
     check_acquisition(config, acquisition, tasks)
     recall_cost(acquisition, checkpoint.folder.round_path(checkpoint.number))
+    _warn_of_tested(dataset, checkpoint)
     recordings = with_labelled(dataset, checkpoint.labelled(), acquisition)
     if budget > recordings.candidates:
         raise ValueError(
@@ -175,6 +176,18 @@ def select(config: DictConfig, checkpoint: Checkpoint, budget: int, scored: Path
     asked_for = np.ones((len(table), len(tasks)), dtype=bool) if picks.asked is None else picks.asked[picks.rows]
     table = pd.concat([table, said], axis=1)
     return Selection(table, tasks, asked_for, model, inputs, positions, device, frames.windows)
+
+
+def _warn_of_tested(dataset: SurgicalDataset, checkpoint: Checkpoint) -> None:
+    """A label of a patient whom the run tests on would be lost to it."""
+    index = dataset.index
+    lost = sorted(checkpoint.tested_patients() & set(index.names("patient", index.pool)))
+    if lost:
+        warnings.warn(
+            f"{checkpoint.folder.path} tests on {len(lost)} of these patients and never learns from their frames: "
+            f"leave them out with 'data.test_patients=[{', '.join(lost)}]'",
+            stacklevel=2,
+        )
 
 
 def _refuse_unserved(config: DictConfig, acquisition: Acquisition) -> None:

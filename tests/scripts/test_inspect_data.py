@@ -61,6 +61,11 @@ def test_faults_are_one_line(inspect, capsys, options, message):
     assert said.count("\n") == 1
 
 
+@pytest.mark.parametrize("asked", ["-h", "--help"])
+def test_help(inspect, asked):
+    assert inspect(asked).out.startswith("Look at a data set before learning from it")
+
+
 def test_misspelt_options(inspect, capsys):
     with pytest.raises(SystemExit) as end:
         inspect("data.roof=x")

@@ -1,4 +1,5 @@
 import shutil
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -54,6 +55,21 @@ def test_random_has_no_scores(make, tmp_path):
     assert table["utility"].isna().all()
     assert "videos, in order of choice." in (tmp_path / "chance" / "README.txt").read_text()
     assert set(table["predicted/bleeding"]) == {"not learnt: no label so far"}
+
+
+def test_patients_that_the_run_tests_on_are_warned_of(make, run, tmp_path):
+    copy = tmp_path / "mini"
+    shutil.copytree(run, copy)
+    frames = pd.read_parquet(copy / "frames.parquet")
+    tested = frames["split"] == "test"
+    frames.assign(patient=frames["patient"].astype(str).mask(tested, "bo")).to_parquet(copy / "frames.parquet")
+    options = ("strategy=random", "acquisition.minimum_gap_s=0", "data.patient_pattern='(anna|broken|bo)'")
+    with pytest.warns(UserWarning, match=r"mini tests on 1 of these patients .* 'data\.test_patients=\[bo\]'"):
+        make(tmp_path / "all", *options, checkpoint=copy)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*tests on")
+        make(tmp_path / "without", *options, "data.test_patients=[bo]", checkpoint=copy)
+    assert set(rows(tmp_path / "without")["patient"]) == {"anna"}
 
 
 @pytest.mark.parametrize("chosen", [HEADROOM, "strategy=contrastive", "acquisition/selector=typiclust"])
@@ -131,7 +147,8 @@ def of_anna(run, tmp_path_factory):
     copy = tmp_path_factory.mktemp("anna") / "mini"
     shutil.copytree(run, copy)
     frames = pd.read_parquet(copy / "frames.parquet")
-    frames.assign(patient="anna").to_parquet(copy / "frames.parquet")
+    pool = frames["split"] == "pool"
+    frames.assign(patient=frames["patient"].astype(str).mask(pool, "anna")).to_parquet(copy / "frames.parquet")
     return copy
 
 

@@ -176,7 +176,9 @@ def _matrix(
     words: Callable[[float], str],
 ) -> Figure:
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(width, 1.3 + 0.16 * len(rows)), layout="constrained")
+        # names of columns stand upright, and need their room above however few rows there are
+        named = 0.06 * max((len(line) for c in columns for line in short(c).split("\n")), default=0)
+        figure = Figure(figsize=(width, max(1.3, 0.5 + named) + 0.16 * len(rows)), layout="constrained")
         axes = figure.subplots()
         axes.imshow(table, cmap=colors, vmin=limits[0], vmax=limits[1], aspect="auto")
         axes.set_xticks(range(len(columns)), [short(c) for c in columns], rotation=90, color=INK)
