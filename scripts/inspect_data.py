@@ -1,7 +1,7 @@
 """Look at a data set before learning from it: splits, positives per class and patient, warnings, sample overlays.
 
 python scripts/inspect_data.py data=vocalfolds data.root=DIR
-python scripts/inspect_data.py data=table data.path=frames.csv 'data.mask_classes={0: background, 1: liver, 2: gallbladder}'
+python scripts/inspect_data.py data=table data.path=frames.csv 'data.mask_classes={0: background, 1: liver}'
 """
 
 import sys
