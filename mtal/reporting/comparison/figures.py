@@ -177,7 +177,7 @@ def _matrix(
 ) -> Figure:
     with mpl.rc_context(STYLE):
         # names of columns stand upright, and need their room above however few rows there are
-        named = 0.06 * max((len(line) for c in columns for line in short(c).split("\n")), default=0)
+        named = 0.06 * max(len(short(c)) for c in columns)
         figure = Figure(figsize=(width, max(1.3, 0.5 + named) + 0.16 * len(rows)), layout="constrained")
         axes = figure.subplots()
         axes.imshow(table, cmap=colors, vmin=limits[0], vmax=limits[1], aspect="auto")
