@@ -20,6 +20,7 @@ from mtal.annotation.files_read import FilesRead, state_of
 from mtal.annotation.mask_files import THERE, mask_folders
 from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.datasets.mask import class_numbers, held_values
+from mtal.datasets.mask_alpha import refuse_transparent
 from mtal.datasets.table_cells import Cells
 from mtal.frames.picture import is_indexed
 from mtal.refusals import Refusals
@@ -247,6 +248,8 @@ def _told(say: Any, cells: Cells, row: int, name: str) -> Any:
 
 def _class_numbers(file: Path, label_map: LabelMap, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
     """``[H, W]`` class numbers from grays, from our colours painted over them, or 0 and 1 of a mask of one class."""
+    if label_map.exclusive:  # 0, which an eraser may leave, is a class like any other
+        refuse_transparent(file)
     grays = {n: n for n in (*range(len(label_map.classes)), IGNORE)} if label_map.exclusive else {0: 0, THERE: 1}
     colors = {color: n for n, color in enumerate(label_map.colors)} if label_map.exclusive else {}
     painted: dict[Any, int] = {(n, n, n): m for n, m in grays.items()} | colors

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mtal.datasets.label_map import IGNORE, LabelMap, Value
 from mtal.datasets.lossy_mask import LOSSY, nearest_values
+from mtal.datasets.mask_alpha import transparent, visible
 from mtal.datasets.threads import in_threads
 from mtal.frames.picture import loses_depth, picture_size, upright
 from mtal.refusals import Refusals
@@ -28,7 +29,8 @@ def gray_values(path: Path) -> NDArray[np.uint8]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no whole image, its channels differ, or a value is above 255.
+        ValueError: the file is no whole image, its channels differ, a value is above 255, or it is transparent where it
+            has other values than 0.
     """
     return _gray(path).pixels.astype(np.uint8)
 
@@ -40,17 +42,18 @@ def class_numbers(path: Path, label_map: LabelMap, frame_size: Size | Path | Non
 
     Args:
         path: the file.
-        label_map: what its values mean.
+        label_map: what its values mean; where classes overlap, in the mask of one, which transparent pixels are not of.
         frame_size: (H, W) that the mask must have, or the picture that has it.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: more than ``label_map.stray`` of the pixels have a value that is not listed, or the mask is not of
-            the size of its frame.
+        ValueError: more than ``label_map.stray`` of the pixels have a value that is not listed, the mask is not of the
+            size of its frame, or it is transparent where it has other values than 0.
     """
     listed = {_packed(value): number for value, number in label_map.values.items()}
     values = np.array(sorted(listed), dtype=np.int32)  # [V]
-    pixels, lossy = _colors(path) if label_map.colored else _listed_grays(path, values)  # [H, W]
+    one_class = not label_map.exclusive
+    pixels, lossy = _colors(path, one_class) if label_map.colored else _listed_grays(path, values, one_class)  # [H, W]
     check_size(path, pixels, frame_size)
     meanings = np.array([listed[v] for v in values.tolist()], dtype=np.uint8)  # [V]
     if lossy:
@@ -78,7 +81,7 @@ def class_numbers(path: Path, label_map: LabelMap, frame_size: Size | Path | Non
 
 
 def is_there(path: Path, frame_size: Size | Path | None = None) -> NDArray[np.bool_]:
-    """``[H, W]``: where a binary mask, 0 and one other value, says that its class is there.
+    """``[H, W]``: where a binary mask, 0 and one other value, has its class; nowhere that it is transparent.
 
     Of an indexed picture in shades of gray these are what is seen, not the numbers of its palette.
 
@@ -86,7 +89,7 @@ def is_there(path: Path, frame_size: Size | Path | None = None) -> NDArray[np.bo
         FileNotFoundError: there is no such file.
         ValueError: the file is no whole image, holds several values besides 0, or is not of the size of its frame.
     """
-    pixels, lossy, seen = _gray(path)  # [H, W]
+    pixels, lossy, seen = _gray(path, one_class=True)  # [H, W]
     pixels = pixels if seen is None else seen
     check_size(path, pixels, frame_size)
     if lossy and pixels.any():
@@ -114,11 +117,11 @@ class HeldValues:
 
 
 def held_values(path: Path) -> HeldValues:
-    """What a mask holds.
+    """What a mask of several classes holds.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no whole image.
+        ValueError: the file is no whole image, or is transparent where it has other values than 0.
     """
     colored = False
     try:
@@ -191,12 +194,14 @@ class _Grays(NamedTuple):
     seen: NDArray[np.int32] | None = None
 
 
-def _gray(path: Path) -> _Grays:
+def _gray(path: Path, one_class: bool = False) -> _Grays:
     _refuse_deep_colors(path)
     with upright(path, "mask") as image:
+        hidden = transparent(image, f"{path}: the mask")
         if image.mode == "P" and not np.ptp(np.array(image.getpalette("RGB")).reshape(-1, 3), axis=1).any():
             seen = np.asarray(image.convert("RGBA").convert("L"), dtype=np.int32)
-            return _Grays(np.asarray(image, dtype=np.int32), image.format in LOSSY, seen)
+            pixels = visible(path, np.asarray(image, dtype=np.int32), hidden, one_class)
+            return _Grays(pixels, image.format in LOSSY, visible(path, seen, hidden, one_class))
         lossy = image.format in LOSSY
         if lossy and image.mode != "L":
             rgb = np.asarray(image.convert("RGB"), dtype=np.int32)
@@ -213,16 +218,16 @@ def _gray(path: Path) -> _Grays:
             f"{path}: the mask has {pixels.dtype} values up to {pixels.max(initial=0)}, but values of classes are "
             "8-bit, whole numbers from 0 to 255"
         )
-    return _Grays(pixels.astype(np.int32), lossy)
+    return _Grays(visible(path, pixels.astype(np.int32), hidden, one_class), lossy)
 
 
-def _listed_grays(path: Path, listed: NDArray[np.int32]) -> tuple[NDArray[np.int32], bool]:
+def _listed_grays(path: Path, listed: NDArray[np.int32], one_class: bool) -> tuple[NDArray[np.int32], bool]:
     """As :func:`_gray`; of an indexed picture in shades of gray the numbers or what is seen, whichever is listed.
 
     Raises:
         ValueError: both are, and are not the same.
     """
-    pixels, lossy, seen = _gray(path)
+    pixels, lossy, seen = _gray(path, one_class)
     if seen is None or not np.isin(seen, listed).all() or np.array_equal(seen, pixels):
         return pixels, lossy
     if np.isin(pixels, listed).all():
@@ -234,13 +239,14 @@ def _listed_grays(path: Path, listed: NDArray[np.int32]) -> tuple[NDArray[np.int
     return seen, lossy
 
 
-def _colors(path: Path) -> tuple[NDArray[np.int32], bool]:
+def _colors(path: Path, one_class: bool = False) -> tuple[NDArray[np.int32], bool]:
     """``[H, W]`` colours as 65536 R + 256 G + B, and whether the format may have changed them."""
     _refuse_deep_colors(path)
     with upright(path, "mask") as image:
+        hidden = transparent(image, f"{path}: the mask")
         rgba = image.convert("RGBA") if image.mode in ("P", "PA") else image
         red, green, blue = np.moveaxis(np.asarray(rgba.convert("RGB"), dtype=np.int32), 2, 0)  # [H, W] each
-        return red << 16 | green << 8 | blue, image.format in LOSSY
+        return visible(path, red << 16 | green << 8 | blue, hidden, one_class), image.format in LOSSY
 
 
 def _refuse_deep_colors(path: Path) -> None:

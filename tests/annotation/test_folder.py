@@ -360,6 +360,28 @@ class TestIndexedMasks:
         np.testing.assert_array_equal(labels["vessels"][0][0], label == 1)
 
 
+class TestErasedMasks:
+    """Whoever erases leaves transparent pixels, with the value that was there or with 0."""
+
+    @pytest.mark.parametrize("left", [0, 1])
+    def test_nothing_tells_what_is_there_where_each_value_is_a_class(self, oracle, asked, left):
+        fill(asked, {(0, "label/anatomy"): "done"})
+        mask = np.full((*SIZE, 4), (1, 1, 1, 255), np.uint8)
+        mask[:3] = (left, left, left, 0)
+        write(asked / "masks/anatomy" / FILES[0], mask)
+        with pytest.raises(ValueError, match=r"anatomy.001_v_000000\.png: .*% of the mask is transparent"):
+            oracle.collect()
+
+    def test_one_class_is_not_there(self, oracle, asked):
+        fill(asked, {(0, "label/vessels"): "done"})
+        mask = np.full((*SIZE, 4), 255, np.uint8)
+        mask[:3, :, 3] = 0
+        write(asked / "masks/vessels/artery" / FILES[0], mask)
+        oracle.collect()
+        there = oracle.label([A], SIZE)["vessels"][0][0]
+        np.testing.assert_array_equal(there, np.arange(SIZE[0])[:, None].repeat(SIZE[1], axis=1) >= 3)
+
+
 def indexed(path: Path, rgb: np.ndarray) -> None:
     """White first, as programs put what they like into a palette."""
     colors = np.unique(rgb.reshape(-1, 3), axis=0)[::-1]  # [P, 3]

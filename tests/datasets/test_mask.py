@@ -45,7 +45,8 @@ class TestGrayValues:
             with pytest.raises(ValueError, match=rf"deep\.{kind}: the mask has 16 bits in each of several channels"):
                 read(path)
         for same in (GRAY, GRAY.astype(np.uint16) * 257):  # as 16 bits are made of 8
-            deep(path, np.stack([same] * channels, axis=2))
+            opaque = [np.full_like(same, same.max())] * (channels - 3)
+            deep(path, np.stack([same] * 3 + opaque, axis=2))
             np.testing.assert_array_equal(gray_values(path), GRAY)
         (tmp_path / "cut.png").write_bytes(b"\x89PNG\r\n\x1a\n")
         with pytest.raises(ValueError, match=r"cut\.png: the mask cannot be read"):

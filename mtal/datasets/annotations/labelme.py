@@ -20,6 +20,7 @@ from mtal.datasets.annotations.files import check_sizes, find_images, read_json,
 from mtal.datasets.annotations.marks import BACKGROUND, AnnotatedImage, Annotations, Mark, names_with
 from mtal.datasets.annotations.shapes import Shape, polygons, runs
 from mtal.datasets.mask import Size
+from mtal.datasets.mask_alpha import transparent
 from mtal.progress import track
 from mtal.refusals import Refusals
 
@@ -114,7 +115,10 @@ def _mask(code: str, points: list[list[float]], size: Size) -> Shape:
         raise ValueError(f"a mask that is no base64 text ({error})") from error
     try:
         with Image.open(io.BytesIO(content)) as image:
-            inside = np.asarray(image.convert("L")) > 0  # [h, w]
+            # Pillow warns of a palette with transparency on its way to gray
+            inside = np.asarray((image.convert("RGBA") if image.mode == "P" else image).convert("L")) > 0  # [h, w]
+            if (hidden := transparent(image, "a mask that")) is not None:
+                inside = inside & ~hidden
     except UnidentifiedImageError:
         raise ValueError("a mask that is no PNG") from None
     except Image.DecompressionBombError as error:

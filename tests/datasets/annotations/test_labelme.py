@@ -24,6 +24,14 @@ def cut() -> str:
     return base64.b64encode(file.getvalue()[:300]).decode()
 
 
+def white(alpha: list[list[int]]) -> str:
+    """A white PNG with an alpha channel."""
+    image, file = Image.new("L", (2, 2), 255), io.BytesIO()
+    image.putalpha(Image.fromarray(np.array(alpha, np.uint8)))
+    image.save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
 def change(folder, **values):
     file = folder / "ada/0004.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | values))
@@ -55,6 +63,18 @@ class TestRead:
     def test_files_that_were_moved(self, set_, path):
         change(set_, imagePath=path if "C:" not in path else "../../../0004.png")
         assert labelme.read(set_, None).images[0].file == "ada/0004.png"
+
+
+class TestMask:
+    def test_what_is_transparent_is_not_there(self, set_):
+        change(set_, shapes=shape(shape_type="mask", mask=white([[255, 0], [0, 255]])))
+        mask = drawn(labelme.read(set_, None).images[0].marks[-1].shape.rle((12, 16)))
+        assert np.argwhere(mask).tolist() == [[6, 8], [7, 9]]
+
+    def test_half_is_unclear(self, set_):
+        change(set_, shapes=shape(shape_type="mask", mask=white([[255, 0], [0, 128]])))
+        with pytest.raises(ValueError, match=r"0004\.json, shape 0: a mask that is half transparent in 25\.00% of"):
+            labelme.read(set_, None)
 
 
 class TestDamage:
