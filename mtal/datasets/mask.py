@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from mtal.datasets.label_map import IGNORE, LabelMap, Value
 from mtal.datasets.lossy_mask import LOSSY, nearest_values
 from mtal.datasets.mask_alpha import transparent, visible
 from mtal.datasets.threads import in_threads
-from mtal.frames.picture import loses_depth, picture_size, upright
+from mtal.frames.picture import is_indexed, loses_depth, picture_size, upright
 from mtal.refusals import Refusals
 
 Size = tuple[int, int]
@@ -83,14 +83,14 @@ def class_numbers(path: Path, label_map: LabelMap, frame_size: Size | Path | Non
 def is_there(path: Path, frame_size: Size | Path | None = None) -> NDArray[np.bool_]:
     """``[H, W]``: where a binary mask, 0 and one other value, has its class; nowhere that it is transparent.
 
-    Of an indexed picture in shades of gray these are what is seen, not the numbers of its palette.
+    Of an indexed picture these are what is seen, not the numbers of its palette.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is no whole image, holds several values besides 0, or is not of the size of its frame.
     """
-    pixels, lossy, seen = _gray(path, one_class=True)  # [H, W]
-    pixels = pixels if seen is None else seen
+    indexed = is_indexed(path)
+    pixels, lossy = _colors(path, one_class=True) if indexed else _gray(path, one_class=True)[:2]  # [H, W]
     check_size(path, pixels, frame_size)
     if lossy and pixels.any():
         values, meanings = np.array([0, pixels.max()], dtype=np.int32), np.array([0, 1], dtype=np.uint8)
@@ -98,7 +98,7 @@ def is_there(path: Path, frame_size: Size | Path | None = None) -> NDArray[np.bo
     held = np.unique(pixels[pixels > 0]).tolist()
     if len(held) > 1:
         raise ValueError(
-            f"{path}: the mask of one class must hold 0 and one other value, but it holds {told_values(held, False)} "
+            f"{path}: the mask of one class must hold 0 and one other value, but it holds {told_values(held, indexed)} "
             "besides 0"
         )
     return pixels > 0
@@ -109,11 +109,20 @@ class HeldValues:
     """Values of a mask file: gray ones, or colours as 65536 R + 256 G + B.
 
     Where the format may have changed them, only those of half a percent of the pixels or more.
+
+    Args:
+        values: of an indexed picture the numbers in it.
+        colored: they are colours.
+        lossy: the format may have changed them.
+        palette: of an indexed picture, number in it → colour.
+        gray_palette: there is no colour in all of its palette, of which ``palette`` has what is used.
     """
 
     values: frozenset[int]
     colored: bool
     lossy: bool
+    palette: Mapping[int, int] = field(default_factory=dict)
+    gray_palette: bool = False
 
 
 def held_values(path: Path) -> HeldValues:
@@ -123,14 +132,18 @@ def held_values(path: Path) -> HeldValues:
         FileNotFoundError: there is no such file.
         ValueError: the file is no whole image, or is transparent where it has other values than 0.
     """
-    colored = False
+    colored, seen = False, None
     try:
-        pixels, lossy, _ = _gray(path)
+        pixels, lossy, seen = _gray(path)
     except ValueError:  # its channels differ
         colored = True
         pixels, lossy = _colors(path)
-    values, counts = np.unique(pixels, return_counts=True)  # [V], [V]
-    return HeldValues(frozenset(values[counts >= lossy * _SEEN * pixels.size].tolist()), colored, lossy)
+    values, first, counts = np.unique(pixels, return_index=True, return_counts=True)  # [V] each
+    palette = {}
+    if not colored and is_indexed(path):
+        palette = dict(zip(values.tolist(), _colors(path)[0].ravel()[first].tolist(), strict=True))
+    held = frozenset(values[counts >= lossy * _SEEN * pixels.size].tolist())
+    return HeldValues(held, colored, lossy, palette, seen is not None)
 
 
 def told_values(values: Iterable[int], colored: bool, most: int = _TOLD) -> str:

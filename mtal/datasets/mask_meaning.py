@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,17 +47,20 @@ def label_map_of(options: MaskOptions, held: Mapping[Path, HeldValues], table: P
         table: for messages.
 
     Raises:
-        ValueError: the classes are missing, are fewer than two, are gray values of coloured masks, or leave out values
-            that masks hold.
+        ValueError: the classes are missing, are fewer than two, are gray values of coloured masks or numbers of
+            different palettes, or leave out values that masks hold.
     """
     meaning = {_value(v, options): str(name) for v, name in options.classes.items()}
     ignored = [_value(v, options) for v in options.ignore]
+    listed = {*meaning, *ignored}
     coloured = any(found.colored for found in held.values())
     by_color = coloured or any(isinstance(v, tuple) for v in meaning)
+    differing = "" if by_color else _differing_palettes(held, listed)
+    by_color = by_color or bool(differing)
+    read = {path: _values(found, by_color, listed) for path, found in held.items()}
     if by_color:
         meaning, ignored = {_color(v): name for v, name in meaning.items()}, [_color(v) for v in ignored]
-    files = Counter(_unpacked(v, found.colored, by_color) for found in held.values() for v in found.values)
-    values = sorted(files, key=_color)
+    values = sorted({v for of_one in read.values() for v in of_one}, key=_color)
     told = f"{next(iter(held)).name} holds" if len(held) == 1 else f"{len(held)} masks together hold"
     told = f"{told} {_listed(values) or 'nothing'}"
     example = _example(values, ignored, options)
@@ -66,11 +68,16 @@ def label_map_of(options: MaskOptions, held: Mapping[Path, HeldValues], table: P
         raise ValueError(f"{table}: say what the values of the masks ({told}) mean, as in {example}")
     if coloured and not any("/" in str(v) for v in options.classes):
         raise ValueError(f"{table}: the masks are coloured ({told}), and colours are written R/G/B, as in {example}")
+    if differing:
+        raise ValueError(
+            f"{table}: {differing}, since indexed pictures have palettes of their own ({told}); say what their colours "
+            f"mean, as in {example}, or save the masks as 8-bit gray"
+        )
     strays = [v for v in values if v not in meaning and v not in ignored]
     if strays and not all(found.lossy for found in held.values()):
         kind = "colour" if by_color else "gray value"
         what = f"{kind}s {_listed(strays)} stand" if len(strays) > 1 else f"{kind} {_listed(strays)} stands"
-        first = next(path for path, found in held.items() if strays[0] in _all(found, by_color))
+        first = next(path for path, of_one in read.items() if strays[0] in of_one)
         raise ValueError(
             f"{first}: {what} for no class of task {options.name!r} ({told}); name all of them in "
             f"{options.classes_option}, or in {options.ignore_option} where nobody annotated these pixels"
@@ -100,14 +107,34 @@ def _color(value: Value) -> tuple[int, int, int]:
     return value if isinstance(value, tuple) else (value, value, value)
 
 
-def _unpacked(value: int, colored: bool, by_color: bool) -> Value:
-    if colored:
-        return value >> 16, value >> 8 & 255, value & 255
-    return _color(value) if by_color else value
+def _values(found: HeldValues, by_color: bool, listed: Collection[Value]) -> set[Value]:
+    """What a mask holds, as :func:`mtal.datasets.mask.class_numbers` reads it."""
+    if found.colored or (by_color and found.palette):
+        return {_unpacked(v) for v in (found.palette.values() or found.values)}
+    if _seen_counts(found, listed):
+        return {v & 255 for v in found.palette.values()}
+    return {_color(v) if by_color else v for v in found.values}
 
 
-def _all(found: HeldValues, by_color: bool) -> set[Value]:
-    return {_unpacked(v, found.colored, by_color) for v in found.values}
+def _seen_counts(found: HeldValues, listed: Collection[Value]) -> bool:
+    """Whether of an indexed picture in shades of gray these count, and not the numbers in it."""
+    return found.gray_palette and all(v & 255 in listed for v in found.palette.values())
+
+
+def _differing_palettes(held: Mapping[Path, HeldValues], listed: Collection[Value]) -> str:
+    """Which number is of different colours in two masks, or nothing."""
+    first: dict[int, tuple[int, Path]] = {}
+    for path, found in held.items():
+        for number, color in () if _seen_counts(found, listed) else found.palette.items():
+            known, before = first.setdefault(number, (color, path))
+            if known != color:
+                one, other = _listed([_unpacked(known)]), _listed([_unpacked(color)])
+                return f"{number} is {one} in {before.name} and {other} in {path.name}"
+    return ""
+
+
+def _unpacked(color: int) -> tuple[int, int, int]:
+    return color >> 16, color >> 8 & 255, color & 255
 
 
 def _listed(values: Sequence[Value]) -> str:

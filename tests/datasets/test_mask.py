@@ -182,6 +182,20 @@ class TestIndexedGrays:
         assert class_numbers(tmp_path / "m.png", replace(self.BINARY, values={0: 0, 1: 1})).tolist() == [[0, 1]]
         assert is_there(tmp_path / "m.png").tolist() == [[False, True]]
 
+    @pytest.mark.parametrize("palette", [[0, 0, 0, 255, 0, 0], [255, 0, 0, 0, 0, 0]])
+    def test_a_coloured_one_is_there_where_it_is_not_black(self, tmp_path, palette):
+        image = Image.fromarray(np.array([[0, 1]], np.uint8), mode="P")
+        image.putpalette(palette)
+        image.save(tmp_path / "m.png")
+        assert is_there(tmp_path / "m.png").tolist() == [[palette[0] > 0, palette[3] > 0]]
+
+    def test_two_colours_beside_black(self, tmp_path):
+        image = Image.fromarray(np.array([[0, 1, 2]], np.uint8), mode="P")
+        image.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
+        image.save(tmp_path / "m.png")
+        with pytest.raises(ValueError, match=r"m\.png: .*0 and one other value, but it holds 0/255/0, 255/0/0 besides"):
+            is_there(tmp_path / "m.png")
+
 
 class TestClassShares:
     def test_by_hand(self, tmp_path):

@@ -1,8 +1,10 @@
 import re
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from miniature.squares import H, W, grow, picture, save
+from PIL import Image
 
 from mtal.datasets import table
 
@@ -78,3 +80,49 @@ class TestGray:
             ValueError, match=r"(?s)^3 faults:\n.*1\.png: the mask is 12x17 but its frame is 12x16.*3\.png"
         ):
             table.load(path, mask_classes={0: "no", 1: "yes"})
+
+
+class TestIndexed:
+    """Pictures of one and the same scene, whose palettes have the colours in orders of their own."""
+
+    COLORS = ([0, 0, 0], [255, 0, 0], [0, 128, 0])
+    ORDERS = ((0, 1, 2), (2, 0, 1), (1, 2, 0), (0, 1, 2))
+    OPTIONS: ClassVar = {"0/0/0": "rest", "255/0/0": "grasper", "0/128/0": "hook"}
+
+    def write(self, path, orders=ORDERS, colors=COLORS):
+        for k, order in enumerate(orders):
+            numbers = np.argsort(order)[np.array(grow([[1] * 4, [2] * 4, [0] * 4]))].astype(np.uint8)
+            image = Image.fromarray(numbers, mode="P")
+            image.putpalette([channel for color in order for channel in colors[color]])
+            image.save(path.parent / f"masks/{k}.png")
+
+    def classes(self, path, options):
+        dataset = table.load(path, mask_classes=options, mask_ignore=[])
+        return [dataset.labels.mask("anatomy", frame)[::4, 0].tolist() for frame in dataset.labels.frame_ids]
+
+    def test_are_read_by_colour(self, path):
+        self.write(path)
+        assert self.classes(path, self.OPTIONS) == [[1, 2, 0]] * 4
+
+    def test_beside_pictures_in_colour(self, path):
+        self.write(path, self.ORDERS[:3])  # the fourth is of red, green and black
+        assert self.classes(path, self.OPTIONS) == [[1, 2, 0]] * 4
+
+    @pytest.mark.parametrize("given", [{}, {0: "rest", 1: "grasper", 2: "hook"}])
+    def test_advice_that_works(self, path, given):
+        self.write(path)
+        with pytest.raises(ValueError, match=r"4 masks together hold 0/0/0, 0/128/0, 255/0/0") as error:
+            table.load(path, mask_classes=given, mask_ignore=[])
+        assert ("0 is 0/0/0 in 0.png and 0/128/0 in 1.png, since indexed" in str(error.value)) == bool(given)
+        assert advised(error) == {"0/0/0": "background", "0/128/0": "class2", "255/0/0": "class3"}
+        assert self.classes(path, advised(error)) == [[2, 1, 0]] * 4
+
+    def test_numbers_of_one_palette(self, path):
+        self.write(path, [(0, 1, 2)] * 4)
+        assert self.classes(path, {0: "rest", 1: "grasper", 2: "hook"}) == [[1, 2, 0]] * 4
+
+    def test_grays_in_any_order(self, path):
+        self.write(path, colors=([0] * 3, [100] * 3, [200] * 3))
+        assert self.classes(path, {0: "rest", 100: "grasper", 200: "hook"}) == [[1, 2, 0]] * 4
+        with pytest.raises(ValueError, match=r"0 is 0/0/0 in 0\.png and 200/200/200 in 1\.png, since indexed"):
+            self.classes(path, {0: "rest", 1: "grasper", 2: "hook"})
