@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mtal.annotation.answers import Said
-from mtal.annotation.mask_files import grays, mask_folders
+from mtal.annotation.mask_files import grays, mask_folders, painted_colors
 from mtal.datasets.label_map import LabelMap
 from mtal.suggest import nearest
 
@@ -55,9 +55,9 @@ def masks(label_maps: Sequence[LabelMap], width: int) -> dict[str, str]:
         sections["GRAY VALUES IN THE MASKS"] = [
             f"{m.task}: {', '.join(f'{gray} = {what}' for gray, what in grays(m).items())}" for m in label_maps
         ]
-    if colored := [m for m in label_maps if m.exclusive]:
+    if colored := [m for m in label_maps if m.exclusive and painted_colors(m)]:
         sections["OR, IN RGB MODE, COLOURS PAINTED OVER THE GRAY"] = [
-            f"{m.task}: {', '.join(f'{r}/{g}/{b} = {n}' for (r, g, b), n in zip(m.colors, m.classes, strict=True))}"
+            f"{m.task}: {', '.join(f'{r}/{g}/{b} = {m.classes[n]}' for (r, g, b), n in painted_colors(m).items())}"
             for m in colored
         ]
     return {title: "\n".join(fill(line, width) for line in lines) for title, lines in sections.items()}

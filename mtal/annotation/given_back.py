@@ -17,7 +17,7 @@ from mtal.annotation import form
 from mtal.annotation.about import FILE, read_about
 from mtal.annotation.answers import Answer, Said, now
 from mtal.annotation.files_read import FilesRead, state_of
-from mtal.annotation.mask_files import THERE, mask_folders
+from mtal.annotation.mask_files import THERE, mask_folders, painted_colors
 from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.datasets.mask import class_numbers, held_values
 from mtal.datasets.mask_alpha import refuse_transparent
@@ -251,7 +251,7 @@ def _class_numbers(file: Path, label_map: LabelMap, size: tuple[int, int]) -> np
     if label_map.exclusive:  # 0, which an eraser may leave, is a class like any other
         refuse_transparent(file)
     grays = {n: n for n in (*range(len(label_map.classes)), IGNORE)} if label_map.exclusive else {0: 0, THERE: 1}
-    colors = {color: n for n, color in enumerate(label_map.colors)} if label_map.exclusive else {}
+    colors = painted_colors(label_map) if label_map.exclusive else {}
     painted: dict[Any, int] = {(n, n, n): m for n, m in grays.items()} | colors
     if is_indexed(file):  # none was handed out so, and the numbers in it are those of whatever program saved it
         return class_numbers(file, replace(label_map, values=painted), size)

@@ -36,6 +36,18 @@ def mask_folders(label_map: LabelMap) -> dict[str, str]:
     return {f"mask/{task}/{c}": f"masks/{task}/{name}" for c, name in zip(label_map.classes, names, strict=True)}
 
 
+def painted_colors(label_map: LabelMap) -> dict[tuple[int, int, int], int]:
+    """Colour that may be painted over the grays of classes that exclude each other → number of its class.
+
+    A class has none whose colour is a gray value of the mask: white, say, is not annotated.
+
+    >>> painted_colors(LabelMap("organs", "pixel", True, ("liver", "fat"), ((255, 255, 255), (255, 0, 0))))
+    {(255, 0, 0): 1}
+    """
+    taken = {(n, n, n) for n in (*range(len(label_map.classes)), IGNORE)}
+    return {color: number for number, color in enumerate(label_map.colors) if color not in taken}
+
+
 def write_masks(folder: Path, file: str, label_map: LabelMap, mask: NDArray[np.uint8]) -> None:
     """Write what is said of one picture by a pixel head, below ``folder`` and named ``file``.
 

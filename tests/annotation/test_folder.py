@@ -17,7 +17,8 @@ from mtal.annotation import FolderOracle, LabelsPendingError, Request, State, ha
 from mtal.annotation.about import described
 from mtal.annotation.given_back import GivenBack
 from mtal.annotation.seconds import took
-from mtal.datasets.label_map import IGNORE
+from mtal.datasets.label_map import IGNORE, LabelMap
+from mtal.datasets.palette import colors_of
 
 
 @pytest.fixture
@@ -380,6 +381,31 @@ class TestErasedMasks:
         oracle.collect()
         there = oracle.label([A], SIZE)["vessels"][0][0]
         np.testing.assert_array_equal(there, np.arange(SIZE[0])[:, None].repeat(SIZE[1], axis=1) >= 3)
+
+
+class TestPaintedMasks:
+    def test_white_and_class_numbers_are_what_the_grays_say(self, tmp_path):
+        """20 classes, of which two have the colours white and 2/2/2, as those of a data set may."""
+        colors = ((255, 255, 255), (2, 2, 2), *colors_of(18))
+        organs = LabelMap("organs", "pixel", True, tuple(f"organ {n}" for n in range(20)), colors)
+        dataset = three_frames.write(tmp_path, SIZE, (organs,))
+        oracle = FolderOracle(dataset, tmp_path / "desk")
+        request = Request("00", dataset.index.select([A]), ["organs"], np.ones((1, 1), bool))
+        oracle.ask(request)
+        folder = oracle.root / request.id
+        text = " ".join((folder / "README.txt").read_text().split())  # without ends of lines
+        assert "230/159/0 = organ 2" in text
+        assert "255/255/255 = " not in text
+        label = np.array([[IGNORE] * 10 + [2] * 10 + [7] * 10] * SIZE[0], np.uint8)
+        mask = label[..., None].repeat(3, axis=2)
+        mask[:, 20:] = colors[7]
+        write(folder / "masks/organs" / FILES[0], mask)
+        fill(folder, {(0, "label/organs"): "done"})
+        oracle.collect()
+        np.testing.assert_array_equal(oracle.label([A], SIZE)["organs"][0], label)
+
+    def test_colours_that_come_without_are_none_of_grays(self):
+        assert not {(n, n, n) for n in (*range(100), IGNORE)} & {*colors_of(100)}
 
 
 def indexed(path: Path, rgb: np.ndarray) -> None:
