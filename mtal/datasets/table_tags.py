@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,11 @@ from mtal.suggest import nearest
 NONE = "none"
 """A cell of a multilabel head that says so has none of the classes."""
 _SEPARATORS = ";,|"
+_WHOLE = re.compile(r"(-?\d+)[.,]0+")
+"""A whole number as programs write it that have no whole ones beside empty cells."""
+_NUMBER = re.compile(r"-?\d+([.,]\d+)?")
+_MISSING = frozenset({"na", "n/a", "#n/a", "<na>", "nan", "null"})
+"""What programs write where there is nothing, in small letters."""
 
 
 def read_columns(name: str, options: HeadOptions, rows: TableRows) -> HeadLabels:
@@ -65,7 +71,7 @@ def read_column(name: str, options: HeadOptions, rows: TableRows) -> HeadLabels:
 
     Raises:
         FileNotFoundError: the table of intervals is missing.
-        ValueError: there is no such column, or cells hold what is no class.
+        ValueError: there is no such column, or cells hold what is no class, or what may stand for nothing.
     """
     assert options.column is not None
     cells, column, option = rows.cells, options.column, f"data.heads.{name}"
@@ -74,11 +80,12 @@ def read_column(name: str, options: HeadOptions, rows: TableRows) -> HeadLabels:
     else:
         said = [Said(text, cells.where(row, column)) for row, text in enumerate(cells.column(column))]
     separator = JOINT if options.exclusive else options.separator or _separator(said, option)
-    texts = [[part for part in map(str.strip, one.text.split(separator)) if part] for one in said]
+    texts = [[part for part in map(_plain, one.text.split(separator)) if part] for one in said]
     ignored = frozenset(_plain(value) for value in options.ignore or ())
     reserved = ignored if options.exclusive else ignored | {NONE}
     found = {part for parts in texts for part in parts if part not in reserved and part.lower() not in reserved}
-    classes = _classes(options.classes, found)
+    classes = _classes(options.classes, found - _MISSING)
+    _refuse_missing(said, texts, ignored | set(classes), option)
     names = tuple(dict.fromkeys(classes.values()))
     label_map = frame_head(name, options.exclusive, names, f"{option}.column={column}")
     meaning = _Meaning(option, options, {value: names.index(c) for value, c in classes.items()}, ignored, len(names))
@@ -146,13 +153,32 @@ def _classes(given: Sequence[Any] | Mapping[Any, Any] | None, found: set[str]) -
         return {_plain(value): str(name) for value, name in given.items()}
     if given is not None:
         return {_plain(name): str(name) for name in given}
-    numbers = all(value.isdecimal() for value in found)
-    return {v: v for v in sorted(found, key=lambda v: (int(v), v) if numbers else (v.casefold(), v))}
+    numbers = all(_NUMBER.fullmatch(value) for value in found)
+    return {v: v for v in sorted(found, key=lambda v: (float(v.replace(",", ".")) if numbers else v.casefold(), v))}
+
+
+def _refuse_missing(said: Sequence[Said], texts: Sequence[Sequence[str]], known: Collection[str], option: str) -> None:
+    """Refuse cells such as ``NA``, unless options say what these mean.
+
+    Raises:
+        ValueError: there are some.
+    """
+    refusals = Refusals()
+    unclear = [one for one, parts in zip(said, texts, strict=True) if (_MISSING & set(parts)) - set(known)]
+    for one in dict.fromkeys(unclear):  # an interval has many frames
+        with refusals:
+            raise ValueError(
+                f"{one.where}: {one.text!r} may say that nobody annotated this, or be a class; list it in "
+                f"{option}.ignore or {option}.classes, or leave the cell empty"
+            )
+    refusals.tell()
 
 
 def _plain(value: Any) -> str:
-    """A value of an option as cells have it."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
+    """A value of a cell or an option, so that both are alike: 3 for 3.0, and ``na`` for NA."""
+    text = "null" if value is None else str(value).strip()
+    whole = _WHOLE.fullmatch(text)
+    return whole[1] if whole else text.lower() if text.lower() in _MISSING else text
 
 
 def _separator(said: Sequence[Said], option: str) -> str:

@@ -96,6 +96,41 @@ class TestColumn:
         assert label_map.classes == ("2", "9", "10")
         assert labels.tolist() == [2, 1, I, 0]
 
+    @pytest.mark.parametrize("cells", [["1.0", "10.0", "", "2.0"], ["1,0", "10,0", "-1,0", "2,00"]])
+    def test_whole_numbers_as_fractions(self, write, cells):
+        label_map, labels = load(write(phase=cells), column="phase", ignore=[-1])
+        assert label_map.classes == ("1", "2", "10")
+        assert labels.tolist() == [0, 2, I, 1]
+        options = {"classes": {1: "prep", 2: "cut", 10: "close"}, "ignore": [-1.0]}
+        label_map, labels = load(write(phase=cells), column="phase", **options)
+        assert label_map.classes == ("prep", "cut", "close")
+        assert labels.tolist() == [0, 2, I, 1]
+
+    def test_numbers_of_any_kind_in_their_order(self, write):
+        label_map, labels = load(write(grade=["10.5", "-1", "2.50", "9,5"]), column="grade")
+        assert label_map.classes == ("-1", "2.50", "9,5", "10.5")
+        assert labels.tolist() == [3, 0, 1, 2]
+
+    @pytest.mark.parametrize("mark", ["NA", "N/A", "#N/A", "NaN", "nan", "null", "<NA>"])
+    @pytest.mark.parametrize("options", [{}, {"classes": ["cut", "prep"]}, {"kind": "multilabel"}])
+    def test_what_may_stand_for_nothing(self, write, mark, options):
+        path = write(phase=["cut", mark, "prep", mark])
+        with pytest.raises(
+            ValueError, match=r"(?s)2 faults:.*line 3, column 'phase': '.*' may say that nobody"
+        ) as error:
+            load(path, column="phase", **options)
+        assert "list it in data.heads.head.ignore or data.heads.head.classes" in str(error.value)
+        label_map, labels = load(path, column="phase", ignore=[mark], **options)
+        assert label_map.classes == ("cut", "prep")
+        assert labels[1].tolist() == (I if label_map.exclusive else [I, I])
+        label_map, labels = load(path, column="phase", **options | {"classes": ["cut", "prep", mark]})
+        assert label_map.classes == ("cut", "prep", mark)
+        assert labels[1].tolist() == (2 if label_map.exclusive else [0, 0, 1])
+
+    def test_marks_as_options_read_them(self, write):
+        path = write(phase=["cut", "NaN", "prep", "null"])
+        assert load(path, column="phase", ignore=[float("nan"), None])[1].tolist() == [0, I, 1, I]
+
     @pytest.mark.parametrize("classes", [["clip", "pack"], {"c": "clip", "C": "clip", "p": "pack"}])
     def test_given_classes(self, write, classes):
         cells = ["c", "p", "C", "x"] if isinstance(classes, dict) else ["clip", "pack", "clip", "x"]
