@@ -7,11 +7,25 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-LOSSY = ("JPEG", "MPO", "WEBP")
-"""Formats of Pillow that may change values."""
+_LOSSY = ("JPEG", "MPO", "WEBP")  # formats of Pillow
+_WEBP_HEADER = 12  # bytes before the first chunk
 _REACH = 40  # gray levels, or length in RGB, that compression may move a value by
 _LEAST_GAP = 16  # between values of different meaning, lest a moved one is taken for another
 _BETWEEN = 0.05  # share of a mask that may lie between the values, along borders
+
+
+def is_lossy(path: Path, form: str | None) -> bool:
+    """Whether a picture of a format of Pillow may have been changed by it. WebP has a way without loss, and says so."""
+    if form != "WEBP":
+        return form in _LOSSY
+    with path.open("rb") as file:
+        file.seek(_WEBP_HEADER)
+        while len(head := file.read(8)) == 8:
+            if head[:4] in (b"VP8 ", b"VP8L"):
+                return head[:4] == b"VP8 "
+            size = int.from_bytes(head[4:], "little")
+            file.seek(size + size % 2, 1)
+    return True
 
 
 def nearest_values(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtal.datasets.label_map import IGNORE, LabelMap, Value
-from mtal.datasets.lossy_mask import LOSSY, nearest_values
+from mtal.datasets.lossy_mask import is_lossy, nearest_values
 from mtal.datasets.mask_alpha import transparent, visible
 from mtal.datasets.threads import in_threads
 from mtal.frames.picture import is_indexed, loses_depth, picture_size, upright
@@ -214,8 +214,8 @@ def _gray(path: Path, one_class: bool = False) -> _Grays:
         if image.mode == "P" and not np.ptp(np.array(image.getpalette("RGB")).reshape(-1, 3), axis=1).any():
             seen = np.asarray(image.convert("RGBA").convert("L"), dtype=np.int32)
             pixels = visible(path, np.asarray(image, dtype=np.int32), hidden, one_class)
-            return _Grays(pixels, image.format in LOSSY, visible(path, seen, hidden, one_class))
-        lossy = image.format in LOSSY
+            return _Grays(pixels, is_lossy(path, image.format), visible(path, seen, hidden, one_class))
+        lossy = is_lossy(path, image.format)
         if lossy and image.mode != "L":
             rgb = np.asarray(image.convert("RGB"), dtype=np.int32)
             pixels = rgb if np.ptp(rgb, axis=2).max(initial=0) > _NEARLY_GRAY else np.asarray(image.convert("L"))
@@ -259,7 +259,7 @@ def _colors(path: Path, one_class: bool = False) -> tuple[NDArray[np.int32], boo
         hidden = transparent(image, f"{path}: the mask")
         rgba = image.convert("RGBA") if image.mode in ("P", "PA") else image
         red, green, blue = np.moveaxis(np.asarray(rgba.convert("RGB"), dtype=np.int32), 2, 0)  # [H, W] each
-        return visible(path, red << 16 | green << 8 | blue, hidden, one_class), image.format in LOSSY
+        return visible(path, red << 16 | green << 8 | blue, hidden, one_class), is_lossy(path, image.format)
 
 
 def _refuse_deep_colors(path: Path) -> None:

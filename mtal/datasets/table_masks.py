@@ -53,7 +53,7 @@ def read_mask(options: MaskOptions, rows: TableRows) -> HeadLabels:
     lossy = [path for path, found in held.items() if found.lossy]
     if lossy:
         warnings.warn(
-            f"{lossy[0]}: JPEG and WebP change the values of masks ({len(lossy)} of {len(held)} that were looked at); "
+            f"{lossy[0]}: JPEG and lossy WebP change the values of masks ({len(lossy)} of {len(held)} that were looked at); "
             "each pixel has the nearest value that means something, and those between two are not annotated",
             stacklevel=3,
         )

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from mtal.datasets.label_map import IGNORE, LabelMap
-from mtal.datasets.mask import class_numbers, is_there
+from mtal.datasets.mask import class_numbers, held_values, is_there
 
 POLYP = LabelMap("anatomy", "pixel", True, ("mucosa", "polyp"), ((1, 2, 3), (4, 5, 6)), {0: 0, 255: 1})
 RED, GREEN, BLACK = (255, 0, 0), (0, 128, 0), (0, 0, 0)
@@ -48,6 +48,21 @@ class TestNearestValues:
         assert (is_there(tmp_path / "a.jpg") == (before == 255)).mean() > 0.98
         Image.new("L", (16, 16)).save(tmp_path / "none.jpg")
         assert not is_there(tmp_path / "none.jpg").any()
+
+
+class TestWebp:
+    @pytest.mark.parametrize("extended", [{}, {"exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0"}])
+    def test_without_loss(self, tmp_path, extended):
+        before = drawn(tmp_path / "a.webp", [(k, k, k) for k in (0, 1, 2)], lossless=True, **extended)
+        assert (b"VP8X" in (tmp_path / "a.webp").read_bytes()) == bool(extended)
+        assert not held_values(tmp_path / "a.webp").lossy
+        near = replace(TOOLS, values={0: 0, 1: 1, 2: 2})
+        np.testing.assert_array_equal(class_numbers(tmp_path / "a.webp", near), before[..., 0])
+
+    def test_with_loss(self, tmp_path):
+        before = drawn(tmp_path / "a.webp", [BLACK, (255, 255, 255)])
+        assert held_values(tmp_path / "a.webp").lossy
+        assert (class_numbers(tmp_path / "a.webp", POLYP) == (before[..., 0] == 255)).mean() > 0.98
 
 
 class TestRefused:
