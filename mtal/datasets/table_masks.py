@@ -53,8 +53,8 @@ def read_mask(options: MaskOptions, rows: TableRows) -> HeadLabels:
     lossy = [path for path, found in held.items() if found.lossy]
     if lossy:
         warnings.warn(
-            f"{lossy[0]}: JPEG and lossy WebP change the values of masks ({len(lossy)} of {len(held)} that were looked at); "
-            "each pixel has the nearest value that means something, and those between two are not annotated",
+            f"{lossy[0]}: JPEG and lossy WebP change the values of masks ({len(lossy)} of {len(held)} that were looked "
+            "at); each pixel has the nearest value that means something, and those between two are not annotated",
             stacklevel=3,
         )
     return HeadLabels(label_map, list(masks))

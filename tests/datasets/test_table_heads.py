@@ -115,11 +115,9 @@ class TestColumn:
     @pytest.mark.parametrize("options", [{}, {"classes": ["cut", "prep"]}, {"kind": "multilabel"}])
     def test_what_may_stand_for_nothing(self, write, mark, options):
         path = write(phase=["cut", mark, "prep", mark])
-        with pytest.raises(
-            ValueError, match=r"(?s)2 faults:.*line 3, column 'phase': '.*' may say that nobody"
-        ) as error:
+        told = r"(?s)2 faults:.*line 3, column 'phase': '.*' may say .* list it in data\.heads\.head\.ignore or data\."
+        with pytest.raises(ValueError, match=told):
             load(path, column="phase", **options)
-        assert "list it in data.heads.head.ignore or data.heads.head.classes" in str(error.value)
         label_map, labels = load(path, column="phase", ignore=[mark], **options)
         assert label_map.classes == ("cut", "prep")
         assert labels[1].tolist() == (I if label_map.exclusive else [I, I])
