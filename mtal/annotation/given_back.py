@@ -21,6 +21,7 @@ from mtal.annotation.mask_files import THERE, mask_folders, painted_colors
 from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.datasets.mask import class_numbers, held_values
 from mtal.datasets.mask_alpha import refuse_transparent
+from mtal.datasets.palette import colors_of
 from mtal.datasets.table_cells import Cells
 from mtal.frames.picture import is_indexed
 from mtal.refusals import Refusals
@@ -250,6 +251,8 @@ def _class_numbers(file: Path, label_map: LabelMap, size: tuple[int, int]) -> np
     """``[H, W]`` class numbers from grays, from our colours painted over them, or 0 and 1 of a mask of one class."""
     if label_map.exclusive:  # 0, which an eraser may leave, is a class like any other
         refuse_transparent(file)
+    else:  # how many classes overlap says nothing of the mask of one
+        label_map = replace(label_map, classes=("not there", "there"), colors=colors_of(2))
     grays = {n: n for n in (*range(len(label_map.classes)), IGNORE)} if label_map.exclusive else {0: 0, THERE: 1}
     colors = painted_colors(label_map) if label_map.exclusive else {}
     painted: dict[Any, int] = {(n, n, n): m for n, m in grays.items()} | colors

@@ -383,6 +383,19 @@ class TestErasedMasks:
         np.testing.assert_array_equal(there, np.arange(SIZE[0])[:, None].repeat(SIZE[1], axis=1) >= 3)
 
 
+def test_a_single_class_that_others_may_overlap(tmp_path):
+    vessels = LabelMap("vessels", "pixel", False, ("artery",), ((1, 1, 0),))
+    dataset = three_frames.write(tmp_path, SIZE, (vessels,))
+    oracle = FolderOracle(dataset, tmp_path / "desk")
+    request = Request("00", dataset.index.select([A]), ["vessels"], np.ones((1, 1), bool))
+    oracle.ask(request)
+    there = np.array([[0] * 10 + [1] * 20] * SIZE[0], np.uint8)
+    write(oracle.root / request.id / "masks/vessels/artery" / FILES[0], there * 255)
+    fill(oracle.root / request.id, {(0, "label/vessels"): "done"})
+    oracle.collect()
+    np.testing.assert_array_equal(oracle.label([A], SIZE)["vessels"][0][0], there)
+
+
 class TestPaintedMasks:
     def test_white_and_class_numbers_are_what_the_grays_say(self, tmp_path):
         """20 classes, of which two have the colours white and 2/2/2, as those of a data set may."""
