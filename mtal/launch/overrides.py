@@ -14,6 +14,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
+from mtal.refusals import LISTED
 from mtal.suggest import nearest
 
 
@@ -40,7 +41,7 @@ def refuse_unknown(configs: Path, overrides: Sequence[str]) -> None:
     """Raise for the overrides whose group, choice or key does not exist.
 
     Raises:
-        UnknownOptionError: how many there are, and of the first three the nearest right name or the list of choices.
+        UnknownOptionError: how many there are, and of the first ten the nearest right name or the list of choices.
         hydra.errors.HydraException: an override can't be parsed.
     """
     with initialize_config_dir(config_dir=str(configs.resolve()), version_base="1.3", job_name="check"):
@@ -71,11 +72,11 @@ def refuse_unknown(configs: Path, overrides: Sequence[str]) -> None:
 
 
 def _in_short(told: Sequence[str]) -> str:
-    """One fault as it is, several with their number and the first three."""
+    """One fault as it is, several with their number and the first ten."""
     if len(told) == 1:
         return told[0]
-    more = [f"and {len(told) - 3} more"] if len(told) > 3 else []
-    return "\n".join([f"{len(told)} options are wrong: {told[0]}", *told[1:3], *more])
+    more = [f"and {len(told) - LISTED} more"] if len(told) > LISTED else []
+    return "\n".join([f"{len(told)} options are wrong: {told[0]}", *told[1:LISTED], *more])
 
 
 class _Open:

@@ -94,10 +94,12 @@ class TestSeveral:
         assert second == "unknown option 'sed', did you mean 'seed'?"
         assert third == "unknown option 'loop.round', did you mean 'loop.rounds'?"
 
-    def test_the_first_three(self):
-        told = self.told("sed=3 acquisition/fusion=mena,maxx loop.round=1 ~loger")
-        assert told[0].startswith("5 options are wrong: ")
-        assert told[2:] == ["unknown option 'sed', did you mean 'seed'?", "and 2 more"]
+    def test_the_first_ten(self):
+        wrong = [f"sed{k}=3" for k in range(9)]
+        told = self.told(" ".join([*wrong, "acquisition/fusion=mena,maxx", "loop.round=1"]))
+        assert told[0].startswith("12 options are wrong: ")
+        assert [line.split("'")[1] for line in told[2:10]] == [f"sed{k}" for k in range(8)]
+        assert told[10:] == ["and 2 more"]
 
     def test_what_depends_on_a_wrong_choice_is_not_judged(self):
         """Whether there is such an option shows when it is known of what."""
