@@ -22,19 +22,30 @@ class UnknownOptionError(ValueError):
     """An option or a choice on the command line that does not exist."""
 
 
-def check_overrides(configs: Path, arguments: Sequence[str]) -> None:
+def check_overrides(configs: Path, arguments: Sequence[str]) -> list[str]:
     """End the program with exit code 2 and one clear line if ``arguments`` name something that does not exist.
 
     Args:
         configs: folder of ``config.yaml``.
         arguments: the command line, Hydra's own flags included.
+
+    Returns:
+        The same with the flags at its end: Hydra takes none, such as ``-m``, between two options.
     """
+    overrides = get_args_parser().parse_intermixed_args(list(arguments)).overrides
     try:
-        refuse_unknown(configs, get_args_parser().parse_args(list(arguments)).overrides)
+        refuse_unknown(configs, overrides)
     except (UnknownOptionError, HydraException) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         print(f"error: {'; '.join(lines)}", file=sys.stderr)  # noqa: T201  there is no console yet
         raise SystemExit(2) from None
+    left, flags = list(overrides), []
+    for argument in arguments:
+        if left and argument == left[0]:
+            left.pop(0)
+        else:
+            flags.append(argument)
+    return [*overrides, *flags]
 
 
 def refuse_unknown(configs: Path, overrides: Sequence[str]) -> None:
