@@ -21,6 +21,7 @@ from mtal.annotation.pictures import picture_names, whole_pictures
 from mtal.annotation.reason import reason
 from mtal.annotation.request import Request
 from mtal.datasets.label_map import IGNORE, LabelMap
+from mtal.frames.frame_files import frame_files
 from mtal.progress import track
 
 _WIDTH = 100
@@ -68,10 +69,10 @@ def table(request: Request, label_maps: list[LabelMap], files: list[str]) -> pd.
 
 
 def why(request: Request, images: list[str]) -> pd.DataFrame:
-    """``image, video, patient, frame, time_s``, why each was chosen, and its scores where annotators may see them."""
+    """``image, video, patient, frame, time_s, file``, why each was chosen, and scores where annotators may see them."""
     frames = request.frames.reset_index(drop=True)
     columns: dict[str, Any] = {"image": images} | {c: frames[c] for c in ("video", "patient", "frame")}
-    columns["time_s"] = frames["time_s"].round(6)
+    columns |= {"time_s": frames["time_s"].round(6), "file": frame_files(frames)}
     if "reason_because" in frames:
         columns["reason"] = [reason(row) for row in frames.to_dict("records")]
     shown = [str(c) for c in frames if _SHOWN.match(str(c)) and not request.held_out]

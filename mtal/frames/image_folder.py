@@ -91,7 +91,7 @@ class ImageFolder:
         if not (np.isfinite(rate_hz) and rate_hz > 0):
             raise ValueError(f"{folder}: the rate must be a positive number of frames per second, not {rate_hz}")
         self.source = folder
-        self._files = _numbered(FolderSource(folder, first_number, rate_hz, files))
+        self._files = numbered(FolderSource(folder, first_number, rate_hz, files))
         self.frames: NDArray[np.int64] = np.array(sorted(self._files), dtype=np.int64)
         self.times_s: NDArray[np.float64] = self.frames / rate_hz
         path = self._files[int(self.frames[0])]
@@ -171,8 +171,13 @@ class ImageFolder:
         self.close()
 
 
-def _numbered(source: FolderSource) -> dict[int, Path]:
-    """Frame → file."""
+def numbered(source: FolderSource) -> dict[int, Path]:
+    """Frame → file of every image of a folder.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or no image in it.
+        ValueError: a name has no number, or a number stands twice or lies before the first.
+    """
     if not source.folder.is_dir():
         raise FileNotFoundError(f"{source.folder}: no such folder of images")
     images = source.images()

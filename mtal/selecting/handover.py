@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -209,7 +210,7 @@ def _frames_csv(selection: Selection, files: list[str], root: str) -> pd.DataFra
         form.SECONDS: "",
         **{column: [f"{to}/{file}" for file in files] for column, to in folders.items()},
         "video": table["video"],
-        "file": [relative_file(source, root) for source in table["source"]],
+        "file": [os.path.relpath(file, Path(root).resolve()) for file in table["file"]],
         "patient": table["patient"],
         "frame": table["frame"],
         "time": [_time(s) for s in table["time_s"]],

@@ -65,6 +65,8 @@ class TestHandOut:
         table = pd.read_csv(folder / "frames.csv")
         assert table["reason"][0] == "tools: mean entropy higher than in 97 % of the frames"
         assert table["utility"][0] == 0.5
+        assert [Path(f).name for f in table["file"]] == ["00.png", "01.png", "02.png"]
+        assert all(Path(f).is_file() for f in table["file"])
         assert (np.asarray(Image.open(folder / "masks/anatomy" / FILES[0])) == 1).all()
         assert (np.asarray(Image.open(folder / "masks/vessels/artery" / FILES[0])) == 255).all()
 
@@ -253,7 +255,7 @@ class TestGivenBack:
 
     def test_a_table_without_its_columns_or_gone(self, oracle, asked):
         table = pd.read_csv(asked / "frames.csv", dtype=str, keep_default_na=False)
-        table.rename(columns={"label/tools": "label/tool", "image": "file"}).to_csv(asked / "frames.csv", index=False)
+        table.rename(columns={"label/tools": "label/tool", "image": "picture"}).to_csv(asked / "frames.csv", index=False)
         with pytest.raises(
             ValueError, match=r"(?s)no column 'image'.*no column 'label/tools', did you mean 'label/tool'"
         ):

@@ -155,7 +155,7 @@ class TestFolder:
 
     def test_picks(self, finished, tasks):
         names = [f"{what}/{t.name}/entropy" for t in tasks for what in ("score", "percentile")]
-        plain = ["order", "frame_id", "patient", "video", "frame", "time_s", "utility"]
+        plain = ["order", "frame_id", "patient", "video", "frame", "time_s", "file", "utility"]
         reason = ["reason_task", "reason_signal", "reason_percentile", "reason_because"]
         labels = ["asked/tools", "asked/bleeding", "asked/anatomy", "label/tools", "label/bleeding"]
         first, second = (pd.read_parquet(finished[0] / f"rounds/0{r}/picks.parquet") for r in (0, 1))

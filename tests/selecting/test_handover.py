@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from joblib import hash as hash_of
+from miniature.faulty_pictures import tissue
 from PIL import Image
 
 from mtal.annotation import FolderOracle
@@ -91,6 +92,20 @@ def test_images_are_the_frames_to_the_bit(selected, rows, videos):
     for row in rows.itertuples():
         frame = decoded(videos / row.file)[row.frame]
         assert np.array_equal(np.asarray(Image.open(selected / row.image)), frame)
+
+
+def test_pictures_are_named_one_by_one(make, tmp_path):
+    """Of each its folder alone was told."""
+    case = tmp_path / "cases" / "case1"
+    case.mkdir(parents=True)
+    for number in (3, 7, 20):
+        Image.fromarray(tissue(number)).save(case / f"left_{number}.png")
+    assert make(tmp_path / "some", "data.rate_hz=1", "acquisition/selector=random", videos=case.parent, budget=3)
+    rows = pd.read_csv(tmp_path / "some/frames.csv")
+    assert sorted(rows["file"]) == ["case1/left_20.png", "case1/left_3.png", "case1/left_7.png"]
+    for row in rows.itertuples():
+        shown = [np.asarray(Image.open(p)) for p in (tmp_path / "some" / row.image, case.parent / row.file)]
+        assert np.array_equal(*shown)
 
 
 def test_masks_are_what_the_model_says(selected, rows, videos, run):

@@ -37,9 +37,9 @@ def pack(sweep: Path, file: Path, add: bool = False) -> int:
     """Write the finished runs below a folder into one file; the same runs give the same bytes.
 
     Config, heads, frames, metrics, picks, timings and the prices of frames are kept. Options that say where things lie,
-    the sources of frames and the labels of picks are not: a packed sweep holds nothing of the data. Data are told apart
-    by a digest of their frames and patients instead of their place, and so not where labels alone differ. Features are
-    not kept either: how much the picks of a packed sweep look alike is not told.
+    the sources of frames, and the files and labels of picks are not: a packed sweep holds nothing of the data. Data are
+    told apart by a digest of their frames and patients instead of their place, and so not where labels alone differ.
+    Features are not kept either: how much the picks of a packed sweep look alike is not told.
 
     Args:
         sweep: folder of runs.
@@ -136,7 +136,7 @@ def _write(run: Path, into: Path) -> None:
             content = json.loads((round_ / name).read_text(encoding="utf-8"))
             (there / name).write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
         picks = pd.read_parquet(round_ / "picks.parquet")
-        known = [c for c in picks.columns if c == "source" or c.startswith("label/")]
+        known = [c for c in picks.columns if c in ("source", "file") or c.startswith("label/")]
         picks.drop(columns=known).to_parquet(there / "picks.parquet", index=False)
         scores = round_ / "scores.parquet"
         if scores.is_file() and "cost_s" in pq.read_schema(scores).names:
