@@ -255,7 +255,7 @@ class TestGivenBack:
 
     def test_a_table_without_its_columns_or_gone(self, oracle, asked):
         table = pd.read_csv(asked / "frames.csv", dtype=str, keep_default_na=False)
-        table.rename(columns={"label/tools": "label/tool", "image": "picture"}).to_csv(asked / "frames.csv", index=False)
+        table.rename(columns={"label/tools": "label/tool", "image": "shot"}).to_csv(asked / "frames.csv", index=False)
         with pytest.raises(
             ValueError, match=r"(?s)no column 'image'.*no column 'label/tools', did you mean 'label/tool'"
         ):
