@@ -171,6 +171,16 @@ class ImageFolder:
         self.close()
 
 
+def last_number(path: Path) -> str | None:
+    """The last run of digits in a name, without its suffix.
+
+    >>> last_number(Path("p1/frame_080_endo.png")), last_number(Path("p1/first.jp2"))
+    ('080', None)
+    """
+    found = re.findall(r"[0-9]+", path.stem)
+    return str(found[-1]) if found else None
+
+
 def numbered(source: FolderSource) -> dict[int, Path]:
     """Frame → file of every image of a folder.
 
@@ -190,13 +200,13 @@ def numbered(source: FolderSource) -> dict[int, Path]:
     files: dict[int, Path] = {}
     refusals = Refusals()
     for path in images:
-        numbers = re.findall(r"[0-9]+", path.stem)
+        number = last_number(path)
         with refusals:
-            if not numbers:
+            if number is None:
                 raise ValueError(f"{path}: the name has no number, so its frame cannot be told; rename or remove it")
-            frame = int(numbers[-1]) - first
+            frame = int(number) - first
             if frame > _LARGEST:
-                raise ValueError(f"{path}: its last number, {numbers[-1]}, is no number of a frame; rename the images")
+                raise ValueError(f"{path}: its last number, {number}, is no number of a frame; rename the images")
             if frame < 0:
                 raise ValueError(f"{path}: its number lies before the first, {first}; does the folder count from 0?")
             if frame in files:
