@@ -105,12 +105,14 @@ def is_there(path: Path, frame_size: Size | Path | None = None) -> NDArray[np.bo
 class HeldValues:
     """Values of a mask file: gray ones, or colours as 65536 R + 256 G + B.
 
-    Where the format may have changed them, only those of half a percent of the pixels or more.
+    Where the format may have changed them, only those of half a percent of the pixels or more. ``black`` is the share
+    of pixels of value 0, in [0, 1].
     """
 
     values: frozenset[int]
     colored: bool
     lossy: bool
+    black: float
 
 
 def held_values(path: Path) -> HeldValues:
@@ -127,7 +129,8 @@ def held_values(path: Path) -> HeldValues:
         colored = True
         pixels, lossy = _colors(path)
     values, counts = np.unique(pixels, return_counts=True)  # [V], [V]
-    return HeldValues(frozenset(values[counts >= lossy * _SEEN * pixels.size].tolist()), colored, lossy)
+    held = frozenset(values[counts >= lossy * _SEEN * pixels.size].tolist())
+    return HeldValues(held, colored, lossy, float(np.mean(pixels == 0)))
 
 
 def told_values(values: Iterable[int], colored: bool, most: int = _TOLD) -> str:

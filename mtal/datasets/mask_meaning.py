@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from mtal.datasets.mask import HeldValues
 from mtal.datasets.palette import colors_of
 
 _TOLD = 12  # values in a message
+_NOT_ANNOTATED = (0, 255)
+MUCH = 0.1
+"""Share of pixels, more than borders have, from which background that is no class is warned of."""
 
 
 @dataclass(frozen=True)
@@ -23,14 +27,15 @@ class MaskOptions:
         name: of the head.
         column: of paths of masks.
         classes: value, gray or ``R/G/B`` → class.
-        ignore: values of pixels that nobody annotated.
+        ignore: values of pixels that nobody annotated; ``None`` for 0 and 255 where they are no classes, and for a
+            warning where 0 is much of the masks.
         classes_option: what ``classes`` is called, such as ``data.mask_classes``.
     """
 
     name: str
     column: str
     classes: Mapping[Any, Any]
-    ignore: Sequence[Any]
+    ignore: Sequence[Any] | None
     classes_option: str
 
     @property
@@ -42,6 +47,9 @@ class MaskOptions:
 def label_map_of(options: MaskOptions, held: Mapping[Path, HeldValues], table: Path) -> LabelMap:
     """The label map that options give masks.
 
+    Warns where 0 is much of the masks and nobody said what it means: background that is neither learnt nor scored
+    makes scores look better than they are.
+
     Args:
         options: of the head.
         held: what masks hold, all values of some or of all.
@@ -52,7 +60,7 @@ def label_map_of(options: MaskOptions, held: Mapping[Path, HeldValues], table: P
             that masks hold.
     """
     meaning = {_value(v, options): str(name) for v, name in options.classes.items()}
-    ignored = [_value(v, options) for v in options.ignore]
+    ignored = [_value(v, options) for v in (_NOT_ANNOTATED if options.ignore is None else options.ignore)]
     coloured = any(found.colored for found in held.values())
     by_color = coloured or any(isinstance(v, tuple) for v in meaning)
     if by_color:
@@ -83,6 +91,15 @@ def label_map_of(options: MaskOptions, held: Mapping[Path, HeldValues], table: P
         )
     meanings: dict[Value, int] = dict.fromkeys(ignored, IGNORE)
     meanings |= {value: classes.index(name) for value, name in meaning.items()}
+    black = sum(found.black for found in held.values()) / max(1, len(held))
+    if options.ignore is None and meanings[_color(0) if by_color else 0] == IGNORE and black > MUCH:
+        warnings.warn(
+            f"{table}: 0 is {black:.0%} of the pixels of the masks that were looked at ({len(held)}) and stands for no "
+            f"class of task {options.name!r}, so these are neither learnt nor scored, and scores look better than they "
+            f"are; name it, as in {_example(values, ignored, options, meaning)}, or, if nobody annotated these pixels, "
+            f"say so by '{options.ignore_option}=[0, 255]'",
+            stacklevel=4,
+        )
     return LabelMap(options.name, "pixel", True, classes, colors_of(len(classes)), meanings)
 
 
@@ -121,11 +138,12 @@ def _example(
     """An option that names what masks hold, to be copied and corrected."""
     names = dict(known or {})
     unnamed = [v for v in values if v not in names]
-    wanted = [v for v in unnamed if v not in ignored]
+    background = {_color(0)} if options.ignore is None else set()  # which 0 is, unless somebody says otherwise
+    wanted = [v for v in unnamed if v not in ignored or _color(v) in background]
     if len({*names.values()}) + len(wanted) < 2:
         wanted = unnamed
     wanted = wanted or [1, 2]  # no mask is there yet
-    for place, value in enumerate(wanted, start=1):
-        names[value] = "background" if set(_color(value)) == {0} else f"class{place}"
+    for place, value in enumerate(wanted, start=int(_color(wanted[0]) != _color(0))):
+        names[value] = "background" if _color(value) == _color(0) else f"class{place}"
     entries = ", ".join(f"{_listed([v])}: {names[v]}" for v in sorted(names, key=_color))
     return f"'{options.classes_option}={{{entries}}}'"

@@ -161,7 +161,8 @@ class TestMask:
 
     def test_names_of_options_in_messages(self, write):
         path = write(tool_mask=["masks/shaft.png"] * 4)
-        with pytest.raises(ValueError, match=r"mean, as in 'data\.heads\.head\.classes=\{1: class1, 2: class2\}'"):
+        told = r"mean, as in 'data\.heads\.head\.classes=\{0: background, 1: class1, 2: class2\}'"
+        with pytest.raises(ValueError, match=told):
             load(path, mask="tool_mask")
         with pytest.raises(
             ValueError, match=r"gray value 2 stands .* data\.heads\.head\.classes, or in data\.heads\.head\.ignore"
