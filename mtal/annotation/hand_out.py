@@ -44,17 +44,20 @@ def write_hand_out(folder: Path, name: str, request: Request, label_maps: Mappin
     maps = [label_maps[task] for task in request.tasks]
     files = picture_names(request.frames)
     sizes: dict[int, tuple[int, int]] = {}
+    masks: dict[int, dict[str, str]] = {}
     (folder / "images").mkdir()
     for row, picture in track(whole_pictures(request.frames), "Writing images and masks", total=len(files)):
         Image.fromarray(picture).save(folder / "images" / files[row])
         sizes[row] = picture.shape[:2]
+        masks[row] = {}
         guess = request.guess(row, sizes[row]) if request.guess is not None else {}
         for label_map, asked in zip(maps, request.asked[row], strict=True):
             if asked and label_map.support == "pixel":
-                write_masks(folder, files[row], label_map, guess.get(label_map.task, _blank(label_map, sizes[row])))
+                mask = guess.get(label_map.task, _blank(label_map, sizes[row]))
+                masks[row][label_map.task] = write_masks(folder, files[row], label_map, mask)
     meanings = json.dumps({m.task: grays(m) for m in maps if m.support == "pixel"}, indent=1, ensure_ascii=False)
     (folder / "label_map.json").write_text(meanings, encoding="utf-8")
-    write_about(folder, name, request, maps, [f"images/{file}" for file in files], sizes)
+    write_about(folder, name, request, maps, [f"images/{file}" for file in files], sizes, masks)
     table(request, maps, files).to_csv(folder / form.TABLE, index=False)
     (folder / "README.txt").write_text(_readme(name, request, maps), encoding="utf-8")
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 from mtal.annotation.answers import Answer, Said, now
 from mtal.annotation.consensus import layer_files
-from mtal.annotation.mask_files import plain
+from mtal.annotation.mask_files import digest, plain
 from mtal.annotation.view import LabelView
 from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.whole_files import whole_or_not
@@ -122,7 +122,7 @@ class LabelStore:
             if label_map.support == "frame":
                 row["value"] = json.dumps(label.tolist())
             else:
-                row["value"] = hashlib.blake2b(repr(label.shape).encode() + label.tobytes(), digest_size=16).hexdigest()
+                row["value"] = digest(label)
                 row["mask"] = self._write_mask(answer, label, mark)
         return row
 

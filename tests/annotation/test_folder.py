@@ -105,7 +105,8 @@ class TestHandOut:
         guess = np.asarray(Image.open(other.root / masks.id / "masks/anatomy/002_v_000001.png"))
         assert (guess == 1).all()
         fill(other.root / masks.id, {(row, "label/anatomy"): "done" for row in range(3)} | {(1, "label/tools"): "?"})
-        settle(other, masks)
+        with pytest.warns(UserWarning, match="3 of 3 masks that are done now came back exactly as the model drew them"):
+            settle(other, masks)
 
 
 class TestGivenBack:
@@ -273,9 +274,57 @@ class TestGivenBack:
             oracle.collect()
 
     def test_a_mask_in_which_nothing_is_annotated_is_no_label(self, oracle, asked):
+        write(asked / "masks/anatomy" / FILES[0], np.full((*SIZE, 3), IGNORE))
         fill(asked, {(0, "label/anatomy"): "done"})
-        oracle.collect()
+        with pytest.warns(UserWarning, match="1 of 1 masks that are done now came back as empty as they were handed"):
+            oracle.collect()
         assert oracle.view.states.set_index(["frame_id", "task"])["state"][A, "anatomy"] == "not_annotated"
+
+
+class TestUntouchedMasks:
+    """Whoever only wrote ``done`` has looked at nothing, or finds that all is right: it is taken in, and told."""
+
+    @pytest.fixture
+    def drawn(self, oracle, request_of) -> Path:
+        """The folder of a request with masks that the model drew, but for the vessels of the second frame."""
+        vessels = np.zeros((2, *SIZE), np.uint8)
+        vessels[1, :5] = 1
+        guess = lambda row, size: {"anatomy": np.full(size, row, np.uint8), "vessels": vessels * (row == 0)}  # noqa: E731
+        request = request_of(guess=guess)
+        oracle.ask(request)
+        return oracle.root / request.id
+
+    def test_are_told_once_with_the_first_and_taken_in(self, oracle, drawn):
+        write(drawn / "masks/anatomy" / FILES[0], np.zeros((*SIZE, 3)))  # saved again as it was, by another program
+        fill(drawn, {(row, f"label/{task}"): "done" for row in (0, 1) for task in ("anatomy", "vessels")})
+        with pytest.warns(UserWarning, match="4 masks that are done now") as told:
+            oracle.collect()
+        empty, drew = sorted(str(warning.message) for warning in told)
+        first, second = (drawn / "images" / file for file in FILES[:2])
+        which = f"anatomy of {first}, vessels of {first}, anatomy of {second}"
+        assert drew.startswith(f"3 of 4 masks that are done now came back exactly as the model drew them ({which}). ")
+        assert empty.startswith("1 of 4 masks that are done now came back as empty as they were handed out ")
+        assert f"(vessels of {second})" in empty
+        labels = oracle.label([A, B], SIZE)
+        assert [(y == k).all() for k, y in enumerate(labels["anatomy"])] == [True, True]
+        assert labels["vessels"].sum(axis=(2, 3)).tolist() == [[0, 5 * SIZE[1]], [0, 0]]
+        oracle.collect()  # and that is that
+
+    def test_what_was_corrected_is_not_told(self, oracle, drawn):
+        fill(drawn, {(0, "label/anatomy"): "done", (0, "label/vessels"): "done", (1, "label/vessels"): "?"})
+        mask = np.zeros(SIZE)
+        mask[0, 0] = 1
+        write(drawn / "masks/anatomy" / FILES[0], mask)
+        write(drawn / "masks/vessels/artery" / FILES[0], mask * 255)
+        oracle.collect()
+
+    def test_a_folder_that_does_not_say_what_was_handed_out(self, oracle, drawn):
+        about = json.loads((drawn / "request.json").read_text())
+        for frame in about["frames"]:
+            del frame["masks"]
+        (drawn / "request.json").write_text(json.dumps(about))
+        fill(drawn, {(0, "label/anatomy"): "done"})
+        oracle.collect()
 
 
 class TestSeveralOfOneRequest:
