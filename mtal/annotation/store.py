@@ -40,6 +40,7 @@ class LabelStore:
         <root>/answers/<part>.parquet      rows, see COLUMNS
         <root>/masks/<task>/<frame>.<mark>.png   gray values are numbers of classes, 255 what is not annotated;
                                            where classes overlap, a file for each: <frame>.<mark>.<class>.png
+        <root>/pictures.json               which picture or video a frame was, see known_pictures.py
         <root>/read.json                   which files were read, so that they need not be read again
 
     A part is written whole and renamed, after the masks that it names, and never touched again.
