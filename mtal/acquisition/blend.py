@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -71,9 +69,7 @@ class Blend:
         say: Mapping[str, float] | None = None,
         *,
         ranges: Mapping[str, tuple[float, float]] | None = None,
-        videos: npt.NDArray[np.int64] | None = None,
         reference: ScoreTable | None = None,
-        reference_videos: npt.NDArray[np.int64] | None = None,
     ) -> Tensor:
         """One utility per frame: ``[N]`` float64.
 
@@ -82,12 +78,10 @@ class Blend:
         active head all utilities are 0.
 
         Args:
-            table: scores of the whole pool.
+            table: scores of the whole pool; with its videos where ``per_video``.
             say: task to its weight, from :class:`~mtal.acquisition.say.Say`; ``None`` for the same of all.
             ranges: signal to its smallest and largest possible value, for normalisers that read them.
-            videos: ``[N]`` code of each frame's video; needed with ``per_video``.
             reference: scores of an earlier round that the statistics are taken from; ``None`` for ``table``.
-            reference_videos: codes of the frames of ``reference``.
 
         Raises:
             ValueError: NaN scores under ``nan_policy="raise"``, ``per_video`` and no videos, or a ``reference`` with
@@ -96,7 +90,7 @@ class Blend:
         Warns:
             UserWarning: scores are missing, or a column is constant.
         """
-        if self.per_video and videos is None:
+        if self.per_video and table.videos is None:
             raise ValueError("per_video normalises each video by itself: give the frames' videos, or set it to false")
         say = dict.fromkeys(table.tasks, 1.0) if say is None else say
         kept_table, kept = table.resolve(self.nan_policy)
@@ -107,8 +101,7 @@ class Blend:
         active = active_columns(kept_table.values)  # [T]
         if len(kept_table) > 1:
             warn_constant(kept_table, active, [task for task, weight in say.items() if not weight])
-        groups = torch.as_tensor(videos)[kept] if self.per_video else None
-        normalised = self._normalised(kept_table, ranges, groups, reference, reference_videos)  # [N, T]
+        normalised = self._normalised(kept_table, ranges, reference)  # [N, T]
         own = self._own(kept_table)  # [T]
         if self.level == "columns":
             utility[kept] = fuse_columns(table.columns, normalised, own, say, self.fusion)
@@ -124,9 +117,7 @@ class Blend:
         say: Mapping[str, float],
         *,
         ranges: Mapping[str, tuple[float, float]] | None = None,
-        videos: npt.NDArray[np.int64] | None = None,
         reference: ScoreTable | None = None,
-        reference_videos: npt.NDArray[np.int64] | None = None,
     ) -> Tensor:
         """What an answer of each head is expected to be worth, ``[N, H]`` float64, heads in the order of ``say``.
 
@@ -136,8 +127,7 @@ class Blend:
         kept_table, kept = table.resolve(self.nan_policy)
         gains = torch.zeros(len(table), len(say), dtype=torch.float64)  # [N, H]
         if len(kept_table):
-            groups = torch.as_tensor(videos)[kept] if self.per_video else None
-            normalised = self._normalised(kept_table, ranges, groups, reference, reference_videos)  # [N, T]
+            normalised = self._normalised(kept_table, ranges, reference)  # [N, T]
             own = self._own(kept_table)
             of_head = score_heads(table.columns, normalised, own, say, self.signal_fusion, self.normalizer)
             gains[kept] = (of_head[0] - of_head[0].min(dim=0).values) * of_head[1]
@@ -168,28 +158,24 @@ class Blend:
         return heard
 
     def _normalised(
-        self,
-        table: ScoreTable,
-        ranges: Mapping[str, tuple[float, float]] | None,
-        groups: Tensor | None,
-        reference: ScoreTable | None,
-        reference_videos: npt.NDArray[np.int64] | None,
+        self, table: ScoreTable, ranges: Mapping[str, tuple[float, float]] | None, reference: ScoreTable | None
     ) -> Tensor:
         """Every column made comparable, ``[N, T]``."""
         bounds = None
         if ranges is not None:
             bounds = torch.tensor([ranges[name] for _, name in table.columns], dtype=torch.float64)  # [T, 2]
+        groups = torch.as_tensor(table.videos) if self.per_video else None
         if reference is None:
             return self.normalizer(table.values, groups=groups, ranges=bounds)
         if reference.columns != table.columns:
             raise ValueError(f"the reference has the columns {reference.columns}, the scores {table.columns}")
         known = ~reference.values.isnan().any(dim=1)  # [R]
-        by_video = groups is not None and reference_videos is not None
+        by_video = groups is not None and reference.videos is not None
         return self.normalizer(
             table.values,
             reference=reference.values[known],
             groups=groups,
-            reference_groups=torch.as_tensor(reference_videos)[known] if by_video else None,
+            reference_groups=torch.as_tensor(reference.videos)[known] if by_video else None,
             ranges=bounds,
         )
 

@@ -97,7 +97,7 @@ class TestPicks:
 
 class TestRandom:
     def test_needs_no_scoring(self, experiment, start, tmp_path, monkeypatch):
-        monkeypatch.setattr("mtal.learning.picking.score_pool", lambda *args: pytest.fail("scored for nothing"))
+        monkeypatch.setattr("mtal.learning.looking.score_pool", lambda *args: pytest.fail("scored for nothing"))
         random = surgery.make_acquisition(selector=Random())
         start(experiment(acquisition=random, loop=LoopSettings(6, 4, 1)), tmp_path)
         assert not (tmp_path / "rounds/01/scores.parquet").exists()
