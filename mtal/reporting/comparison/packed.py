@@ -23,6 +23,7 @@ import yaml
 
 from mtal.free_keys import PLACES
 from mtal.reporting.comparison.found_runs import find_runs, read_finished
+from mtal.whole_files import whole_or_not
 
 SUFFIX = ".tar.xz"
 _FILES = ("encoder.weights", "data.patients", "data.tasks")
@@ -60,7 +61,6 @@ def pack(sweep: Path, file: Path, add: bool = False) -> int:
     if not runs:
         raise ValueError(f"{sweep}: none of its runs is finished ({left_out[0].path.name}: {left_out[0].reason})")
     file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{file.name}")
     with TemporaryDirectory(prefix="mtal-") as room:
         kept = Path(room) / file.name.removesuffix(SUFFIX)
         if add and file.exists():
@@ -72,11 +72,13 @@ def pack(sweep: Path, file: Path, add: bool = False) -> int:
             shutil.rmtree(place, ignore_errors=True)
             _write(run.path, place)
         held = len(find_runs([kept]))
-        with tarfile.open(unfinished, "w:xz", format=tarfile.PAX_FORMAT, preset=9) as archive:
+        with (
+            whole_or_not(file, "give it a place elsewhere") as unfinished,
+            tarfile.open(unfinished, "w:xz", format=tarfile.PAX_FORMAT, preset=9) as archive,
+        ):
             # Files of one name are much alike, and take least room side by side.
             for found in sorted((p for p in Path(room).rglob("*") if p.is_file()), key=lambda p: (p.name, p)):
                 archive.add(found, str(found.relative_to(room)), filter=_nobodys)
-    unfinished.replace(file)
     return held
 
 
