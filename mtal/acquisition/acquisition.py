@@ -222,6 +222,8 @@ class Acquisition:
         inactive_tasks: Collection[str] = (),
         weights: Mapping[str, float] | None = None,
         round_number: int = 1,
+        *,
+        reference: ScoreTable | None = None,
     ) -> ScoreTable:
         """What the selector read of each head that has a say, ``[N, …]``; no column where it read nothing of a head.
 
@@ -233,10 +235,12 @@ class Acquisition:
             inactive_tasks: heads that have no label so far.
             weights: task to this round's adaptive weight; 1 where not given.
             round_number: of the running round, from 1.
+            reference: as for :meth:`utility`.
         """
         reads = self.selection.selector.reads(round_number)
         if "utility" in reads:
-            return table.only(self.blend.heard(table, self.say.of(table.tasks, weights, inactive_tasks)))
+            say = self.say.of(table.tasks, weights, inactive_tasks)
+            return table.only(self.blend.heard(table, say, ranges=self.measurement.ranges, reference=reference))
         read = blocks if "gradient" in reads else {}
         say = self.say.of(read, weights, inactive_tasks)
         lengths = {task: block.sq_norm.sqrt() for task, block in read.items() if say[task] > 0}

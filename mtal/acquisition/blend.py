@@ -73,9 +73,9 @@ class Blend:
     ) -> Tensor:
         """One utility per frame: ``[N]`` float64.
 
-        Frames dropped by ``nan_policy="drop_frame"`` get NaN. A constant column is inactive: its weight is shared among
-        the head's other columns, and the weight of a head without an active column among the other heads. With no
-        active head all utilities are 0.
+        Frames dropped by ``nan_policy="drop_frame"`` get NaN. A column that is constant, before it is normalised or
+        after, is inactive: its weight is shared among the head's other columns, and the weight of a head without an
+        active column among the other heads. With no active head all utilities are 0.
 
         Args:
             table: scores of the whole pool; with its videos where ``per_video``.
@@ -98,11 +98,10 @@ class Blend:
         utility = torch.full((len(table),), torch.nan, dtype=torch.float64)  # [N]
         if len(kept_table) == 0:
             return utility
-        active = active_columns(kept_table.values)  # [T]
-        if len(kept_table) > 1:
-            warn_constant(kept_table, active, [task for task, weight in say.items() if not weight])
         normalised = self._normalised(kept_table, ranges, reference)  # [N, T]
-        own = self._own(kept_table)  # [T]
+        if len(kept_table) > 1:
+            warn_constant(kept_table, normalised, [task for task, weight in say.items() if not weight])
+        own = self._own(kept_table, normalised)  # [T]
         if self.level == "columns":
             utility[kept] = fuse_columns(table.columns, normalised, own, say, self.fusion)
         else:
@@ -128,25 +127,32 @@ class Blend:
         gains = torch.zeros(len(table), len(say), dtype=torch.float64)  # [N, H]
         if len(kept_table):
             normalised = self._normalised(kept_table, ranges, reference)  # [N, T]
-            own = self._own(kept_table)
+            own = self._own(kept_table, normalised)
             of_head = score_heads(table.columns, normalised, own, say, self.signal_fusion, self.normalizer)
             gains[kept] = (of_head[0] - of_head[0].min(dim=0).values) * of_head[1]
         return gains
 
-    def _own(self, table: ScoreTable) -> Tensor:
+    def _own(self, table: ScoreTable, normalised: Tensor) -> Tensor:
         """Weight of each column within its head, 0 for a constant one, ``[T]``."""
-        return torch.tensor([self.signal_weights.get(name, 1.0) for _, name in table.columns]).double() * (
-            active_columns(table.values)
-        )
+        weights = torch.tensor([self.signal_weights.get(name, 1.0) for _, name in table.columns]).double()
+        return weights * active_columns(table.values) * active_columns(normalised)
 
-    def heard(self, table: ScoreTable, say: Mapping[str, float]) -> list[Column]:
+    def heard(
+        self,
+        table: ScoreTable,
+        say: Mapping[str, float],
+        *,
+        ranges: Mapping[str, tuple[float, float]] | None = None,
+        reference: ScoreTable | None = None,
+    ) -> list[Column]:
         """Columns that the utility is made of: not constant ones, nor those of heads or signals without a say.
 
-        Args:
-            table: scores of the whole pool.
-            say: task to its weight.
+        For the arguments see a call.
         """
-        own = self._own(table.resolve(self.nan_policy)[0])  # [T]
+        kept_table, _ = table.resolve(self.nan_policy)
+        if not len(kept_table):
+            return []
+        own = self._own(kept_table, self._normalised(kept_table, ranges, reference))  # [T]
         speaking = [(*column, weight) for column, weight in zip(table.columns, own.tolist(), strict=True) if weight]
         if self.level == "columns":
             loud = _named(self.fusion, {f"{task}/{name}": say[task] for task, name, _ in speaking})

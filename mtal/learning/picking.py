@@ -132,7 +132,9 @@ class Picker:
             self._write(asked, rows, seen, utility)
         went_by: ScoreTable | None = None
         if "shown" not in selector.reads(asked.number) or seen.known.presence.trust > 0:  # else no score mattered
-            went_by = self.acquisition.went_by(seen.table, gradients, silent, weights, asked.number)
+            went_by = self.acquisition.went_by(
+                seen.table, gradients, silent, weights, asked.number, reference=seen.reference
+            )
         return Picks(
             self._frames.ids(rows[at]),
             at,
