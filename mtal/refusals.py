@@ -6,8 +6,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 
+LISTED = 10
+"""How many faults have a line of their own, beside their count."""
 SHOWN = 3
-"""How many of a kind are told, beside their count."""
+"""How many of a kind are named within one line, beside their count."""
 _KINDS = (FileNotFoundError, IndexError, TimeoutError)  # told as what they are where all are
 
 
@@ -68,7 +70,7 @@ class Refusals:
         return len(self._errors) + sum(map(len, self._alike.values()))
 
     def tell(self, way_out: str = "", error: type[Exception] = ValueError, what: str = "faults") -> None:
-        """Raise what was gathered, if anything: the one error, or how many there are and the first three.
+        """Raise what was gathered, if anything: the one error, or how many there are and the first ten.
 
         Args:
             way_out: what to do about those of :meth:`add`.
@@ -88,8 +90,8 @@ class Refusals:
             return
         if len(errors) == 1:
             raise errors[0]
-        lines = [f"  {text}" for text in list(self._errors)[:SHOWN]]
-        rest = [f"  and {len(errors) - SHOWN} more"] if len(errors) > SHOWN else []
+        lines = [f"  {text}" for text in list(self._errors)[:LISTED]]
+        rest = [f"  and {len(errors) - LISTED} more"] if len(errors) > LISTED else []
         kind = next((k for k in _KINDS if all(isinstance(e, k) for e in errors)), ValueError)
         told = kind("\n".join([f"{len(errors)} {what}:", *lines, *rest]))
         vars(told)["refused"] = errors  # for those who gather more

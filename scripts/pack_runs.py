@@ -1,5 +1,6 @@
 """Pack sweeps into small files, from which scripts/compare.py and scripts/make_results_page.py draw the same.
 
+python scripts/pack_runs.py runs/study_endoscapes                                # to runs/packed
 python scripts/pack_runs.py runs/study_endoscapes runs/study_endoscapes_full --out docs/studies
 python scripts/pack_runs.py runs/study_endoscapes --out docs/studies --add      # seeds that were run later
 """
@@ -16,7 +17,7 @@ from mtal.reporting.comparison.packed import SUFFIX, pack
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sweeps", type=Path, nargs="+", metavar="SWEEP", help="folders of sweeps")
-    parser.add_argument("--out", type=Path, default=Path(), help="folder to write to (here)")
+    parser.add_argument("--out", type=Path, default=Path("runs/packed"), help="folder to write to (%(default)s)")
     parser.add_argument("--add", action="store_true", help="keep the runs that a file holds already")
     arguments = parser.parse_args()
     try:

@@ -24,6 +24,6 @@ def main(config: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
-    check_overrides(CONFIGS, sys.argv[1:])
+    sys.argv[1:] = check_overrides(CONFIGS, sys.argv[1:])
     with ending_by_signal():
         main()

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from mtal.refusals import Refusals
+from mtal.refusals import Refusals, first_of
 
 
 def gathered(*errors):
@@ -30,9 +30,15 @@ class TestRefusals:
             gathered(error).tell()
         assert told.value is error
 
-    def test_many_are_counted_and_three_told(self):
-        with pytest.raises(ValueError, match=r"^5 faults:\n  0\n  1\n  2\n  and 2 more$"):
-            gathered(*(ValueError(str(k)) for k in range(5))).tell()
+    @pytest.mark.parametrize(("count", "rest"), [(10, ""), (12, r"\n  and 2 more")])
+    def test_many_are_counted_and_ten_told(self, count, rest):
+        lines = "".join(rf"\n  {k}" for k in range(10))
+        with pytest.raises(ValueError, match=rf"^{count} faults:{lines}{rest}$"):
+            gathered(*(ValueError(str(k)) for k in range(count))).tell()
+
+    def test_three_are_named_within_a_line(self):
+        assert first_of(range(3)) == "0, 1, 2"
+        assert first_of(range(9)) == "0, 1, 2, …"
 
     def test_the_same_is_told_once(self):
         assert len(gathered(ValueError("a"), ValueError("a"), ValueError("b"))) == 2

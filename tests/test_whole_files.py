@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mtal.whole_files import whole_folder, whole_or_not, write_whole
+from mtal.whole_files import whole_folder, whole_or_not, whole_stream, write_whole
 
 
 def test_the_name_comes_last(tmp_path):
@@ -30,6 +30,50 @@ def test_half_a_file_is_none(tmp_path, error, said):
         write()
     assert told.value.errno == error
     assert [p.read_text() for p in tmp_path.iterdir()] == ["before"]
+
+
+def test_two_that_write_a_file_at_once_leave_one_whole(tmp_path):
+    """In containers they may have one process number."""
+    with whole_or_not(tmp_path / "made.html", several=True) as first:
+        first.write_text("the first")
+        with whole_or_not(tmp_path / "made.html", several=True) as second:
+            assert first.suffix == second.suffix == ".html"
+            second.write_text("the second")
+        assert (tmp_path / "made.html").read_text() == "the second"
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("made.html", "the first")]
+
+
+def test_pieces_are_a_file_when_all_are_there(tmp_path):
+    with whole_stream(tmp_path / "made") as append:
+        append(b"one ")
+        append(memoryview(b"other"))
+        assert not (tmp_path / "made").exists()
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("made", b"one other")]
+
+
+def test_what_is_wrong_with_a_piece_is_told_as_it_is(tmp_path):
+    def write():
+        with whole_stream(tmp_path / "made") as append:
+            append(b"one")
+            raise OSError(errno.EIO, "video07.mp4: frame 2 does not decode")
+
+    with pytest.raises(OSError, match=r"^\[Errno 5\] video07\.mp4: frame 2 does not decode$"):
+        write()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stream_that_the_disk_has_no_room_for(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "no room")
+
+    def write():
+        with whole_stream(tmp_path / "made", "give it a place elsewhere") as append:
+            append(b"one")
+
+    monkeypatch.setattr("mtal.whole_files.os.fsync", full)
+    with pytest.raises(OSError, match=r"made: the disk is full; free some of it, or give it a place elsewhere"):
+        write()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture

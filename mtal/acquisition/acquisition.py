@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,6 @@ from mtal.acquisition.say import Say
 from mtal.acquisition.score_table import Column, ScoreTable
 from mtal.acquisition.selection import Selection
 from mtal.acquisition.selectors.base import Candidates, Selector
-from mtal.acquisition.selectors.constraints import Rule
 from mtal.acquisition.signals.base import SHARED, JointSignal, PoolSignal, Signal
 from mtal.acquisition.signals.pool_view import PoolView
 from mtal.refusals import Refusals
@@ -133,19 +133,15 @@ class Acquisition:
         inactive_tasks: Collection[str] = (),
         *,
         weights: Mapping[str, float] | None = None,
-        videos: npt.NDArray[np.int64] | None = None,
         reference: ScoreTable | None = None,
-        reference_videos: npt.NDArray[np.int64] | None = None,
     ) -> Tensor:
         """Normalise the columns, fuse them: ``[N]`` float64, see :class:`Blend`.
 
         Args:
-            table: scores of the whole pool.
+            table: as for :class:`Blend`.
             inactive_tasks: heads that have no label so far; they have no say.
             weights: task to this round's adaptive weight; 1 where not given.
-            videos: as for :class:`Blend`.
             reference: as for :class:`Blend`.
-            reference_videos: as for :class:`Blend`.
 
         Raises:
             ValueError: NaN scores under ``nan_policy="raise"``, a head is named that the table does not have, or
@@ -154,14 +150,8 @@ class Acquisition:
         Warns:
             UserWarning: scores are missing, a column is constant, or a head has no label so far.
         """
-        return self.blend(
-            table,
-            self.say(table.tasks, weights, inactive_tasks),
-            ranges=self.measurement.ranges,
-            videos=videos,
-            reference=reference,
-            reference_videos=reference_videos,
-        )
+        say = self.say(table.tasks, weights, inactive_tasks)
+        return self.blend(table, say, ranges=self.measurement.ranges, reference=reference)
 
     def query(
         self,
@@ -172,32 +162,21 @@ class Acquisition:
         inactive_tasks: Collection[str] = (),
         *,
         weights: Mapping[str, float] | None = None,
-        videos: npt.NDArray[np.int64] | None = None,
         reference: ScoreTable | None = None,
-        reference_videos: npt.NDArray[np.int64] | None = None,
     ) -> npt.NDArray[np.bool_]:
         """Which heads each of the frames would be asked for if it is picked, ``[N, T]``.
 
         Args:
-            table: scores of the whole pool.
+            table: as for :meth:`utility`.
             seconds: that each answer takes, ``[N, T]``.
             askable: which heads can be asked for, ``[N, T]``.
             tasks: the T heads.
             inactive_tasks: as for :meth:`utility`.
             weights: as for :meth:`utility`.
-            videos: as for :meth:`utility`.
             reference: as for :meth:`utility`.
-            reference_videos: as for :meth:`utility`.
         """
         say = self.say.of(tasks, weights, inactive_tasks)
-        gains = self.blend.gains(
-            table,
-            say,
-            ranges=self.measurement.ranges,
-            videos=videos,
-            reference=reference,
-            reference_videos=reference_videos,
-        )
+        gains = self.blend.gains(table, say, ranges=self.measurement.ranges, reference=reference)
         look_s = 0.0 if self.limits.cost is None else self.limits.cost.look_s
         return self.limits.query(gains.numpy(), seconds, askable, look_s)
 
@@ -215,7 +194,7 @@ class Acquisition:
         moments = Moments(np.zeros(2, dtype=np.int64), np.zeros(2))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            utility = self.utility(ScoreTable(tuple(columns), made_up), videos=moments.video)
+            utility = self.utility(ScoreTable(tuple(columns), made_up, moments.video))
             candidates = Candidates(np.arange(2, dtype=np.uint64), utility, posterior=outputs, moments=moments)
             if self.selector_needs <= {"utility", "posterior", "moments"}:
                 self.selection(candidates, 1, np.random.default_rng(0))
@@ -243,6 +222,8 @@ class Acquisition:
         inactive_tasks: Collection[str] = (),
         weights: Mapping[str, float] | None = None,
         round_number: int = 1,
+        *,
+        reference: ScoreTable | None = None,
     ) -> ScoreTable:
         """What the selector read of each head that has a say, ``[N, …]``; no column where it read nothing of a head.
 
@@ -254,10 +235,12 @@ class Acquisition:
             inactive_tasks: heads that have no label so far.
             weights: task to this round's adaptive weight; 1 where not given.
             round_number: of the running round, from 1.
+            reference: as for :meth:`utility`.
         """
         reads = self.selection.selector.reads(round_number)
         if "utility" in reads:
-            return table.only(self.blend.heard(table, self.say.of(table.tasks, weights, inactive_tasks)))
+            say = self.say.of(table.tasks, weights, inactive_tasks)
+            return table.only(self.blend.heard(table, say, ranges=self.measurement.ranges, reference=reference))
         read = blocks if "gradient" in reads else {}
         say = self.say.of(read, weights, inactive_tasks)
         lengths = {task: block.sq_norm.sqrt() for task, block in read.items() if say[task] > 0}
@@ -268,46 +251,28 @@ class Acquisition:
         candidates: Candidates,
         budget: int,
         generator: np.random.Generator,
-        labelled_moments: Moments | None = None,
-        patients: npt.NDArray[np.int64] | None = None,
-        cost_s: npt.NDArray[np.float64] | None = None,
-        budget_s: float | None = None,
-        answers: npt.NDArray[np.int64] | None = None,
-        budget_answers: int | None = None,
         *,
+        budget_s: float | None = None,
+        budget_answers: int | None = None,
         cold: bool = False,
         why: dict[int, str] | None = None,
-        labelled_patients: npt.NDArray[np.int64] | None = None,
     ) -> Tensor:
         """Positions of the picks in order of choice, ``[budget]`` int64, fewer only when no more are left.
 
         Args:
-            candidates: the pool, with what :attr:`selector_needs` names. A frame of NaN utility is not picked.
+            candidates: the pool, with what :attr:`selector_needs` names and :class:`Limits` need. A frame of NaN
+                utility is not picked.
             budget: how many frames to pick, 1 or more.
             generator: the only source of randomness.
-            labelled_moments: as for :class:`Limits`.
-            patients: as for :class:`Limits`.
-            cost_s: as for :class:`Limits`.
             budget_s: as for :class:`Limits`.
-            answers: as for :class:`Limits`.
             budget_answers: as for :class:`Limits`.
             cold: pick the initial set.
             why: as for :class:`Selector`.
-            labelled_patients: as for :class:`Limits`.
 
         Raises:
             ValueError: the budget is below 1, or something needed is missing.
         """
-
-        def rules(at: npt.NDArray[np.int64] | slice) -> list[Rule]:
-            moments = None if candidates.moments is None else candidates.moments.take(at)
-            patient = None if patients is None else patients[at]
-            cost = None if cost_s is None else cost_s[at]
-            asked = None if answers is None else answers[at]
-            return self.limits(
-                moments, labelled_moments, patient, cost, budget_s, asked, budget_answers, labelled_patients
-            )
-
+        rules = partial(self.limits, budget_s=budget_s, budget_answers=budget_answers)
         return self.selection(candidates, budget, generator, rules, cold=cold, why=why)
 
 

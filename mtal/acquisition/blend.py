@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -71,23 +69,19 @@ class Blend:
         say: Mapping[str, float] | None = None,
         *,
         ranges: Mapping[str, tuple[float, float]] | None = None,
-        videos: npt.NDArray[np.int64] | None = None,
         reference: ScoreTable | None = None,
-        reference_videos: npt.NDArray[np.int64] | None = None,
     ) -> Tensor:
         """One utility per frame: ``[N]`` float64.
 
-        Frames dropped by ``nan_policy="drop_frame"`` get NaN. A constant column is inactive: its weight is shared among
-        the head's other columns, and the weight of a head without an active column among the other heads. With no
-        active head all utilities are 0.
+        Frames dropped by ``nan_policy="drop_frame"`` get NaN. A column that is constant, before it is normalised or
+        after, is inactive: its weight is shared among the head's other columns, and the weight of a head without an
+        active column among the other heads. With no active head all utilities are 0.
 
         Args:
-            table: scores of the whole pool.
+            table: scores of the whole pool; with its videos where ``per_video``.
             say: task to its weight, from :class:`~mtal.acquisition.say.Say`; ``None`` for the same of all.
             ranges: signal to its smallest and largest possible value, for normalisers that read them.
-            videos: ``[N]`` code of each frame's video; needed with ``per_video``.
             reference: scores of an earlier round that the statistics are taken from; ``None`` for ``table``.
-            reference_videos: codes of the frames of ``reference``.
 
         Raises:
             ValueError: NaN scores under ``nan_policy="raise"``, ``per_video`` and no videos, or a ``reference`` with
@@ -96,7 +90,7 @@ class Blend:
         Warns:
             UserWarning: scores are missing, or a column is constant.
         """
-        if self.per_video and videos is None:
+        if self.per_video and table.videos is None:
             raise ValueError("per_video normalises each video by itself: give the frames' videos, or set it to false")
         say = dict.fromkeys(table.tasks, 1.0) if say is None else say
         kept_table, kept = table.resolve(self.nan_policy)
@@ -104,12 +98,10 @@ class Blend:
         utility = torch.full((len(table),), torch.nan, dtype=torch.float64)  # [N]
         if len(kept_table) == 0:
             return utility
-        active = active_columns(kept_table.values)  # [T]
+        normalised = self._normalised(kept_table, ranges, reference)  # [N, T]
         if len(kept_table) > 1:
-            warn_constant(kept_table, active, [task for task, weight in say.items() if not weight])
-        groups = torch.as_tensor(videos)[kept] if self.per_video else None
-        normalised = self._normalised(kept_table, ranges, groups, reference, reference_videos)  # [N, T]
-        own = self._own(kept_table)  # [T]
+            warn_constant(kept_table, normalised, [task for task, weight in say.items() if not weight])
+        own = self._own(kept_table, normalised)  # [T]
         if self.level == "columns":
             utility[kept] = fuse_columns(table.columns, normalised, own, say, self.fusion)
         else:
@@ -124,9 +116,7 @@ class Blend:
         say: Mapping[str, float],
         *,
         ranges: Mapping[str, tuple[float, float]] | None = None,
-        videos: npt.NDArray[np.int64] | None = None,
         reference: ScoreTable | None = None,
-        reference_videos: npt.NDArray[np.int64] | None = None,
     ) -> Tensor:
         """What an answer of each head is expected to be worth, ``[N, H]`` float64, heads in the order of ``say``.
 
@@ -136,27 +126,33 @@ class Blend:
         kept_table, kept = table.resolve(self.nan_policy)
         gains = torch.zeros(len(table), len(say), dtype=torch.float64)  # [N, H]
         if len(kept_table):
-            groups = torch.as_tensor(videos)[kept] if self.per_video else None
-            normalised = self._normalised(kept_table, ranges, groups, reference, reference_videos)  # [N, T]
-            own = self._own(kept_table)
+            normalised = self._normalised(kept_table, ranges, reference)  # [N, T]
+            own = self._own(kept_table, normalised)
             of_head = score_heads(table.columns, normalised, own, say, self.signal_fusion, self.normalizer)
             gains[kept] = (of_head[0] - of_head[0].min(dim=0).values) * of_head[1]
         return gains
 
-    def _own(self, table: ScoreTable) -> Tensor:
+    def _own(self, table: ScoreTable, normalised: Tensor) -> Tensor:
         """Weight of each column within its head, 0 for a constant one, ``[T]``."""
-        return torch.tensor([self.signal_weights.get(name, 1.0) for _, name in table.columns]).double() * (
-            active_columns(table.values)
-        )
+        weights = torch.tensor([self.signal_weights.get(name, 1.0) for _, name in table.columns]).double()
+        return weights * active_columns(table.values) * active_columns(normalised)
 
-    def heard(self, table: ScoreTable, say: Mapping[str, float]) -> list[Column]:
+    def heard(
+        self,
+        table: ScoreTable,
+        say: Mapping[str, float],
+        *,
+        ranges: Mapping[str, tuple[float, float]] | None = None,
+        reference: ScoreTable | None = None,
+    ) -> list[Column]:
         """Columns that the utility is made of: not constant ones, nor those of heads or signals without a say.
 
-        Args:
-            table: scores of the whole pool.
-            say: task to its weight.
+        For the arguments see a call.
         """
-        own = self._own(table.resolve(self.nan_policy)[0])  # [T]
+        kept_table, _ = table.resolve(self.nan_policy)
+        if not len(kept_table):
+            return []
+        own = self._own(kept_table, self._normalised(kept_table, ranges, reference))  # [T]
         speaking = [(*column, weight) for column, weight in zip(table.columns, own.tolist(), strict=True) if weight]
         if self.level == "columns":
             loud = _named(self.fusion, {f"{task}/{name}": say[task] for task, name, _ in speaking})
@@ -168,28 +164,24 @@ class Blend:
         return heard
 
     def _normalised(
-        self,
-        table: ScoreTable,
-        ranges: Mapping[str, tuple[float, float]] | None,
-        groups: Tensor | None,
-        reference: ScoreTable | None,
-        reference_videos: npt.NDArray[np.int64] | None,
+        self, table: ScoreTable, ranges: Mapping[str, tuple[float, float]] | None, reference: ScoreTable | None
     ) -> Tensor:
         """Every column made comparable, ``[N, T]``."""
         bounds = None
         if ranges is not None:
             bounds = torch.tensor([ranges[name] for _, name in table.columns], dtype=torch.float64)  # [T, 2]
+        groups = torch.as_tensor(table.videos) if self.per_video else None
         if reference is None:
             return self.normalizer(table.values, groups=groups, ranges=bounds)
         if reference.columns != table.columns:
             raise ValueError(f"the reference has the columns {reference.columns}, the scores {table.columns}")
         known = ~reference.values.isnan().any(dim=1)  # [R]
-        by_video = groups is not None and reference_videos is not None
+        by_video = groups is not None and reference.videos is not None
         return self.normalizer(
             table.values,
             reference=reference.values[known],
             groups=groups,
-            reference_groups=torch.as_tensor(reference_videos)[known] if by_video else None,
+            reference_groups=torch.as_tensor(reference.videos)[known] if by_video else None,
             ranges=bounds,
         )
 

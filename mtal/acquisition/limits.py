@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mtal.acquisition.costs import AnnotationCost
-from mtal.acquisition.moments import Moments
 from mtal.acquisition.query import AllHeads, Query
+from mtal.acquisition.selectors.base import Candidates
 from mtal.acquisition.selectors.cap import Cap
 from mtal.acquisition.selectors.constraints import Rule
 from mtal.acquisition.selectors.cost_budget import CostBudget
@@ -38,8 +38,11 @@ class Limits:
     Raises:
         ValueError: a number is out of its range.
 
+    >>> from mtal.acquisition import Moments, tie_break
     >>> limits = Limits(minimum_gap_s=5, max_per_video=2)
-    >>> [type(rule).__name__ for rule in limits(Moments(np.zeros(3), np.arange(3.0)))]
+    >>> names = ["a/000000", "a/000025", "a/000050"]
+    >>> candidates = Candidates(tie_break(0, names), moments=Moments(np.zeros(3), np.arange(3.0)))
+    >>> [type(rule).__name__ for rule in limits(candidates)]
     ['MinimumGap', 'Cap']
     """
 
@@ -61,38 +64,27 @@ class Limits:
                 yield f"{name} must be 1 frame or more, {', '.join(words)}, or null for any number, not {limit}"
 
     def __call__(
-        self,
-        moments: Moments | None = None,
-        labelled_moments: Moments | None = None,
-        patients: npt.NDArray[np.int64] | None = None,
-        cost_s: npt.NDArray[np.float64] | None = None,
-        budget_s: float | None = None,
-        answers: npt.NDArray[np.int64] | None = None,
-        budget_answers: int | None = None,
-        labelled_patients: npt.NDArray[np.int64] | None = None,
+        self, candidates: Candidates, budget_s: float | None = None, budget_answers: int | None = None
     ) -> list[Rule]:
-        """Fresh rules for one batch of N candidates, the most important first.
+        """Fresh rules for one batch of candidates, the most important first.
 
         Args:
-            moments: video and time of the candidates; needed for a gap and a cap per video.
-            labelled_moments: the same of the labelled frames.
-            patients: ``[N]`` code of each candidate's patient; needed for a cap per patient.
-            cost_s: ``[N]`` annotator seconds of each candidate; needed for a budget in seconds.
+            candidates: with their moments for a gap and a cap per video, their patients for a cap per patient, and
+                what the budget counts: ``cost_s`` or ``answers``.
             budget_s: annotator seconds to spend at most; ``None`` for no such limit.
-            answers: ``[N]`` heads that each candidate would be asked for; needed for a budget in answers.
             budget_answers: answers to ask for at most; ``None`` for no such limit.
-            labelled_patients: ``[M]`` codes of the labelled frames' patients; none where ``None``.
 
         Raises:
             ValueError: something needed is missing.
         """
+        moments, patients = candidates.moments, candidates.patients
         rules: list[Rule] = []
         if self.minimum_gap_s > 0:
             if moments is None:
                 raise ValueError(
                     f"minimum_gap_s is {self.minimum_gap_s:g}: give the moments of the candidates, or set it to 0"
                 )
-            rules.append(MinimumGap(self.minimum_gap_s, moments, labelled_moments))
+            rules.append(MinimumGap(self.minimum_gap_s, moments, candidates.labelled_moments))
         if self.max_per_video is not None:
             if moments is None:
                 raise ValueError("max_per_video: give the moments of the candidates, or set it to null")
@@ -100,9 +92,9 @@ class Limits:
         if self.max_per_patient is not None:
             if patients is None:
                 raise ValueError("max_per_patient: give the patients of the candidates, or set it to null")
-            counted = labelled_patients if self.max_per_patient == "quota" else None
+            counted = candidates.labelled_patients if self.max_per_patient == "quota" else None
             rules.append(_cap(self.max_per_patient, patients, "patient", counted))
-        return [*rules, *_budgets(cost_s, budget_s, answers, budget_answers)]
+        return [*rules, *_budgets(candidates, budget_s, budget_answers)]
 
 
 def _cap(
@@ -115,19 +107,14 @@ def _cap(
     return Cap(1, groups, already, name=name, told=False)
 
 
-def _budgets(
-    cost_s: npt.NDArray[np.float64] | None,
-    budget_s: float | None,
-    answers: npt.NDArray[np.int64] | None,
-    budget_answers: int | None,
-) -> list[Rule]:
+def _budgets(candidates: Candidates, budget_s: float | None, budget_answers: int | None) -> list[Rule]:
     rules: list[Rule] = []
     if budget_s is not None:
-        if cost_s is None:
+        if candidates.cost_s is None:
             raise ValueError(f"a budget of {budget_s:g} seconds needs the cost of each frame: set acquisition.cost")
-        rules.append(CostBudget(budget_s, cost_s))
+        rules.append(CostBudget(budget_s, candidates.cost_s))
     if budget_answers is not None:
-        if answers is None:
+        if candidates.answers is None:
             raise ValueError(f"a budget of {budget_answers} answers needs the number of answers of each frame")
-        rules.append(CostBudget(budget_answers, answers, unit="answers"))
+        rules.append(CostBudget(budget_answers, candidates.answers, unit="answers"))
     return rules

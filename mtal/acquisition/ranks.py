@@ -36,7 +36,8 @@ def average_rank(values: Tensor, *, descending: bool = False) -> Tensor:
             rank[order] = np.repeat(starts + (lengths + 1) / 2, lengths)
         if len(order) and np.isnan(ordered[-1]):
             rank[np.isnan(column)] = np.nan
-    return torch.from_numpy(ranks.T).to(values.device)  # [N, T], columns in one piece
+    # rows in one piece: along others PyTorch sums the last rows in another order than the first
+    return torch.from_numpy(np.ascontiguousarray(ranks.T)).to(values.device)  # [N, T]
 
 
 def rank_among(values: Tensor, reference: Tensor) -> Tensor:

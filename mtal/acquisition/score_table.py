@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -25,6 +25,7 @@ class ScoreTable:
     Args:
         columns: T distinct pairs (task, signal).
         values: ``[N, T]``; NaN is kept until :meth:`resolve` is told what to do with it.
+        videos: ``[N]`` integer code of each frame's video, for scores that are normalised video by video.
 
     Raises:
         ValueError: the shapes disagree, a column stands twice, or a value is infinite.
@@ -36,6 +37,7 @@ class ScoreTable:
 
     columns: tuple[Column, ...]
     values: Tensor
+    videos: npt.NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", tuple((str(task), str(signal)) for task, signal in self.columns))
@@ -44,6 +46,8 @@ class ScoreTable:
             raise ValueError(
                 f"{len(self.columns)} columns need values [N, {len(self.columns)}], not {list(self.values.shape)}"
             )
+        if self.videos is not None and len(self.videos) != len(self):
+            raise ValueError(f"there are scores of {len(self)} frames but videos of {len(self.videos)}")
         if len(set(self.columns)) != len(self.columns):
             raise ValueError(f"a column stands twice in {self.columns}")
         infinite = self.values.isinf()
@@ -64,11 +68,12 @@ class ScoreTable:
     def with_columns(self, scores: Mapping[Column, Tensor]) -> ScoreTable:
         """The same table with more columns, each ``[N]``."""
         more = [column.detach().cpu().double()[:, None] for column in scores.values()]
-        return ScoreTable((*self.columns, *scores), torch.cat([self.values, *more], dim=1))
+        return replace(self, columns=(*self.columns, *scores), values=torch.cat([self.values, *more], dim=1))
 
     def only(self, columns: Sequence[Column]) -> ScoreTable:
         """The same table with these of its columns, in this order."""
-        return ScoreTable(tuple(columns), self.values[:, [self.columns.index(column) for column in columns]])
+        values = self.values[:, [self.columns.index(column) for column in columns]]
+        return replace(self, columns=tuple(columns), values=values)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -115,9 +120,10 @@ class ScoreTable:
             )
         if policy == "drop_frame":
             keep = ~missing.any(dim=1)  # [N]
-            return ScoreTable(self.columns, self.values[keep]), keep
+            videos = None if self.videos is None else self.videos[keep.numpy()]
+            return replace(self, values=self.values[keep], videos=videos), keep
         middle = self.values.nanquantile(0.5, dim=0).nan_to_num(nan=0.0)  # [T]
-        return ScoreTable(self.columns, torch.where(missing, middle, self.values)), keep
+        return replace(self, values=torch.where(missing, middle, self.values)), keep
 
     def _counted(self, wrong: Tensor) -> str:
         counts = zip(self.columns, wrong.sum(dim=0).tolist(), strict=True)

@@ -79,7 +79,7 @@ class Selection:
             candidates: the pool, with what the selector needs. A frame of NaN utility is not picked.
             budget: how many frames to pick, 1 or more.
             generator: the only source of randomness.
-            rules: gives what else holds of the picks among some of the candidates, fresh at each call, see
+            rules: gives what else holds of the picks among these candidates, or some of them, fresh at each call, see
                 :class:`~mtal.acquisition.limits.Limits`.
             cold: pick the initial set.
             why: as for :class:`~mtal.acquisition.selectors.base.Selector`.
@@ -89,11 +89,11 @@ class Selection:
         """
         selector = self.cold_start if cold else self.selector
         if self.shortlist is None or len(candidates) <= self.shortlist or not selector.needs & COMPARES:
-            return _picked(selector, candidates, budget, generator, [] if rules is None else rules(slice(None)), why)
+            return _picked(selector, candidates, budget, generator, [] if rules is None else rules(candidates), why)
         listed = short_list(selector, candidates, budget, self.shortlist, generator, rules)
-        of_listed = [] if rules is None else rules(listed)
+        on_list = candidates.take(listed)
         of_list: dict[int, str] = {}
-        picks = _picked(selector, candidates.take(listed), budget, generator, of_listed, of_list)
+        picks = _picked(selector, on_list, budget, generator, [] if rules is None else rules(on_list), of_list)
         if why is not None:
             why.update({int(listed[i]): words for i, words in of_list.items()})
         return torch.from_numpy(listed)[picks]

@@ -17,8 +17,8 @@ from mtal.acquisition.selectors.constraints import Constraint, Rule
 from mtal.acquisition.selectors.tie_break import leading
 
 Positions = npt.NDArray[np.int64]
-Rules = Callable[[Positions | slice], list[Rule]]
-"""Fresh rules on some of the candidates."""
+Rules = Callable[[Candidates], list[Rule]]
+"""Fresh rules on candidates, which may be some of all."""
 
 COMPARES = frozenset({"features", "gradient", "members", "fisher"})
 """What selectors read that compare frames with each other; others pass over the whole pool in little more than N."""
@@ -81,7 +81,7 @@ def short_list(
         here = candidates.take(block)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RoundWarning)  # what gives way in a block need not in the end
-            constraint = Constraint(len(at), ~usable[at], () if rules is None else rules(block))
+            constraint = Constraint(len(at), ~usable[at], () if rules is None else rules(here))
             picks = selector(here, min(budget, len(at)), own, constraint).numpy()
         listed[at[picks]] = True
         if len(picks) and "utility" in selector.needs and here.utility is not None:

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from torch import Tensor
 
+from mtal.acquisition.normalizers.base import active_columns
 from mtal.acquisition.round_warning import RoundWarning
 from mtal.acquisition.score_table import NanPolicy, ScoreTable
 
@@ -44,17 +45,22 @@ def warn_missing(table: ScoreTable, policy: NanPolicy) -> None:
         )
 
 
-def warn_constant(table: ScoreTable, active: Tensor, inactive_tasks: Collection[str]) -> None:
-    """Name the columns that tell no frames apart."""
-    constant = [
-        f"{task}/{signal}"
-        for (task, signal), some in zip(table.columns, active.tolist(), strict=True)
-        if not some and task not in inactive_tasks
-    ]
-    if constant:
-        warnings.warn(
-            f"{', '.join(constant)}: the same score on all {len(table)} frames, so no say in this round; the weight is "
-            f"shared among the others",
-            RoundWarning,
-            stacklevel=3,
-        )
+def warn_constant(table: ScoreTable, normalised: Tensor, inactive_tasks: Collection[str]) -> None:
+    """Name the columns that tell no frames apart, by themselves or once they are normalised."""
+    scored, left = active_columns(table.values), active_columns(normalised)  # [T]
+    for constant, what in (
+        (~scored, "the same score on all {} frames"),
+        (scored & ~left, "the same on all {} frames once normalised, by an earlier round or within each video"),
+    ):
+        names = [
+            f"{task}/{signal}"
+            for (task, signal), is_constant in zip(table.columns, constant.tolist(), strict=True)
+            if is_constant and task not in inactive_tasks
+        ]
+        if names:
+            warnings.warn(
+                f"{', '.join(names)}: {what.format(len(table))}, so no say in this round; the weight is shared among "
+                "the others",
+                RoundWarning,
+                stacklevel=3,
+            )

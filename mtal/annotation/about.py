@@ -20,6 +20,7 @@ def write_about(
     label_maps: Sequence[LabelMap],
     images: Sequence[str],
     sizes: Mapping[int, tuple[int, int]],
+    masks: Mapping[int, Mapping[str, str]] | None = None,
 ) -> None:
     """Write it.
 
@@ -30,6 +31,7 @@ def write_about(
         label_maps: of its heads.
         images: path of each picture below the folder.
         sizes: row → (H, W) of the picture.
+        masks: row → head → digest of the mask that is handed out, so that one that comes back untouched is known.
     """
     frames = [
         {
@@ -37,6 +39,7 @@ def write_about(
             "frame_id": frame_id,
             "size": list(sizes[row]),
             "asked": [m.task for m, asked in zip(label_maps, request.asked[row], strict=True) if asked],
+            "masks": (masks or {}).get(row, {}),
         }
         for row, (image, frame_id) in enumerate(zip(images, request.frame_ids, strict=True))
     ]

@@ -11,6 +11,7 @@ from mtal.annotation.given_back import GivenBack, known_of
 from mtal.annotation.hand_out import write_hand_out
 from mtal.annotation.request import Request
 from mtal.annotation.request_folders import RequestFolders
+from mtal.annotation.untouched import Untouched
 from mtal.refusals import Refusals
 
 
@@ -28,11 +29,13 @@ class FolderOracle(RequestFolders):
     def take_in(self) -> None:
         """See :class:`~mtal.annotation.stored.StoredAnswers`; corrections of earlier requests are taken in as well."""
         known, read = known_of(self.store.rows()), FilesRead(self.store.read_file)
-        refusals = Refusals()
+        refusals, untouched = Refusals(), Untouched()
         answers: list[Answer] = []
         for file in sorted(self.root.glob(f"[!.]*/{about.FILE}")):
             annotator = file.parent.name.partition(".")[2]
-            answers += GivenBack(file.parent, annotator, self.store.label_maps).answers(known, read, refusals)
+            given_back = GivenBack(file.parent, annotator, self.store.label_maps, untouched)
+            answers += given_back.answers(known, read, refusals)
         self.add(answers)
         read.save()
+        untouched.tell()
         refusals.tell()

@@ -18,6 +18,7 @@ from mtal.annotation.about import FILE, read_about
 from mtal.annotation.answers import Answer, Said, now
 from mtal.annotation.files_read import FilesRead, state_of
 from mtal.annotation.mask_files import THERE, mask_folders, painted_colors
+from mtal.annotation.untouched import Untouched
 from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.datasets.mask import class_numbers, held_values
 from mtal.datasets.mask_alpha import refuse_transparent
@@ -73,6 +74,7 @@ class GivenBack:
         folder: the folder.
         annotator: who did.
         label_maps: of the heads, with the values of the store.
+        untouched: gathers masks that are as they were handed out.
 
     Raises:
         ValueError: the request is of heads with other classes, or another folder is the same annotator's work on it.
@@ -81,6 +83,7 @@ class GivenBack:
     folder: Path
     annotator: str
     label_maps: Mapping[str, LabelMap]
+    untouched: Untouched
 
     def answers(self, before: dict[str, Known], read: FilesRead, refusals: Refusals) -> Iterator[Answer]:
         """The answers that are not known; what is wrong goes to ``refusals``, and the rest is given all the same.
@@ -228,6 +231,8 @@ class GivenBack:
                 layers.append(_class_numbers(file, label_map, tuple(frame["size"])))
         refusals.tell()
         label = layers[0] if label_map.exclusive else np.stack(layers)
+        where = f"{task} of {self.folder / frame['image']}"
+        self.untouched.look(where, label_map, label, frame.get("masks", {}).get(task))
         return (Said.NOT_ANNOTATED, None) if (label == IGNORE).all() else (Said.LABELLED, label)
 
     def _masks(self, frame: Mapping[str, Any], label_map: LabelMap) -> list[Path]:

@@ -21,6 +21,7 @@ from mtal.annotation.pictures import picture_names, whole_pictures
 from mtal.annotation.reason import reason
 from mtal.annotation.request import Request
 from mtal.datasets.label_map import IGNORE, LabelMap
+from mtal.frames.frame_files import frame_files
 from mtal.progress import track
 
 _WIDTH = 100
@@ -43,17 +44,20 @@ def write_hand_out(folder: Path, name: str, request: Request, label_maps: Mappin
     maps = [label_maps[task] for task in request.tasks]
     files = picture_names(request.frames)
     sizes: dict[int, tuple[int, int]] = {}
+    masks: dict[int, dict[str, str]] = {}
     (folder / "images").mkdir()
     for row, picture in track(whole_pictures(request.frames), "Writing images and masks", total=len(files)):
         Image.fromarray(picture).save(folder / "images" / files[row])
         sizes[row] = picture.shape[:2]
+        masks[row] = {}
         guess = request.guess(row, sizes[row]) if request.guess is not None else {}
         for label_map, asked in zip(maps, request.asked[row], strict=True):
             if asked and label_map.support == "pixel":
-                write_masks(folder, files[row], label_map, guess.get(label_map.task, _blank(label_map, sizes[row])))
+                mask = guess.get(label_map.task, _blank(label_map, sizes[row]))
+                masks[row][label_map.task] = write_masks(folder, files[row], label_map, mask)
     meanings = json.dumps({m.task: grays(m) for m in maps if m.support == "pixel"}, indent=1, ensure_ascii=False)
     (folder / "label_map.json").write_text(meanings, encoding="utf-8")
-    write_about(folder, name, request, maps, [f"images/{file}" for file in files], sizes)
+    write_about(folder, name, request, maps, [f"images/{file}" for file in files], sizes, masks)
     table(request, maps, files).to_csv(folder / form.TABLE, index=False)
     (folder / "README.txt").write_text(_readme(name, request, maps), encoding="utf-8")
 
@@ -68,10 +72,10 @@ def table(request: Request, label_maps: list[LabelMap], files: list[str]) -> pd.
 
 
 def why(request: Request, images: list[str]) -> pd.DataFrame:
-    """``image, video, patient, frame, time_s``, why each was chosen, and its scores where annotators may see them."""
+    """``image, video, patient, frame, time_s, file``, why each was chosen, and scores where annotators may see them."""
     frames = request.frames.reset_index(drop=True)
     columns: dict[str, Any] = {"image": images} | {c: frames[c] for c in ("video", "patient", "frame")}
-    columns["time_s"] = frames["time_s"].round(6)
+    columns |= {"time_s": frames["time_s"].round(6), "file": frame_files(frames)}
     if "reason_because" in frames:
         columns["reason"] = [reason(row) for row in frames.to_dict("records")]
     shown = [str(c) for c in frames if _SHOWN.match(str(c)) and not request.held_out]

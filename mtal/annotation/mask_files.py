@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -48,7 +49,12 @@ def painted_colors(label_map: LabelMap) -> dict[tuple[int, int, int], int]:
     return {color: number for number, color in enumerate(label_map.colors) if color not in taken}
 
 
-def write_masks(folder: Path, file: str, label_map: LabelMap, mask: NDArray[np.uint8]) -> None:
+def digest(label: NDArray[np.uint8]) -> str:
+    """Of the pixels of a label, by which it is known again."""
+    return hashlib.blake2b(repr(label.shape).encode() + label.tobytes(), digest_size=16).hexdigest()
+
+
+def write_masks(folder: Path, file: str, label_map: LabelMap, mask: NDArray[np.uint8]) -> str:
     """Write what is said of one picture by a pixel head, below ``folder`` and named ``file``.
 
     Args:
@@ -57,11 +63,16 @@ def write_masks(folder: Path, file: str, label_map: LabelMap, mask: NDArray[np.u
         label_map: of the head.
         mask: ``[H, W]`` class numbers, or ``[C, H, W]`` of 0 and 1 where classes overlap; 255 where it says
             nothing, which a mask of a class of its own cannot tell from its absence.
+
+    Returns:
+        The :func:`digest` of the label that these files are read as.
     """
-    layers = [mask] if label_map.exclusive else (mask == 1) * np.uint8(THERE)
+    label = mask if label_map.exclusive else (mask == 1).astype(np.uint8)
+    layers = [label] if label_map.exclusive else label * np.uint8(THERE)
     for to, layer in zip(mask_folders(label_map).values(), layers, strict=True):
         (folder / to).mkdir(parents=True, exist_ok=True)
         Image.fromarray(layer).save(folder / to / file)
+    return digest(label)
 
 
 def grays(label_map: LabelMap) -> dict[str, str]:

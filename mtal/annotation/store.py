@@ -19,7 +19,7 @@ from PIL import Image
 
 from mtal.annotation.answers import Answer, Said, now
 from mtal.annotation.consensus import layer_files
-from mtal.annotation.mask_files import plain
+from mtal.annotation.mask_files import digest, plain
 from mtal.annotation.view import LabelView
 from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.whole_files import whole_or_not
@@ -36,10 +36,11 @@ class LabelStore:
 
     ::
 
-        <root>/tasks.json                  what the numbers of the classes mean
+        <root>/tasks.json                  what the numbers of the classes mean, from the first row of a task on
         <root>/answers/<part>.parquet      rows, see COLUMNS
         <root>/masks/<task>/<frame>.<mark>.png   gray values are numbers of classes, 255 what is not annotated;
                                            where classes overlap, a file for each: <frame>.<mark>.<class>.png
+        <root>/pictures.json               which picture or video a frame was, see known_pictures.py
         <root>/read.json                   which files were read, so that they need not be read again
 
     A part is written whole and renamed, after the masks that it names, and never touched again.
@@ -59,14 +60,13 @@ class LabelStore:
         self._rows = pd.DataFrame({c: pd.Series(dtype="str" if c in _TEXT else "float64") for c in COLUMNS})
         self._answers = self.root / "answers"
         self._answers.mkdir(parents=True, exist_ok=True)
-        with self._lock():
-            self._agree_on_tasks()
+        self._meanings()  # nothing is written: a run that is refused for another fault may come back with other classes
 
     def add(self, answers: Sequence[Answer]) -> None:
         """Write answers so that all are there or none.
 
         Raises:
-            ValueError: a label does not go with its task.
+            ValueError: a label does not go with its task, or somebody has begun with other classes meanwhile.
             OSError: the folder cannot be written.
         """
         with self._lock():  # for the revisions
@@ -78,6 +78,7 @@ class LabelStore:
                 before[key] = before.get(key, 0) + 1
                 rows.append(self._row(answer, f"{part}-{number}", before[key]))
             if rows:
+                self._write_meanings({answer.task for answer in answers})
                 place = len(list(self._answers.glob("*.parquet")))
                 with whole(self._answers / f"{place:08d}-{part}.parquet") as file:
                     pd.DataFrame(rows, columns=list(COLUMNS)).to_parquet(file, index=False)
@@ -122,7 +123,7 @@ class LabelStore:
             if label_map.support == "frame":
                 row["value"] = json.dumps(label.tolist())
             else:
-                row["value"] = hashlib.blake2b(repr(label.shape).encode() + label.tobytes(), digest_size=16).hexdigest()
+                row["value"] = digest(label)
                 row["mask"] = self._write_mask(answer, label, mark)
         return row
 
@@ -143,22 +144,34 @@ class LabelStore:
             raise ValueError(f"{self.root}: no task {task!r} in this label store; it has {', '.join(self.label_maps)}")
         return self.label_maps[task]
 
-    def _agree_on_tasks(self) -> None:
+    def _meanings(self) -> dict[str, Any]:
+        """What the classes of the tasks mean of which anything was ever asked or said.
+
+        Raises:
+            ValueError: they mean something else here.
+        """
         file = self.root / "tasks.json"
-        known: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        mine = {
-            m.task: {"support": m.support, "exclusive": m.exclusive, "classes": list(m.classes)}
-            for m in self.label_maps.values()
-        }
-        told = [f"{t} was {_told(known[t])} and is {_told(m)}" for t, m in mine.items() if known.get(t, m) != m]
-        if told:
+        told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        known = {task: told[task] for task in self.rows()["task"].unique() if task in told}
+        mine = {task: _meaning(m) for task, m in self.label_maps.items()}
+        other = [f"{t} was {_told(known[t])} and is {_told(m)}" for t, m in mine.items() if known.get(t, m) != m]
+        if other:
             raise ValueError(
-                f"{file}: the labels of this store mean something else: {'; '.join(told)}. Give the heads the classes "
+                f"{file}: the labels of this store mean something else: {'; '.join(other)}. Give the heads the classes "
                 "that they had, another name, or the run another store"
             )
-        if known != known | mine:
-            with whole(file) as unfinished:
-                unfinished.write_text(json.dumps(known | mine, indent=1, ensure_ascii=False), encoding="utf-8")
+        return known
+
+    def _write_meanings(self, tasks: Iterable[str]) -> None:
+        known = self._meanings()
+        now = known | {task: _meaning(self._label_map(task)) for task in sorted(tasks)}
+        if now != known:
+            with whole(self.root / "tasks.json") as unfinished:
+                unfinished.write_text(json.dumps(now, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def _meaning(label_map: LabelMap) -> dict[str, Any]:
+    return {"support": label_map.support, "exclusive": label_map.exclusive, "classes": list(label_map.classes)}
 
 
 def checked(label: npt.NDArray[np.uint8], label_map: LabelMap, frame_id: str) -> npt.NDArray[np.uint8]:

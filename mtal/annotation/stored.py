@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from mtal.annotation.answers import Answer, Said
 from mtal.annotation.availability import Availability, State
+from mtal.annotation.known_pictures import KnownPictures
 from mtal.annotation.request import Request, Status
 from mtal.annotation.store import LabelStore
 from mtal.annotation.view import LabelView
@@ -33,7 +34,8 @@ class StoredAnswers(ABC):
         poll_s: seconds between two looks while waiting.
 
     Raises:
-        ValueError: the store holds labels of heads with other classes, or ``poll_s`` is not above 0.
+        ValueError: the store holds labels of heads with other classes, or of frames that are other pictures now, or
+            ``poll_s`` is not above 0.
     """
 
     asks_people = True
@@ -45,6 +47,8 @@ class StoredAnswers(ABC):
         self.dataset = dataset
         self.poll_s = poll_s if wait else None
         self.store = LabelStore(store, dataset.label_maps)
+        self._pictures = KnownPictures(self.store.root, dataset.index)
+        self._pictures.check()
         self._view: LabelView | None = None
 
     @classmethod
@@ -58,6 +62,7 @@ class StoredAnswers(ABC):
         """See :class:`~mtal.annotation.oracle.Oracle`; of several runs of one store one collects at a time."""
         with self.store.reading():
             self.add([])
+            self._pictures.note(self.store.rows()["frame_id"].unique())
             self.take_in()
 
     @abstractmethod
@@ -163,6 +168,7 @@ class StoredAnswers(ABC):
     def add(self, answers: Sequence[Answer]) -> None:
         """Add to the store, and look at it anew whether others have added or not."""
         if answers:
+            self._pictures.note({answer.frame_id for answer in answers})  # first: what is answered is never unknown
             self.store.add(answers)
         self._view = None
 

@@ -108,12 +108,12 @@ def is_there(path: Path, frame_size: Size | Path | None = None) -> NDArray[np.bo
 class HeldValues:
     """Values of a mask file: gray ones, or colours as 65536 R + 256 G + B.
 
-    Where the format may have changed them, only those of half a percent of the pixels or more.
-
     Args:
-        values: of an indexed picture the numbers in it.
+        values: of an indexed picture the numbers in it; where the format may have changed them, only those of half a
+            percent of the pixels or more.
         colored: they are colours.
         lossy: the format may have changed them.
+        shares: of each value that is there the share of pixels, in [0, 1].
         palette: of an indexed picture, number in it → colour.
         gray_palette: there is no colour in all of its palette, of which ``palette`` has what is used.
     """
@@ -121,6 +121,7 @@ class HeldValues:
     values: frozenset[int]
     colored: bool
     lossy: bool
+    shares: Mapping[int, float] = field(default_factory=dict)
     palette: Mapping[int, int] = field(default_factory=dict)
     gray_palette: bool = False
 
@@ -143,7 +144,8 @@ def held_values(path: Path) -> HeldValues:
     if not colored and is_indexed(path):
         palette = dict(zip(values.tolist(), _colors(path)[0].ravel()[first].tolist(), strict=True))
     held = frozenset(values[counts >= lossy * _SEEN * pixels.size].tolist())
-    return HeldValues(held, colored, lossy, palette, seen is not None)
+    shares = dict(zip(values.tolist(), (counts / pixels.size).tolist(), strict=True))
+    return HeldValues(held, colored, lossy, shares, palette, seen is not None)
 
 
 def told_values(values: Iterable[int], colored: bool, most: int = _TOLD) -> str:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from mtal.datasets.label_map import IGNORE, LabelMap, Value
 from mtal.datasets.mask import HeldValues
 from mtal.datasets.palette import colors_of
 
 _TOLD = 12  # values in a message
+_NOT_ANNOTATED = (0, 255)
+MUCH = 0.1
+"""Share of pixels, more than borders have, from which background that is no class is warned of."""
 
 
 @dataclass(frozen=True)
@@ -22,14 +28,15 @@ class MaskOptions:
         name: of the head.
         column: of paths of masks.
         classes: value, gray or ``R/G/B`` → class.
-        ignore: values of pixels that nobody annotated.
+        ignore: values of pixels that nobody annotated; ``None`` for 0 and 255 where they are no classes, and for a
+            warning where 0 is much of the masks.
         classes_option: what ``classes`` is called, such as ``data.mask_classes``.
     """
 
     name: str
     column: str
     classes: Mapping[Any, Any]
-    ignore: Sequence[Any]
+    ignore: Sequence[Any] | None
     classes_option: str
 
     @property
@@ -41,6 +48,9 @@ class MaskOptions:
 def label_map_of(options: MaskOptions, held: Mapping[Path, HeldValues], table: Path) -> LabelMap:
     """The label map that options give masks.
 
+    Warns where 0 is much of the masks and nobody said what it means: background that is neither learnt nor scored
+    makes scores look better than they are.
+
     Args:
         options: of the head.
         held: what masks hold, all values of some or of all.
@@ -51,7 +61,7 @@ def label_map_of(options: MaskOptions, held: Mapping[Path, HeldValues], table: P
             different palettes, or leave out values that masks hold.
     """
     meaning = {_value(v, options): str(name) for v, name in options.classes.items()}
-    ignored = [_value(v, options) for v in options.ignore]
+    ignored = [_value(v, options) for v in (_NOT_ANNOTATED if options.ignore is None else options.ignore)]
     listed = {*meaning, *ignored}
     coloured = any(found.colored for found in held.values())
     by_color = coloured or any(isinstance(v, tuple) for v in meaning)
@@ -90,6 +100,15 @@ def label_map_of(options: MaskOptions, held: Mapping[Path, HeldValues], table: P
         )
     meanings: dict[Value, int] = dict.fromkeys(ignored, IGNORE)
     meanings |= {value: classes.index(name) for value, name in meaning.items()}
+    black = float(np.mean([_black(found, by_color, listed) for found in held.values()])) if held else 0.0
+    if options.ignore is None and meanings[_color(0) if by_color else 0] == IGNORE and black > MUCH:
+        warnings.warn(
+            f"{table}: 0 is {black:.0%} of the pixels of the masks that were looked at ({len(held)}) and stands for no "
+            f"class of task {options.name!r}, so these are neither learnt nor scored, and scores look better than they "
+            f"are; name it, as in {_example(values, ignored, options, meaning)}, or, if nobody annotated these pixels, "
+            f"say so by '{options.ignore_option}=[0, 255]'",
+            stacklevel=4,
+        )
     return LabelMap(options.name, "pixel", True, classes, colors_of(len(classes)), meanings)
 
 
@@ -114,6 +133,13 @@ def _values(found: HeldValues, by_color: bool, listed: Collection[Value]) -> set
     if _seen_counts(found, listed):
         return {v & 255 for v in found.palette.values()}
     return {_color(v) if by_color else v for v in found.values}
+
+
+def _black(found: HeldValues, by_color: bool, listed: Collection[Value]) -> float:
+    """Share of the pixels that are read as 0."""
+    if found.palette and (by_color or _seen_counts(found, listed)):
+        return sum(found.shares[number] for number, color in found.palette.items() if color == 0)
+    return found.shares.get(0, 0.0)
 
 
 def _seen_counts(found: HeldValues, listed: Collection[Value]) -> bool:
@@ -148,11 +174,12 @@ def _example(
     """An option that names what masks hold, to be copied and corrected."""
     names = dict(known or {})
     unnamed = [v for v in values if v not in names]
-    wanted = [v for v in unnamed if v not in ignored]
+    background = {_color(0)} if options.ignore is None else set()  # which 0 is, unless somebody says otherwise
+    wanted = [v for v in unnamed if v not in ignored or _color(v) in background]
     if len({*names.values()}) + len(wanted) < 2:
         wanted = unnamed
     wanted = wanted or [1, 2]  # no mask is there yet
-    for place, value in enumerate(wanted, start=1):
-        names[value] = "background" if set(_color(value)) == {0} else f"class{place}"
+    for place, value in enumerate(wanted, start=int(_color(wanted[0]) != _color(0))):
+        names[value] = "background" if _color(value) == _color(0) else f"class{place}"
     entries = ", ".join(f"{_listed([v])}: {names[v]}" for v in sorted(names, key=_color))
     return f"'{options.classes_option}={{{entries}}}'"

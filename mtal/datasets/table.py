@@ -37,7 +37,7 @@ def load(
     tool_prefix: str = "tool_",
     tools: Sequence[str] | None = None,
     mask_classes: Mapping[Any, str] | None = None,
-    mask_ignore: Sequence[Any] = (0, 255),
+    mask_ignore: Sequence[Any] | None = None,
     heads: Mapping[str, Any] | None = None,
     rate_hz: float = 25.0,
     interval_hz: float = 1.0,
@@ -67,7 +67,8 @@ def load(
         tool_prefix: how the names of tool columns begin.
         tools: names of the tool columns instead.
         mask_classes: gray value, or ``"R/G/B"``, in the masks → name of its class.
-        mask_ignore: values of pixels that are not annotated.
+        mask_ignore: values of pixels that are not annotated; ``None`` for 0 and 255 where they are no classes, and for
+            a warning where 0 is much of the masks.
         heads: name → options of a head, see :class:`~mtal.datasets.table_heads.HeadOptions`.
         rate_hz: frames per second that the numbers of images count, where ``time_s`` does not tell their time.
         interval_hz: frames per second that are taken of videos whose rows are intervals.

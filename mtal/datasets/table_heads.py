@@ -59,8 +59,9 @@ class HeadOptions:
             ``masks`` are multilabel, ``column`` and ``mask`` exclusive.
         classes: of ``column``: names in order, or what cells hold → class; ``None`` for those that are found, in the
             order of numbers or of the alphabet. Of ``mask``: value, gray or ``R/G/B``, → class. 1.0 in a cell is 1.
-        ignore: what cells of ``column`` or pixels of ``mask`` hold where nobody annotated (0 and 255 for a mask). Cells
-            such as NA, NaN and null are refused unless they are listed here or in ``classes``.
+        ignore: what cells of ``column`` or pixels of ``mask`` hold where nobody annotated (0 and 255 for a mask, with a
+            warning where 0 is much of it). Cells such as NA, NaN and null are refused unless they are listed here or in
+            ``classes``.
         separator: between the classes of one cell of a multilabel ``column``; ``None`` for the one of ``; , |`` that
             its cells hold.
         empty: what an empty cell of a multilabel head says: ``unknown``, not annotated, or ``absent``.

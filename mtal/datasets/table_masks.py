@@ -9,7 +9,7 @@ from pathlib import Path
 from mtal.datasets.mask import HeldValues, class_numbers, held_values
 from mtal.datasets.mask_meaning import MaskOptions, label_map_of
 from mtal.datasets.table_heads import HeadOptions
-from mtal.datasets.table_rows import HeadLabels, TableRows
+from mtal.datasets.table_rows import HeadLabels, TableRows, evenly
 from mtal.refusals import Refusals
 
 
@@ -23,8 +23,7 @@ def mask_options(name: str, options: HeadOptions) -> MaskOptions:
     option = f"data.heads.{name}.classes"
     if options.classes is not None and not isinstance(options.classes, Mapping):
         raise ValueError(f"{option} is {options.classes}; say what each value means, as in {{1: liver, 2: fat}}")
-    ignore = (0, 255) if options.ignore is None else options.ignore
-    return MaskOptions(name, options.mask, options.classes or {}, ignore, option)
+    return MaskOptions(name, options.mask, options.classes or {}, options.ignore, option)
 
 
 def read_mask(options: MaskOptions, rows: TableRows) -> HeadLabels:
@@ -42,7 +41,7 @@ def read_mask(options: MaskOptions, rows: TableRows) -> HeadLabels:
             mask = cells.file(row, options.column, rows.base)
         masks.append(mask)
     given = {row: mask for row, mask in enumerate(masks) if mask is not None}
-    looked_at = rows.evenly([*given])
+    looked_at = evenly([*given])
     held: dict[Path, HeldValues] = {}
     for row in looked_at:
         with refusals:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 
 from mtal.datasets.mask import Size
 from mtal.datasets.recording_names import Recording, recording_names
-from mtal.frames.image_folder import SUFFIXES, ImageFolder, folder_source
+from mtal.frames.image_folder import SUFFIXES, FolderSource, ImageFolder, folder_source, last_number
 from mtal.frames.reader import open_reader
 from mtal.refusals import Refusals
 
@@ -82,8 +83,8 @@ def find_places(asked: Sequence[Asked], base: Path, rate_hz: float) -> list[Plac
     """The place of each frame asked for.
 
     Images of one folder and patient are one recording, where no other is named; their numbers are the last ones of
-    their names if those tell all files of the folder apart, else their places in the order of names. A video is a
-    recording.
+    their names if those tell all files of the folder apart, else their places in the order of names, of which times
+    that are made are warned of where two files have one number. A video is a recording.
 
     Args:
         asked: the frames.
@@ -113,7 +114,24 @@ def find_places(asked: Sequence[Asked], base: Path, rate_hz: float) -> list[Plac
                 found = _frames(recording.path, some, names[recording], refusals)
             places |= {rows[i]: place for i, place in found.items()}
     refusals.tell()
+    for folder in dict.fromkeys(one.file.parent for one in asked if one.is_image and one.time_s is None):
+        _warn_of_shared_number(folder, rate_hz)
     return [places[row] for row in range(len(asked))]
+
+
+def _warn_of_shared_number(folder: Path, rate_hz: float) -> None:
+    """Whoever has numbered the images of each patient anew does not expect that they count for nothing."""
+    seen: dict[int, Path] = {}
+    for path in FolderSource(folder).images():
+        number = last_number(path)
+        if number is not None and (first := seen.setdefault(int(number), path)) is not path:
+            warnings.warn(
+                f"{folder}: {first.name} and {path.name} have the same number, so the numbers in this folder count for "
+                f"nothing, and times are made of the order of names, {rate_hz:g} images a second; give each patient a "
+                "folder, each image of a folder a last number of its own, or a table the column 'time_s'",
+                stacklevel=4,
+            )
+            return
 
 
 def _images(folder: Path, asked: Sequence[Asked], video: str, rate_hz: float, refusals: Refusals) -> dict[int, Place]:

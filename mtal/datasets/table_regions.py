@@ -10,7 +10,7 @@ from mtal.datasets.outline import Outline
 from mtal.datasets.palette import colors_of
 from mtal.datasets.pixel_labels import BinaryMask, Region, Regions
 from mtal.datasets.table_heads import FOLDER, STEM, HeadOptions
-from mtal.datasets.table_rows import HeadLabels, TableRows
+from mtal.datasets.table_rows import HeadLabels, TableRows, evenly
 from mtal.datasets.table_tags import NONE
 from mtal.refusals import Refusals
 
@@ -47,9 +47,7 @@ def read_masks(name: str, options: HeadOptions, rows: TableRows) -> HeadLabels:
     refusals.tell()
     labels = [_joined(regions, len(names) - len(of_class), rest) for regions in found]
     given = [row for row, label in enumerate(labels) if label is not None]
-    rows.check(
-        lambda row, size: None if (label := labels[row]) is None else label.read(label_map, size), rows.evenly(given)
-    )
+    rows.check(lambda row, size: None if (label := labels[row]) is None else label.read(label_map, size), evenly(given))
     return HeadLabels(label_map, labels)
 
 

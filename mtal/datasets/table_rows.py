@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from mtal.datasets.label_map import LabelMap
 from mtal.datasets.mask import Size
@@ -14,6 +14,7 @@ from mtal.datasets.table_places import Place
 from mtal.refusals import Refusals
 
 _LOOKED_AT = 64
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,6 @@ class TableRows:
     base: Path
     places: list[Place] | None
 
-    def evenly(self, rows: Sequence[int]) -> list[int]:
-        """About 64 of some rows, evenly from all: those that are looked at before anything is learnt."""
-        return list(rows[:: max(1, len(rows) // _LOOKED_AT)])
-
     def check(self, read: Callable[[int, Size | Path], object], rows: Sequence[int]) -> None:
         """Call ``read`` with rows and the sizes of their frames, where these are known.
 
@@ -48,6 +45,11 @@ class TableRows:
             with refusals:
                 read(row, self.places[row].frame_size)
         refusals.tell()
+
+
+def evenly(some: Sequence[T]) -> list[T]:
+    """About 64 of them, evenly from all: what is looked at before anything is learnt."""
+    return list(some[:: max(1, len(some) // _LOOKED_AT)])
 
 
 class HeadLabels(NamedTuple):

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mtal.whole_files import write_error
+from mtal.whole_files import whole_stream
 
 
 @dataclass(frozen=True)
@@ -77,40 +77,19 @@ class FramesFile:
         Raises:
             OSError: the file cannot be written; the message names it and the reason.
         """
-        unfinished = self.path.with_name(f".{self.path.name}")
         last = np.empty(0, dtype=np.uint8)
-        try:
-            # in order and not through a memory map: on a full disk that is an error rather than a crash
-            with unfinished.open("wb", buffering=0) as file:
-                self._append(file, self._header)
-                for pictures in frames:
-                    last = np.ascontiguousarray(pictures[-1])  # [H, W, 3]
-                    self._append(file, np.ascontiguousarray(pictures).data)
-                self._append(file, _end_mark(last.data))
-                self._to_disk(file)  # the name must not reach the disk before the frames
-            unfinished.replace(self.path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with whole_stream(self.path) as append:
+            append(self._header)
+            for pictures in frames:
+                last = np.ascontiguousarray(pictures[-1])  # [H, W, 3]
+                append(np.ascontiguousarray(pictures).data)
+            append(_end_mark(last.data))
 
     @property
     def _header(self) -> bytes:
         header = io.BytesIO()
         np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": self.shape})
         return header.getvalue()
-
-    def _append(self, file: io.FileIO, content: bytes | memoryview) -> None:
-        rest = memoryview(content).cast("B")
-        try:
-            while rest:
-                rest = rest[file.write(rest) :]
-        except OSError as error:
-            raise write_error(self.path, error) from error
-
-    def _to_disk(self, file: io.FileIO) -> None:
-        try:
-            os.fsync(file.fileno())
-        except OSError as error:
-            raise write_error(self.path, error) from error
 
 
 def _end_mark(last: bytes | memoryview) -> bytes:

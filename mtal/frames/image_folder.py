@@ -91,7 +91,7 @@ class ImageFolder:
         if not (np.isfinite(rate_hz) and rate_hz > 0):
             raise ValueError(f"{folder}: the rate must be a positive number of frames per second, not {rate_hz}")
         self.source = folder
-        self._files = _numbered(FolderSource(folder, first_number, rate_hz, files))
+        self._files = numbered(FolderSource(folder, first_number, rate_hz, files))
         self.frames: NDArray[np.int64] = np.array(sorted(self._files), dtype=np.int64)
         self.times_s: NDArray[np.float64] = self.frames / rate_hz
         path = self._files[int(self.frames[0])]
@@ -171,8 +171,23 @@ class ImageFolder:
         self.close()
 
 
-def _numbered(source: FolderSource) -> dict[int, Path]:
-    """Frame → file."""
+def last_number(path: Path) -> str | None:
+    """The last run of digits in a name, without its suffix.
+
+    >>> last_number(Path("p1/frame_080_endo.png")), last_number(Path("p1/first.jp2"))
+    ('080', None)
+    """
+    found = re.findall(r"[0-9]+", path.stem)
+    return str(found[-1]) if found else None
+
+
+def numbered(source: FolderSource) -> dict[int, Path]:
+    """Frame → file of every image of a folder.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or no image in it.
+        ValueError: a name has no number, or a number stands twice or lies before the first.
+    """
     if not source.folder.is_dir():
         raise FileNotFoundError(f"{source.folder}: no such folder of images")
     images = source.images()
@@ -185,13 +200,13 @@ def _numbered(source: FolderSource) -> dict[int, Path]:
     files: dict[int, Path] = {}
     refusals = Refusals()
     for path in images:
-        numbers = re.findall(r"[0-9]+", path.stem)
+        number = last_number(path)
         with refusals:
-            if not numbers:
+            if number is None:
                 raise ValueError(f"{path}: the name has no number, so its frame cannot be told; rename or remove it")
-            frame = int(numbers[-1]) - first
+            frame = int(number) - first
             if frame > _LARGEST:
-                raise ValueError(f"{path}: its last number, {numbers[-1]}, is no number of a frame; rename the images")
+                raise ValueError(f"{path}: its last number, {number}, is no number of a frame; rename the images")
             if frame < 0:
                 raise ValueError(f"{path}: its number lies before the first, {first}; does the folder count from 0?")
             if frame in files:

@@ -14,6 +14,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
+from mtal.refusals import LISTED
 from mtal.suggest import nearest
 
 
@@ -21,26 +22,37 @@ class UnknownOptionError(ValueError):
     """An option or a choice on the command line that does not exist."""
 
 
-def check_overrides(configs: Path, arguments: Sequence[str]) -> None:
+def check_overrides(configs: Path, arguments: Sequence[str]) -> list[str]:
     """End the program with exit code 2 and one clear line if ``arguments`` name something that does not exist.
 
     Args:
         configs: folder of ``config.yaml``.
         arguments: the command line, Hydra's own flags included.
+
+    Returns:
+        The same with the flags at its end: Hydra takes none, such as ``-m``, between two options.
     """
+    overrides = get_args_parser().parse_intermixed_args(list(arguments)).overrides
     try:
-        refuse_unknown(configs, get_args_parser().parse_args(list(arguments)).overrides)
+        refuse_unknown(configs, overrides)
     except (UnknownOptionError, HydraException) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         print(f"error: {'; '.join(lines)}", file=sys.stderr)  # noqa: T201  there is no console yet
         raise SystemExit(2) from None
+    left, flags = list(overrides), []
+    for argument in arguments:
+        if left and argument == left[0]:
+            left.pop(0)
+        else:
+            flags.append(argument)
+    return [*overrides, *flags]
 
 
 def refuse_unknown(configs: Path, overrides: Sequence[str]) -> None:
     """Raise for the overrides whose group, choice or key does not exist.
 
     Raises:
-        UnknownOptionError: how many there are, and of the first three the nearest right name or the list of choices.
+        UnknownOptionError: how many there are, and of the first ten the nearest right name or the list of choices.
         hydra.errors.HydraException: an override can't be parsed.
     """
     with initialize_config_dir(config_dir=str(configs.resolve()), version_base="1.3", job_name="check"):
@@ -71,11 +83,11 @@ def refuse_unknown(configs: Path, overrides: Sequence[str]) -> None:
 
 
 def _in_short(told: Sequence[str]) -> str:
-    """One fault as it is, several with their number and the first three."""
+    """One fault as it is, several with their number and the first ten."""
     if len(told) == 1:
         return told[0]
-    more = [f"and {len(told) - 3} more"] if len(told) > 3 else []
-    return "\n".join([f"{len(told)} options are wrong: {told[0]}", *told[1:3], *more])
+    more = [f"and {len(told) - LISTED} more"] if len(told) > LISTED else []
+    return "\n".join([f"{len(told)} options are wrong: {told[0]}", *told[1:LISTED], *more])
 
 
 class _Open:

@@ -12,6 +12,7 @@ from mtal.acquisition import Acquisition
 _OF_UTILITY = re.compile(
     r"\+*acquisition[/.](fusion|signal_fusion|normalizer|signal_weights|level|per_video|frozen_statistics)\b"
 )
+_OF_SIGNALS = re.compile(r"[+~]*acquisition[/.](signals|sites|labels)\b")
 _OF_HEADS = re.compile(r"[+~]*acquisition[/.](weights|head_weights)\b")
 _OF_MODEL = re.compile(
     r"[+~]*acquisition[/.](signals|sites|labels|weights|head_weights|class_weights|site_weights|gradient|members"
@@ -20,7 +21,7 @@ _OF_MODEL = re.compile(
 
 
 def warn_of_unread(overrides: Sequence[str], acquisition: Acquisition) -> None:
-    """Warn of choices of how scores become one utility, or of scores, where the selector looks at none of that.
+    """Warn of choices of scores, or of how they become one utility, where nothing that picks looks at them.
 
     Args:
         overrides: the command line.
@@ -28,10 +29,20 @@ def warn_of_unread(overrides: Sequence[str], acquisition: Acquisition) -> None:
     """
     selector = type(acquisition.selection.selector).__name__
     fused = [o for o in overrides if _OF_UTILITY.match(o)]
-    if fused and "utility" not in acquisition.selector_needs:
+    reads_scores = "utility" in acquisition.selector_needs or not acquisition.limits.query.asks_all
+    if fused and not reads_scores:
         warnings.warn(
             f"{_told(fused)} no effect, because {selector} looks at no fused score; choose another selector, such as "
             "acquisition/selector=top_k, or let BADGE weigh its draw by the score with acquisition.selector.gamma=1",
+            stacklevel=2,
+        )
+    signals = [o for o in overrides if _OF_SIGNALS.match(o)]
+    drops = acquisition.blend.nan_policy == "drop_frame"  # frames of which a score is missing
+    if signals and acquisition.reads_the_pool and not reads_scores and not drops:
+        warnings.warn(
+            f"{_told(signals)} no effect on the picks, because {selector} looks at no signal: they are measured and "
+            "shown, and pick nothing; choose another selector, such as acquisition/selector=top_k, or let BADGE weigh "
+            "its draw by the score with acquisition.selector.gamma=1",
             stacklevel=2,
         )
     said = [o for o in overrides if _OF_HEADS.match(o)]

@@ -15,6 +15,7 @@ from mtal.datasets.label_map import IGNORE
 from mtal.datasets.masks import Masks, SomeLabels, joined, take
 from mtal.frames.cache import FrameArray
 from mtal.learning.fingerprints import label_digests
+from mtal.learning.labelled_set import LabelledSet
 from mtal.learning.picks import labelled_frames, with_labels, write_images
 from mtal.learning.run_folder import LABELS, RunFolder
 from mtal.tasks.task import Task
@@ -61,18 +62,24 @@ class Answers:
                 found[task.name] = joined(found[task.name], some) if start else some
         return found
 
-    def known(self, folder: RunFolder) -> tuple[list[str], dict[str, SomeLabels]]:
+    def of_picks(self, table: pd.DataFrame) -> LabelledSet:
+        """The picks of a round, by their table, with their labels."""
+        frame_ids = table["frame_id"].tolist()
+        return LabelledSet(frame_ids, self.of(frame_ids, table.set_index("frame_id")))
+
+    def known(self, folder: RunFolder) -> LabelledSet:
         """The frames picked so far of which there is any label, with their labels."""
         frame_ids = folder.labelled()
         if not frame_ids:
-            return [], {}
+            return LabelledSet()
         asked = folder.asked()
         known = self.of(frame_ids, asked)
         got = labelled_frames(self.tasks, known)
         were = {t.name: asked.loc[frame_ids, f"asked/{t.name}"].to_numpy(dtype=bool) for t in self.tasks}
         self.availability.answered(frame_ids, got, were)
         rows = np.flatnonzero(np.any(list(got.values()), axis=0))  # the others turned out to be unusable
-        return [frame_ids[i] for i in rows.tolist()], {task: take(some, rows) for task, some in known.items()}
+        labels = {task: take(some, rows) for task, some in known.items()}
+        return LabelledSet([frame_ids[i] for i in rows.tolist()], labels)
 
     def digests(self, frame_ids: Sequence[str], asked: pd.DataFrame) -> pd.DataFrame:
         """See :meth:`mtal.learning.run_folder.Fingerprints.digests`."""

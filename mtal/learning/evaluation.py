@@ -63,19 +63,6 @@ class EvaluationSettings:
             yield f"evaluation.hausdorff must be true or false, not {self.hausdorff!r}"
 
 
-def evaluate(
-    model: MultiTaskModel,
-    tasks: Sequence[Task],
-    inputs: Inputs,
-    positions: NDArray[np.int64],
-    targets: Mapping[str, HeldOut],
-    device: torch.device,
-    batch_size: int = 32,
-) -> dict[str, float]:
-    """All metrics of all tasks over the frames at ``positions``; see :class:`~mtal.tasks.metrics.PoolMetrics`."""
-    return measure(model, tasks, inputs, positions, targets, device, batch_size).compute()
-
-
 def measure(
     model: MultiTaskModel,
     tasks: Sequence[Task],
@@ -90,7 +77,9 @@ def measure(
     surface_pixels: float | None = None,
     hausdorff: bool = False,
 ) -> PoolMetrics:
-    """What is known of all frames at ``positions``. Masks are read a batch ahead and let go of when they are counted.
+    """What is known of all frames at ``positions``, of which ``compute()`` gives all metrics of all tasks.
+
+    Masks are read a batch ahead and let go of when they are counted.
 
     Args:
         model: evaluated in evaluation mode.

@@ -19,6 +19,7 @@ from mtal.datasets.label_map import IGNORE
 from mtal.datasets.masks import HeldOut, SomeLabels, in_parts, labelled_rows
 from mtal.frames.cache import FrameArray
 from mtal.frames.fit import padding
+from mtal.frames.frame_files import frame_files
 from mtal.frames.window import WHOLE, Window, Windows, of_rows
 from mtal.models import MultiTaskModel
 from mtal.scoring.inputs import Inputs, batched, ready, to_device
@@ -68,7 +69,8 @@ def picks_table(
         picks: these frames, and why.
 
     Returns:
-        Columns ``order, frame_id, patient, video, frame, time_s, utility``; ``reason_task, reason_signal,
+        Columns ``order, frame_id, patient, video, frame, time_s, file, utility``, where ``file`` is the picture or the
+        video on disk (runs of before have none); ``reason_task, reason_signal,
         reason_percentile`` (of what the selector read, that in which the frame stands highest; none where it read
         nothing of a head) and ``reason_because`` (what else decided, in words); ``cost_s`` where it is known,
         ``score/<task>/<signal>`` and ``percentile/<task>/<signal>`` (0 to 100 within the pool), and ``label/<task>``
@@ -77,6 +79,7 @@ def picks_table(
     at = picks.rows
     table = rows[["frame_id", "patient", "video", "frame", "time_s"]].reset_index(drop=True)
     table.insert(0, "order", np.arange(len(table)))
+    table["file"] = frame_files(rows)
     table["utility"] = np.nan if picks.utility is None else picks.utility[at]
     table = table.join(_reasons(picks))
     if picks.cost_s is not None:

@@ -19,6 +19,12 @@ def timed(timings: dict[str, float], stage: str) -> Iterator[None]:
     timings[stage] = timings.get(stage, 0.0) + time.perf_counter() - start
 
 
+def read_timings(path: Path) -> dict[str, float]:
+    """Seconds of the stages that were written into a folder."""
+    timings: dict[str, float] = json.loads((path / TIMINGS).read_text())
+    return timings
+
+
 def write_timings(path: Path, timings: Mapping[str, float]) -> None:
     """Write the seconds of the stages into the folder of a round."""
     (path / TIMINGS).write_text(json.dumps({k: round(v, 3) for k, v in timings.items()}))

@@ -37,9 +37,9 @@ from mtal.learning.validation import fit_judged
 from mtal.learning.views import AugmentedInputs
 from mtal.models import MultiTaskModel
 from mtal.scoring.inputs import Inputs
-from mtal.scoring.levels_folder import whole_file
 from mtal.tasks.posterior import HeadOutput
 from mtal.tasks.task import Task
+from mtal.whole_files import whole_or_not
 
 FOLDER = "trainings"
 _LIBRARIES = ("torch", "lightning", "timm", "segmentation-models-pytorch", "torchmetrics", "kornia")
@@ -152,8 +152,8 @@ class Trainings:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             self._bound.make_room(len(content))
-            with whole_file(file) as out:
-                out.write(content)
+            with whole_or_not(file, several=True) as unfinished:
+                unfinished.write_bytes(content)
         except OSError as error:  # what was trained is not lost for that
             why = os.strerror(error.errno) if error.errno else error
             _log.warning("%s: not kept (%s), so a run that begins alike trains again", file, why)

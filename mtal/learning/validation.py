@@ -14,7 +14,7 @@ import torch
 
 from mtal.datasets.masks import SomeLabels, take
 from mtal.learning.derived_labels import DerivedLabels
-from mtal.learning.evaluation import evaluate
+from mtal.learning.evaluation import measure
 from mtal.learning.multi_task_loss import Weighting
 from mtal.learning.out_of_fold import assign_folds
 from mtal.learning.picks import class_counts
@@ -76,8 +76,8 @@ def fit_judged(
     held, learnt = np.flatnonzero(out.rows), np.flatnonzero(~out.rows)
     wanted = {task: take(y, held) for task, y in labels.items()}
 
-    def measure(model: MultiTaskModel, device: torch.device) -> Mapping[str, float]:
-        return evaluate(model, tasks, inputs, positions[held], wanted, device)
+    def measure_held(model: MultiTaskModel, device: torch.device) -> Mapping[str, float]:
+        return measure(model, tasks, inputs, positions[held], wanted, device).compute()
 
     videos = np.asarray(videos)
     unseen = np.setdiff1d(videos[held], videos[learnt])
@@ -85,7 +85,7 @@ def fit_judged(
         deepcopy(model),
         positions=positions[learnt],
         targets={task: take(y, learnt) for task, y in labels.items()},
-        measure=measure,
+        measure=measure_held,
         derived=[some.without(positions[held], unseen) for some in derived],
     )
     assert tried.course is not None

@@ -19,7 +19,8 @@ from mtal.learning.augmentation import Augmentation
 from mtal.models import MultiTaskModel
 from mtal.progress import track
 from mtal.scoring.inputs import FeatureInputs, FrameInputs, Inputs, ModelInput, encoder_key, ready
-from mtal.scoring.levels_folder import make_room, whole_file
+from mtal.scoring.levels_folder import ELSEWHERE, make_room
+from mtal.whole_files import whole_or_not
 
 
 @cache
@@ -143,8 +144,9 @@ class CachedViews:
         make_room(len(missing) * size, f"{self._augmentation.views} views of {len(missing)}", self.folder, self._bound)
         ready(model.encoder, device)
         for position in track(missing, "Encoding views once", total=len(missing)):
-            with whole_file(self._file(position)) as file:
-                file.write(self._encoded(model, position, device).tobytes())
+            levels = self._encoded(model, position, device)
+            with whole_or_not(self._file(position), ELSEWHERE, several=True) as unfinished:
+                unfinished.write_bytes(levels.data)
 
     def _encoded(self, model: MultiTaskModel, position: int, device: torch.device) -> np.ndarray:  # [views - 1, length]
         views = np.arange(1, self._augmentation.views)

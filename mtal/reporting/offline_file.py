@@ -1,10 +1,10 @@
-"""W&B's offline file, read without W&B, which has no reader to offer: whether the run in it has come to its end."""
+"""W&B's offline file, read without W&B, which has no reader to offer: what of a run is in it, to its end or not."""
 
 from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,3 +51,20 @@ def has_ended(file: Path, wait_s: float = _SECONDS) -> bool:
             return False
         time.sleep(0.02)
     return True
+
+
+def is_logged(run_dir: Path, run_id: str, rounds: Iterable[int], project: str, entity: str | None = None) -> bool:
+    """Whether the newest offline file of a run folder has all the ``rounds`` of a run, and its end."""
+    newest = (run_dir / "wandb" / "latest-run").resolve()
+    file = newest / f"run-{run_id}.wandb"
+    if not newest.name.startswith("offline-run-") or not file.is_file():
+        return False
+    try:
+        told = list(records(file))
+    except ValueError:
+        return False
+    kinds = [record.WhichOneof("record_type") for record in told]
+    steps = {record.history.step.num for record, kind in zip(told, kinds, strict=True) if kind == "history"}
+    runs = [record.run for record, kind in zip(told, kinds, strict=True) if kind == "run"]
+    meant = bool(runs) and runs[-1].project == project and entity in (None, runs[-1].entity)
+    return meant and "exit" in kinds and steps >= {*rounds}

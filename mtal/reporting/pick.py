@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ class Pick:
 
     ``labels`` holds, per frame-level task, the names of the classes that are present, or None where the task is not
     annotated in this frame; ``not_asked`` the tasks that it was not asked for, as others were worth more.
+    ``file`` is the name of its picture or video, "" for runs that did not keep it.
     """
 
     order: int
@@ -41,6 +43,7 @@ class Pick:
     scores: tuple[Score, ...]
     labels: Mapping[str, tuple[str, ...] | None]
     not_asked: frozenset[str] = frozenset()
+    file: str = ""
 
     def in_words(self, task: str, present: tuple[str, ...] | None) -> str:
         """What is said of the classes of a task in this frame."""
@@ -86,6 +89,7 @@ def _pick(row: dict[str, Any], number: int, tasks: Sequence[Task], chosen: Seque
         scores=_scores(row),
         labels={task.name: _present(row.get(f"label/{task.name}"), task) for task in tasks},
         not_asked=frozenset(task for task in chosen if not row.get(f"asked/{task}", True)),
+        file=Path(str(row.get("file", ""))).name,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from mtal.reporting.page import classes_in, clock, environment, layer_of, thumbn
 from mtal.reporting.pick import Pick, picks_of
 from mtal.reporting.progress import Progress, read_progress
 from mtal.reporting.run_reader import Round, Run, Task, main_metric, read_mask, read_run, trained_in_words
+from mtal.whole_files import write_whole
 
 THUMBNAIL = 160
 """Longer side of a picked frame on the page, in pixels: 20 rounds of 24 picks stay under 15 MB."""
@@ -60,7 +60,7 @@ class Card:
 def write_report(run_dir: Path | str) -> Path:
     """Draw ``<run_dir>/report.html`` from the run folder and return its path.
 
-    The page is written under a temporary name and renamed, so a reader never sees half of it.
+    A reader never sees half of the page, nor does it matter if others draw it at the same time.
 
     Raises:
         FileNotFoundError: ``run_dir`` is not a run folder.
@@ -71,9 +71,7 @@ def write_report(run_dir: Path | str) -> Path:
     if not run.rounds and progress is None:
         raise ValueError(f"{run.path}: no round is complete yet, so there is nothing to report")
     target = run.path / "report.html"
-    partial = target.with_name(f".report.{os.getpid()}.html")
-    partial.write_text(render(run, progress), encoding="utf-8")
-    partial.replace(target)
+    write_whole(target, render(run, progress), several=True)
     return target
 
 

@@ -101,6 +101,14 @@ class WandbLogger:
         self._next = 0  # rounds below this one are in W&B
         self._read: Run | None = None  # what does not change from round to round is read once
         self._set_data_dir = False
+        self._failed = False
+        self.url: str | None = None
+        """Where the run is shown, if W&B is online."""
+
+    @property
+    def logged(self) -> int | None:
+        """How many rounds of the run W&B has; ``None`` where it failed, which was warned of."""
+        return None if self._failed else self._next
 
     def start(self, run_dir: Path | str, config: Mapping[str, Any]) -> None:
         """Open the W&B run of the folder ``run_dir`` and log the complete rounds that W&B does not have yet.
@@ -170,6 +178,7 @@ class WandbLogger:
         self._run.define_metric(LABELLED)
         self._run.define_metric("*", step_metric=LABELLED)
         self._next = self._run.step
+        self.url = self._run.url
 
     def _close(self, run: wandb.Run, exit_code: int) -> None:
         run.finish(exit_code=exit_code)
@@ -216,7 +225,7 @@ class WandbLogger:
             action()
         except Exception as error:  # noqa: BLE001  see above
             _log.debug("W&B failed", exc_info=True)
-            self._run = None
+            self._run, self._failed = None, True
             self._restore_data_dir()
             with suppress(Exception, SystemExit):  # W&B ends the program if its service crashed
                 wandb.teardown()  # else a broken connection is told of again at the end of the program

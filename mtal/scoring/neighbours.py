@@ -5,7 +5,6 @@ Letters: N frames, W neighbours of each, D numbers of a pooled vector.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -68,10 +67,8 @@ class WithNeighbours:
         files = folder / f"pooled-{key}.npy", folder / f"places-{key}.npy"
         for file, array in zip(files, (self._pooled, self.places), strict=True):
             if not file.exists():
-                with whole_or_not(file, IN_A_RUN) as unfinished, unfinished.open("wb") as out:
-                    np.save(out, array)
-                    out.flush()
-                    os.fsync(out.fileno())  # the name must not reach the disk before the array
+                with whole_or_not(file, IN_A_RUN) as unfinished:
+                    np.save(unfinished, array)
         return MappedNeighbours(self.inputs, *files)
 
 

@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -15,7 +14,7 @@ from safetensors.numpy import save
 
 from mtal.scoring.column_files import ColumnFiles, Columns
 from mtal.scoring.segments import Segment
-from mtal.whole_files import IN_A_RUN, write_error
+from mtal.whole_files import IN_A_RUN, whole_or_not
 
 _ABOUT = "about"
 
@@ -56,17 +55,8 @@ class Shards:
         file = self.file(segment)
         arrays = {name: np.ascontiguousarray(rows) for name, rows in columns.arrays.items()}
         content = save(arrays, metadata={_ABOUT: json.dumps(columns.about)})
-        unfinished = file.with_name(f".{file.stem}.{uuid4().hex}")  # two may score what was given up for lost
-        try:
-            with unfinished.open("wb") as unnamed:
-                unnamed.write(content)
-                unnamed.flush()
-                os.fsync(unnamed.fileno())  # the name must not reach the disk before the rows
-            unfinished.replace(file)
-        except OSError as error:
-            raise write_error(file, error, IN_A_RUN) from error
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with whole_or_not(file, IN_A_RUN, several=True) as unfinished:  # two may score what was given up for lost
+            unfinished.write_bytes(content)
 
     def has(self, segment: Segment) -> bool:
         """Whether the shard of a segment is there whole; one that is not is removed."""

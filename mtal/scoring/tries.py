@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mtal.models import MultiTaskModel
 from mtal.progress import counting
-from mtal.refusals import SHOWN
+from mtal.refusals import LISTED
 from mtal.scoring.engine import Engine
 from mtal.scoring.segments import Segment, Videos
 from mtal.scoring.work import Tell, Work
@@ -104,9 +104,9 @@ class _Tries:
 
 def _told(unscored: dict[Segment, Exception], of: int) -> UnscoredError:
     bad = dict.fromkeys(video for segment in unscored for video in segment.videos)
-    lines = [f"  {segment}: {error}" for segment, error in list(unscored.items())[:SHOWN]]
-    if len(unscored) > SHOWN:
-        lines.append(f"  and {len(unscored) - SHOWN} more")
+    lines = [f"  {segment}: {error}" for segment, error in list(unscored.items())[:LISTED]]
+    if len(unscored) > LISTED:
+        lines.append(f"  and {len(unscored) - LISTED} more")
     what = (
         f"{len(bad)} of {of} videos could not be scored, which was tried {TRIES} times; the others are scored, and the "
         "same command goes on from there once these can be:"

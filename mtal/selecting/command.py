@@ -146,6 +146,10 @@ def main(arguments: Sequence[str], configs: Path) -> None:
     try:
         with ending_by_signal(), plain_warnings(Console(stderr=True)):
             STANDING.set(partial(_standing, request.folder))
+            if not request.videos.is_dir():
+                raise FileNotFoundError(
+                    f"videos={request.videos}: there is no such folder; give the one that holds the recordings"
+                )
             checkpoint = Checkpoint.read(request.checkpoint)
             config = configured(request, checkpoint, configs)
             _warn_of_unread(request.overrides, options_of(config).acquisition)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -178,18 +179,21 @@ def _write(folder: Path, selection: Selection, config: DictConfig, about: dict[s
     (folder / "images").mkdir()
     pictures = whole_pictures(selection.table)
     sizes: dict[int, tuple[int, int]] = {}
+    drawn: dict[int, dict[str, str]] = {}
     for order, picture in track(pictures, "Writing images and masks", total=len(files)):
         Image.fromarray(picture).save(folder / "images" / files[order])
         sizes[order] = picture.shape[:2]
         masks = selection.masks(order, picture.shape[:2])
-        for task in selection.pixel_tasks:
-            write_masks(folder, files[order], task.label_map, masks[task.name])
+        drawn[order] = {
+            task.name: write_masks(folder, files[order], task.label_map, masks[task.name])
+            for task in selection.pixel_tasks
+        }
     meaning = {task.name: grays(task.label_map) for task in selection.pixel_tasks}
     (folder / "label_map.json").write_text(json.dumps(meaning, indent=1, ensure_ascii=False), encoding="utf-8")
     _frames_csv(selection, files, config.data.root).to_csv(folder / "frames.csv", index=False)
     maps = [task.label_map for task in selection.tasks]
     request = Request("selection", selection.table, [m.task for m in maps], selection.asked)
-    write_about(folder, request.id, request, maps, [f"images/{file}" for file in files], sizes)
+    write_about(folder, request.id, request, maps, [f"images/{file}" for file in files], sizes, drawn)
     (folder / _ABOUT).write_text(json.dumps(about, indent=1, ensure_ascii=False), encoding="utf-8")
     (folder / "README.txt").write_text(readme(selection, about), encoding="utf-8")
     write_overview(folder)
@@ -209,7 +213,7 @@ def _frames_csv(selection: Selection, files: list[str], root: str) -> pd.DataFra
         form.SECONDS: "",
         **{column: [f"{to}/{file}" for file in files] for column, to in folders.items()},
         "video": table["video"],
-        "file": [relative_file(source, root) for source in table["source"]],
+        "file": [os.path.relpath(file, Path(root).resolve()) for file in table["file"]],
         "patient": table["patient"],
         "frame": table["frame"],
         "time": [_time(s) for s in table["time_s"]],

@@ -52,8 +52,9 @@ class Selection:
     """Picked frames in order of choice, and the model that picked them.
 
     Attributes:
-        table: a row per pick: ``order, frame_id, patient, video, frame, time_s, source, utility, reason``, a column
-            ``score/<task>/<signal>`` and ``percentile/<task>/<signal>`` for each score, ``predicted/<task>`` in words.
+        table: a row per pick: ``order, frame_id, patient, video, frame, time_s, file, utility, source, reason``, a
+            column ``score/<task>/<signal>`` and ``percentile/<task>/<signal>`` for each score, ``predicted/<task>`` in
+            words.
         tasks: the heads.
         asked: which of them each pick is asked for, ``[n, T]``.
         pixel_tasks: those of which there are masks.

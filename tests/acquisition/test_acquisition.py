@@ -196,8 +196,8 @@ class TestSelect:
 
     def test_minimum_gap_to_labelled_frames(self):
         chooser = acquisition(minimum_gap_s=1.5)
-        labelled = Moments(np.array([0]), np.array([0.25]))
-        picks = chooser.select(self.timed, 2, np.random.default_rng(0), labelled)
+        beside = replace(self.timed, labelled_moments=Moments(np.array([0]), np.array([0.25])))
+        picks = chooser.select(beside, 2, np.random.default_rng(0))
         assert picks.tolist() == [3, 2]
 
     def test_minimum_gap_without_moments_is_refused(self):
@@ -210,24 +210,24 @@ class TestSelect:
             acquisition(max_per_video=1).select(self.candidates, 2, np.random.default_rng(0))
 
     def test_cap_per_patient(self):
-        chooser, patients = acquisition(max_per_patient=1), np.array([0, 0, 1, 0])
-        picks = chooser.select(self.candidates, 2, np.random.default_rng(0), patients=patients)
+        chooser, of_two = acquisition(max_per_patient=1), replace(self.candidates, patients=np.array([0, 0, 1, 0]))
+        picks = chooser.select(of_two, 2, np.random.default_rng(0))
         assert picks.tolist() == [0, 2]
         with pytest.raises(ValueError, match="max_per_patient: give the patients"):
             chooser.select(self.candidates, 2, np.random.default_rng(0))
 
     def test_even_shares(self):
         """A second one only when every patient has one, and nothing is warned of."""
-        chooser, patients = acquisition(max_per_patient="even"), np.array([0, 0, 1, 0])
-        picks = chooser.select(self.candidates, 4, np.random.default_rng(0), patients=patients)
+        chooser, of_two = acquisition(max_per_patient="even"), replace(self.candidates, patients=np.array([0, 0, 1, 0]))
+        picks = chooser.select(of_two, 4, np.random.default_rng(0))
         assert picks.tolist() == [0, 2, 1, 3]
         with pytest.raises(ValueError, match=r"max_per_video must be 1 frame or more, even, or null .* not odd"):
             acquisition(max_per_video="odd")
 
     def test_budget_in_seconds(self):
         # 40 s buy the best frame (30 s); 10 s are left, and only the last one costs no more
-        cost = np.array([30.0, 20.0, 15.0, 10.0])
-        picks = acquisition().select(self.candidates, 4, np.random.default_rng(0), cost_s=cost, budget_s=40.0)
+        priced = replace(self.candidates, cost_s=np.array([30.0, 20.0, 15.0, 10.0]))
+        picks = acquisition().select(priced, 4, np.random.default_rng(0), budget_s=40.0)
         assert picks.tolist() == [0, 3]
         with pytest.raises(ValueError, match=r"a budget of 40 seconds needs .* set acquisition\.cost"):
             acquisition().select(self.candidates, 4, np.random.default_rng(0), budget_s=40.0)

@@ -1,6 +1,7 @@
 """What scores are put in relation to: a video, an earlier round; and what becomes of those that are not there."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ class TestStatistics:
 
     def test_per_video(self):
         chooser = acquisition(normalizer=MinMax(), per_video=True)
-        utility = chooser.utility(self.scores, videos=np.array([4, 4, 7, 7]))
+        utility = chooser.utility(replace(self.scores, videos=np.array([4, 4, 7, 7])))
         assert utility.tolist() == [0.0, 1.0, 0.0, 1.0]
 
     def test_per_video_without_videos_is_refused(self):
@@ -34,10 +35,9 @@ class TestStatistics:
         assert acquisition(normalizer=MinMax()).utility(self.scores, reference=earlier).tolist() == [0, 0.1, 0.25, 0.5]
 
     def test_reference_per_video(self):
-        earlier = table(tools_entropy=[0.0, 0.4, 0.0, 2.0])
-        utility = acquisition(normalizer=MinMax(), per_video=True).utility(
-            self.scores, videos=np.array([0, 0, 1, 1]), reference=earlier, reference_videos=np.array([0, 0, 1, 1])
-        )
+        videos = np.array([0, 0, 1, 1])
+        now, earlier = (replace(t, videos=videos) for t in (self.scores, table(tools_entropy=[0.0, 0.4, 0.0, 2.0])))
+        utility = acquisition(normalizer=MinMax(), per_video=True).utility(now, reference=earlier)
         assert utility.tolist() == [0.0, 0.5, 0.25, 0.5]
 
     def test_missing_scores_of_the_reference_are_left_out(self):

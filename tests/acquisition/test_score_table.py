@@ -36,6 +36,16 @@ def test_disagreeing_shapes_and_repeated_columns_are_refused():
         ScoreTable.from_scores({})
 
 
+def test_videos_go_along():
+    made = ScoreTable(COLUMNS, torch.tensor([[0.0, math.nan], [1.0, 5.0], [2.0, 7.0]]), np.array([4, 4, 9]))
+    more = made.with_columns({("tools", "margin"): torch.zeros(3)}).only(COLUMNS)
+    assert more.videos.tolist() == [4, 4, 9]
+    assert more.resolve("drop_frame")[0].videos.tolist() == [4, 9]
+    assert more.resolve("neutral")[0].videos.tolist() == [4, 4, 9]
+    with pytest.raises(ValueError, match="there are scores of 3 frames but videos of 2"):
+        ScoreTable(COLUMNS, made.values, np.array([4, 4]))
+
+
 class TestNanPolicy:
     holed = ([0.0, math.nan], [1.0, 5.0], [2.0, 7.0], [math.nan, 1.0])
 

@@ -108,8 +108,8 @@ def test_rules_hold_of_the_batch():
         minimum_gap_s=2.0,
         max_per_video=2,
     )
-    patients, labelled = np.arange(60) // 20, Moments(np.array([0]), np.array([5.0]))
-    picks = chooser.select(pool(), 9, drawn(), labelled, patients).numpy()
+    candidates = pool(labelled_moments=Moments(np.array([0]), np.array([5.0])))
+    picks = chooser.select(candidates, 9, drawn()).numpy()
     assert len(set(picks.tolist())) == 9
     assert np.bincount(MOMENTS.video[picks]).max() <= 2
     for i, j in combinations(picks.tolist(), 2):
@@ -122,9 +122,9 @@ def test_rules_hold_of_the_batch():
 def test_budgets_other_than_frames(unit):
     chooser = Acquisition({"entropy": Entropy()}, PercentileRank(), WeightedMean(), KCenterGreedy(), shortlist=15)
     cost = np.random.default_rng(1).integers(1, 4, 60)
-    spent = {"cost_s": cost.astype(np.float64), "budget_s": 11.0}
-    spent = spent if unit == "seconds" else {"answers": cost, "budget_answers": 11}
-    picks = chooser.select(pool(), 60, drawn(), **spent).numpy()
+    candidates = pool(cost_s=cost.astype(np.float64), answers=cost)
+    budget = {"budget_s": 11.0} if unit == "seconds" else {"budget_answers": 11}
+    picks = chooser.select(candidates, 60, drawn(), **budget).numpy()
     assert 11 - 3 < cost[picks].sum() <= 11
 
 
@@ -136,12 +136,9 @@ def test_a_quota_or_cap_is_kept_as_in_one_stage(seed, limit):
     generator = drawn(seed)
     patients = generator.choice(8, 60, p=generator.dirichlet(np.full(8, 0.6)))
     labelled = generator.choice(8, 5)
-    limits = Limits(max_per_patient=limit)
-
-    def rules(at):
-        return limits(patients=patients[at], labelled_patients=labelled)
-
-    picks = Selection(KCenterGreedy(), shortlist=13)(pool(seed), 11, drawn(), rules).numpy()
+    candidates = pool(seed, patients=patients, labelled_patients=labelled)
+    chooser = Selection(KCenterGreedy(), shortlist=13)
+    picks = chooser(candidates, 11, drawn(), Limits(max_per_patient=limit)).numpy()
     assert len(set(picks.tolist())) == 11
     taken, left = (np.bincount(patients[some], minlength=8) for some in (picks, np.setdiff1d(np.arange(60), picks)))
     if limit == "quota":
@@ -163,8 +160,8 @@ def test_what_gives_way_in_a_block_is_not_told(recwarn):
     """A block of one video cannot meet the cap alone, the pool can."""
     candidates = pool()
 
-    def rules(at):
-        return [MinimumGap(1.0, MOMENTS.take(at)), Cap(1, MOMENTS.take(at).video)]
+    def rules(some):
+        return [MinimumGap(1.0, some.moments), Cap(1, some.moments.video)]
 
     Selection(KCenterGreedy(), shortlist=10)(candidates, 6, drawn(), rules)
     assert not recwarn.list

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from miniature import three_frames
 
-from mtal.annotation import Answer, LabelStore, Said
+from mtal.annotation import Answer, FolderOracle, LabelStore, Said
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.label_map import LabelMap
 
@@ -43,7 +43,13 @@ def request_of(dataset):
 
 
 @pytest.fixture
+def oracle(dataset, tmp_path) -> FolderOracle:
+    """Who hands out folders; a file may have another."""
+    return FolderOracle(dataset, tmp_path / "desk")
+
+
+@pytest.fixture
 def asked(oracle, request_of) -> Path:
-    """The folder of a request to the ``oracle`` of a file."""
+    """The folder of a request to the ``oracle``."""
     oracle.ask(request_of())
     return oracle.root / request_of().id

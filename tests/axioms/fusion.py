@@ -91,6 +91,16 @@ class FusionAxioms:
         for row in range(53):
             assert len(by_row[which == row].unique()) == 1
 
+    @pytest.mark.parametrize("heads", [5, 7])
+    def test_duplicates_of_many_heads_are_equal_to_the_bit_in_the_last_rows_too(self, heads):
+        scores = random_scores(17, heads=heads)
+        scores[-1] = scores[0]  # sums along columns are of eight rows at once, and of the rest one by one
+        names = [*TASKS, *(f"head {t}" for t in range(3, heads))]
+        for seed in range(5):
+            weights = random_scores(1, seed, heads)[0]
+            utility = self.rule(scores, weights, names)
+            assert utility[0] == utility[-1]
+
     def test_all_equal_scores_give_equal_utilities(self):
         assert len(self.rule(torch.full((5, 3), 0.3), tasks=TASKS).unique()) == 1
 

@@ -98,7 +98,7 @@ class TestDamage:
         (root / "train/1_1500.jpg").unlink()
         (root / "train/11_750.jpg").unlink()
         edit_boxes(lambda c: c["images"].append(c["images"][0] | {"ds": [2]}), "test")(root)
-        with pytest.raises(ValueError, match=r"(?s)^4 faults:.*1_1500\.jpg: the image is.*and 1 more"):
+        with pytest.raises(ValueError, match=r"^4 faults:(?=(?s:.*)1_1500\.jpg: the image is)(\n  .*){4}$"):
             endoscapes.load(root)
 
     def test_masks_without_a_frame_at_once(self, root):

@@ -211,7 +211,7 @@ class TestClassShares:
 
     def test_all_bad_masks_are_told_at_once(self, tmp_path):
         bad = [saved(tmp_path / f"{k}.png", np.array([[9]], dtype=np.uint8)) for k in range(5)]
-        with pytest.raises(ValueError, match=r"^5 faults:(\n  .*\d\.png: gray value 9 .*){3}\n  and 2 more$"):
+        with pytest.raises(ValueError, match=r"^5 faults:(\n  .*\d\.png: gray value 9 .*){5}$"):
             class_shares(bad, ORGANS, [(1, 1)] * 5)
 
     def test_no_masks(self):

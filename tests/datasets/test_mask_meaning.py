@@ -35,8 +35,14 @@ class TestColours:
     def test_advice_that_works(self, path, given):
         with pytest.raises(ValueError, match=r"4 masks together hold 0/0/0, 0/128/0, 255/0/0") as error:
             table.load(path, mask_classes=given)
+        assert advised(error) == {"0/0/0": "background", "0/128/0": "class1", "255/0/0": "class2"}
+        classes = table.load(path, mask_classes=advised(error)).label_map("anatomy").classes
+        assert classes == ("background", "class1", "class2")
+
+    def test_advice_where_somebody_says_that_black_is_not_annotated(self, path):
+        with pytest.raises(ValueError, match="4 masks together hold") as error:
+            table.load(path, mask_ignore=[0])
         assert advised(error) == {"0/128/0": "class1", "255/0/0": "class2"}
-        assert table.load(path, mask_classes=advised(error)).label_map("anatomy").classes == ("class1", "class2")
 
     def test_all_strays_over_all_masks(self, path):
         save(path.parent / "masks/3.png", grow([[[7, 8, 9]] * 4, [RED] * 4, [BLACK] * 4]))
@@ -114,7 +120,7 @@ class TestIndexed:
         with pytest.raises(ValueError, match=r"4 masks together hold 0/0/0, 0/128/0, 255/0/0") as error:
             table.load(path, mask_classes=given, mask_ignore=[])
         assert ("0 is 0/0/0 in 0.png and 0/128/0 in 1.png, since indexed" in str(error.value)) == bool(given)
-        assert advised(error) == {"0/0/0": "background", "0/128/0": "class2", "255/0/0": "class3"}
+        assert advised(error) == {"0/0/0": "background", "0/128/0": "class1", "255/0/0": "class2"}
         assert self.classes(path, advised(error)) == [[2, 1, 0]] * 4
 
     def test_numbers_of_one_palette(self, path):
@@ -126,3 +132,41 @@ class TestIndexed:
         assert self.classes(path, {0: "rest", 100: "grasper", 200: "hook"}) == [[1, 2, 0]] * 4
         with pytest.raises(ValueError, match=r"0 is 0/0/0 in 0\.png and 200/200/200 in 1\.png, since indexed"):
             self.classes(path, {0: "rest", 1: "grasper", 2: "hook"})
+
+
+class TestMuchBlackThatIsNoClass:
+    """Background that is neither learnt nor scored: what is left is easy, and looks good."""
+
+    @pytest.fixture
+    def painted(self, path):
+        """Black is 7 of 12 squares of each mask."""
+        for k in range(4):
+            save(path.parent / f"masks/{k}.png", grow([[1, 1, 2, 0], [1, 2, 0, 0], [0] * 4]))
+        return path
+
+    def test_is_told_once_with_its_share_and_a_way_out_that_works(self, painted):
+        with pytest.warns(UserWarning, match=r"0 is 58% of the pixels of the masks that were looked at \(4\)") as told:
+            table.load(painted, mask_classes={1: "liver", 2: "fat"})
+        assert len(told) == 1
+        assert "'data.mask_classes={0: background, 1: liver, 2: fat}'" in str(told[0].message)
+        assert "say so by 'data.mask_ignore=[0, 255]'" in str(told[0].message)
+        table.load(painted, mask_classes={0: "background", 1: "liver", 2: "fat"})
+        table.load(painted, mask_classes={1: "liver", 2: "fat"}, mask_ignore=[0, 255])
+
+    def test_of_a_head_of_ones_own(self, painted):
+        head = {"mask": "mask", "classes": {1: "shaft", 2: "tip"}}
+        with pytest.warns(UserWarning, match=r"no class of task 'tool'.*'data\.heads\.tool\.ignore=\[0, 255\]'"):
+            table.load(painted, heads={"tool": head})
+        table.load(painted, heads={"tool": head | {"ignore": [0, 255]}})
+
+    def test_of_colours(self, path):
+        for k in range(4):
+            save(path.parent / f"masks/{k}.png", grow([[RED] * 4, [GREEN] * 4, [BLACK] * 4]))
+        with pytest.warns(UserWarning, match=r"0 is 33% .*\{0/0/0: background, 0/128/0: b, 255/0/0: a\}"):
+            table.load(path, mask_classes={"255/0/0": "a", "0/128/0": "b"})
+        table.load(path, mask_classes={"255/0/0": "a", "0/128/0": "b"}, mask_ignore=[0, 255])
+
+    def test_a_border_is_not_much(self, path):
+        for k in range(4):
+            save(path.parent / f"masks/{k}.png", grow([[1] * 4, [2] * 4, [1, 2, 1, 0]]))  # a twelfth
+        table.load(path, mask_classes={1: "liver", 2: "fat"})

@@ -67,7 +67,8 @@ class TestLabels:
         for name, gray in (("zoe", 3), ("before_1", 5), ("after_1", 7)):  # order: after_1, before_1, zoe
             save(tmp_path / f"{name}.png", picture(gray))
         (tmp_path / "t.csv").write_text("image,patient,bleeding\nzoe.png,p,1\nafter_1.png,q,0\n")
-        dataset = table.load(tmp_path / "t.csv", test_patients=["q"])
+        with pytest.warns(UserWarning, match=r"after_1\.png and before_1\.png have the same number"):
+            dataset = table.load(tmp_path / "t.csv", test_patients=["q"])
         rows = dataset.index.table.set_index("patient")
         assert rows["frame"].to_dict() == {"q": 0, "p": 2}
         assert dataset.labels.targets("bleeding", rows.loc[["q", "p"], "frame_id"].tolist())[:, 0].tolist() == [0, 1]
@@ -104,7 +105,8 @@ class TestLabels:
                 save(tmp_path / "all" / f"{patient}_{k}.png", picture(k))
                 rows.append(f"all/{patient}_{k}.png,{patient},{split},0")
         (tmp_path / "frames.csv").write_text("\n".join(rows))
-        index = load(tmp_path / "frames.csv").index.table
+        with pytest.warns(UserWarning, match=r"all: ada_0\.png and ben_0\.png have the same number"):
+            index = load(tmp_path / "frames.csv").index.table
         assert index.groupby("patient")["video"].unique().map(list).to_dict() == {
             "ada": ["all_ada"],
             "ben": ["all_ben"],
@@ -123,7 +125,9 @@ class TestLabels:
 
     def test_masks_in_colours(self, root):
         save(root / "masks/a4.png", grow([[[255, 0, 0]] * 4, [[0, 9, 0]] * 4, [[0, 0, 0]] * 4]))
-        dataset = table.load(root / "frames.csv", mask_classes={"255/0/0": "liver", "0/9/0": "fat"})
+        dataset = table.load(
+            root / "frames.csv", mask_classes={"255/0/0": "liver", "0/9/0": "fat"}, mask_ignore=[0, 255]
+        )
         mask = dataset.labels.targets("anatomy", ["a/000004"], (H, W))[0]
         assert shrink(mask) == [[0] * 4, [1] * 4, [IGNORE] * 4]
 
@@ -223,8 +227,8 @@ class TestDamage:
             load(root / "frames.csv")
 
     def test_masks_among_the_images(self, root):
-        (root / "masks" / "a4.png").rename(root / "a" / "mask4.png")
-        (root / "frames.csv").write_text(ROWS.replace("masks/a4.png", "a/mask4.png"))
+        (root / "masks" / "a4.png").rename(root / "a" / "mask5.png")
+        (root / "frames.csv").write_text(ROWS.replace("masks/a4.png", "a/mask5.png"))
         with pytest.warns(UserWarning, match=r"a: masks lie among the images.*times are wrong unless.*'time_s'"):
             load(root / "frames.csv")
 
@@ -272,6 +276,21 @@ class TestRecordings:
         (tmp_path / "t.csv").write_text("image,patient,split,bleeding\na/1.png,p,pool,0\nb/1.png,q,test,0\n")
         with pytest.raises(ValueError, match=r"line 3, column 'image': the same frame as in .*line 2"):
             table.load(tmp_path / "t.csv")
+
+    def test_numbers_that_patients_of_one_folder_share(self, tmp_path):
+        """They count for nothing, so picks that should be 2 s apart are 50 images apart, whenever these were taken."""
+        images = [(f"images/{p}_{k}.png", p, "test" if p == "b" else "pool") for p in "ab" for k in (0, 50, 100)]
+        told = r"images: a_0\.png and b_0\.png have the same number, .* order of names, 25 images a second; give each"
+        with pytest.warns(UserWarning, match=told) as found:
+            index = self.write(tmp_path, *images)
+        assert len(found) == 1
+        assert index.sort_values(["patient", "frame"])["time_s"].tolist() == [k / 25 for k in range(6)]
+        rows = (tmp_path / "t.csv").read_text().splitlines()
+        timed = [f"{rows[0]},time_s", *(f"{row},{2 * k}" for k, row in enumerate(rows[1:]))]
+        (tmp_path / "t.csv").write_text("\n".join(timed))
+        assert sorted(table.load(tmp_path / "t.csv").index.table["time_s"]) == [0, 2, 4, 6, 8, 10]
+        apart = [(f"{p}/{k}.png", p, split) for _, p, split in images[::3] for k in (0, 50, 100)]
+        assert sorted(set(self.write(tmp_path, *apart)["time_s"])) == [0, 2, 4]
 
     def test_images_of_several_sizes_with_masks(self, tmp_path):
         rows = ["image,patient,split,mask"]

@@ -313,8 +313,7 @@ class TestErrors:
         with pytest.raises(ValueError, match="4 faults in 4 of 4 sources:") as refusal:
             FrameCache(tmp_path / "cache").get(wanted, SIZE)
         told = str(refusal.value)
-        assert told.endswith("\n  and 1 more")
-        assert sum(what in told for what in ("no frame 7", "not a video", "is empty", "gone: no such")) == 3
+        assert all(what in told for what in ("no frame 7", "not a video", "is empty", "gone: no such"))
 
     def test_too_little_room(self, tmp_path, folder, decoded, monkeypatch):
         monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(2**30, 2**30 - 2000, 2000))

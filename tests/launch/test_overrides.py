@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 
@@ -94,10 +95,12 @@ class TestSeveral:
         assert second == "unknown option 'sed', did you mean 'seed'?"
         assert third == "unknown option 'loop.round', did you mean 'loop.rounds'?"
 
-    def test_the_first_three(self):
-        told = self.told("sed=3 acquisition/fusion=mena,maxx loop.round=1 ~loger")
-        assert told[0].startswith("5 options are wrong: ")
-        assert told[2:] == ["unknown option 'sed', did you mean 'seed'?", "and 2 more"]
+    def test_the_first_ten(self):
+        wrong = [f"sed{k}=3" for k in range(9)]
+        told = self.told(" ".join([*wrong, "acquisition/fusion=mena,maxx", "loop.round=1"]))
+        assert told[0].startswith("12 options are wrong: ")
+        assert [line.split("'")[1] for line in told[2:10]] == [f"sed{k}" for k in range(8)]
+        assert told[10:] == ["and 2 more"]
 
     def test_what_depends_on_a_wrong_choice_is_not_judged(self):
         """Whether there is such an option shows when it is known of what."""
@@ -128,8 +131,25 @@ class TestCheck:
         ],
     )
     def test_flags_of_hydra_pass(self, arguments, capsys):
-        check_overrides(CONFIGS, arguments)
+        assert sorted(check_overrides(CONFIGS, arguments)) == sorted(arguments)
         assert capsys.readouterr().err == ""
+
+    @pytest.mark.parametrize(
+        ("given", "flags"),
+        [
+            ("seed=0,1 -m loop.rounds=1", "-m"),
+            ("seed=0,1 --multirun loop.rounds=1", "--multirun"),
+            ("seed=1 -c job loop.rounds=1", "-c job"),
+            ("-m seed=0,1 --cfg=job loop.rounds=1", "-m --cfg=job"),
+        ],
+    )
+    def test_flags_may_stand_anywhere(self, given, flags):
+        """Hydra's own parser refuses what comes after one between two options."""
+        taken = check_overrides(CONFIGS, given.split())
+        assert taken == [o for o in given.split() if o not in flags.split()] + flags.split()
+        read = get_args_parser().parse_args(taken)  # as hydra.main does
+        assert [o.partition("=")[0] for o in read.overrides] == ["seed", "loop.rounds"]
+        assert (read.multirun, read.cfg) == ("m" in flags.partition("c")[0], "job" if "job" in flags else None)
 
     @pytest.mark.parametrize("wrong", ["sed=3", "data.root", "experiment=tyni", "acquisition@foo=default"])
     def test_ends_with_code_2_and_one_line(self, wrong, capsys):

@@ -63,3 +63,13 @@ def test_more_test_frames_than_there_are(start, options):
     code, _, err = start(*options, "loop.test_frames=15")
     assert code == 1
     assert "loop.test_frames=15, but 14 frames are held out; lower it, or hold out more patients" in err
+
+
+def test_heads_that_are_corrected_after_a_refusal_are_no_other_heads(start, options):
+    """What was refused has asked nobody, so nothing is there that could mean something else."""
+    code, _, err = start(*options, "data.test_patients=[]", recordings.HEADS.replace("grasper", "graspr"))
+    assert code == 1
+    assert "needs frames to learn from and to test on: see data.test_patients" in err
+    code, out, err = start(*options)
+    assert (code, err) == (0, "")
+    assert "waiting for labels: the held-out frames: 0 of 5 frames are done" in out

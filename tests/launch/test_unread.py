@@ -1,19 +1,24 @@
 import warnings
 
 import pytest
+from composed import CONFIGS
 
 from mtal.acquisition import (
     Acquisition,
+    AnnotationCost,
     Badge,
     Bait,
     BatchBald,
     ClassCover,
     Herding,
+    KCenterGreedy,
     PercentileRank,
     Random,
     TopK,
+    TypiClust,
     UniformInTime,
     WeightedMean,
+    WorthItsCost,
 )
 from mtal.launch.unread import warn_of_unread
 
@@ -26,8 +31,8 @@ FUSED = [
 SCORED = ["acquisition/signals=margin", "~acquisition.signals.entropy", "acquisition.calibrate=true"]
 
 
-def acquisition(selector):
-    return Acquisition({}, PercentileRank(), WeightedMean(), selector)
+def acquisition(selector, **more):
+    return Acquisition({}, PercentileRank(), WeightedMean(), selector, **more)
 
 
 @pytest.mark.parametrize("option", FUSED)
@@ -61,11 +66,11 @@ def test_several_choices_are_told_at_once():
     [
         (FUSED, TopK()),
         (SCORED, TopK()),
-        (SCORED, Badge()),
+        (SCORED[2:], Badge()),
         (["acquisition.minimum_gap_s=2", "acquisition/selector=random"], Random()),
         (FUSED, Badge(gamma=1.0)),
         (
-            ["seed=1", "acquisition/signals=margin", "acquisition.gradient=shared", "acquisition/weights=headroom"],
+            ["seed=1", "strategy=joint_badge", "acquisition.gradient=shared", "acquisition/weights=headroom"],
             Badge(),
         ),
     ],
@@ -74,3 +79,32 @@ def test_choices_that_are_read(options, selector):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warn_of_unread(options, acquisition(selector))
+
+
+SIGNALS = ["acquisition/signals=margin", "~acquisition.signals.entropy", "acquisition/sites=foreground"]
+
+
+@pytest.mark.parametrize("option", SIGNALS)
+@pytest.mark.parametrize("selector", [Badge(), KCenterGreedy(), ClassCover(), TypiClust()])
+def test_signals_that_decide_nothing(option, selector):
+    with pytest.warns(UserWarning, match=f"has no effect on the picks, because {type(selector).__name__} looks at no"):
+        warn_of_unread(["seed=1", option], acquisition(selector))
+
+
+@pytest.mark.parametrize("more", [{"query": WorthItsCost(), "cost": AnnotationCost()}, {"nan_policy": "drop_frame"}])
+def test_signals_that_are_read_beside_the_selector(more):
+    """By who says which heads are asked for, and by who leaves frames out."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_unread(SIGNALS, acquisition(Badge(), **more))
+        if "query" in more:
+            warn_of_unread(["acquisition/normalizer=z_score"], acquisition(Badge(), **more))
+
+
+@pytest.mark.parametrize("selector", [Badge(), Random(), KCenterGreedy(), ClassCover()])
+def test_whole_strategies(selector):
+    """What they choose beside the selector is nobody's choice here, whether it is read or not."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for strategy in (CONFIGS / "strategy").glob("*.yaml"):
+            warn_of_unread([f"strategy={strategy.stem}", "experiment=tiny"], acquisition(selector))

@@ -28,7 +28,7 @@ class TestWrongSettings:
 
     def test_all_at_once(self):
         told = (
-            r"^4 wrong options:\n.*loop\.initial must.*\n.*batch_seconds must.*\n.*loop\.test_frames.*\n  and 1 more$"
+            r"^4 wrong options:\n.*loop\.initial must.*\n.*batch_seconds must.*\n.*loop\.test_frames.*\n.*folds must.*$"
         )
         with pytest.raises(ValueError, match=told):
             LoopSettings(initial=0, batch_seconds=0, test_frames=0, folds=1)
@@ -65,3 +65,18 @@ def test_frozen_and_free_encoders_are_both_kept_whole(tasks, frames, dataset, tm
     fresh = surgery.make_model(tasks, frozen=False).state_dict()
     assert set(state) == set(fresh)
     assert any(k.startswith("encoder.") and not torch.equal(v, fresh[k]) for k, v in state.items())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"initial": 0}, "loop.initial must be a number of frames or 'all', not 0"),
+        ({"initial": "some"}, "or 'all', not 'some'"),
+        ({"initial": True}, "or 'all', not True"),
+        ({"batch": 0}, "loop.batch must be ≥ 1"),
+        ({"rounds": -1}, "loop.rounds ≥ 0, not 24 and -1"),
+    ],
+)
+def test_wrong_numbers(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        LoopSettings(**wrong)

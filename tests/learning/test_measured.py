@@ -16,7 +16,7 @@ from mtal.acquisition import MeasuredCost, TopK
 from mtal.acquisition.costs import predicted_boundary, predicted_classes
 from mtal.annotation import Answer, LabelsPendingError, LabelStore, Said
 from mtal.datasets.label_map import IGNORE, LabelMap
-from mtal.learning import loop
+from mtal.learning import choosing, loop
 from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.measured import as_output, learn_cost, recall_cost, sittings
 from mtal.learning.run_folder import RunFolder
@@ -181,7 +181,7 @@ def test_what_was_measured_when_a_round_was_picked_belongs_to_the_round(
             made.run(folder)
         oracle.owed = 0
         with monkeypatch.context() as patch:
-            patch.setattr(loop, "learn_cost", interrupted_after_picking(patch))
+            patch.setattr(choosing, "learn_cost", interrupted_after_picking(patch))
             with pytest.raises(KeyboardInterrupt):
                 made.run(folder)
         waiting = folder.picked_path(1)

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -39,6 +41,8 @@ class TestPicksTable:
         assert table["frame_id"].tolist() == ["video_b/000007", "video_a/000002"]
         assert table["patient"].tolist() == ["b", "a"]
         assert table["time_s"].tolist() == [7.0, 2.0]
+        assert [Path(f).is_file() for f in table["file"]] == [True, True]
+        assert [Path(f).name for f in table["file"]] == ["0007.png", "0002.png"]
         assert table["utility"].tolist() == [0.6, 0.3]
         # ranks among the five of the pool, by hand: 0.2 is second lowest of tools, 0.8 second highest of anatomy
         assert table["score/tools/entropy"].tolist() == pytest.approx([0.2, 0.4])

@@ -106,7 +106,7 @@ class TestHiddenLabels:
         assert picks["reason_task"].isna().all()  # no score was read
 
     def test_nobody_else_gets_them(self, experiment):
-        assert experiment()._picker._hidden is None
+        assert experiment()._choosing._picker._hidden is None
 
     def test_people_are_never_asked_beside_them(self, dataset, tasks):
         acquisition = surgery.make_acquisition(selector=HiddenLabelBound())

@@ -79,7 +79,7 @@ def there(second_device, monkeypatch):
     step, whole_fit = MultiTaskModule.training_step, lightning.Trainer.fit
     monkeypatch.setattr(lightning.Trainer, "fit", fit)
     monkeypatch.setattr(TrainerSettings, "device", lambda self: second_device)
-    monkeypatch.setattr("mtal.learning.picking.score_pool", score)
+    monkeypatch.setattr("mtal.learning.looking.score_pool", score)
     monkeypatch.setattr(MultiTaskModule, "training_step", train)
     return lay
 

@@ -6,13 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from miniature import surgery
+from miniature.rounds import read
 
 from mtal.acquisition import TopK
 from mtal.annotation import SimulatedOracle
 from mtal.datasets.label_map import IGNORE
 from mtal.learning.loop_settings import LoopSettings
-
-from .test_loop import read
 
 
 class Blind(SimulatedOracle):

@@ -140,7 +140,7 @@ class TestCertainPool:
         told = noted(tmp_path)
         assert re.fullmatch(r"the mean entropy of the pool is 0\.\d{3}, below 1", told["reason"])
         with monkeypatch.context() as patched:
-            patched.setattr("mtal.learning.picking.score_pool", lambda *args, **kwargs: pytest.fail("scored again"))
+            patched.setattr("mtal.learning.looking.score_pool", lambda *args, **kwargs: pytest.fail("scored again"))
             start(experiment(loop=self.rule(1.0), trainer=QUICK), tmp_path)
         start(experiment(loop=self.rule(told["uncertainty"] / 2), trainer=QUICK), tmp_path)
         assert len(metrics(tmp_path)) > 1
@@ -167,7 +167,7 @@ class TestPoolUsedUp:
         assert len(metrics(tmp_path)) == 1
         told = "no frame is left that the budget and the rules of acquisition allow to pick"
         assert noted(tmp_path)["reason"] == told
-        monkeypatch.setattr("mtal.learning.picking.score_pool", lambda *args, **kwargs: pytest.fail("scored again"))
+        monkeypatch.setattr("mtal.learning.looking.score_pool", lambda *args, **kwargs: pytest.fail("scored again"))
         start(made, tmp_path)
 
     def test_at_the_last_round_is_no_early_stop(self, experiment, start, tmp_path):

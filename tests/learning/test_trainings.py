@@ -247,11 +247,11 @@ def test_a_damaged_file_is_trained_again(train, bound, caplog):
 
 def test_a_full_disk_costs_no_training(train, bound, caplog, monkeypatch):
     @contextmanager
-    def full(file):
+    def full(file, **options):
         raise OSError(errno.ENOSPC, "No space left on device")
         yield
 
-    monkeypatch.setattr(trainings_module, "whole_file", full)
+    monkeypatch.setattr(trainings_module, "whole_or_not", full)
     assert train()[1].steps == QUICK.steps
     (told,) = [r.getMessage() for r in caplog.records]
     assert told.endswith(": not kept (No space left on device), so a run that begins alike trains again")

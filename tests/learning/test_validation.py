@@ -2,6 +2,7 @@ import json
 import math
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -179,7 +180,8 @@ class TestRounds:
         monkeypatch.setattr("mtal.learning.validation.fit", watched)
         for name, scores in (("first", [0.5, 0.4, 0.3]), ("third", [0.5, 0.4, 0.6, 0.3])):
             given = iter(scores)
-            monkeypatch.setattr("mtal.learning.validation.evaluate", lambda *_, s=given: {"joint": next(s)})
+            measured = SimpleNamespace(compute=lambda s=given: {"joint": next(s)})
+            monkeypatch.setattr("mtal.learning.validation.measure", lambda *_, m=measured: m)
             start(experiment(trainer=replace(UNTIL, most_steps=9), loop=LoopSettings(8, 3, 0)), tmp_path / name)
             (training,) = (told["training"] for told in records(tmp_path / name))
             assert [score for _, score in training["val_scores"]] == scores

@@ -28,8 +28,14 @@ def start(monkeypatch):
 def test_runs_of_a_sweep_are_logged_and_can_be_uploaded(make_run, start, tmp_path, capsys):
     folders = [make_run(f"sweep/seed={seed}", rounds=2) for seed in range(2)]
     start(tmp_path / "sweep", "--project", "surgery")
-    start(folders[0])  # again: only its newest file is to be uploaded
-    assert capsys.readouterr().out.splitlines() == [str(f.resolve()) for f in (*folders, folders[0])]
+    file, sweep = Path("wandb", "latest-run"), tmp_path / "sweep"
+    assert capsys.readouterr().out.splitlines() == [
+        *(f"{f.resolve()}: 2 rounds written to {f.resolve() / file}" for f in folders),
+        f"upload with: wandb sync {sweep}/*/wandb/latest-run",
+    ]
+    start(folders[0])  # in another project, so only its newest file is to be uploaded
+    assert capsys.readouterr().out.splitlines()[1:] == [f"upload with: wandb sync {folders[0]}/wandb/latest-run"]
+    assert len(list((folders[0] / "wandb").glob("offline-run-*"))) == 2
     for folder in folders:
         written = Written(folder)
         assert sorted(written.history) == [0, 1]
@@ -44,13 +50,44 @@ def test_runs_of_a_sweep_are_logged_and_can_be_uploaded(make_run, start, tmp_pat
     assert told.count("latest-run/run-") == 2
 
 
+def test_what_is_logged_already_is_not_logged_again(make_run, add_round, start, capsys):
+    folder = make_run("sweep/a b", rounds=1)
+    start(folder)
+    capsys.readouterr()
+    start(folder)
+    told, upload = capsys.readouterr().out.splitlines()
+    assert told.startswith(f"{folder.resolve()}: 1 round logged before; to write the file again, take ")
+    assert upload == f"upload with: wandb sync '{folder}'/wandb/latest-run"
+    assert len(list((folder / "wandb").glob("offline-run-*"))) == 1
+    first = Written(folder).by_kind["run"][0].run_id
+    add_round(folder, 1)
+    start(folder)  # there is more to tell, of the same run
+    assert sorted(Written(folder).history) == [0, 1]
+    assert Written(folder).by_kind["run"][0].run_id == first
+    assert len(list((folder / "wandb").glob("offline-run-*"))) == 2
+
+
+@pytest.mark.filterwarnings("ignore:W&B could not start")
+def test_a_run_that_was_not_logged_is_not_said_to_be(make_run, start, monkeypatch, capsys):
+    folder = make_run("a", rounds=1)
+
+    def full(*_, **__):
+        raise OSError("no room")
+
+    monkeypatch.setattr("wandb.init", full)
+    start(folder)
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == f"{folder.resolve()}: not logged, see the warning\n"
+
+
 def test_a_run_that_failed_early_stops_no_other(make_run, start, tmp_path, capsys):
     make_run("sweep/b", rounds=1)
     (tmp_path / "sweep" / "a").mkdir()
     (tmp_path / "sweep" / "a" / "failed.txt").write_text("ValueError: no")
     start(tmp_path / "sweep")
     told = capsys.readouterr()
-    assert told.out.splitlines() == [str(tmp_path / "sweep" / "b")]
+    assert told.out.splitlines()[0].startswith(f"{tmp_path / 'sweep' / 'b'}: 1 round written to ")
     assert f"{tmp_path}/sweep/a: not logged, it ended before its first round" in told.err
 
 

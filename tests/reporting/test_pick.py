@@ -26,6 +26,17 @@ def test_scores_keep_head_signal_value_and_percentile(run_dir):
     assert pick.utility == pytest.approx(0.8)
 
 
+def test_file_of_a_pick_is_shown_by_its_name(run_dir):
+    """Runs of before kept none."""
+    assert {pick.file for pick in picks_of(read_run(run_dir), 1)} == {""}
+    path = run_dir / "rounds" / "01" / "picks.parquet"
+    pd.read_parquet(path).assign(file="/home/someone/pictures/0007.png").to_parquet(path)
+    assert {pick.file for pick in picks_of(read_run(run_dir), 1)} == {"0007.png"}
+    page = write_report(run_dir).read_text()
+    assert page.count(" · 0007.png</div>") == 4
+    assert "someone" not in page
+
+
 def test_labels_tell_absent_from_not_annotated(run_dir):
     path = run_dir / "rounds" / "01" / "picks.parquet"
     picks = pd.read_parquet(path)

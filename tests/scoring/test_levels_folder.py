@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mtal.frames.bounded_folder import BoundedFolder
-from mtal.scoring.levels_folder import whole_file, write_levels
+from mtal.scoring.levels_folder import write_levels
 
 LEVELS = [np.arange(10 * 6, dtype=np.float16).reshape(10, 2, 3), np.ones((10, 5), dtype=np.float16)]
 BATCHES = [[x[:4] for x in LEVELS], [x[4:] for x in LEVELS]]
@@ -20,16 +20,6 @@ def test_files_are_numpys(tmp_path):
     for i, level in enumerate(LEVELS):
         for mode in (None, "r"):
             np.testing.assert_array_equal(np.load(tmp_path / "made" / f"level{i:02d}.npy", mmap_mode=mode), level)
-
-
-def test_two_that_write_a_file_at_once_leave_one_whole(tmp_path):
-    """In containers they may have one process number."""
-    with whole_file(tmp_path / "made") as first:
-        first.write(b"the first")
-        with whole_file(tmp_path / "made") as second:
-            second.write(b"the second")
-        assert (tmp_path / "made").read_bytes() == b"the second"
-    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("made", b"the first")]
 
 
 def test_maps_without_channels(tmp_path):
@@ -74,7 +64,7 @@ def test_a_disk_that_fills_meanwhile(tmp_path, monkeypatch, where):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     if where == "fsync":
-        monkeypatch.setattr("mtal.scoring.levels_folder.os.fsync", full)
+        monkeypatch.setattr("mtal.whole_files.os.fsync", full)
     else:
         written = []
 

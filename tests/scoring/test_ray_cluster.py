@@ -112,7 +112,7 @@ class TestCluster:
         assert_same(score(engine=engine), score())
 
     def test_a_run_picks_the_same(self, engine, dataset, frames, features, tmp_path, monkeypatch):
-        monkeypatch.setattr("mtal.learning.picking.Videos", Short)
+        monkeypatch.setattr("mtal.learning.looking.Videos", Short)
         for name, who in (("ray", engine), ("local", None)):
             folder = RunFolder(tmp_path / name)
             with folder.lock():

@@ -129,7 +129,7 @@ class TestMain:
             (
                 ["budget=2", "videos=nowhere"],
                 1,
-                "nowhere: no such folder; data.root is the folder that holds the videos",
+                "error: videos=nowhere: there is no such folder; give the one that holds the recordings",
             ),
             (["budget=2", "strategy=headroom"], 2, "error: strategy=headroom: no such choice, did you mean"),
             (["budget=2", "acquisition.minimum_gap=2"], 2, "did you mean 'acquisition.minimum_gap_s'"),

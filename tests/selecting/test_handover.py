@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from joblib import hash as hash_of
+from miniature.faulty_pictures import tissue
 from PIL import Image
 
 from mtal.annotation import FolderOracle
@@ -59,7 +60,10 @@ def test_can_be_given_back_to_an_oracle(selected, rows, tmp_path):
     place = {"patient": "p", "split": "pool", "source": "nowhere", **dict.fromkeys(m.task for m in maps)}
     frames = [{**place, **row} for row in rows[["video", "frame", "time_s"]].to_dict("records")]
     oracle = FolderOracle(SurgicalDataset.from_rows("two", frames, maps), tmp_path / "desk")
-    oracle.collect()
+    with pytest.warns(
+        UserWarning, match=r"1 of 1 masks .* exactly as the model drew them \(anatomy of .*/first/images/001"
+    ):
+        oracle.collect()
     first, second = (f"{r.video}/{r.frame:06d}" for r in rows.iloc[:2].itertuples())
     mask = np.asarray(Image.open(selected / "masks/anatomy" / Path(rows["image"][0]).name))
     labels = oracle.label([first, second], mask.shape)
@@ -91,6 +95,20 @@ def test_images_are_the_frames_to_the_bit(selected, rows, videos):
     for row in rows.itertuples():
         frame = decoded(videos / row.file)[row.frame]
         assert np.array_equal(np.asarray(Image.open(selected / row.image)), frame)
+
+
+def test_pictures_are_named_one_by_one(make, tmp_path):
+    """Of each its folder alone was told."""
+    case = tmp_path / "cases" / "case1"
+    case.mkdir(parents=True)
+    for number in (3, 7, 20):
+        Image.fromarray(tissue(number)).save(case / f"left_{number}.png")
+    assert make(tmp_path / "some", "data.rate_hz=1", "acquisition/selector=random", videos=case.parent, budget=3)
+    rows = pd.read_csv(tmp_path / "some/frames.csv")
+    assert sorted(rows["file"]) == ["case1/left_20.png", "case1/left_3.png", "case1/left_7.png"]
+    for row in rows.itertuples():
+        shown = [np.asarray(Image.open(p)) for p in (tmp_path / "some" / row.image, case.parent / row.file)]
+        assert np.array_equal(*shown)
 
 
 def test_masks_are_what_the_model_says(selected, rows, videos, run):

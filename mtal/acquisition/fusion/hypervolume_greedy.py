@@ -82,6 +82,8 @@ class HypervolumeGreedy(Fusion):
         place = placed = front = 0
         while placed < min(self.depth, N):
             members = np.flatnonzero(fronts == front)  # [n]
+            if not len(members):  # of very many frames not all are sorted into fronts
+                break
             distinct, which = distinct_rows(points[members])  # [U, T], [n]
             volume = _Exact(distinct) if exact else _AlongRays(distinct, self.directions)
             for point in _largest_gain_first(volume):

@@ -25,7 +25,7 @@ from mtal.tasks.posterior import HeadOutput
 
 @dataclass(frozen=True)
 class Candidates:
-    """The N frames of the pool as a selector sees them; only what its ``needs`` name has to be there.
+    """The N frames of the pool as selectors and limits see them; only what these need has to be there.
 
     Args:
         tie_break: ``[N]`` uint64 from :func:`~mtal.acquisition.selectors.tie_break.tie_break`.
@@ -39,6 +39,10 @@ class Candidates:
         labelled_fisher: task to the summed Fisher information of the labelled frames, ``[P, P]``.
         moments: video and time of the N frames.
         labelled_moments: of the labelled frames; ``None`` where none are labelled.
+        patients: ``[N]`` integer code of each frame's patient.
+        labelled_patients: ``[M]`` of the labelled frames; ``None`` where none are labelled.
+        cost_s: ``[N]`` annotator seconds that each frame takes.
+        answers: ``[N]`` heads that each frame would be asked for.
         classes: task to the names of its classes, for the reasons of picks.
         shown: which classes the frames are expected to show, and labelled ones do.
         hidden: task to ``[N, C]``, 1 where a frame shows the class and 0 where not, as nobody has said yet; NaN where
@@ -60,6 +64,10 @@ class Candidates:
     labelled_fisher: Mapping[str, Tensor] | None = None
     moments: Moments | None = None
     labelled_moments: Moments | None = None
+    patients: npt.NDArray[np.int64] | None = None
+    labelled_patients: npt.NDArray[np.int64] | None = None
+    cost_s: npt.NDArray[np.float64] | None = None
+    answers: npt.NDArray[np.int64] | None = None
     classes: Mapping[str, tuple[str, ...]] | None = None
     shown: Shown | None = None
     hidden: Mapping[str, npt.NDArray[np.float64]] | None = None
@@ -101,12 +109,15 @@ class Candidates:
             members=heads(self.members),
             fisher=None if self.fisher is None else {task: factors[at] for task, factors in self.fisher.items()},
             moments=None if self.moments is None else self.moments.take(index),
+            patients=None if self.patients is None else self.patients[index],
+            cost_s=None if self.cost_s is None else self.cost_s[index],
+            answers=None if self.answers is None else self.answers[index],
             shown=None if self.shown is None else self.shown.take(index),
             hidden=None if self.hidden is None else {task: y[index] for task, y in self.hidden.items()},
         )
 
     def _sizes(self) -> Iterator[tuple[str, int]]:
-        for name in ("utility", "gradient", "features", "moments", "shown"):
+        for name in ("utility", "gradient", "features", "moments", "patients", "cost_s", "answers", "shown"):
             values = getattr(self, name)
             if values is not None:
                 yield name, len(values)

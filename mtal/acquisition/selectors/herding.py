@@ -36,8 +36,8 @@ class Herding(Selector):
 
     Args:
         gamma: power of the utilities; 0 takes no notice of them.
-        radius: σ, above 0; ``None`` takes the smallest distance above 0 between two labelled frames, as the papers
-            adapt it, and 1 where there is none.
+        radius: σ, above 0; ``None`` takes the smallest distance above 0 between two labelled frames, as UHerding
+            does (MaxHerding keeps one), and 1 where there is none.
         max_reference: how many frames are represented, those of the smallest hashes; ``None`` for all of them, at a
             cost that is quadratic in the pool.
 

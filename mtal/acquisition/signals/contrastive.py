@@ -22,12 +22,12 @@ _ROWS = 4096  # frames compared at once, which bounds the memory
 
 
 class Contrastive(PoolSignal):
-    """k⁻¹ Σ_{n ∈ kNN(x)} KL(p_n ‖ p_x) over the k labelled frames n of nearest L2-normalised shared features.
+    """k⁻¹ Σ_{n ∈ kNN(x)} KL(p_n ‖ p_x) over the k frames n labelled for the head, of nearest L2-normalised features.
 
-    CAL: Margatina, Vernikos, Barrault and Aletras, EMNLP 2021. Neighbours are sought among the labelled frames alone,
-    so a candidate is never its own neighbour; with fewer than k labelled frames all of them are neighbours, with none
-    every frame gets 0. A Bernoulli head's divergence is the mean over its labels of the binary ones. Cells are averaged
-    where both frames have a valid one; a neighbour that shares none has no say.
+    CAL: Margatina, Vernikos, Barrault and Aletras, EMNLP 2021. Neighbours are sought among the frames alone that have a
+    label of this head, so a candidate is never its own neighbour; with fewer than k of them all are neighbours, with
+    none every frame gets 0. A Bernoulli head's divergence is the mean over its labels of the binary ones. Cells are
+    averaged where both frames have a valid one; a neighbour that shares none has no say.
 
     Linear in p_n and in Σ p_n log p_n, so both are averaged over the neighbours before they meet log p_x. Time N·M·D
     for the neighbours of N candidates among M labelled frames of D features, then N·k·G·C.
@@ -73,11 +73,12 @@ class Contrastive(PoolSignal):
         assert view.labelled_features is not None
         assert view.posterior is not None
         assert view.labelled_posterior is not None
-        if not len(view.features) or not len(view.labelled_features):
-            return torch.zeros(len(view.features), dtype=torch.float64)
-        index = most_alike(view.features, view.labelled_features, self.k)  # [N, k]
-        family = view.posterior.family
         p_valid = view.labelled_posterior.site_weights.cpu().double()  # [M, G]
+        known = p_valid.any(dim=1).nonzero().flatten()  # labelled for this head
+        if not len(view.features) or not len(known):
+            return torch.zeros(len(view.features), dtype=torch.float64)
+        index = known[most_alike(view.features, view.labelled_features[known], self.k)]  # [N, k]
+        family = view.posterior.family
         p = self._above_zero(predictive_probs(view.labelled_posterior), family)  # [M, G, V, Y]
         table = torch.cat([p.flatten(2), (p * p.log()).sum(dim=(2, 3)).unsqueeze(2)], dim=2)  # [M, G, V·Y + 1]
         table = table * p_valid.unsqueeze(2)

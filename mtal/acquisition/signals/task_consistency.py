@@ -19,7 +19,7 @@ _ROWS = 1024  # frames compared at once, which bounds the memory
 
 
 class TaskConsistency(PoolSignal):
-    """JS(p_t ‖ p̂_t)/log 2, p̂_t what head t says on the k labelled frames on which all *other* heads say most alike.
+    """JS(p_t ‖ p̂_t)/log 2, p̂_t what head t says on the k frames labelled for it on which *other* heads say most alike.
 
     After Hekimoglu et al., WACV 2024, who measure how far a two-stage network moves each task's prediction when it
     refines the first one by the features of all tasks. Heads here are of one stage, so the second opinion is asked of
@@ -63,10 +63,11 @@ class TaskConsistency(PoolSignal):
         assert view.others is not None
         ours, theirs = view.others
         probs = predictive_probs(view.posterior).double().cpu()  # [N, G, C]
-        if not len(probs) or not ours.shape[1] or not len(theirs):
-            return torch.zeros(len(probs), dtype=torch.float64)
-        index = nearest(ours.double(), theirs.double(), self.k)  # [N, k]
         counts = view.labelled_posterior.site_weights.double().cpu()  # [M, G]
+        known = counts.any(dim=1).nonzero().flatten()  # labelled for this head
+        if not len(probs) or not ours.shape[1] or not len(known):
+            return torch.zeros(len(probs), dtype=torch.float64)
+        index = known[nearest(ours.double(), theirs[known].double(), self.k)]  # [N, k]
         said = predictive_probs(view.labelled_posterior).double().cpu() * counts[..., None]  # [M, G, C]
         own = view.posterior.site_weights.double().cpu()  # [N, G]
         parts = []
@@ -80,7 +81,7 @@ class TaskConsistency(PoolSignal):
 
 
 def answers_of(heads: Mapping[str, HeadOutput], frames: int, say: Mapping[str, float]) -> Tensor:
-    """Heads side by side in a space where squared distances are Σ say · mean squared Hellinger, ``[N, P]`` float64.
+    """Heads side by side in a space where squared distances are 2 Σ say · mean squared Hellinger, ``[N, P]`` float64.
 
     Args:
         heads: task to coarse posterior.

@@ -12,6 +12,7 @@ from typing import Any, get_args
 from pycocotools import mask as coco_mask
 
 from mtal.datasets.annotations import coco, cvat, labelme, masks, voc, yolo
+from mtal.datasets.annotations.background import warn_of_background
 from mtal.datasets.annotations.categories import with_classes
 from mtal.datasets.annotations.head_mask import HeadMask, Overlap
 from mtal.datasets.annotations.heads import Head
@@ -58,8 +59,9 @@ def load(
             a list of categories, or a mapping from them to the names of classes; a category may be an attribute
             (``phase/name=dissection``). Of a frame, a class is present if anything of it is marked. Of pixels,
             ``rest`` names the class of those in which nothing is marked; without it they are not annotated, as
-            are those of categories that the head does not have. A pixel head is not annotated in an image where one of
-            its classes has a box or a tag only.
+            are those of categories that the head does not have, and where the background is much of masks that are
+            given, a warning says so unless there is ``rest: null``. A pixel head is not annotated in an image where
+            one of its classes has a box or a tag only.
         patients: who is operated on, see :func:`~mtal.datasets.annotations.people.patients_of`.
         empty: what an image with nothing marked says: that all is ``"absent"``, or ``"unknown"`` as where a task
             is half done.
@@ -81,6 +83,7 @@ def load(
             raise ValueError(f"data.{name}={value!r} is none of {', '.join(choices)}{nearest(str(value), choices)}")
     wanted = [Head.parse(str(task), entry) for task, entry in (heads or {}).items()]
     paths = [Path(path)] if isinstance(path, (str, Path)) else [Path(p) for p in path]
+    on_purpose = {str(task) for task, entry in (heads or {}).items() if "rest" in entry}  # as in rest: null
     values = {category for head in wanted for category in head.classes or ()}
     folder = None if root is None else Path(root)
     found = _joined(
@@ -92,6 +95,8 @@ def load(
     wanted = with_classes(wanted, found)
     rows = rows_of(found, patients, rate_hz, test_patients, val_patients)
     for head in wanted:
+        if head.task not in on_purpose:
+            warn_of_background(head, found)
         for row, label in zip(rows, _labels(head, found, overlap), strict=True):
             row[head.task] = label
     sizes = {frame_id(row["video"], row["frame"]): image.size for row, image in zip(rows, found.images, strict=True)}

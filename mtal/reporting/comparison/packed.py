@@ -23,6 +23,7 @@ import yaml
 
 from mtal.free_keys import PLACES
 from mtal.reporting.comparison.found_runs import find_runs, read_finished
+from mtal.whole_files import whole_or_not
 
 SUFFIX = ".tar.xz"
 _FILES = ("encoder.weights", "data.patients", "data.tasks")
@@ -37,9 +38,9 @@ def pack(sweep: Path, file: Path, add: bool = False) -> int:
     """Write the finished runs below a folder into one file; the same runs give the same bytes.
 
     Config, heads, frames, metrics, picks, timings and the prices of frames are kept. Options that say where things lie,
-    the sources of frames and the labels of picks are not: a packed sweep holds nothing of the data. Data are told apart
-    by a digest of their frames and patients instead of their place, and so not where labels alone differ. Features are
-    not kept either: how much the picks of a packed sweep look alike is not told.
+    the sources of frames, and the files and labels of picks are not: a packed sweep holds nothing of the data. Data are
+    told apart by a digest of their frames and patients instead of their place, and so not where labels alone differ.
+    Features are not kept either: how much the picks of a packed sweep look alike is not told.
 
     Args:
         sweep: folder of runs.
@@ -60,7 +61,6 @@ def pack(sweep: Path, file: Path, add: bool = False) -> int:
     if not runs:
         raise ValueError(f"{sweep}: none of its runs is finished ({left_out[0].path.name}: {left_out[0].reason})")
     file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{file.name}")
     with TemporaryDirectory(prefix="mtal-") as room:
         kept = Path(room) / file.name.removesuffix(SUFFIX)
         if add and file.exists():
@@ -72,11 +72,13 @@ def pack(sweep: Path, file: Path, add: bool = False) -> int:
             shutil.rmtree(place, ignore_errors=True)
             _write(run.path, place)
         held = len(find_runs([kept]))
-        with tarfile.open(unfinished, "w:xz", format=tarfile.PAX_FORMAT, preset=9) as archive:
+        with (
+            whole_or_not(file, "give it a place elsewhere") as unfinished,
+            tarfile.open(unfinished, "w:xz", format=tarfile.PAX_FORMAT, preset=9) as archive,
+        ):
             # Files of one name are much alike, and take least room side by side.
             for found in sorted((p for p in Path(room).rglob("*") if p.is_file()), key=lambda p: (p.name, p)):
                 archive.add(found, str(found.relative_to(room)), filter=_nobodys)
-    unfinished.replace(file)
     return held
 
 
@@ -136,7 +138,7 @@ def _write(run: Path, into: Path) -> None:
             content = json.loads((round_ / name).read_text(encoding="utf-8"))
             (there / name).write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
         picks = pd.read_parquet(round_ / "picks.parquet")
-        known = [c for c in picks.columns if c == "source" or c.startswith("label/")]
+        known = [c for c in picks.columns if c in ("source", "file") or c.startswith("label/")]
         picks.drop(columns=known).to_parquet(there / "picks.parquet", index=False)
         scores = round_ / "scores.parquet"
         if scores.is_file() and "cost_s" in pq.read_schema(scores).names:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from mtal.reporting.comparison.setting_comparison import SettingComparison
 from mtal.reporting.comparison.tables import head_rows, joint_rows, prefix_of, slugs, write_tables
 from mtal.reporting.curves import to_svg
 from mtal.reporting.page import environment
+from mtal.whole_files import whole_or_not
 
 PAGE = 4.6
 """Inches of a chart on the page, which has room for two side by side."""
@@ -38,9 +38,8 @@ def write_comparison(comparison: Comparison, folder: Path | str) -> Path:
         figure.set_layout_engine("none")  # it is laid out, which takes most of the time
         write_picture(figure, folder / "figures" / f"{name}.png")
     target = folder / "comparison.html"
-    partial = target.with_name(f".comparison.{os.getpid()}.html")
-    partial.write_text(render(comparison), encoding="utf-8")
-    partial.replace(target)
+    with whole_or_not(target, "have it written elsewhere by --out", several=True) as unfinished:
+        unfinished.write_text(render(comparison), encoding="utf-8")
     return target
 
 

@@ -1,4 +1,5 @@
 import math
+from functools import partial
 from itertools import combinations
 
 import moocore
@@ -9,6 +10,7 @@ from agreement import record
 from axioms.fusion import FusionAxioms, dominates, random_scores
 
 from mtal.acquisition.fusion import HypervolumeGreedy
+from mtal.acquisition.fusion import hypervolume_greedy as module
 from mtal.acquisition.fusion.fronts import leading_fronts
 from mtal.acquisition.fusion.hypervolume_greedy import _AlongRays, _Exact
 
@@ -191,3 +193,10 @@ class TestHypervolumeAlongRays(HypervolumeAxioms):
         # 1.2207⁴ = 1.2207 + 1; ½ + (0.819, 0.671, 0.550) mod 1 = (0.319, 0.171, 0.050): a ray nearest the first axis
         scores = torch.tensor([[0.5, 0.5, 1.0], [1.0, 0.5, 0.5]])
         assert places(HypervolumeGreedy(exact_heads=0, directions=1)(scores)) == [1, 0]
+
+
+def test_a_depth_beyond_the_fronts_that_are_sorted_comes_to_an_end(monkeypatch):
+    monkeypatch.setattr(module, "leading_fronts", partial(leading_fronts, sort_whole_up_to=20))
+    utility = HypervolumeGreedy(depth=30)(random_scores(60, heads=6))
+    assert utility.isfinite().all()
+    assert len(utility.unique()) == 60

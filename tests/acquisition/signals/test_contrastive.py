@@ -131,3 +131,14 @@ def test_impossible_arguments_are_refused():
     for eps in (0.0, 0.2, float("nan")):
         with pytest.raises(ValueError, match=f"eps must be a probability above 0 and at most 0.1, not {eps}"):
             Contrastive(eps=eps)
+
+
+def test_neighbours_are_sought_among_frames_with_a_label_of_the_head():
+    # The two nearest have none. What is left is 0.9 ‖ 0.5: 0.9 log 1.8 + 0.1 log 0.2 = 0.36806.
+    pool = HeadOutput("bernoulli", torch.tensor([[[0.5]]]))
+    labelled = HeadOutput(
+        "bernoulli", torch.tensor([[[0.1]], [[0.2]], [[0.9]]]), torch.tensor([[False], [False], [True]])
+    )
+    nearest_first = torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]])
+    view = PoolView(torch.tensor([[1.0, 0.0]]), nearest_first, posterior=pool, labelled_posterior=labelled)
+    assert Contrastive(k=2)(view).item() == pytest.approx(0.36806, abs=1e-5)

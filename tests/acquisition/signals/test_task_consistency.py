@@ -10,6 +10,7 @@ from scipy.spatial.distance import jensenshannon
 
 from mtal.acquisition.signals import TaskConsistency
 from mtal.acquisition.signals import task_consistency as module
+from mtal.acquisition.signals.pool_view import PoolView
 from mtal.acquisition.signals.task_consistency import answers_of
 from mtal.tasks.posterior import HeadOutput
 
@@ -65,3 +66,13 @@ def test_without_another_head_there_is_no_second_opinion():
     view = random_view()
     alone = (torch.empty(len(view), 0), torch.empty(len(view.labelled_posterior.probs), 0))
     assert (TaskConsistency()(replace(view, others=alone)) == 0).all()
+
+
+def test_a_second_opinion_is_asked_of_frames_with_a_label_of_the_head():
+    # The nearest has none; the other says the opposite of the candidate.
+    pool = HeadOutput("bernoulli", torch.tensor([[[0.0]]]))
+    labelled = HeadOutput("bernoulli", torch.tensor([[[0.0]], [[1.0]]]), torch.tensor([[False], [True]]))
+    view = PoolView(
+        posterior=pool, labelled_posterior=labelled, others=(torch.zeros(1, 1), torch.tensor([[0.0], [1.0]]))
+    )
+    assert TaskConsistency(k=1)(view).tolist() == [1.0]

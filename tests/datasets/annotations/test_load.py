@@ -94,6 +94,17 @@ class TestWhatIsNotMarked:
         assert shrink(labels(dataset)[0]) == [[i, 0, 0, i], [i, 0, 1, i], [i, i, 1, 1]]
         assert (labels(dataset)[1] == i).all()
 
+    def test_much_background_of_masks_that_is_no_class(self, root):
+        """25 of 36 squares: what is neither learnt nor scored makes scores look better than they are."""
+        annotated.masks_of_classes(root)
+        anatomy = {"support": "pixel", "classes": {1: "liver", 2: "fat"}}
+        told = r"gray: the background is 69% of .*\(3\).*\.anatomy 'rest: background', or, .* 'rest: null'"
+        with pytest.warns(UserWarning, match=told):
+            dataset = held_out(root / "gray", "masks", heads={"anatomy": anatomy})
+        assert (labels(dataset)[1] == IGNORE).all()
+        for way_out in ({"rest": None}, {"rest": "background"}, {"classes": {0: "none", 1: "liver", 2: "fat"}}):
+            held_out(root / "gray", "masks", heads={"anatomy": anatomy | way_out})
+
     def test_a_box_is_no_outline(self, root):
         content = annotated.coco(root)
         for entry in content["annotations"]:

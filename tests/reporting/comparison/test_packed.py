@@ -45,7 +45,8 @@ def places(sweep):
         frames = pd.read_parquet(run / "frames.parquet").assign(source="/home/someone/video.mp4")
         frames.to_parquet(run / "frames.parquet")
         for round_ in (run / "rounds").iterdir():
-            picks = pd.read_parquet(round_ / "picks.parquet").assign(source="/home/someone/video.mp4")
+            somewhere = "/home/someone/video.mp4"
+            picks = pd.read_parquet(round_ / "picks.parquet").assign(source=somewhere, file=somewhere)
             picks["label/tools"] = [[0, 1]] * len(picks)
             picks.to_parquet(round_ / "picks.parquet")
             if run.name.startswith("Max") and round_.name != "00":
@@ -102,7 +103,7 @@ def test_holds_nothing_of_the_data_nor_of_the_machine(places, tmp_path):
     with as_folders([tmp_path / "sweep.tar.xz"]) as (folder,):
         files = [p for p in folder.rglob("*") if p.is_file()]
         tables = [pd.read_parquet(p) for p in files if p.suffix == ".parquet"]
-        assert not any("source" in t or any(c.startswith("label/") for c in t) for t in tables)
+        assert not any({"source", "file"} & {*t} or any(c.startswith("label/") for c in t) for t in tables)
         assert not any(b"someone" in p.read_bytes() for p in files)
         assert {p.suffix for p in files} == {".parquet", ".json", ".yaml"}
 
@@ -171,6 +172,15 @@ def test_a_reference_under_another_name_is_of_the_same_data(places, tmp_path):
         (run / "config.yaml").write_text(yaml.safe_dump(config))
     assert page.reference_of(sweep, known) == [known["b_liver_full"]]
     assert page.reference_of(sweep, {"a_liver_full": known["a_liver_full"]}) == []
+
+
+def test_goes_beside_the_runs_where_nothing_else_is_said(places, tmp_path, monkeypatch):
+    """In a folder that git ignores."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["pack_runs", str(places)])
+    script("pack_runs").main()
+    assert sorted(p.name for p in (tmp_path / "runs/packed").iterdir()) == ["sweep.tar.xz"]
+    assert "/runs/" in (SCRIPTS.parent / ".gitignore").read_text().splitlines()
 
 
 def test_page_is_drawn_from_packed_sweeps(places, tmp_path, monkeypatch):
