@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mtal.datasets.annotations.files import SPLITS, check_sizes, find_images, read_json, split_of
+from mtal.datasets.annotations.files import SPLITS, check_sizes, find_images, read_json, read_size, split_of
 from mtal.datasets.annotations.marks import AnnotatedImage, Annotations, Kind, Mark, names_with
 from mtal.datasets.annotations.shapes import Shape, counts_of, polygons, runs, told
 from mtal.datasets.mask import Size
@@ -74,13 +74,21 @@ def read_content(path: Path) -> dict[str, Any]:
 def images_and_categories(
     content: Mapping[str, Any], refusals: Refusals
 ) -> tuple[dict[Any, dict[str, Any]], dict[Any, str]]:
-    """Image by id, and name of the category by id.
+    """Image by id, with whole numbers or ``None`` for its height and width, and name of the category by id.
 
     Args:
         content: of a file.
         refusals: gets the faults.
     """
     images = _by_id(content["images"], "file_name", "images", refusals)
+    for key, image in images.items():
+        size = None
+        try:
+            size = read_size(image.get("height"), image.get("width"))
+        except ValueError as error:
+            refusals.add("images of a size that cannot be read", f"{image['file_name']!r}: {error}")
+        height, width = size or (None, None)
+        images[key] = {**image, "height": height, "width": width}
     categories = _by_id(content["categories"], "name", "categories", refusals)
     return images, {k: str(c["name"]) for k, c in categories.items()}
 
@@ -107,9 +115,8 @@ def _folders(path: Path) -> list[Path]:
 
 
 def stated_size(image: Mapping[str, Any]) -> Size | None:
-    """(H, W) that an image states."""
-    height, width = image.get("height"), image.get("width")
-    return (int(height), int(width)) if isinstance(height, int) and isinstance(width, int) else None
+    """(H, W) that an image of :func:`images_and_categories` states."""
+    return read_size(image.get("height"), image.get("width"))
 
 
 def marks_of(

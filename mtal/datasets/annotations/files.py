@@ -201,6 +201,29 @@ def image_sizes(files: Sequence[Path]) -> list[Size]:
     return in_threads(picture_size, files, "Reading sizes of images")
 
 
+def read_size(height: Any, width: Any) -> Size | None:
+    """(H, W) that annotations state, as numbers or text; ``None`` where they leave it open.
+
+    >>> read_size(480.0, "854"), read_size(None, 854)
+    ((480, 854), None)
+
+    Raises:
+        ValueError: one of them is there and is no whole number from 0 on.
+    """
+    sides = [_pixels(name, side) for name, side in (("height", height), ("width", width)) if side is not None]
+    return (sides[0], sides[1]) if len(sides) == 2 else None
+
+
+def _pixels(name: str, side: Any) -> int:
+    try:
+        number = float(side) if isinstance(side, (int, float, str)) and not isinstance(side, bool) else -1.0
+    except (ValueError, OverflowError):
+        number = -1.0
+    if number < 0 or not number.is_integer():
+        raise ValueError(f"{name} {side!r} is no number of pixels")
+    return int(number)
+
+
 def check_sizes(source: Path, files: Sequence[Path], stated: Sequence[Size | None]) -> list[Size]:
     """(H, W) of each image, which must be what the annotations say.
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from mtal.datasets.annotations.files import check_sizes, find_images, read_json, split_of_folders
+from mtal.datasets.annotations.files import check_sizes, find_images, read_json, read_size, split_of_folders
 from mtal.datasets.annotations.marks import BACKGROUND, AnnotatedImage, Annotations, Mark, names_with
 from mtal.datasets.annotations.shapes import Shape, polygons, runs
 from mtal.datasets.mask import Size
@@ -57,7 +57,9 @@ def read(path: Path, root: Path | None) -> Annotations:
         # files that were moved still name the folder where the image once lay
         names.append(posixpath.join(folder, posixpath.basename(name)) if name.startswith("../") else name)
     base, places = find_images(path, names, [root or path])
-    sizes = check_sizes(path, [base / p for p in places], [_stated(content) for content in contents])
+    stated = [_stated(file, content, refusals) for file, content in zip(files, contents, strict=True)]
+    refusals.tell("correct these files")
+    sizes = check_sizes(path, [base / p for p in places], stated)
     images = []
     for file, content, place, size in zip(files, contents, places, sizes, strict=True):
         marks = _marks(file, content, size, refusals)
@@ -67,9 +69,12 @@ def read(path: Path, root: Path | None) -> Annotations:
     return Annotations(path, base, tuple(images), tuple(n for n in named if n not in (BACKGROUND, _IGNORED)))
 
 
-def _stated(content: dict[str, Any]) -> Size | None:
-    height, width = content.get("imageHeight"), content.get("imageWidth")
-    return (height, width) if isinstance(height, int) and isinstance(width, int) else None
+def _stated(file: Path, content: dict[str, Any], refusals: Refusals) -> Size | None:
+    try:
+        return read_size(content.get("imageHeight"), content.get("imageWidth"))
+    except ValueError as error:
+        refusals.add("sizes of images that cannot be read", f"{file.name}: {error}")
+        return None
 
 
 def _marks(file: Path, content: dict[str, Any], size: Size, refusals: Refusals) -> tuple[Mark, ...]:

@@ -14,6 +14,7 @@ from mtal.datasets.annotations.files import (
     check_sizes,
     find_images,
     images_below,
+    read_size,
     read_xml,
     split_of_folders,
 )
@@ -93,15 +94,18 @@ def _document(xml: Path, refusals: Refusals) -> Element:
     nameless = sum(not (thing.findtext("name") or "").strip() for thing in document.iterfind("object"))
     if nameless:
         refusals.add("XML files with objects without a name", xml.name)
+    try:
+        _stated(document)
+    except ValueError as error:
+        refusals.add("XML files with a size that cannot be read", f"{xml.name}: {error}")
     return document
 
 
 def _stated(document: Element) -> Size | None:
     """Some tools write 0, which says nothing."""
-    height, width = (document.findtext(f"size/{side}") or "" for side in ("height", "width"))
-    if height.isdecimal() and width.isdecimal() and int(height) and int(width):
-        return int(height), int(width)
-    return None
+    height, width = ((document.findtext(f"size/{side}") or "").strip() or None for side in ("height", "width"))
+    size = read_size(height, width)
+    return size if size and all(size) else None
 
 
 def _marks(document: Element) -> tuple[Mark, ...]:

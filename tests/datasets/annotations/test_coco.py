@@ -19,6 +19,12 @@ def read(root, content, images=None):
 
 
 class TestRead:
+    @pytest.mark.parametrize(("height", "width"), [(12.0, 16.0), ("12", "16"), ("12.0", 16), (None, "16")])
+    def test_ways_to_state_a_size(self, root, content, height, width):
+        for image in content["images"]:
+            image |= {"height": height, "width": width}
+        assert {i.size for i in read(root, content).images} == {(H, W)}
+
     def test_attributes_and_tags(self, root, content):
         content["images"][0] |= {"tags": ["smoke"], "attributes": {"blurred": True, "view": "liver", "day": 3}}
         content["annotations"][0]["attributes"] = {"occluded": False, "state": "cut"}
@@ -80,6 +86,19 @@ class TestDamage:
             (
                 damaged(images_0={"height": 99}),
                 r"another size than the annotations say: 1 \(0004\.png is 12x16.*not 99",
+            ),
+            (
+                damaged(images_0={"height": 99.0}),
+                r"another size than the annotations say: 1 \(0004\.png is 12x16.*not 99",
+            ),
+            (
+                damaged(images_0={"width": "99"}),
+                r"another size than the annotations say: 1 \(0004\.png is 12x16.*not 12x99",
+            ),
+            (
+                damaged(images_0={"height": "tall"}, images_1={"width": 16.5}, images_2={"width": True}),
+                r"images of a size that cannot be read: 3 \('images/ada/0004\.png': height 'tall' is no number of pixels, "
+                r"'images/ada/0009\.png': width 16\.5 is no",
             ),
             (
                 damaged(annotations_0={"image_id": 7}, annotations_1={"image_id": [1]}),

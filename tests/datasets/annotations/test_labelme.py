@@ -84,6 +84,12 @@ class TestDamage:
             ({"shapes": None}, r"JSON files that are not LabelMe's: 1 \(0004\.json has no list 'shapes'\)"),
             ({"imagePath": None}, r"JSON files without 'imagePath': 1 \(0004\.json\)"),
             ({"imageHeight": 5}, r"another size than the annotations say: 1 \(0004\.png is 12x16"),
+            ({"imageHeight": 5.0}, r"another size than the annotations say: 1 \(0004\.png is 12x16.*not 5x16"),
+            ({"imageWidth": "5"}, r"another size than the annotations say: 1 \(0004\.png is 12x16.*not 12x5"),
+            (
+                {"imageWidth": [16]},
+                r"sizes of images that cannot be read: 1 \(0004\.json: width \[16\] is no number of",
+            ),
             ({"shapes": [{"points": []}]}, r"shapes without a label: 1 \(0004\.json, shape 0\)"),
             ({"shapes": shape(points=[[1, 2, 3]])}, r"0004\.json, shape 0: a polygon of 3 numbers"),
             ({"shapes": shape(points="xy")}, r"0004\.json, shape 0: a polygon holds"),

@@ -92,6 +92,16 @@ class TestDamage:
                 r"another size than the annotations say: 1 \(0004\.png is 12x16",
             ),
             (
+                lambda r: edit(r / "Annotations/ada/0004.xml", "<width>16", "<width>17.0"),
+                ValueError,
+                r"another size than the annotations say: 1 \(0004\.png is 12x16",
+            ),
+            (
+                lambda r: edit(r / "Annotations/ada/0004.xml", "<width>16", "<width>wide"),
+                ValueError,
+                r"XML files with a size that cannot be read: 1 \(0004\.xml: width 'wide' is no number of pixels\)",
+            ),
+            (
                 lambda r: (r / "images/ada/0004.png").unlink(),
                 FileNotFoundError,
                 r"0004\.xml: images that are missing: 1 \(another\.jpg\).*data\.root=DIR",
