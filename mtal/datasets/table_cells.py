@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -21,6 +23,8 @@ SHEET_SUFFIXES = (".xlsx", ".xlsm")
 SUFFIXES = (*TEXT_SUFFIXES, *SHEET_SUFFIXES, ".parquet")
 _LABELS = {"0": 0, "0.0": 0, "0,0": 0, "false": 0, "no": 0, "1": 1, "1.0": 1, "1,0": 1, "true": 1, "yes": 1}
 _DECIMAL_COMMA = re.compile(r"\d+,\d+")
+_THOUSANDS = re.compile(r"[1-9]\d{0,2},\d{3}")
+_SHOWN = 120  # characters of a path: a cell may hold thousands that are none
 _PARQUET, _ZIP, _OLD_WORKBOOK = b"PAR1", b"PK\x03\x04", bytes.fromhex("d0cf11e0a1b11ae1")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
@@ -33,11 +37,13 @@ class Cells:
         path: the file, for messages.
         columns: name → one text per row.
         lines: number of each row in the file, as an editor or a spreadsheet shows it.
+        separator: of the cells of a text file.
     """
 
     path: Path
     columns: dict[str, list[str]]
     lines: Sequence[int]
+    separator: str = ""
 
     @classmethod
     def read(cls, path: Path) -> Cells:
@@ -49,9 +55,9 @@ class Cells:
         """
         if not path.is_file():
             raise FileNotFoundError(f"{path}: there is no such table; give a file ({', '.join(SUFFIXES)}) as data.path")
-        suffix = path.suffix.lower()
+        suffix, separator = path.suffix.lower(), ""
         if suffix in TEXT_SUFFIXES:
-            lines = read_lines(path)
+            separator, lines = read_lines(path)
         elif suffix in SHEET_SUFFIXES:
             lines = _sheet(path)
         elif suffix == ".parquet":
@@ -60,7 +66,7 @@ class Cells:
             raise ValueError(f"{path}: a table is a file {', '.join(SUFFIXES)}; save it as one of these")
         if len(lines) < 2:
             raise ValueError(f"{path}: the table has no rows")
-        return cls(path, _columns(path, lines), [number for number, _ in lines[1:]])
+        return cls(path, _columns(path, lines), [number for number, _ in lines[1:]], separator)
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -71,7 +77,11 @@ class Cells:
 
     def where(self, row: int, column: str) -> str:
         """File, row and column as an editor or a table shows them."""
-        return f"{self.path}, {_row(self.path, self.lines[row])}, column {column!r}"
+        return f"{self.path}, {self.line(row)}, column {column!r}"
+
+    def line(self, row: int) -> str:
+        """``line 3`` of a text file, ``row 3`` of another."""
+        return _row(self.path, self.lines[row])
 
     def label(self, row: int, column: str) -> int:
         """0, 1 or, where the cell is empty, ``IGNORE``.
@@ -90,11 +100,14 @@ class Cells:
         """A number from 0 on, with a decimal point or comma; ``None`` where the cell is empty.
 
         Raises:
-            ValueError: the cell says something else.
+            ValueError: the cell says something else, or the comma may be one of thousands.
         """
         value = self.column(column)[row]
         if not value:
             return None
+        if self.separator == "," and _THOUSANDS.fullmatch(value):
+            meanings = " or ".join(value.replace(",", mark) for mark in ("", "."))
+            raise ValueError(f"{self.where(row, column)}: {value!r} may be {meanings}; write one of them")
         try:
             number = float(value.replace(",", ".") if _DECIMAL_COMMA.fullmatch(value) else value)
         except ValueError:
@@ -112,27 +125,37 @@ class Cells:
         value = self.column(column)[row]
         if not value:
             return None
-        path = base / value
-        if not path.is_file() and "\\" in value:
+        written = dict.fromkeys(
+            base / unicodedata.normalize(form, text)
+            for text in (value, value.replace("\\", "/"))
+            for form in ("NFC", "NFD")  # an é is one letter or two, as the system likes it
+        )
+        # isfile of os takes a path that is too long for none, that of pathlib ends
+        path = next(filter(os.path.isfile, [base / value, *written]), None)
+        if path is None:
             path = base / value.replace("\\", "/")
-        if not path.is_file():
             hint = _hint(path)
             start = (
                 "it starts from a drive of another computer, write it as seen from the table"
                 if _DRIVE.match(value)
                 else f"paths start from {base}, or from data.root=DIR"
             )
-            raise FileNotFoundError(f"{self.where(row, column)}: {path} is not there{hint}; {start}")
+            raise FileNotFoundError(f"{self.where(row, column)}: {_short(path)} is not there{hint}; {start}")
         return path
 
 
 def _hint(path: Path) -> str:
     """The nearest name in the folder, above all one with other capitals."""
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):  # noqa: PTH112 - see above
         return ""
     names = [p.name for p in path.parent.iterdir()]
     same = [name for name in names if name.lower() == path.name.lower()]
     return f", did you mean {same[0]!r}?" if same else nearest(path.name, names)
+
+
+def _short(path: Path) -> str:
+    text = str(path)
+    return text if len(text) <= 2 * _SHOWN else f"{text[:_SHOWN]} … {text[-_SHOWN:]}"
 
 
 def _columns(path: Path, lines: Sequence[Line]) -> dict[str, list[str]]:

@@ -7,6 +7,7 @@ import csv
 from collections import Counter
 from io import StringIO
 from pathlib import Path
+from typing import NamedTuple
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 Line = tuple[int, list[str]]
@@ -20,8 +21,20 @@ _MARKS = (
 )
 
 
-def read_lines(path: Path) -> list[Line]:
-    """Number of the line that each row ends on, from 1, and its cells; the first row is the header.
+class TextTable(NamedTuple):
+    """A table as text.
+
+    Attributes:
+        separator: of its cells.
+        lines: number of the line that each row ends on, from 1, and its cells; the first row is the header.
+    """
+
+    separator: str
+    lines: list[Line]
+
+
+def read_lines(path: Path) -> TextTable:
+    """The rows of a file, and what separates their cells.
 
     Rows without any text are left out. Text is UTF-8 or UTF-16, or what Excel writes where it is told neither:
     Windows-1252, or Mac Roman where lines end as on old Macs. The separator is the one of comma, semicolon, tab and bar
@@ -31,18 +44,28 @@ def read_lines(path: Path) -> list[Line]:
         ValueError: the file is no text, or a quotation mark is not closed.
     """
     text = _decoded(path)
-    first = text.split("\n", 1)[0].strip().lower()
-    told = first.removeprefix("sep=") if first.startswith("sep=") else ""
+    first = text.split("\n", 1)[0].strip(" ").lower()
+    rest = first.removeprefix("sep=") if first.startswith("sep=") else ""
+    told = rest.strip() or rest[:1]  # a tab is a separator too
     separator = told or _separator(text)
     if len(separator) != 1:
         raise ValueError(f"{path}: its first line says sep={told}; a separator is one character")
+    csv.field_size_limit(2**31 - 1)  # outlines in a cell are long
+    reader = csv.reader(StringIO(text.split("\n", 1)[1] if told else text), delimiter=separator, strict=True)
+    lines: list[Line] = []
+    begin = 1 + bool(told)
     try:
-        csv.field_size_limit(2**31 - 1)  # outlines in a cell are long
-        reader = csv.reader(StringIO(text.split("\n", 1)[1] if told else text), delimiter=separator, strict=True)
-        rows = [(reader.line_num + bool(told), [cell.strip() for cell in row]) for row in reader]
+        for row in reader:
+            cells = [cell.strip() for cell in row]
+            if any(cells):
+                lines.append((reader.line_num + bool(told), cells))
+            begin = reader.line_num + bool(told) + 1
     except csv.Error as error:
-        raise ValueError(f"{path}: this is no table of cells between {_named(separator)}s ({error})") from error
-    return [(line, cells) for line, cells in rows if any(cells)]
+        raise ValueError(
+            f"{path}: this is no table of cells between {_named(separator)}s, in the row that begins on line {begin} "
+            f"({error}); write a quotation mark within a cell twice"
+        ) from error
+    return TextTable(separator, lines)
 
 
 def _named(separator: str) -> str:

@@ -1,4 +1,5 @@
 import datetime as dt
+import unicodedata
 from pathlib import Path
 
 import pandas as pd
@@ -54,6 +55,17 @@ class TestNumbers:
             with pytest.raises(ValueError, match=rf"line {row + 3}, column 'time_s': '{text}' is no number from 0 on"):
                 cells.number(row, "time_s")
 
+    def test_a_comma_of_thousands(self, tmp_path):
+        cells = read(tmp_path, 'a,time_s\n1,2\n3,"1,200"\n')
+        with pytest.raises(
+            ValueError, match=r"line 3, column 'time_s': '1,200' may be 1200 or 1\.200; write one of them"
+        ):
+            cells.number(1, "time_s")
+
+    @pytest.mark.parametrize("text", ['a,time_s\n1,"0,125"\n', 'a,time_s\n1,"1200,125"\n', "a;time_s\n1;1,200\n"])
+    def test_commas_that_are_decimal(self, tmp_path, text):
+        assert read(tmp_path, text).number(0, "time_s") in (0.125, 1200.125, 1.2)
+
     def test_lines_are_those_of_the_file(self, tmp_path):
         cells = read(tmp_path, "time_s,a\n\n1,\n\n,2\nx,\n")
         assert [cells.where(row, "a").split(", ")[1] for row in range(3)] == ["line 3", "line 5", "line 6"]
@@ -65,6 +77,20 @@ class TestFiles:
         (tmp_path / "images" / "0.jpg").touch()
         cells = read(tmp_path, "image\nimages\\0.jpg\n.\\images\\0.jpg\n")
         assert [cells.file(row, "image", tmp_path) for row in (0, 1)] == [tmp_path / "images/0.jpg"] * 2
+
+    @pytest.mark.parametrize(("on_disk", "in_table"), [("NFC", "NFD"), ("NFD", "NFC")])
+    def test_letters_with_marks(self, tmp_path, on_disk, in_table):
+        there = tmp_path / unicodedata.normalize(on_disk, "Müller") / unicodedata.normalize(on_disk, "é.jpg")
+        there.parent.mkdir()
+        there.touch()
+        cells = read(tmp_path, unicodedata.normalize(in_table, "image\nMüller/é.jpg\nMüller\\é.jpg\n"))
+        assert [cells.file(row, "image", tmp_path) for row in (0, 1)] == [there] * 2
+
+    def test_what_is_too_long_for_a_path(self, tmp_path):
+        """Run lengths of a mask."""
+        cells = read(tmp_path, f"mask\n{' '.join(map(str, range(2000)))}\n")
+        with pytest.raises(FileNotFoundError, match=r"line 2, column 'mask': .{100,400} … .*1999 is not there; paths"):
+            cells.file(0, "mask", tmp_path)
 
     def test_the_nearest_name(self, tmp_path):
         (tmp_path / "0.JPG").touch()

@@ -8,7 +8,7 @@ ROWS = [(1, ["patient", "image", "tool_hook"]), (2, ["Müller", "images/0.jpg", 
 
 def read(tmp_path, content: bytes):
     (tmp_path / "t.csv").write_bytes(content)
-    return read_lines(tmp_path / "t.csv")
+    return read_lines(tmp_path / "t.csv").lines
 
 
 class TestEncodings:
@@ -31,6 +31,11 @@ class TestSeparators:
 
     def test_first_line_of_excel(self, tmp_path):
         lines = read(tmp_path, f"sep=;\n{TEXT.replace(',', ';')}".encode())
+        assert lines == [(number + 1, cells) for number, cells in ROWS]
+
+    @pytest.mark.parametrize("first", ["sep=\t", "SEP=\t ", " sep=\t\t\t"])
+    def test_first_line_with_a_tab(self, tmp_path, first):
+        lines = read(tmp_path, f"{first}\n{TEXT.replace(',', chr(9))}".encode())
         assert lines == [(number + 1, cells) for number, cells in ROWS]
 
     def test_first_line_with_several_characters(self, tmp_path):
@@ -57,6 +62,12 @@ class TestLines:
     def test_a_mark_that_is_not_closed(self, tmp_path):
         with pytest.raises(ValueError, match=r"t\.csv: this is no table of cells between commas"):
             read(tmp_path, b'a,b\n"x,2\n')
+
+    @pytest.mark.parametrize(("first", "line"), [("", 4), ("sep=,\n", 5)])
+    @pytest.mark.parametrize("row", ['"the "big" one",2\n', '"x,2\n\n\n'])
+    def test_where_a_mark_is_wrong(self, tmp_path, first, line, row):
+        with pytest.raises(ValueError, match=rf"in the row that begins on line {line} \(.*\); write a quotation mark"):
+            read(tmp_path, f'{first}a,b\n"x\ny",1\n{row}'.encode())
 
     def test_long_cells(self, tmp_path):
         assert len(read(tmp_path, b"a,b\n" + b"1" * 200_000 + b",2\n")[1][1][0]) == 200_000
