@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from mtal.datasets.table_cells import Cells
 from mtal.datasets.table_rows import TableRows
 from mtal.frames.reader import open_reader
 from mtal.frames.sampler import UniformSampler
-from mtal.refusals import Refusals
+from mtal.refusals import Refusals, first_of
 
 START, END = "start_sec", "end_sec"
 JOINT = ";"
@@ -53,6 +54,7 @@ def sampled(cells: Cells, base: Path, rate_hz: float) -> Cells:
     told = [c for c in cells.columns if c not in (*of_video, "video", "frame", "time_s", START, END)]
     columns: dict[str, list[str]] = {c: [] for c in (*of_video, "video", "frame", *told)}
     lines: list[int] = []
+    late: list[str] = []
     for file, rows in files.items():
         for column in of_video:
             with refusals:
@@ -61,7 +63,8 @@ def sampled(cells: Cells, base: Path, rate_hz: float) -> Cells:
                     raise ValueError(f"{cells.path}: {file.name} has the {column}s {', '.join(map(repr, said))}")
         with open_reader(file, on_truncated="keep") as reader:
             taken = UniformSampler(rate_hz)(reader.times_s)
-            numbers, times = reader.frames[taken], reader.times_s[taken]
+            numbers, times, end_s = reader.frames[taken], reader.times_s[taken], float(reader.times_s[-1])
+        late += _late(cells, rows, spans, end_s)
         around = _around([spans[row] for row in rows], times)
         for number, inside in zip(numbers.tolist(), around, strict=True):
             here = [rows[i] for i in inside]
@@ -73,6 +76,7 @@ def sampled(cells: Cells, base: Path, rate_hz: float) -> Cells:
             for column in told:
                 columns[column].append(_joined(cells.column(column), here))
     refusals.tell()
+    _warn_of_late(cells, late)
     return Cells(cells.path, columns, lines)
 
 
@@ -114,14 +118,19 @@ def said_by_intervals(head: str, file: str, column: str, rows: TableRows) -> lis
     spans = _spans(cells, refusals)
     refusals.tell()
     intervals, frames = _groups(cells, keys), _groups(rows.cells, keys)
+    _warn_of_unknown(cells, intervals, rows.cells.path, frames)
     said: dict[int, Said] = {}
+    late: list[str] = []
     for key, here in frames.items():
         of_recording = intervals.get(key, [])
         times = np.array([0.0 if rows.places is None else rows.places[row].time_s for row in here])  # [N]
+        if rows.places is not None:
+            late += _late(cells, of_recording, spans, float(times.max()))
         for row, inside in zip(here, _around([spans[i] for i in of_recording], times), strict=True):
             around = [of_recording[i] for i in inside]
             at = f"{cells.where(around[0], column)}" if around else rows.cells.where(row, keys[0])
             said[row] = Said(_joined(cells.column(column), around), at, bool(of_recording))
+    _warn_of_late(cells, late)
     return [said[row] for row in range(len(rows.cells))]
 
 
@@ -131,6 +140,45 @@ def _groups(cells: Cells, keys: Sequence[str]) -> Mapping[tuple[str, ...], list[
     for row in range(len(cells)):
         groups.setdefault(tuple(cells.column(key)[row].replace("\\", "/") for key in keys), []).append(row)
     return groups
+
+
+def _warn_of_unknown(
+    cells: Cells,
+    intervals: Mapping[tuple[str, ...], list[int]],
+    table: Path,
+    frames: Mapping[tuple[str, ...], list[int]],
+) -> None:
+    """Tell intervals of recordings that no frame is of, by the first of each recording."""
+    unknown = {key: found for key, found in intervals.items() if key not in frames}
+    if unknown:
+        which = first_of([f"{cells.line(found[0])}: {_named(key)}" for key, found in unknown.items()])
+        warnings.warn(
+            f"{cells.path}: {sum(map(len, unknown.values()))} intervals say nothing, of recordings without a frame in "
+            f"{table} ({which}); there they are called {first_of([_named(key) for key in frames])}",
+            stacklevel=2,
+        )
+
+
+def _named(key: tuple[str, ...]) -> str:
+    return " ".join(map(repr, key))
+
+
+def _late(cells: Cells, rows: Sequence[int], spans: Sequence[tuple[float, float]], last_s: float) -> list[str]:
+    """Those of some intervals that begin behind the last frame of their recording."""
+    return [
+        f"{cells.line(row)}: {spans[row][0]:g} s, the last frame is at {last_s:g} s"
+        for row in rows
+        if spans[row][0] > last_s
+    ]
+
+
+def _warn_of_late(cells: Cells, late: Sequence[str]) -> None:
+    if late:
+        warnings.warn(
+            f"{cells.path}: {len(late)} intervals say nothing, as they begin behind the last frame of their recording "
+            f"({first_of(late)}); {START} and {END} are seconds from its beginning",
+            stacklevel=2,
+        )
 
 
 def _spans(cells: Cells, refusals: Refusals) -> list[tuple[float, float]]:

@@ -48,6 +48,12 @@ class TestTableOfIntervals:
         with pytest.raises(ValueError, match=r"line 2, column 'tool': 'hook' and 'grasper' exclude each other"):
             load(root, "tools.csv", column="tool")
 
+    def test_behind_the_end(self, root):
+        (root / "tools.csv").write_text(f"{TOOLS}ben,b.mp4,3,4,hook,test\n")
+        told = r"tools\.csv: 1 intervals say nothing, .*behind .* \(line 5: 3 s, the last frame is at 2\.9 s\)"
+        with pytest.warns(UserWarning, match=told):
+            assert len(load(root, "tools.csv", column="tool", kind="multilabel")[0].index) == 6
+
     @pytest.mark.parametrize(
         ("old", "new", "message"),
         [
@@ -72,7 +78,20 @@ class TestIntervalsOfAnotherTable:
     def test_absent_only_where_somebody_looked(self, root):
         options = {"column": "tool", "intervals": "tools.csv", "kind": "multilabel", "empty": "absent"}
         (root / "tools.csv").write_text(TOOLS.replace("0,2,hook", "0,1,hook").replace("ben,b.mp4", "ben,c.mp4"))
-        assert load(root, "frames.csv", **options)[1] == [[0, 1], [1, 0], [1, 0], [I, I]]
+        told = (
+            r"tools\.csv: 1 intervals say nothing, of recordings without a frame in .*frames\.csv "
+            r"\(line 4: 'ben' 'c\.mp4'\); there they are called 'ada' 'a\.mp4', 'ben' 'b\.mp4'"
+        )
+        with pytest.warns(UserWarning, match=told):
+            assert load(root, "frames.csv", **options)[1] == [[0, 1], [1, 0], [1, 0], [I, I]]
+
+    def test_milliseconds(self, root):
+        (root / "phases.csv").write_text("video,start_sec,end_sec,phase\na.mp4,0,1500,clip\na.mp4,1500,3000,pack\n")
+        told = (
+            r"phases\.csv: 1 intervals say nothing, .* \(line 3: 1500 s, the last frame is at 1\.5 s\); .*are seconds"
+        )
+        with pytest.warns(UserWarning, match=told):
+            load(root, "frames.csv", column="phase", intervals="phases.csv", classes=["clip", "pack"])
 
     def test_nothing_in_common(self, root):
         (root / "phases.csv").write_text("case,start_sec,end_sec,phase\n1,0,1,clip\n")
