@@ -59,7 +59,7 @@ def load(
             match, is the patient. The default is the folder below the root, or the file where there is none.
         tasks: the tasks of a model: its run folder, or label maps; ``None`` for those of the synthetic surgery.
         workers: videos looked through at once; as many as there are processors if ``None``.
-        limit_s: seconds without a new frame after which a decoder counts as hung and its video is set aside.
+        limit_s: seconds without a new frame after which a decoder counts as hung and its video is left out this time.
         on_truncated: what becomes of a video with fewer frames than its header promises, or with joined ones
             unread: ``"raise"`` sets it aside, ``"keep"`` takes those that decode.
         test_patients: held out for the test; all other frames are in the split ``pool``.

@@ -37,7 +37,8 @@ class VideoIndex:
     Args:
         frames: frames kept: ``frame_id, video, frame, time_s, source``.
         dropped: frames sampled and not kept: the same columns and ``reason, value, threshold``.
-        quarantined: videos that cannot be used: ``source, reason, file``, the last to be deleted for another try.
+        quarantined: videos that cannot be used: ``source, reason, file``, the last to be deleted for another try. It
+            is ``""`` where the next start tries again by itself: a decoder hung, or the file may not be read.
     """
 
     frames: pd.DataFrame
@@ -67,7 +68,7 @@ def index_videos(
         hygiene: which of them are dropped.
         folder: where scans are kept; made when needed.
         workers: processes at once; as many as there are processors if ``None``.
-        limit_s: seconds without a new frame after which a decoder counts as hung and its video is quarantined.
+        limit_s: seconds without a new frame after which a decoder counts as hung and its video is left out.
         on_truncated: whether a video with fewer frames than its header promises, or with joined ones unread, is
             quarantined (``"raise"``), or those that decode are used (``"keep"``).
         progress: show a bar.
@@ -130,8 +131,15 @@ def _tell(index: VideoIndex, folder: Path) -> None:
 
 
 def first_reasons(quarantined: pd.DataFrame) -> str:
-    """Why the first three of the videos in quarantine cannot be used."""
-    return f"the first: {'; '.join(quarantined['reason'][:SHOWN])}"
+    """Why the first three of the videos in quarantine cannot be used, and how they are tried again."""
+    some = quarantined[:SHOWN]
+    told = [
+        f"{reason} (noted, and not tried again before {file} is deleted)"
+        if file
+        else f"{reason} (tried again next time)"
+        for reason, file in zip(some["reason"], some["file"], strict=True)
+    ]
+    return f"the first: {'; '.join(told)}"
 
 
 def _each_in_a_process(scans: Sequence[StoredScan], workers: int, limit_s: float) -> Iterator[None]:
@@ -151,7 +159,7 @@ def _each_in_a_process(scans: Sequence[StoredScan], workers: int, limit_s: float
 
 
 def _in_a_process(stored: StoredScan, limit_s: float, running: set[DecodingProcess], stopped: threading.Event) -> None:
-    """Run a scan, and quarantine the video if its decoder hangs or crashes, other than by being stopped from here.
+    """Run a scan. If its decoder crashes, the video is quarantined; if it hangs, left out this time.
 
     Raises:
         RuntimeError: the program is at fault, not the video.
@@ -164,9 +172,8 @@ def _in_a_process(stored: StoredScan, limit_s: float, running: set[DecodingProce
     try:
         kind, value = process.ask((run_elsewhere, (stored,)), limit_s)
     except queue.Empty:
-        stored.quarantine(
-            f"{stored.source}: decoding got stuck, with nothing new for {limit_s:g} s; re-encode the file"
-        )
+        # a busy machine is slow, and another limit_s may do
+        stored.passing = f"{stored.source}: decoding got stuck, with nothing new for {limit_s:g} s; re-encode the file"
     except (EOFError, BrokenPipeError):
         if stopped.is_set():
             return
@@ -178,6 +185,7 @@ def _in_a_process(stored: StoredScan, limit_s: float, running: set[DecodingProce
         if kind == "error":
             process.end()
             raise RuntimeError(f"{stored.source}: looking through it failed:\n{value}") from value
+        stored.passing = value
         put_back(process)
     finally:
         running.discard(process)

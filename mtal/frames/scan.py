@@ -75,6 +75,7 @@ class StoredScan:
         self, folder: Path, source: Path | str, sampler: Sampler, hygiene: Hygiene, on_truncated: Truncated = "raise"
     ) -> None:
         self.source, self.sampler, self.hygiene, self.on_truncated = source, sampler, hygiene, on_truncated
+        self.passing = ""  # why the video could not be looked through this time
         files = source_files(source)
         stats: list[int | str] = [part for s in map(Path.stat, files) for part in (s.st_size, s.st_mtime_ns)]
         if files != [Path(source)]:  # pictures, whose names say which frame they are
@@ -92,12 +93,17 @@ class StoredScan:
     def run(self) -> None:
         """Scan the video and store what comes of it, a fault of the video included.
 
+        A file that is gone or may not be read is no fault of the video: it is ``passing``, and not stored.
+
         Raises:
             OSError: the system is at fault: too many files are open, the disk is full or fails.
         """
         try:
             frames = scan(self.source, self.sampler, self.hygiene, self.on_truncated)
-        except (FileNotFoundError, PermissionError, ValueError, IndexError) as error:
+        except (FileNotFoundError, PermissionError) as error:
+            self.passing = str(error)
+            return
+        except (ValueError, IndexError) as error:
             self.quarantine(str(error))
             return
         with whole_or_not(self._frames) as unnamed:
@@ -109,16 +115,18 @@ class StoredScan:
             unnamed.write_text(json.dumps({"source": str(self.source), "reason": reason}, indent=1))
 
     def frames(self) -> pd.DataFrame | None:
-        """Result of :func:`scan`, or ``None`` if the video is in quarantine."""
+        """Result of :func:`scan`, or ``None`` if the video cannot be used."""
         return pd.read_parquet(self._frames) if self._frames.exists() else None
 
     def fault(self) -> dict[str, str]:
-        """``source``, ``reason`` and the ``file`` to delete for another try."""
+        """``source``, ``reason`` and the ``file`` to delete for another try, ``""`` where nothing is stored."""
+        if self.passing:
+            return {"source": str(self.source), "reason": self.passing, "file": ""}
         return {**json.loads(self._fault.read_text()), "file": str(self._fault)}
 
 
-def run_elsewhere(stored: StoredScan) -> None:
-    """Run a scan for another process.
+def run_elsewhere(stored: StoredScan) -> str:
+    """Run a scan for another process, and tell it what is ``passing``.
 
     Raises:
         OSError: the system is at fault.
@@ -130,6 +138,7 @@ def run_elsewhere(stored: StoredScan) -> None:
         raise
     except Exception as error:
         raise RuntimeError("".join(traceback.format_exception(error))) from error
+    return stored.passing
 
 
 def _jpeg(picture: NDArray[np.uint8]) -> bytes:

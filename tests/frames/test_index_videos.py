@@ -1,3 +1,4 @@
+import json
 import logging
 import os
 import signal
@@ -13,7 +14,7 @@ from miniature.strange_samplers import StrangeSampler
 from PIL import Image
 
 from mtal.frames.hygiene import Hygiene
-from mtal.frames.index_videos import index_videos
+from mtal.frames.index_videos import first_reasons, index_videos
 from mtal.frames.sampler import UniformSampler
 
 pytestmark = pytest.mark.usefixtures("warm_children")
@@ -49,6 +50,8 @@ def test_one_bad_video_among_good_ones(videos, folder, caplog):
     assert "b.mp4: not a video" in index.quarantined["reason"][0]
     assert "1 of the videos cannot be used" in caplog.text
     assert "b.mp4: not a video" in caplog.text
+    (noted,) = (folder / "scans").glob("*.json")
+    assert f"(noted, and not tried again before {noted} is deleted)" in caplog.text
 
     pd.testing.assert_frame_equal(pd.read_parquet(folder / "frames.parquet"), index.frames)
     pd.testing.assert_frame_equal(pd.read_parquet(folder / "dropped.parquet"), dropped)
@@ -85,6 +88,9 @@ def test_a_decoder_that_hangs_or_crashes(videos, folder, tmp_path, how, reason):
     reasons = dict(zip(index.quarantined["source"], index.quarantined["reason"], strict=True))
     assert reasons.keys() == {str(videos[how]), str(videos["bad/b"])}
     assert reason in reasons[str(videos[how])]
+    noted = [json.loads(file.read_text())["source"] for file in (folder / "scans").glob("*.json")]
+    assert (str(videos[how]) in noted) == (how == "crash")  # what hangs may do so because the machine is busy
+    assert ("(tried again next time)" in first_reasons(index.quarantined)) == (how == "hang")
 
 
 def test_a_fault_of_the_program_is_no_fault_of_the_video(videos, folder, tmp_path):

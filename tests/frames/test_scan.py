@@ -126,6 +126,22 @@ class TestStoredScan:
         assert not stored.done
         assert list(tmp_path.iterdir()) == [video]
 
+    @pytest.mark.parametrize("error", [PermissionError, FileNotFoundError])
+    def test_what_may_be_over_next_time_is_not_stored(self, video, tmp_path, monkeypatch, error):
+        def refuse(*_, **__):
+            raise error("a.mp4: not now")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(scan_module, "PyAVReader", refuse)
+            stored = StoredScan(tmp_path, video, UniformSampler(5), ALL)
+            stored.run()
+        assert stored.frames() is None
+        assert stored.fault() == {"source": str(video), "reason": "a.mp4: not now", "file": ""}
+        again = StoredScan(tmp_path, video, UniformSampler(5), ALL)
+        assert not again.done
+        again.run()
+        assert len(again.frames()) > 0
+
     @pytest.mark.parametrize("name", ["text", "audio", "cut", "empty", "half_packets"])
     def test_a_bad_video_is_quarantined(self, clip, tmp_path, name):
         stored = StoredScan(tmp_path, clip(name), UniformSampler(25), ALL)
