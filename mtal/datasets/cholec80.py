@@ -20,6 +20,7 @@ from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.film_header import film_header
 from mtal.datasets.label_map import LabelMap
 from mtal.datasets.splits import assign_splits
+from mtal.datasets.text_files import read_text
 from mtal.frames.image_folder import ImageFolder, folder_source
 from mtal.frames.sampler import UniformSampler
 from mtal.progress import track
@@ -216,7 +217,7 @@ def read_phases(path: Path) -> dict[int, int]:
 def _rows(path: Path, header: tuple[str, ...], refusals: Refusals) -> Iterator[tuple[str, int, list[str]]]:
     """File and line for messages, frame, and the other cells of each row; ``refusals`` get the lines that are none."""
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
+        lines = read_text(path).splitlines()
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: the annotation is missing; restore it or take its video out") from None
     found = tuple(_CELLS.findall(lines[0])) if lines else ()

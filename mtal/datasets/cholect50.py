@@ -18,6 +18,7 @@ from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.folder_rows import folder_rows
 from mtal.datasets.label_map import LabelMap
 from mtal.datasets.splits import assign_splits
+from mtal.datasets.text_files import read_text
 from mtal.frames.image_folder import FolderSource
 from mtal.progress import track
 from mtal.refusals import Refusals, first_of
@@ -111,7 +112,7 @@ def read_tools(path: Path) -> dict[int, list[int]]:
         ValueError: the file is not in the format, a frame stands twice, or a tool is not the one of its triplet.
     """
     try:
-        content = json.loads(path.read_text(), object_pairs_hook=lambda pairs: _once(path, pairs))
+        content = json.loads(read_text(path), object_pairs_hook=lambda pairs: _once(path, pairs))
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: the labels are missing; restore them or take the video out") from None
     except json.JSONDecodeError as error:
@@ -123,6 +124,8 @@ def read_tools(path: Path) -> dict[int, list[int]]:
         raise ValueError(f"{path}: {error} is missing; a file of CholecT50 has annotations and categories") from error
     except TypeError as error:  # a list where names are to stand
         raise ValueError(f"{path}: annotations or categories are no mapping, as they must be ({error})") from error
+    if not all(isinstance(part, dict) for part in (names, triplets, annotations)):
+        raise ValueError(f"{path}: annotations or categories are no mapping, as they must be; restore the file")
     found = tuple(names.get(str(i)) for i in range(len(TOOLS.classes)))
     if found != TOOLS.classes:
         raise ValueError(f"{path}: the instruments are {found}; they must be {TOOLS.classes}, in this order")
@@ -130,24 +133,30 @@ def read_tools(path: Path) -> dict[int, list[int]]:
     refusals = Refusals()
     for frame, vectors in annotations.items():
         with refusals:
+            if not frame.isdecimal():
+                raise ValueError(f"{path}: {frame!r} is no number of a frame; restore the file")
             tools[int(frame)] = _tools(f"{path}, frame {frame}", vectors, names, triplets)
     refusals.tell()
     return tools
 
 
-def _tools(
-    where: str, vectors: Sequence[Sequence[float]], names: Mapping[str, str], triplets: Mapping[str, str]
-) -> list[int]:
+def _tools(where: str, vectors: Any, names: Mapping[str, str], triplets: Mapping[str, str]) -> list[int]:
     tools = [0] * len(TOOLS.classes)
+    if not isinstance(vectors, list) or not all(isinstance(vector, list) for vector in vectors):
+        raise ValueError(f"{where}: it has no list of triplets, each of {_NUMBERS} numbers; restore the file")
     for vector in vectors:
         if len(vector) != _NUMBERS:
             raise ValueError(f"{where}: a triplet has {len(vector)} numbers; it must have {_NUMBERS}")
+        if not all(isinstance(n, (int, float)) and n % 1 == 0 for n in vector[:2]):
+            raise ValueError(
+                f"{where}: triplet {vector[0]} and tool {vector[1]} are no whole numbers; restore the file"
+            )
         triplet, tool = int(vector[0]), int(vector[1])
         if tool == -1:
             continue
         if not 0 <= tool < len(tools):
             raise ValueError(f"{where}: tool {tool} is none of 0 to {len(tools) - 1}, nor -1 for none")
-        expected = triplets.get(str(triplet), "").partition(",")[0]
+        expected = str(triplets.get(str(triplet), "")).partition(",")[0]
         if triplet >= 0 and expected != names[str(tool)]:
             raise ValueError(
                 f"{where}: the tool is {names[str(tool)]}, but triplet {triplet} is one of {expected or 'nothing'}; "

@@ -23,6 +23,7 @@ from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.folder_rows import folder_rows
 from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.datasets.mask import Size, class_numbers, held_values
+from mtal.datasets.text_files import read_text
 from mtal.progress import track
 from mtal.refusals import Refusals
 
@@ -49,6 +50,7 @@ _SHIFTED = {
     7: IGNORE,
     255: IGNORE,
 }  # in val/153_32700, the gallbladder is a 6 and tools are 7
+_READ = {"images": ("id", "file_name"), "annotations": ("image_id", "category_id"), "categories": ("id", "name")}
 FOLDERS = {"train": "pool", "val": "val", "test": "test"}
 FPS = 25
 
@@ -141,7 +143,7 @@ def _criteria(folder: Path) -> dict[str, list[int]]:
     for path in (folder / "annotation_ds_coco.json", folder / "annotation_coco.json"):
         if not path.is_file():
             continue
-        for image in _json(path)["images"]:
+        for image in _lists(path, "images")["images"]:
             means = image.get("ds")
             if means is None:
                 continue
@@ -156,23 +158,50 @@ def _criteria(folder: Path) -> dict[str, list[int]]:
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text())
+        return json.loads(read_text(path))
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: the boxes are missing; restore the file") from None
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}: this is no JSON ({error}); restore the file") from error
 
 
+def _lists(path: Path, *names: str) -> dict[str, list[dict[str, Any]]]:
+    """Lists of a file, whose entries have what is read of them.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a list is missing, or an entry lacks something.
+    """
+    content = _json(path)
+    refusals = Refusals(path)
+    lists: dict[str, list[dict[str, Any]]] = {}
+    for name in names:
+        entries = content.get(name) if isinstance(content, dict) else None
+        if not isinstance(entries, list):
+            raise ValueError(f"{path}: it has no list {name!r}; restore the file")  # noqa: TRY004
+        lists[name] = entries
+        for place, entry in enumerate(entries):
+            for key in _READ[name]:
+                if not isinstance(entry, dict) or not isinstance(entry.get(key), (int, str)):
+                    refusals.add(f"{name} without {key!r}", f"entry {place}")
+    refusals.tell("restore the file")
+    return lists
+
+
 def _tools(path: Path) -> dict[int, dict[str, int]]:
     """Video → image file → whether a tool has a box."""
-    content = _json(path)
+    content = _lists(path, "images", "annotations", "categories")
     names = {category["id"]: category["name"] for category in content["categories"]}
     expected = {*(c.replace(" ", "_") for c in ANATOMY.classes[1:]), "tool"}
     if set(names.values()) != expected:
         raise ValueError(f"{path}: the categories are {sorted(names.values())}; they must be {sorted(expected)}")
+    refusals = Refusals(path)
+    for place, box in enumerate(content["annotations"]):
+        if box["category_id"] not in names:
+            refusals.add("boxes of categories that are not listed", f"entry {place}: {box['category_id']}")
+    refusals.tell("restore the file")
     with_tool = {box["image_id"] for box in content["annotations"] if names[box["category_id"]] == "tool"}
     videos: dict[int, dict[str, int]] = defaultdict(dict)
-    refusals = Refusals()
     for image in content["images"]:
         file, video = image["file_name"], image["file_name"].partition("_")[0]
         with refusals:

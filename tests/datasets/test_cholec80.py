@@ -127,6 +127,11 @@ class TestDamage:
                 ValueError,
                 r"video01-phase\.txt: no row for frame 50",
             ),
+            (
+                lambda r: (r / PHASES).write_text((r / PHASES).read_text(), "utf-16"),
+                ValueError,
+                r"video01-phase\.txt: this is no text in UTF-8 \(.*; save it as such",
+            ),
             (lambda r: shutil.rmtree(r / "tool_annotations"), FileNotFoundError, "the root of Cholec80 holds"),
         ],
     )

@@ -135,6 +135,23 @@ class TestDamage:
                 ValueError,
                 r"VID01\.json, frame 2: a triplet has 3 numbers; it must have 15",
             ),
+            (
+                lambda r: (r / "labels/VID01.json").write_bytes(b'{"a": "\xe9"}'),
+                ValueError,
+                r"VID01\.json: this is no text in UTF-8 \(",
+            ),
+            (lambda r: write(r, annotations={"a": []}), ValueError, r"VID01\.json: 'a' is no number of a frame"),
+            (
+                lambda r: write(r, annotations={**LABELS["VID01"], "2": None}),
+                ValueError,
+                r"VID01\.json, frame 2: it has no list of triplets, each of 15 numbers; restore",
+            ),
+            (
+                lambda r: write(r, annotations={**LABELS["VID01"], "2": [triplet(0, None)]}),
+                ValueError,
+                r"VID01\.json, frame 2: triplet 0 and tool None are no whole numbers; restore",
+            ),
+            (lambda r: write(r, annotations=[]), ValueError, r"VID01\.json: annotations or categories are no mapping"),
             (lambda r: write(r, text="{"), ValueError, r"VID01\.json: this is no JSON"),
             (lambda r: write(r, text="{}"), ValueError, r"VID01\.json: 'categories' is missing"),
             (

@@ -139,6 +139,26 @@ class TestDamage:
                 ValueError,
                 r"'ds' of '1_750\.jpg' is \[0\.5, 2\]; it must be 3 shares",
             ),
+            (
+                edit_boxes(lambda c: c.pop("annotations")),
+                ValueError,
+                r"train.annotation_coco\.json: it has no list 'annotations'; restore",
+            ),
+            (
+                edit_boxes(lambda c: c["annotations"][1].update(category_id=99)),
+                ValueError,
+                r"train.annotation_coco\.json: boxes of categories that are not listed: 1 \(entry 1: 99\); restore",
+            ),
+            (
+                edit_boxes(lambda c: c["images"][2].pop("file_name")),
+                ValueError,
+                r"train.annotation_coco\.json: images without 'file_name': 1 \(entry 2\); restore",
+            ),
+            (
+                lambda r: (r / "val/annotation_coco.json").write_bytes(b'{"a": "\xe9"}'),
+                ValueError,
+                r"val.annotation_coco\.json: this is no text in UTF-8 \(",
+            ),
             (lambda r: shutil.rmtree(r / "semseg"), FileNotFoundError, "the root of Endoscapes holds"),
         ],
     )

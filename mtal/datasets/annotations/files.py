@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
@@ -152,17 +153,40 @@ def holds_any(folders: Iterable[Path], names: Iterable[str]) -> bool:
     return any(_file(folder, path) for folder in folders for path in paths)
 
 
+def files_below(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """Files of a folder and its subfolders, linked ones too, by path; hidden ones are passed over.
+
+    A folder that several ways lead to is entered once, by its own path where it has one: a link may lead back up.
+
+    Args:
+        folder: where to look.
+        suffixes: in small letters, of files in small letters or capitals.
+    """
+    entered: set[str] = set()
+    found: list[Path] = []
+    ways = [folder]
+    for way in ways:  # links are added while this goes on
+        for place, folders, files in os.walk(way):
+            real = os.path.realpath(place)
+            folders[:] = [] if real in entered else sorted(name for name in folders if name[0] != ".")
+            ways += [link for name in folders if (link := Path(place, name)).is_symlink()]
+            if real not in entered:
+                paths = (Path(place, name) for name in files if name[0] != ".")
+                found += [path for path in paths if path.suffix.lower() in suffixes]
+            entered.add(real)
+    return sorted(found)
+
+
 def images_below(folder: Path, left_out: Iterable[Path] = ()) -> list[str]:
-    """Paths of all images of a folder and its subfolders from there, by name; hidden ones are passed over.
+    """Paths of all images among :func:`files_below`, from the folder, by name.
 
     Args:
         folder: where to look.
         left_out: subfolders.
     """
     skipped = set(left_out)
-    images = (file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
-    paths = (file.relative_to(folder) for file in images if not skipped & set(file.parents))
-    return sorted(path.as_posix() for path in paths if not any(part[0] == "." for part in path.parts))
+    images = (file for file in files_below(folder, SUFFIXES) if not skipped & set(file.parents))
+    return sorted(file.relative_to(folder).as_posix() for file in images)
 
 
 def by_name(folder: Path, files: Iterable[str], key: Callable[[str], str]) -> dict[str, str]:

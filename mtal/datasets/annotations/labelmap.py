@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mtal.datasets.annotations.marks import BACKGROUND
 from mtal.datasets.label_map import Value
+from mtal.datasets.text_files import read_text
 from mtal.refusals import Refusals
 
 _VOID = (224, 224, 192)  # borders, in the palette of VOC
@@ -20,12 +21,12 @@ def read_labelmap(folder: Path) -> dict[Value, str | None]:
 
     Raises:
         FileNotFoundError: there is neither.
-        ValueError: a line is of another form, or two have one colour.
+        ValueError: a line is of another form, two have one colour, or the file is no text in UTF-8.
     """
     path = folder / "labelmap.txt"
     names = folder / "class_names.txt"
     if not path.is_file() and names.is_file():
-        lines = [line.strip() for line in names.read_text(encoding="utf-8-sig").splitlines()]
+        lines = [line.strip() for line in read_text(names).splitlines()]
         return {_VOID: None, **{_voc_color(k): BACKGROUND if n == "_background_" else n for k, n in enumerate(lines)}}
     if not path.is_file():
         raise FileNotFoundError(
@@ -34,7 +35,7 @@ def read_labelmap(folder: Path) -> dict[Value, str | None]:
         )
     colors: dict[Value, str | None] = {_VOID: None}
     refusals = Refusals()
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
         name, _, rest = line.partition(":")

@@ -16,7 +16,14 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from mtal.datasets.annotations.files import check_sizes, find_images, read_json, read_size, split_of_folders
+from mtal.datasets.annotations.files import (
+    check_sizes,
+    files_below,
+    find_images,
+    read_json,
+    read_size,
+    split_of_folders,
+)
 from mtal.datasets.annotations.marks import BACKGROUND, AnnotatedImage, Annotations, Mark, names_with
 from mtal.datasets.annotations.shapes import Shape, polygons, runs
 from mtal.datasets.mask import Size
@@ -39,7 +46,7 @@ def read(path: Path, root: Path | None) -> Annotations:
         FileNotFoundError: there are no such files, or an image is missing.
         ValueError: a file is no JSON of LabelMe, or contradicts its image.
     """
-    files = sorted(path.rglob("*.json"))
+    files = files_below(path, (".json",))
     if not files:
         raise FileNotFoundError(f"{path}: no .json files here; give the folder of LabelMe's files as data.path")
     contents = [read_json(file) for file in track(files, "Reading JSON")]
@@ -79,6 +86,9 @@ def _stated(file: Path, content: dict[str, Any], refusals: Refusals) -> Size | N
 
 def _marks(file: Path, content: dict[str, Any], size: Size, refusals: Refusals) -> tuple[Mark, ...]:
     flags = content.get("flags") or {}
+    if not isinstance(flags, dict):
+        refusals.add("flags that are no mapping from names to true or false", file.name)
+        flags = {}
     marks = [Mark((str(flag),), "tag") for flag, ticked in flags.items() if ticked]
     for i, entry in enumerate(content["shapes"]):
         if not isinstance(entry, dict) or not isinstance(entry.get("label"), str):

@@ -12,6 +12,7 @@ from mtal.datasets.annotations.files import (
     SPLITS,
     by_name,
     check_sizes,
+    files_below,
     find_images,
     images_below,
     read_size,
@@ -21,6 +22,7 @@ from mtal.datasets.annotations.files import (
 from mtal.datasets.annotations.labelmap import read_labelmap
 from mtal.datasets.annotations.marks import BACKGROUND, AnnotatedImage, Annotations, ClassMask, Kind, Mark, names_with
 from mtal.datasets.mask import Size
+from mtal.datasets.text_files import read_text
 from mtal.progress import track
 from mtal.refusals import Refusals
 
@@ -39,15 +41,16 @@ def read(path: Path, root: Path | None) -> Annotations:
     """
     beside = not (path / "Annotations").is_dir()
     below = path if beside else path / "Annotations"
-    xmls = {_key(f, below): f for f in sorted(below.rglob("*.xml"))}
-    masks = {_key(f, path / "SegmentationClass"): f for f in sorted((path / "SegmentationClass").rglob("*.png"))}
+    xmls = {_key(f, below): f for f in files_below(below, (".xml",))}
+    of_masks = path / "SegmentationClass"
+    masks = {_key(f, of_masks): f for f in files_below(of_masks, (".png",))}
     if not xmls and not masks:
         raise FileNotFoundError(
             f"{path}: neither XML files (in 'Annotations' or beside the images) nor 'SegmentationClass' here; give the "
             "folder of a VOC data set as data.path"
         )
     base = root or next((path / n for n in ("JPEGImages", "images") if (path / n).is_dir()), path)
-    left_out = set() if base != path else {path / "SegmentationClass", path / "SegmentationObject"}
+    left_out = set() if base != path else {of_masks, path / "SegmentationObject"}
     files = by_name(base, images_below(base, left_out), lambda file: _key(base / file, base))
     refusals = Refusals(path)
     documents = {key: _document(xml, refusals) for key, xml in track(list(xmls.items()), "Reading XML")}
@@ -123,9 +126,9 @@ def _splits(folder: Path) -> dict[str, str]:
     """Image → split, of the lists ``train.txt``, ``val.txt`` and ``test.txt``."""
     splits: dict[str, str] = {}
     for kind in ("Main", "Segmentation"):
-        for file in sorted((folder / kind).glob("*.txt")):
-            if file.stem.lower() in SPLITS:
-                for line in file.read_text(encoding="utf-8-sig").splitlines():
+        for file in sorted((folder / kind).glob("*")):
+            if file.stem.lower() in SPLITS and file.suffix.lower() == ".txt":
+                for line in read_text(file).splitlines():
                     if line.strip():
                         splits.setdefault(line.split()[0], SPLITS[file.stem.lower()])
     return splits

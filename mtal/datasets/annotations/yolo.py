@@ -17,6 +17,7 @@ from mtal.datasets.annotations.files import image_sizes, images_below, inside, s
 from mtal.datasets.annotations.marks import AnnotatedImage, Annotations, Mark
 from mtal.datasets.annotations.shapes import polygons
 from mtal.datasets.mask import Size
+from mtal.datasets.text_files import read_text
 from mtal.progress import track
 from mtal.refusals import Refusals
 
@@ -63,9 +64,7 @@ def _yaml(file: Path) -> Mapping[str, Any]:
     if not file.is_file():
         raise FileNotFoundError(f"{file}: there is no such file; give a data.yaml as data.path")
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file}: this is no text in UTF-8 ({error}); save it as such") from error
+        content = yaml.safe_load(read_text(file))
     except yaml.YAMLError as error:
         raise ValueError(f"{file}: this is no YAML ({' '.join(str(error).split())}); correct it") from error
     return content if isinstance(content, dict) else {}
@@ -108,13 +107,13 @@ def _images_of(file: Path, base: Path, key: str, place: str) -> list[Path]:
         raise FileNotFoundError(
             f"{file}: {key!r} is {place!r}, but {base / name} is not there; remove it or give data.root=DIR"
         )
-    return _listed(base / name) if name.endswith(".txt") else [base / name]
+    return _listed(base / name) if name.lower().endswith(".txt") else [base / name]
 
 
 def _listed(file: Path) -> list[Path]:
     refusals = Refusals(file)
     images = []
-    lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    lines = [line.strip() for line in read_text(file).splitlines()]
     for line in filter(None, lines):
         name = inside(line)
         if name is None:
@@ -130,17 +129,25 @@ def _listed(file: Path) -> list[Path]:
 
 
 def _labels(image: Path) -> Path:
+    """Where the text file of an image is to be, or is with its suffix in capitals."""
     parts = list(image.with_suffix(".txt").parts)
     for place in range(len(parts) - 2, -1, -1):
         if parts[place] == "images":
             parts[place] = "labels"
             break
-    return Path(*parts)
+    labels = Path(*parts)
+    capitals = labels.with_suffix(".TXT")
+    return capitals if capitals.is_file() and not labels.is_file() else labels
 
 
 def _marks(labels: Path, names: Mapping[int, str], size: Size, keypoints: int, refusals: Refusals) -> tuple[Mark, ...]:
     marks = []
-    for number, line in enumerate(labels.read_text(encoding="utf-8").splitlines(), 1):
+    try:
+        lines = read_text(labels).splitlines()
+    except ValueError:
+        refusals.add("files that are no text in UTF-8", str(labels))
+        return ()
+    for number, line in enumerate(lines, 1):
         words = line.split()
         if not words:
             continue

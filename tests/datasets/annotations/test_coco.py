@@ -97,8 +97,7 @@ class TestDamage:
             ),
             (
                 damaged(images_0={"height": "tall"}, images_1={"width": 16.5}, images_2={"width": True}),
-                r"images of a size that cannot be read: 3 \('images/ada/0004\.png': height 'tall' is no number of pixels, "
-                r"'images/ada/0009\.png': width 16\.5 is no",
+                r"size that cannot be read: 3 \('images/ada/0004\.png': height 'tall' is no number of pixels, .*16\.5",
             ),
             (
                 damaged(annotations_0={"image_id": 7}, annotations_1={"image_id": [1]}),

@@ -59,6 +59,14 @@ class TestRead:
         assert [m.names[0] for m in found.images[0].marks] == ["hook", "__ignore__", "background"]
         assert set(found.categories) == {"hook", "clip", "liver", "fat"}
 
+    def test_linked_folders_and_capitals(self, set_, tmp_path):
+        expected = labelme.read(set_, None)
+        (set_ / "ben").rename(tmp_path / "elsewhere")
+        (set_ / "ben").symlink_to(tmp_path / "elsewhere")
+        (set_ / "ada/0004.json").rename(set_ / "ada/0004.JSON")
+        (set_ / "ada/._0009.json").write_text("what some file systems leave behind")
+        assert [i.file for i in labelme.read(set_, None).images] == [i.file for i in expected.images]
+
     @pytest.mark.parametrize("path", ["..\\..\\pictures\\0004.png", "C:/x/../0004.png", "0004.png"])
     def test_files_that_were_moved(self, set_, path):
         change(set_, imagePath=path if "C:" not in path else "../../../0004.png")
@@ -89,6 +97,10 @@ class TestDamage:
             (
                 {"imageWidth": [16]},
                 r"sizes of images that cannot be read: 1 \(0004\.json: width \[16\] is no number of",
+            ),
+            (
+                {"flags": ["hook"]},
+                r"flags that are no mapping from names to true or false: 1 \(0004\.json\)",
             ),
             ({"shapes": [{"points": []}]}, r"shapes without a label: 1 \(0004\.json, shape 0\)"),
             ({"shapes": shape(points=[[1, 2, 3]])}, r"0004\.json, shape 0: a polygon of 3 numbers"),

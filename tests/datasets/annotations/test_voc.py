@@ -32,6 +32,20 @@ class TestRead:
         assert found.images[0].marks[0].names == ("hook", "hook/on=fat")
         assert found.categories == ("hook",)
 
+    def test_linked_folders_and_capitals(self, set_, tmp_path):
+        expected = voc.read(set_, None)
+        for folder in ("Annotations", expected.base.name, "SegmentationClass"):
+            (set_ / folder / "ben").rename(tmp_path / f"ben_{folder}")
+            (set_ / folder / "ben").symlink_to(tmp_path / f"ben_{folder}")
+            (set_ / folder / "again").symlink_to(set_ / folder)  # a link that leads back up
+        for file in ("Annotations/ada/0004.xml", "SegmentationClass/ada/0004.png", "ImageSets/Main/train.txt"):
+            if (set_ / file).exists():
+                (set_ / file).rename((set_ / file).with_suffix((set_ / file).suffix.upper()))
+        found = voc.read(set_, None)
+        assert [i.file for i in found.images] == [i.file for i in expected.images]
+        assert [(i.marks, i.split) for i in found.images] == [(i.marks, i.split) for i in expected.images]
+        assert [i.mask is None for i in found.images] == [i.mask is None for i in expected.images]
+
     def test_a_mask_beside_its_image(self, set_):
         found = voc.read(set_, None)
         save(found.base / "ada/0004.jpg", picture(2))

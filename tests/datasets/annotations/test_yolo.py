@@ -49,8 +49,27 @@ class TestRead:
         assert [(i.file, i.split) for i in found.images] == expected
         assert all(i.annotated for i in found.images)
 
+    def test_linked_folders_capitals_and_marks_of_utf_8(self, set_, tmp_path):
+        expected = describe(set_, "train: images\n" + NAMES)
+        for folder in ("images", "labels"):
+            (set_ / folder / "ben").rename(tmp_path / f"ben_{folder}")
+            (set_ / folder / "ben").symlink_to(tmp_path / f"ben_{folder}")
+        labels = set_ / "labels/ada/0004.txt"
+        labels.with_suffix(".TXT").write_text(labels.read_text(), "utf-8-sig")
+        labels.unlink()
+        found = yolo.read(set_, None)
+        assert [i.file for i in found.images] == [i.file for i in expected.images]
+        assert [[m.names for m in i.marks] for i in found.images] == [
+            [m.names for m in i.marks] for i in expected.images
+        ]
+
 
 class TestDamage:
+    def test_labels_in_another_encoding(self, set_):
+        (set_ / "labels/ada/0009.txt").write_text("2 0.5 0.5 0.1 0.1", "utf-16")
+        with pytest.raises(ValueError, match=r"data\.yaml: files that are no text in UTF-8: 1 \(.*0009\.txt\)"):
+            yolo.read(set_, None)
+
     @pytest.mark.parametrize(
         ("line", "message"),
         [
