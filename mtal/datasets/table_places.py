@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtal.datasets.mask import Size
 from mtal.datasets.recording_names import Recording, recording_names
@@ -182,9 +183,18 @@ def _frames(path: Path, asked: Sequence[Asked], video: str, refusals: Refusals) 
             elif one.time_s is not None:
                 number = int(np.abs(times - one.time_s).argmin())
                 if abs(times[number] - one.time_s) > step:
-                    end = times[-1]
-                    raise ValueError(f"{one.where}: {path} has no frame near {one.time_s:g} s, it ends at {end:g} s")
+                    raise ValueError(f"{one.where}: {path} has no frame near {one.time_s:g} s{_gap(times, one.time_s)}")
             else:
                 raise ValueError(f"{one.where}: it is empty; a frame of a video needs 'frame' or 'time_s'")
             found[i] = Place(video, number, float(times[number]), str(path), size)
     return found
+
+
+def _gap(times: NDArray[np.float64], time_s: float) -> str:
+    """Where a time lies that no frame [N] is near to."""
+    after = int(np.searchsorted(times, time_s))
+    if after == len(times):
+        return f", it ends at {times[-1]:g} s"
+    if after == 0:
+        return f", it begins at {times[0]:g} s"
+    return f": after that at {times[after - 1]:g} s the next is at {times[after]:g} s"

@@ -53,10 +53,11 @@ def parse_folder_source(source: str) -> FolderSource:
     """Folder, first number, rate in Hz and pattern of a :func:`folder_source`; a bare path counts from 0 at 25 Hz.
 
     Raises:
-        ValueError: what follows the ``#`` is no ``first=<int>&rate=<number>``, with ``&files=<pattern>`` or not.
+        ValueError: what follows the ``#`` has a ``first=`` and is no ``first=<int>&rate=<number>``, with
+            ``&files=<pattern>`` or not.
     """
     path, mark, fragment = source.rpartition("#")
-    if not mark or Path(source).exists():  # "#" may be part of a real name
+    if not mark or "first=" not in fragment or Path(source).exists():  # "#" may be part of a real name
         return FolderSource(Path(source))
     try:
         options = parse_qs(fragment, strict_parsing=True)

@@ -166,6 +166,12 @@ class TestDamage:
             (edit("b.mp4,7", "b.mp4,7.5"), ValueError, r"line 4, column 'frame': .*no frame 7\.5"),
             (edit("b.mp4,7", "b.mp4,x"), ValueError, r"line 4, column 'frame': 'x' is no number from 0 on"),
             (edit("b.mp4,,0.4", "b.mp4,,9"), ValueError, r"line 5, column 'time_s': .* no frame near 9 s"),
+            (edit("b.mp4,,0.4", "b.mp4,,9"), ValueError, r"no frame near 9 s, it ends at 1\.4 s"),
+            (
+                lambda r: film.write(r / "b.mp4", film.numbered(15, (H, W)), fps=10, pause=(2, 20)),
+                ValueError,
+                r"line 5, column 'time_s': .* no frame near 0\.4 s: after that at 0\.1 s the next is at 2\.2 s",
+            ),
             (edit("b.mp4,,0.4", "b.mp4,,"), ValueError, r"line 5, column 'time_s': it is empty; a frame of a video"),
             (edit("b.mp4,7", ",7"), ValueError, r"line 4, column 'image' and 'video': both are empty"),
             (edit("ben,test", ",test"), ValueError, r"line 4, column 'patient': it is empty"),

@@ -150,18 +150,22 @@ class TestSource:
     def test_a_bare_path(self):
         assert parse_folder_source("img/seq1") == (Path("img/seq1"), 0, 25.0, "*")
 
+    @pytest.mark.parametrize("name", ["op#3.mp4", "take#rate=2"])
+    def test_a_name_of_what_is_not_there(self, name):
+        assert parse_folder_source(name) == (Path(name), 0, 25.0, "*")
+
     def test_a_folder_with_such_a_name(self, tmp_path):
         (tmp_path / "take#2").mkdir()
         assert parse_folder_source(str(tmp_path / "take#2")) == (tmp_path / "take#2", 0, 25.0, "*")
 
-    @pytest.mark.parametrize("fragment", ["two", "first=one", "rate=fast"])
+    @pytest.mark.parametrize("fragment", ["first=one", "first=1&rate=fast", "first=1&two"])
     def test_malformed(self, fragment):
         with pytest.raises(ValueError, match="is not of the form first=1&rate=25"):
             parse_folder_source(f"seq1#{fragment}")
 
     def test_unknown_option(self):
         with pytest.raises(ValueError, match="unknown option 'frist'"):
-            parse_folder_source("seq1#frist=1")
+            parse_folder_source("seq1#first=1&frist=1")
 
 
 def test_numbers_that_are_no_numbers_of_frames(tmp_path):

@@ -10,8 +10,11 @@ import av
 import numpy as np
 
 
-def write(path: Path, pictures: Iterable[np.ndarray], fps: int = 25) -> Path:
-    """``[H, W, 3]`` pictures as one MP4 file with a key frame each second; H and W are even."""
+def write(path: Path, pictures: Iterable[np.ndarray], fps: int = 25, pause: tuple[int, int] | None = None) -> Path:
+    """``[H, W, 3]`` pictures as one MP4 file with a key frame each second; H and W are even.
+
+    ``pause=(10, 100)`` has picture 9 stand still for 100 frames more.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), mode="w") as container:
         stream = container.add_stream("libx264", rate=Fraction(fps))
@@ -21,7 +24,10 @@ def write(path: Path, pictures: Iterable[np.ndarray], fps: int = 25) -> Path:
         for number, picture in enumerate(pictures):
             if number == 0:
                 stream.height, stream.width = picture.shape[:2]
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            if pause is not None:
+                frame.pts = number + pause[1] * (number >= pause[0])
+            container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
 
