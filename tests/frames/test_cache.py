@@ -325,15 +325,15 @@ class TestErrors:
         assert decoded == []
 
     def test_a_disk_that_fills_lets_go_of_the_video(self, tmp_path, clip, monkeypatch):
-        def full(file, _, content):
+        def full(file, content):
             if not isinstance(content, bytes):  # the frames, behind the header
                 raise OSError(errno.ENOSPC, "No space left on device")
 
         closed = []
         original = GuardedReader.close
         monkeypatch.setattr(GuardedReader, "close", lambda self: closed.append(self.source) or original(self))
-        monkeypatch.setattr("mtal.frames.frames_file.FramesFile._append", full)
-        with pytest.raises(OSError, match="No space left"):
+        monkeypatch.setattr("mtal.whole_files.write_all", full)
+        with pytest.raises(OSError, match="the disk is full"):
             FrameCache(tmp_path / "cache").get(rows((clip("groups"), 0)), SIZE)
         assert closed == [clip("groups")]
         assert list((tmp_path / "cache").rglob("*.npy")) == []

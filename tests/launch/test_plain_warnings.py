@@ -34,7 +34,7 @@ def test_what_every_round_warns_of_is_told_once():
     with plain_warnings(Console(file=out)):
         for frames in (90, 80):
             scores = torch.zeros((frames, 1), dtype=torch.float64)
-            warn_constant(ScoreTable((("tools", "entropy"),), scores), torch.zeros(1, dtype=torch.bool), ())
+            warn_constant(ScoreTable((("tools", "entropy"),), scores), scores, ())
             warnings.warn(f"video {frames} is damaged", stacklevel=1)
     constant, *rest = out.getvalue().splitlines()
     assert constant.startswith("warning: tools/entropy: the same score on all 90 frames, so no say in this round")

@@ -7,7 +7,7 @@ from miniature import surgery
 from scipy.spatial.distance import jensenshannon
 
 from mtal.acquisition import HeadWeights, TaskConsistency
-from mtal.learning import picking
+from mtal.learning import looking
 from mtal.learning.loop_settings import LoopSettings
 from mtal.learning.pool_views import pool_views
 
@@ -32,7 +32,7 @@ def seen(monkeypatch):
         told.append(arguments)
         return pool_views(*arguments, **options)
 
-    monkeypatch.setattr(picking, "pool_views", keep)
+    monkeypatch.setattr(looking, "pool_views", keep)
     return told
 
 

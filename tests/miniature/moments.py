@@ -7,7 +7,7 @@ import signal
 import sys
 from typing import Any
 
-PHASES = {"_pick_round": "picking", "ask": "asking", "collect": "collecting", "_round": "training"}
+PHASES = {"choose": "picking", "ask": "asking", "collect": "collecting", "_round": "training"}
 """Function of the loop or of an oracle → what a start is at while it is in there, the innermost first."""
 _EFFECTS = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "http.client.send"}
 _WRITES = os.O_WRONLY | os.O_RDWR

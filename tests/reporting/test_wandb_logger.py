@@ -168,6 +168,7 @@ class FakeRun:
     """Stands for a run that is online."""
 
     id = "x"
+    url = "https://wandb.example/x"
 
     def __init__(self, step, failing=()):
         self.step = step
