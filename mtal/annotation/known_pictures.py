@@ -35,19 +35,19 @@ class KnownPictures:
         self._then = self._read()
 
     def check(self) -> None:
-        """Whether the frames that were answered are the pictures that they were.
+        """Whether the frames that were asked for or answered are the pictures that they were.
 
         Warns:
-            UserWarning: a picture that was answered is another frame now, so that its answers are not found.
+            UserWarning: such a picture is another frame now, so that its answers are not found.
 
         Raises:
-            ValueError: a frame that was answered is another picture now.
+            ValueError: such a frame is another picture now.
         """
         refusals = Refusals(self._file)
         for frame_id, then in self._then.items():
             now = self._now.get(frame_id)
             if now is not None and Path(now).name != Path(then).name:
-                refusals.add("frames that were answered are other pictures now", f"{frame_id} was {then} and is {now}")
+                refusals.add("frames of this store are other pictures now", f"{frame_id} was {then} and is {now}")
         refusals.tell(
             "pictures without a number of their own in the name are counted in the order of names: put those that came "
             "later into another folder, or give the oracle another store"
@@ -60,7 +60,7 @@ class KnownPictures:
         ]
         if moved:
             warnings.warn(
-                f"{self._file}: {len(moved)} answered frames seem to have other names now ({first_of(moved)}), so "
+                f"{self._file}: {len(moved)} frames of this store seem to have other names now ({first_of(moved)}), so "
                 "their answers are not found; recordings are named by their folders and, where a folder has several "
                 "patients, by these",
                 stacklevel=2,

@@ -49,6 +49,7 @@ class StoredAnswers(ABC):
         self.store = LabelStore(store, dataset.label_maps)
         self._pictures = KnownPictures(self.store.root, dataset.index)
         self._pictures.check()
+        self._pictures.note(self.store.rows()["frame_id"].unique())  # of stores that were begun without
         self._view: LabelView | None = None
 
     @classmethod
@@ -62,7 +63,6 @@ class StoredAnswers(ABC):
         """See :class:`~mtal.annotation.oracle.Oracle`; of several runs of one store one collects at a time."""
         with self.store.reading():
             self.add([])
-            self._pictures.note(self.store.rows()["frame_id"].unique())
             self.take_in()
 
     @abstractmethod

@@ -47,7 +47,7 @@ class TestCountedInOrder:
         answered(load(root, **PATIENTS), root / "labels", "gamma")
         draw(root, "beta.png")
         grown = load(root, **PATIENTS, beta="a")
-        with pytest.raises(ValueError, match=r"pictures\.json: frames that were answered are other pictures now: 1 \("):
+        with pytest.raises(ValueError, match=r"pictures\.json: frames of this store are other pictures now: 1 \("):
             FolderOracle(grown, root / "desk", store=root / "labels")
 
     def test_a_picture_at_the_end_moves_none(self, root):
@@ -65,10 +65,10 @@ class TestCountedInOrder:
         oracle = FolderOracle(dataset, moved / "desk", store=moved / "labels")
         assert oracle.label([frame_of(dataset, "gamma")], (8, 8))["tools"].tolist() == [[1]]
 
-    def test_answers_of_before_pictures_were_known_are_noted_when_next_collected(self, root):
+    def test_answers_of_before_pictures_were_known_are_noted_at_the_next_start(self, root):
         answered(load(root, **PATIENTS), root / "labels", "gamma")
         (root / "labels" / "pictures.json").unlink()
-        FolderOracle(load(root, **PATIENTS), root / "desk", store=root / "labels").collect()
+        FolderOracle(load(root, **PATIENTS), root / "desk", store=root / "labels")
         draw(root, "beta.png")
         with pytest.raises(ValueError, match=r"gamma\.png and is images/beta\.png"):
             FolderOracle(load(root, **PATIENTS, beta="a"), root / "desk", store=root / "labels")
@@ -84,5 +84,5 @@ def test_a_recording_that_is_named_anew_is_warned_of(tmp_path):
     draw(tmp_path, "3.png")
     (tmp_path / "frames.csv").write_text(one + "images/3.png,c,\n")
     grown = table.load(tmp_path / "frames.csv", test_patients=["b"])
-    with pytest.warns(UserWarning, match=r"1 answered frames seem to have other names now \(images/2\.png was"):
+    with pytest.warns(UserWarning, match=r"1 frames of this store seem to have other names now \(images/2\.png was"):
         FolderOracle(grown, tmp_path / "desk", store=tmp_path / "labels")

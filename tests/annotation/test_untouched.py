@@ -17,7 +17,10 @@ def drawn(oracle, request_of) -> Path:
     """The folder of a request with masks that the model drew, but for the vessels of the second frame."""
     vessels = np.zeros((2, *SIZE), np.uint8)
     vessels[1, :5] = 1
-    guess = lambda row, size: {"anatomy": np.full(size, row, np.uint8), "vessels": vessels * (row == 0)}  # noqa: E731
+
+    def guess(row, size):
+        return {"anatomy": np.full(size, row, np.uint8), "vessels": vessels * (row == 0)}
+
     request = request_of(guess=guess)
     oracle.ask(request)
     return oracle.root / request.id
