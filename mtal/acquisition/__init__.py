@@ -33,6 +33,9 @@ from mtal.acquisition.calibration import (
 from mtal.acquisition.coarse import (
     coarse_posterior,
 )
+from mtal.acquisition.comparable import (
+    Comparable,
+)
 from mtal.acquisition.costs import (
     AnnotationCost,
 )
@@ -206,6 +209,7 @@ __all__ = [
     "Clips",
     "ClusterCentres",
     "CombMnz",
+    "Comparable",
     "Constraint",
     "Contrastive",
     "Copeland",

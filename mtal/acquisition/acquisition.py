@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from mtal.acquisition.blend import Blend
+from mtal.acquisition.comparable import Comparable
 from mtal.acquisition.fusion.base import Fusion
 from mtal.acquisition.gradients import GradientBlock, JointGradientEmbedding
 from mtal.acquisition.limits import Limits
@@ -127,6 +128,21 @@ class Acquisition:
         """Every signal of the whole pool, see :meth:`Measurement.of_pool`."""
         return self.measurement.of_pool(views)
 
+    def comparable(self, table: ScoreTable, reference: ScoreTable | None = None) -> Comparable:
+        """The columns made comparable: what utility, :meth:`query` and :meth:`went_by` of a round are read from.
+
+        Args:
+            table: as for :meth:`Blend.comparable`.
+            reference: as there.
+
+        Raises:
+            ValueError: as there.
+
+        Warns:
+            UserWarning: scores are missing.
+        """
+        return self.blend.comparable(table, ranges=self.measurement.ranges, reference=reference)
+
     def utility(
         self,
         table: ScoreTable,
@@ -135,13 +151,13 @@ class Acquisition:
         weights: Mapping[str, float] | None = None,
         reference: ScoreTable | None = None,
     ) -> Tensor:
-        """Normalise the columns, fuse them: ``[N]`` float64, see :class:`Blend`.
+        """Normalise the columns, fuse them: ``[N]`` float64, see :meth:`comparable` and :meth:`Comparable.utility`.
 
         Args:
-            table: as for :class:`Blend`.
+            table: as for :meth:`comparable`.
             inactive_tasks: heads that have no label so far; they have no say.
             weights: task to this round's adaptive weight; 1 where not given.
-            reference: as for :class:`Blend`.
+            reference: as for :meth:`comparable`.
 
         Raises:
             ValueError: NaN scores under ``nan_policy="raise"``, a head is named that the table does not have, or
@@ -151,32 +167,29 @@ class Acquisition:
             UserWarning: scores are missing, a column is constant, or a head has no label so far.
         """
         say = self.say(table.tasks, weights, inactive_tasks)
-        return self.blend(table, say, ranges=self.measurement.ranges, reference=reference)
+        return self.comparable(table, reference).utility(say)
 
     def query(
         self,
-        table: ScoreTable,
+        scores: Comparable,
         seconds: npt.NDArray[np.float64],
         askable: npt.NDArray[np.bool_],
         tasks: Sequence[str],
         inactive_tasks: Collection[str] = (),
         *,
         weights: Mapping[str, float] | None = None,
-        reference: ScoreTable | None = None,
     ) -> npt.NDArray[np.bool_]:
         """Which heads each of the frames would be asked for if it is picked, ``[N, T]``.
 
         Args:
-            table: as for :meth:`utility`.
+            scores: of the whole pool, from :meth:`comparable`.
             seconds: that each answer takes, ``[N, T]``.
             askable: which heads can be asked for, ``[N, T]``.
             tasks: the T heads.
             inactive_tasks: as for :meth:`utility`.
             weights: as for :meth:`utility`.
-            reference: as for :meth:`utility`.
         """
-        say = self.say.of(tasks, weights, inactive_tasks)
-        gains = self.blend.gains(table, say, ranges=self.measurement.ranges, reference=reference)
+        gains = scores.gains(self.say.of(tasks, weights, inactive_tasks))
         look_s = 0.0 if self.limits.cost is None else self.limits.cost.look_s
         return self.limits.query(gains.numpy(), seconds, askable, look_s)
 
@@ -217,30 +230,27 @@ class Acquisition:
 
     def went_by(
         self,
-        table: ScoreTable,
+        scores: Comparable,
         blocks: Mapping[str, GradientBlock],
         inactive_tasks: Collection[str] = (),
         weights: Mapping[str, float] | None = None,
         round_number: int = 1,
-        *,
-        reference: ScoreTable | None = None,
     ) -> ScoreTable:
         """What the selector read of each head that has a say, ``[N, …]``; no column where it read nothing of a head.
 
         The scores that the utility is made of, or else lengths of gradients as (task, ``"gradient_length"``).
 
         Args:
-            table: scores of the whole pool.
+            scores: of the whole pool, from :meth:`comparable`.
             blocks: task to the gradients of the whole pool.
             inactive_tasks: heads that have no label so far.
             weights: task to this round's adaptive weight; 1 where not given.
             round_number: of the running round, from 1.
-            reference: as for :meth:`utility`.
         """
-        reads = self.selection.selector.reads(round_number)
+        reads, table = self.selection.selector.reads(round_number), scores.table
         if "utility" in reads:
             say = self.say.of(table.tasks, weights, inactive_tasks)
-            return table.only(self.blend.heard(table, say, ranges=self.measurement.ranges, reference=reference))
+            return table.only(scores.heard(say))
         read = blocks if "gradient" in reads else {}
         say = self.say.of(read, weights, inactive_tasks)
         lengths = {task: block.sq_norm.sqrt() for task, block in read.items() if say[task] > 0}

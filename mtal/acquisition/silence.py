@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar
 
 from torch import Tensor
 
-from mtal.acquisition.normalizers.base import active_columns
 from mtal.acquisition.round_warning import RoundWarning
-from mtal.acquisition.score_table import NanPolicy, ScoreTable
+from mtal.acquisition.score_table import Column, NanPolicy, ScoreTable
 
 _Head = TypeVar("_Head")
 
@@ -45,22 +44,22 @@ def warn_missing(table: ScoreTable, policy: NanPolicy) -> None:
         )
 
 
-def warn_constant(table: ScoreTable, normalised: Tensor, inactive_tasks: Collection[str]) -> None:
-    """Name the columns that tell no frames apart, by themselves or once they are normalised."""
-    scored, left = active_columns(table.values), active_columns(normalised)  # [T]
+def warn_constant(
+    columns: Sequence[Column], frames: int, scored: Tensor, left: Tensor, inactive_tasks: Collection[str]
+) -> None:
+    """Name the columns that tell no frames apart, by themselves (not ``scored``) or once normalised (not ``left``)."""
     for constant, what in (
-        (~scored, "the same score on all {} frames"),
-        (scored & ~left, "the same on all {} frames once normalised, by an earlier round or within each video"),
+        (~scored, f"the same score on all {frames} frames"),
+        (scored & ~left, f"the same on all {frames} frames once normalised, by an earlier round or within each video"),
     ):
         names = [
             f"{task}/{signal}"
-            for (task, signal), is_constant in zip(table.columns, constant.tolist(), strict=True)
+            for (task, signal), is_constant in zip(columns, constant.tolist(), strict=True)
             if is_constant and task not in inactive_tasks
         ]
         if names:
             warnings.warn(
-                f"{', '.join(names)}: {what.format(len(table))}, so no say in this round; the weight is shared among "
-                "the others",
+                f"{', '.join(names)}: {what}, so no say in this round; the weight is shared among the others",
                 RoundWarning,
                 stacklevel=3,
             )

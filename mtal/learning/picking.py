@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mtal.acquisition import Acquisition, Candidates, ScoreTable
+from mtal.acquisition import Acquisition, Candidates, Comparable, ScoreTable
 from mtal.acquisition.distance_words import distance_words
 from mtal.acquisition.shown import Shown
 from mtal.acquisition.silence import heard
@@ -118,12 +118,13 @@ class Picker:
             seen = self._looking.look(model, asked, rows)
         gradients, silent, weights = seen.pool.gradients, seen.known.silent, seen.weights
         with timed(asked.timings, "fuse"):
-            utility = self.acquisition.utility(seen.table, silent, weights=weights, reference=seen.reference)
+            scores = self.acquisition.comparable(seen.table, seen.reference)
+            utility = scores.utility(self.acquisition.say(seen.table.tasks, weights, silent))
             gradient = self.acquisition.joint_gradient(gradients, silent, weights) if gradients else None
         selector = self.acquisition.selection.selector
         why: dict[int, str] = {}
         with timed(asked.timings, "select"):
-            queried = self._query(asked, rows, seen)
+            queried = self._query(asked, rows, seen, scores)
             candidates = replace(self._of_model(asked, rows, seen, queried), utility=utility, gradient=gradient)
             at = self._select(candidates, asked, why)
             if gradient is not None and "gradient" in selector.reads(asked.number):
@@ -132,9 +133,7 @@ class Picker:
             self._write(asked, rows, seen, utility)
         went_by: ScoreTable | None = None
         if "shown" not in selector.reads(asked.number) or seen.known.presence.trust > 0:  # else no score mattered
-            went_by = self.acquisition.went_by(
-                seen.table, gradients, silent, weights, asked.number, reference=seen.reference
-            )
+            went_by = self.acquisition.went_by(scores, gradients, silent, weights, asked.number)
         return Picks(
             self._frames.ids(rows[at]),
             at,
@@ -154,7 +153,7 @@ class Picker:
         silent = tuple(dict.fromkeys([*asked.known.silent, *used_up, *untrained]))
         return replace(asked, known=replace(asked.known, silent=silent))
 
-    def _query(self, asked: Round, rows: Rows, seen: Seen) -> _Queried:
+    def _query(self, asked: Round, rows: Rows, seen: Seen, scores: Comparable) -> _Queried:
         """Which heads each candidate would be asked for."""
         cost, by_head = self.acquisition.limits.cost, seen.pool.cost_by_head
         if self.acquisition.limits.query.asks_all or cost is None or by_head is None:
@@ -163,9 +162,7 @@ class Picker:
         can = self.pool.by_head(rows, asked.availability)
         askable = np.stack([can.get(t, np.ones(len(rows), dtype=bool)) for t in tasks], axis=1)  # [N, T]
         askable &= np.array([t.weight > 0 for t in self.tasks])
-        heads = self.acquisition.query(
-            seen.table, by_head, askable, tasks, silent, weights=seen.weights, reference=seen.reference
-        )
+        heads = self.acquisition.query(scores, by_head, askable, tasks, silent, weights=seen.weights)
         heads |= askable & np.isin(tasks, silent)  # one without a label so far has no say, and needs one
         return _Queried(heads, cost.look_s * heads.any(axis=1) + (by_head * heads).sum(axis=1))
 

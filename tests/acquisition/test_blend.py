@@ -45,8 +45,8 @@ class TestConstantOnceNormalised:
         with pytest.warns(UserWarning, match="phase/entropy: the same on all 3 frames once normalised"):
             utility = self.BLEND(self.TABLE, reference=reference)
         assert utility.tolist() == pytest.approx([0.0, 0.5, 1.0])
-        heard = self.BLEND.heard(self.TABLE, {"tools": 1.0, "phase": 1.0}, reference=reference)
-        assert heard == [("tools", "entropy")]
+        scores = self.BLEND.comparable(self.TABLE, reference=reference)
+        assert scores.heard({"tools": 1.0, "phase": 1.0}) == [("tools", "entropy")]
 
     def test_within_every_video(self):
         values = torch.tensor([[0.0, 0.1], [0.0, 0.5], [1.0, 0.4], [1.0, 0.9]]).double()
@@ -54,4 +54,4 @@ class TestConstantOnceNormalised:
         blend = replace(self.BLEND, per_video=True)
         with pytest.warns(UserWarning, match="tools/entropy: the same on all 4 frames once normalised"):
             assert blend(table).tolist() == pytest.approx([0.0, 1.0, 0.0, 1.0])
-        assert blend.gains(table, {"tools": 1.0, "phase": 1.0})[:, 0].tolist() == [0.0] * 4
+        assert blend.comparable(table).gains({"tools": 1.0, "phase": 1.0})[:, 0].tolist() == [0.0] * 4
