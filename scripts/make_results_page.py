@@ -24,6 +24,7 @@ from pathlib import Path
 
 from mtal.reporting.comparison import Comparison, compare
 from mtal.reporting.comparison.comparison import are_references
+from mtal.reporting.comparison.found_runs import Read, ReadOnce, read_finished
 from mtal.reporting.comparison.markdown import ahead, order_of, over_all, tables_of
 from mtal.reporting.comparison.packed import SUFFIX, as_folders
 from mtal.reporting.comparison.report import paper_figures, write_picture
@@ -57,13 +58,13 @@ def is_full_pool(sweep: Path) -> bool:
     return sweep.name.removesuffix(SUFFIX).endswith(_FULL)
 
 
-def reference_of(sweep: Path, references: Mapping[str, Path]) -> list[Path]:
+def reference_of(sweep: Path, references: Mapping[str, Path], read: Read = read_finished) -> list[Path]:
     """The full-pool runs of a sweep among all by name: its own, or under another name the first of the same data."""
     if (own := f"{sweep.name}{_FULL}") in references:
         return [references[own]]
     data = f"{sweep.name.partition('_')[2]}{_FULL}"
     alike = (found for name, found in references.items() if name.partition("_")[2] == data)
-    return [found for found in alike if are_references(found, sweep)][:1]
+    return [found for found in alike if are_references(found, sweep, read)][:1]
 
 
 def together(page: str, sweeps: Sequence[Path]) -> dict[str, list[Path]]:
@@ -78,10 +79,11 @@ def kinds_of(page: str, name: str, start: str) -> list[str]:
 
 
 def tables_together(
-    page: str, pattern: str, members: Sequence[Path], references: Mapping[str, Path]
+    page: str, pattern: str, members: Sequence[Path], references: Mapping[str, Path], read: Read
 ) -> dict[tuple[str, str], str]:
     """The tables of all sweeps of a name with a star."""
-    comparison = compare(members, [found for sweep in members for found in reference_of(sweep, references)])
+    full_pool = [found for sweep in members for found in reference_of(sweep, references, read)]
+    comparison = compare(members, full_pool, read=read)
     settings = tuple(replace(s, name=name_of(s.name, pattern, members, comparison)) for s in comparison.settings)
     comparison = replace(comparison, settings=settings)
     tables = {(pattern, kind): table for kind, table in over_all(comparison).items()}
@@ -121,9 +123,9 @@ def main() -> None:
     full = list(dict.fromkeys([*full, *(sweep for sweep in arguments.sweeps if is_full_pool(sweep))]))
     try:
         with as_folders(given) as sweeps, as_folders(full) as references:
-            by_name = {f.name: f for f in references}
+            by_name, read = {f.name: f for f in references}, ReadOnce()
             for sweep in sweeps:
-                comparison = compare([sweep], reference_of(sweep, by_name))
+                comparison = compare([sweep], reference_of(sweep, by_name, read), read=read)
                 if len(comparison.settings) > 1:
                     raise ValueError(
                         f"{sweep} holds {len(comparison.settings)} settings; give each a folder of its own"
@@ -134,9 +136,9 @@ def main() -> None:
                         write_picture(figure, images / f"{sweep.name}_{name}.png")
             for pattern, members in together(everything, sweeps).items():
                 if members:
-                    tables |= tables_together(everything, pattern, members, by_name)
+                    tables |= tables_together(everything, pattern, members, by_name, read)
             for names, pair in pairs_of(everything, sweeps).items():
-                tables[names, "order"] = order_of(same_order(*pair), [sweep.name for sweep in pair])
+                tables[names, "order"] = order_of(same_order(*pair, read), [sweep.name for sweep in pair])
     except (FileNotFoundError, ValueError) as error:
         sys.exit(str(error))
     for file, page in pages.items():

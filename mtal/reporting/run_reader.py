@@ -177,7 +177,7 @@ def read_config(path: Path) -> dict[str, Any]:
     loaded = OmegaConf.load(path / "config.yaml")
     if not OmegaConf.is_dict(loaded):
         raise ValueError(f"{path / 'config.yaml'}: expected keys and values, found {type(loaded).__name__}")
-    return plain(loaded)
+    return cast("dict[str, Any]", OmegaConf.to_container(loaded, resolve=True))
 
 
 def plain(config: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mtal.reporting.comparison.found_runs import LeftOut, find_runs, read_finished
+from mtal.reporting.comparison.found_runs import LeftOut, Read, find_runs, read_finished
 from mtal.reporting.comparison.penalty_matrix import mean_of_known, penalty_matrix
 from mtal.reporting.comparison.setting_comparison import SettingComparison, compare_setting
 from mtal.reporting.comparison.strategies import Repeat, Setting, find_baseline, of_their_settings, sort_runs
@@ -57,23 +57,26 @@ class Comparison:
     left_out: tuple[LeftOut, ...]
 
 
-def compare(folders: Sequence[Path], full_pool: Sequence[Path] = (), baseline: str | None = None) -> Comparison:
+def compare(
+    folders: Sequence[Path], full_pool: Sequence[Path] = (), baseline: str | None = None, read: Read = read_finished
+) -> Comparison:
     """Compare the runs in ``folders``.
 
     Args:
         folders: sweep or run folders.
         full_pool: run folders, or sweeps of them, trained on the whole pool.
         baseline: strategy that the others are compared with; the one that picks at random if None.
+        read: reads the runs.
 
     Raises:
         FileNotFoundError: a folder does not exist or holds no run.
         ValueError: nothing is there to compare: no finished run, no baseline, or runs that have nothing in common.
     """
-    references, unread = read_finished(find_runs(full_pool))
+    references, unread = read(find_runs(full_pool))
     if unread:
         raise ValueError(f"{unread[0].path} is no reference: {unread[0].reason}")
     paths = {run.path for run in references}
-    runs, left_out = read_finished([p for p in find_runs(folders) if p not in paths])
+    runs, left_out = read([p for p in find_runs(folders) if p not in paths])
     if not runs:
         reasons = "; ".join(f"{out.path.name}: {out.reason}" for out in left_out[:3])
         raise ValueError(f"there is no finished run to compare ({reasons})")
@@ -88,13 +91,13 @@ def compare(folders: Sequence[Path], full_pool: Sequence[Path] = (), baseline: s
     )
 
 
-def are_references(full_pool: Path, sweep: Path) -> bool:
+def are_references(full_pool: Path, sweep: Path, read: Read = read_finished) -> bool:
     """Whether the full-pool runs in one folder are of the data, frames, encoder and heads of the runs in another.
 
     Raises:
         FileNotFoundError: a folder does not exist or holds no run.
     """
-    (references, _), (runs, _) = (read_finished(find_runs([folder])) for folder in (full_pool, sweep))
+    (references, _), (runs, _) = (read(find_runs([folder])) for folder in (full_pool, sweep))
     return bool(references) and len(of_their_settings(references, runs)) == len(references)
 
 

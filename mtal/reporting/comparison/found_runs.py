@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,10 @@ class LeftOut:
 
     path: Path
     reason: str
+
+
+Read = Callable[[Sequence[Path]], tuple[list[Run], list[LeftOut]]]
+"""Reads runs: :func:`read_finished`, or :class:`ReadOnce`."""
 
 
 def find_runs(folders: Sequence[Path]) -> list[Path]:
@@ -52,27 +56,46 @@ def find_begun(folders: Sequence[Path]) -> tuple[list[Path], list[LeftOut]]:
 
 def read_finished(paths: Sequence[Path]) -> tuple[list[Run], list[LeftOut]]:
     """Read the runs that have all their rounds, and say of the others what they lack."""
-    runs, left_out = [], []
-    for path in paths:
-        if not (path / "config.yaml").is_file():
-            left_out.append(LeftOut(path, _EARLY))
-            continue
-        try:
-            run = read_run(path)
-        except (FileNotFoundError, ValueError) as error:
-            left_out.append(LeftOut(path, str(error)))
-            continue
-        missing = _missing_rounds(run)
-        if missing:
-            left_out.append(LeftOut(path, missing))
-        else:
-            runs.append(run)
-    return runs, left_out
+    return _apart(map(_read, paths))
+
+
+class ReadOnce:
+    """:func:`read_finished` for several comparisons that share runs: each is read once, and is to stay as it is."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, Run | LeftOut] = {}
+
+    def __call__(self, paths: Sequence[Path]) -> tuple[list[Run], list[LeftOut]]:
+        """See :func:`read_finished`."""
+        self._known |= {path: _read(path) for path in paths if path not in self._known}
+        return _apart(self._known[path] for path in paths)
 
 
 def is_full_pool(run: Run) -> bool:
     """Whether the run was trained on the whole pool at once (``loop.initial: all``)."""
     return run.config.get("loop", {}).get("initial") == "all"
+
+
+def _read(path: Path) -> Run | LeftOut:
+    if not (path / "config.yaml").is_file():
+        return LeftOut(path, _EARLY)
+    try:
+        run = read_run(path)
+    except (FileNotFoundError, ValueError) as error:
+        return LeftOut(path, str(error))
+    missing = _missing_rounds(run)
+    return LeftOut(path, missing) if missing else run
+
+
+def _apart(found: Iterable[Run | LeftOut]) -> tuple[list[Run], list[LeftOut]]:
+    runs: list[Run] = []
+    left_out: list[LeftOut] = []
+    for one in found:
+        if isinstance(one, Run):
+            runs.append(one)
+        else:
+            left_out.append(one)
+    return runs, left_out
 
 
 def _below(folder: Path) -> Iterator[Path]:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from mtal.free_keys import PLACES
+from mtal.reporting.comparison.alike import frozen
 from mtal.reporting.run_reader import Run
 
 _PLACES = [key.removeprefix("data.") for key in PLACES if key.startswith("data.")]
@@ -26,7 +26,7 @@ def at_one_place(runs: Sequence[Run]) -> list[Run]:
     """
     by_place: dict[str, list[Run]] = {}
     for run in runs:
-        by_place.setdefault(_frozen([_data(run, places=True), _data(run, places=False)]), []).append(run)
+        by_place.setdefault(frozen([_data(run, places=True), _data(run, places=False)]), []).append(run)
     found: list[list[Run]] = []
     place_of: dict[Path, dict[str, Any]] = {}
     for members in by_place.values():
@@ -71,7 +71,3 @@ def _labels(runs: Sequence[Run]) -> pd.DataFrame:
         return pd.DataFrame()
     kept = pd.concat([pd.read_parquet(file) for file in files], ignore_index=True).drop(columns="look")
     return kept.drop_duplicates("frame_id").set_index("frame_id")
-
-
-def _frozen(value: Any) -> str:
-    return str(yaml.safe_dump(value, sort_keys=True))

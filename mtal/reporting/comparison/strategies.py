@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import yaml
-
 from mtal.free_keys import FREE_KEYS, PLACES
+from mtal.reporting.comparison.alike import frozen
 from mtal.reporting.comparison.found_runs import LeftOut, is_full_pool
 from mtal.reporting.comparison.moved_data import at_one_place
 from mtal.reporting.comparison.strategy_names import Choices, choices, differing, name_all
@@ -174,7 +173,7 @@ def _group(runs: Sequence[Run], *, setting: bool) -> dict[str, list[Run]]:
 
 
 def _key(run: Run, *, setting: bool) -> str:
-    return str(yaml.safe_dump(_choices(run, setting=setting), sort_keys=True))
+    return frozen(_choices(run, setting=setting))
 
 
 def repeat_of(run: Run) -> Repeat:
@@ -219,10 +218,10 @@ def _strategy_names(settings: Sequence[Sequence[Run]]) -> dict[str, str]:
 
 def _named(options: Mapping[str, Choices]) -> dict[str, str]:
     """Names by key, the same for the same options."""
-    frozen = {key: str(yaml.safe_dump(dict(made), sort_keys=True)) for key, made in options.items()}
-    distinct = {frozen[key]: made for key, made in options.items()}
+    texts = {key: frozen(dict(made)) for key, made in options.items()}
+    distinct = {texts[key]: made for key, made in options.items()}
     names = dict(zip(distinct, name_all(list(distinct.values())), strict=True))
-    return {key: names[frozen[key]] for key in options}
+    return {key: names[texts[key]] for key in options}
 
 
 def _setting_names(runs: Sequence[Run]) -> list[str]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
+from mtal.reporting.comparison.alike import frozen
 
 _BLIND = ("random", "uniform_in_time")
 """Selectors that look at no score, so nothing that is said of scores tells such strategies apart."""
@@ -71,7 +71,7 @@ def differing(configs: Sequence[Choices]) -> list[str]:
     >>> differing([{"loop.batch": 8, "loop.rounds": 2}, {"loop.batch": 9, "loop.rounds": 2}])
     ['loop.batch']
     """
-    return [key for key in _keys(configs) if len({_frozen(c.get(key)) for c in configs}) > 1]
+    return [key for key in _keys(configs) if len({frozen(c.get(key)) for c in configs}) > 1]
 
 
 def _usual(words: Sequence[str]) -> str | None:
@@ -130,7 +130,3 @@ def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
     for key, inner in value.items():
         flat |= _flat(inner, f"{prefix}.{key}" if prefix else str(key))
     return flat
-
-
-def _frozen(value: Any) -> str:
-    return str(yaml.safe_dump(value, sort_keys=True))

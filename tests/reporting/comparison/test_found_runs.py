@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mtal.reporting.comparison.found_runs import find_runs, is_full_pool, read_finished
+from mtal.reporting.comparison.found_runs import ReadOnce, find_runs, is_full_pool, read_finished
 
 HEADS = {"tools": [0.4, 0.5, 0.6]}
 
@@ -52,3 +52,14 @@ def test_a_run_that_emptied_its_pool_is_finished(tmp_path, configure, write):
     assert len(runs) == 1
     assert not left_out
     assert not is_full_pool(runs[0])
+
+
+def test_runs_that_comparisons_share_are_read_once(tmp_path, run, monkeypatch):
+    whole, stopped = run("sweep/a_whole"), run("sweep/b_stopped", complete=2)
+    read = ReadOnce()
+    first = read([whole, stopped])
+    assert [r.path for r in first[0]] == [whole]
+    assert [out.path for out in first[1]] == [stopped]
+    monkeypatch.delattr("mtal.reporting.comparison.found_runs.read_run")
+    assert read([stopped, whole]) == first
+    assert read([stopped]) == ([], first[1])
