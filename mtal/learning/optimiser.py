@@ -44,7 +44,9 @@ def parameter_groups(whole: nn.Module, backbone: nn.Module, settings: TrainerSet
         no_weight_decay_list=_undecayed(backbone, settings),
         layer_decay=settings.layer_decay,
     )
-    return groups + [{**group, "lr": backbone_rate * group["lr_scale"]} for group in layers]
+    for group in layers:
+        group["lr"] = backbone_rate * group.pop("lr_scale")  # timm's schedules would multiply the rate by it once more
+    return groups + layers
 
 
 def _by_decay(module: nn.Module, settings: TrainerSettings) -> Groups:

@@ -1,6 +1,7 @@
 import math
 
 import pytest
+import timm
 import torch
 from miniature import surgery
 
@@ -90,6 +91,17 @@ class TestSchedule:
             assert seen[step - 1, 0] == pytest.approx(0.01 * step / 10)
         for step in (10, 50, 100):
             assert seen[step - 1, 0] == pytest.approx(0.01 * (1 + math.cos(math.pi * step / 101)) / 2)
+
+    @pytest.mark.parametrize("name", ["one_cycle", "cosine"])
+    def test_layers_keep_their_share_of_the_rate(self, name):
+        """timm's schedules scale the rate of a group in which they find a scale."""
+        backbone = timm.create_model("test_vit")
+        settings = TrainerSettings(schedule=name, layer_decay=0.5)
+        groups = parameter_groups(torch.nn.ModuleList([torch.nn.Linear(1, 1), backbone]), backbone, settings)
+        peaks = [group["lr"] for group in groups]
+        schedule(torch.optim.SGD(groups), settings, 20, lambda: 1.0)
+        assert max(peaks) > 10 * min(peaks)
+        assert [group["lr"] for group in groups] == pytest.approx([groups[0]["lr"] / peaks[0] * lr for lr in peaks])
 
     @pytest.mark.parametrize("schedule", ["one_cycle", "cosine"])
     def test_a_single_step_moves_the_weights(self, schedule):
