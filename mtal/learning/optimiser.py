@@ -85,8 +85,9 @@ def schedule(
     steps = max(steps, 3)  # a single step would be the end of the cycle, where the rate is 0
     warm_up = round(0.2 * steps) if settings.warm_up_steps is None else min(settings.warm_up_steps, steps - 1)
     if settings.schedule == "cosine":
-        # counted from 1 to the last step, since at 0 and at the end the rate is 0
-        cosine = CosineLRScheduler(optimizer, steps + 1, warmup_t=warm_up, warmup_prefix=False, t_in_epochs=False)
+        # counted from 1 to the last step, since at 0 and at the end the rate is 0; the cosine begins behind the warm-up
+        falling = steps + 1 - warm_up
+        cosine = CosineLRScheduler(optimizer, falling, warmup_t=warm_up, warmup_prefix=True, t_in_epochs=False)
         cosine.step_update(1)
         return cosine
     share = 0.2 if settings.warm_up_steps is None else warm_up / steps

@@ -84,13 +84,15 @@ def rates(steps, settings, rate=lambda: 1.0):
 
 
 class TestSchedule:
-    def test_cosine_after_a_warm_up(self):
-        seen = rates(100, TrainerSettings(schedule="cosine", warm_up_steps=10))
+    @pytest.mark.parametrize("warm_up", [10, 50])
+    def test_cosine_after_a_warm_up(self, warm_up):
+        seen = rates(100, TrainerSettings(schedule="cosine", warm_up_steps=warm_up))
         torch.testing.assert_close(seen[:, 0], 10 * seen[:, 1])
-        for step in (1, 5, 9):  # of 100, counted from 1: neither the first nor the last is of rate 0
-            assert seen[step - 1, 0] == pytest.approx(0.01 * step / 10)
-        for step in (10, 50, 100):
-            assert seen[step - 1, 0] == pytest.approx(0.01 * (1 + math.cos(math.pi * step / 101)) / 2)
+        for step in (1, 5, 9, warm_up):  # of 100, counted from 1: neither the first nor the last is of rate 0
+            assert seen[step - 1, 0] == pytest.approx(0.01 * step / warm_up)
+        for step in (warm_up, 60, 100):
+            share = (step - warm_up) / (101 - warm_up)
+            assert seen[step - 1, 0] == pytest.approx(0.01 * (1 + math.cos(math.pi * share)) / 2)
 
     @pytest.mark.parametrize("name", ["one_cycle", "cosine"])
     def test_layers_keep_their_share_of_the_rate(self, name):
