@@ -59,6 +59,7 @@ def build_experiment(
     splits = dataset.index.table["split"].value_counts()
     loop.first(int(splits.get("pool", 0)))
     loop.stop.check(acquisition, int(splits.get("val", 0)))
+    trainer.check(int(splits.get("val", 0)))
     relate(acquisition, tasks)
     check_acquisition(config, acquisition, tasks)
     model = new_model(config, tasks)

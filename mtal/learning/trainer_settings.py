@@ -51,7 +51,8 @@ class TrainerSettings:
         class_balance: ``none``, ``sqrt`` or ``inverse``; see :func:`mtal.tasks.class_balance.class_weights`.
         mask_stride: learn from every n-th row and column of the masks, from a random one on at each step, each pixel
             with the logit at that pixel; the decoder's map has a stride of 2 or 4 anyway. Evaluation uses whole masks.
-        restart: ``cold`` trains from the initial weights each round, ``warm`` goes on from the round before.
+        restart: ``cold`` trains from the initial weights each round, ``warm`` goes on from the round before. Where
+            ``val`` decides, that needs the split: labelled frames that are held out would have been learnt already.
         accelerator, devices, strategy: as Lightning's Trainer takes them. Several devices train by ``ddp_spawn``, since
             the loop around the training must stay one process.
         precision: of training; scoring and evaluation are in float32 always.
@@ -140,6 +141,22 @@ class TrainerSettings:
             yield (
                 f"trainer.strategy={self.strategy} is for several devices, and trainer.devices is 1; set "
                 "trainer.strategy=auto, or more devices"
+            )
+
+    def check(self, val_frames: int) -> None:
+        """Refuse to hold labelled frames out from a model that has learnt them.
+
+        Args:
+            val_frames: in the split ``val``.
+
+        Raises:
+            ValueError: ``val`` decides, there is none, and a round goes on from the weights of the round before.
+        """
+        if self.until == "plateau" and self.restart == "warm" and not val_frames:
+            raise ValueError(
+                "trainer.until=plateau holds out some of the labelled frames where no frame is in the split val, and "
+                "trainer.restart=warm goes on from weights that have learnt them: name patients or videos for val by "
+                "the data set's option for it, such as data.val_patients, or set trainer.restart=cold"
             )
 
     @property

@@ -104,6 +104,12 @@ class TestRun:
         )
         assert not (tmp_path / "runs").exists()
 
+    def test_a_warm_start_with_nothing_to_judge_it_by(self, start, options, tmp_path):
+        code, _, err = start(*options, "trainer.until=plateau", "trainer.restart=warm")
+        assert code == 1
+        assert err.startswith("error: trainer.until=plateau holds out some of the labelled frames where no frame is in")
+        assert not list(tmp_path.rglob("rounds"))
+
     def test_goes_on_after_a_lost_round(self, finished, start, options):
         lost = finished / "rounds" / "01"
         before = (lost / "picks.parquet").read_bytes()

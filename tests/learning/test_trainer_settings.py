@@ -62,6 +62,14 @@ class TestSettings:
         with pytest.raises(ValueError, match=told):
             TrainerSettings(until="plateau", schedule="cosine", devices=2)
 
+    def test_what_was_learnt_is_not_held_out(self):
+        warm = TrainerSettings(until="plateau", restart="warm")
+        warm.check(val_frames=1)
+        TrainerSettings(until="plateau").check(val_frames=0)
+        TrainerSettings(restart="warm").check(val_frames=0)
+        with pytest.raises(ValueError, match=r"restart=warm goes on from weights that have learnt them: name patients"):
+            warm.check(val_frames=0)
+
     @pytest.mark.parametrize("accelerator", ["gpu", "cuda"])
     def test_gpu_that_is_not_there(self, accelerator, monkeypatch):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
