@@ -26,6 +26,11 @@ def check_acquisition(config: DictConfig, acquisition: Acquisition, tasks: Seque
     needs = acquisition.batch_needs | acquisition.pool_needs | acquisition.selector_needs
     if "predicted_loss" in needs and not config.model.loss_prediction:
         raise ValueError("learning_loss reads predicted losses: set model.loss_prediction=true")
+    if "predicted_loss" in needs and config.trainer.batch_size < 2:
+        raise ValueError(
+            "learning_loss reads predicted losses, which are learnt by pairs of frames in a batch, and "
+            f"trainer.batch_size is {config.trainer.batch_size}: set it to 2 or more"
+        )
     if "members" in needs and config.model.dropout == 0:
         raise ValueError("the members are dropout members, and model.dropout is 0: set it above 0")
     if "members" in acquisition.selector_needs and all(t.support == "pixel" for t in tasks):

@@ -31,7 +31,7 @@ class TrainerSettings:
         patience: measurements of ``val`` without a rise after which it has stopped rising.
         measure_every: optimiser steps between two measurements of ``val``.
         most_steps: optimiser steps at most where ``val`` decides.
-        batch_size: frames per step.
+        batch_size: frames per batch, of each device.
         learning_rate: peak of the one-cycle schedule.
         encoder_learning_rate: of the encoder where it is not frozen; that of the rest where ``None``.
         layer_decay: of the encoder's rate from layer to layer, towards the picture; ``None`` for none. 0.75 or so for a

@@ -21,8 +21,13 @@ from mtal.acquisition import (
 )
 from mtal.learning.checks import check_acquisition
 
-CONFIG = OmegaConf.create({"model": {"loss_prediction": False, "dropout": 0.1}, "loop": {"batch_seconds": None}})
-
+CONFIG = OmegaConf.create(
+    {
+        "model": {"loss_prediction": False, "dropout": 0.1},
+        "loop": {"batch_seconds": None},
+        "trainer": {"batch_size": 16},
+    }
+)
 
 QUERY = {"query": WorthItsCost(), "cost": AnnotationCost()}
 
@@ -36,6 +41,11 @@ def check(tasks, *changes, **options):
     ("options", "changes", "told"),
     [
         ({"signals": {"learning_loss": LearningLoss()}}, [], "set model.loss_prediction=true"),
+        (
+            {"signals": {"learning_loss": LearningLoss()}},
+            ["model.loss_prediction=true", "trainer.batch_size=1"],
+            "pairs of frames in a batch, and trainer.batch_size is 1: set it to 2 or more",
+        ),
         ({"signals": {"bald": Bald()}}, ["model.dropout=0"], "model.dropout is 0: set it above 0"),
         ({}, ["loop.batch_seconds=60"], "set acquisition/cost=measured or annotator_seconds"),
         ({"cost": AnnotationCost(frame_s={"tool": 2.0})}, [], "frame_s names 'tool', which is not one of tools, "),

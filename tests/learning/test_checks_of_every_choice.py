@@ -14,7 +14,13 @@ from mtal.tasks.task import build_tasks
 
 PHASE = LabelMap("phase", "frame", True, ("p", "q", "r"), ((1, 1, 1), (2, 2, 2), (3, 3, 3)))
 HEADS = {m.task: m for m in (*surgery.LABEL_MAPS, PHASE)}
-RUN = OmegaConf.create({"model": {"loss_prediction": True, "dropout": 0.1}, "loop": {"batch_seconds": None}})
+RUN = OmegaConf.create(
+    {
+        "model": {"loss_prediction": True, "dropout": 0.1},
+        "loop": {"batch_seconds": None},
+        "trainer": {"batch_size": 16},
+    }
+)
 SETS = [("tools",), ("anatomy",), ("phase",), ("tools", "bleeding", "anatomy"), ("tools", "phase")]
 GROUPS = ("signals", "sites", "labels", "weights", "fusion", "normalizer", "selector")
 FILES = Path(__file__).resolve().parents[2] / "configs" / "acquisition"
