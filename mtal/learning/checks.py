@@ -1,15 +1,36 @@
-"""What an acquisition asks for and these heads cannot give, found before anything is decoded or trained."""
+"""What is asked for and these heads cannot give, found before anything is decoded or trained."""
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Sequence
 
 import torch
 from omegaconf import DictConfig
 
 from mtal.acquisition import Acquisition
+from mtal.learning.augmentation import Augmentation
+from mtal.refusals import first_of
 from mtal.tasks.posterior import HeadOutput
 from mtal.tasks.task import Task
+
+_SIDE = re.compile(r"(?<![A-Za-z])(left|Left|LEFT|right|Right|RIGHT)(?![a-z])")
+
+
+def warn_of_sides(augmentation: Augmentation, tasks: Sequence[Task]) -> None:
+    """Warn of classes that tell left from right, where views are mirrored.
+
+    Warns:
+        UserWarning: in a mirrored view what is on the left would be called what is on the right.
+    """
+    sides = [f"{task.name}/{name}" for task in tasks for name in task.classes if _SIDE.search(name)]
+    if sides and augmentation.flip:
+        warnings.warn(
+            f"augment.flip mirrors frames, but not the names of classes ({first_of(sides)}); set augment.flip=false if "
+            "they are of left and right in the picture",
+            stacklevel=2,
+        )
 
 
 def check_acquisition(config: DictConfig, acquisition: Acquisition, tasks: Sequence[Task]) -> None:

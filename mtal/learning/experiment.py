@@ -19,7 +19,7 @@ from mtal.frames.bounded_folder import BoundedFolder
 from mtal.frames.cache import FrameArray, FrameCache
 from mtal.frames.window import Windows, of_rows
 from mtal.learning.augmentation import Augmentation
-from mtal.learning.checks import check_acquisition
+from mtal.learning.checks import check_acquisition, warn_of_sides
 from mtal.learning.loop import Experiment, RoundListener
 from mtal.learning.made import made
 from mtal.learning.options import encoder_options, options_of, plain, refuse_neighbours_of_views
@@ -62,6 +62,7 @@ def build_experiment(
     trainer.check(int(splits.get("val", 0)))
     relate(acquisition, tasks)
     check_acquisition(config, acquisition, tasks)
+    warn_of_sides(made(config.augment), tasks)
     model = new_model(config, tasks)
     if check_encoder is not None:
         check_encoder(model.encoder.description)

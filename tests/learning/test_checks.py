@@ -1,5 +1,7 @@
 """What does not fit is refused before anything is decoded or trained."""
 
+from contextlib import nullcontext
+
 import pytest
 from miniature import surgery
 from omegaconf import OmegaConf
@@ -19,7 +21,10 @@ from mtal.acquisition import (
     WorthItsCost,
     ZScore,
 )
-from mtal.learning.checks import check_acquisition
+from mtal.datasets.label_map import LabelMap
+from mtal.learning.augmentation import Augmentation
+from mtal.learning.checks import check_acquisition, warn_of_sides
+from mtal.tasks.task import Task
 
 CONFIG = OmegaConf.create(
     {
@@ -76,3 +81,22 @@ def test_joint_labels_of_no_head_with_one_answer_per_frame(tasks):
 def test_what_is_not_read_is_not_refused(tasks):
     check(tasks, selector=Random(), head_weights={"tool": 2.0}, fusion=SingleTask("tool"))
     check(tasks, "loop.batch_seconds=60", cost=AnnotationCost(label_s={"tools": 2.0}, boundary_s={"anatomy": 3.0}))
+
+
+@pytest.mark.parametrize(
+    ("name", "tells"),
+    [
+        ("left ureter", True),
+        ("ovary_right", True),
+        ("RightLobe", True),
+        ("LEFT", True),
+        ("bright spot", False),
+        ("leftover clip", False),
+    ],
+)
+def test_classes_that_tell_left_from_right(name, tells):
+    tasks = [Task(LabelMap("structures", "frame", exclusive=False, classes=(name,), colors=((1, 1, 1),)))]
+    warn_of_sides(Augmentation(rotation=10), tasks)
+    told = rf"not the names of classes \(structures/{name}\); set augment\.flip=false"
+    with pytest.warns(UserWarning, match=told) if tells else nullcontext():
+        warn_of_sides(Augmentation(flip=True), tasks)
