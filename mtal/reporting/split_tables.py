@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from mtal.datasets.label_map import IGNORE
 from mtal.datasets.split_report import SplitReport
 
 _WIDTH = 200  # more than any table needs
@@ -55,10 +57,12 @@ def _print_together(report: SplitReport, console: Console) -> None:
         return
     # tags alone, where there are any: all classes would be too wide to read, and together.csv has them
     columns = [i for i in seen if report.classes["kind"].iloc[i] == "tag"] or seen
-    console.print("of 100 frames with the class of a row, so many show the class of a column", style="dim")
+    told = "of 100 frames with the class of a row in which somebody looked for that of a column, so many show it"
+    console.print(told, style="dim", soft_wrap=True)
+    looked = (report.shown == 1).astype(np.int64).T @ (report.shown != IGNORE)  # [L, L]
     table = _table("", "class", *(str(i + 1) for i in columns), padding=(0, 0, 0, 1))
     for i in seen:
-        shares = [f"{100 * report.together[i, j] / report.together[i, i]:.0f}" if i != j else "·" for j in columns]
+        shares = [_share(report.together[i, j], looked[i, j]) if i != j else "·" for j in columns]
         table.add_row(str(i + 1), str(report.classes["class"].iloc[i]), *shares)
     _print(console, table)
 
@@ -76,6 +80,10 @@ def _print(console: Console, table: Table) -> None:
     console.width = max(width, _WIDTH)
     console.print(table, crop=False)
     console.width = width
+
+
+def _share(shown: int, looked: int) -> str:
+    return f"{100 * shown / looked:.0f}" if looked else "-"
 
 
 def _cells(positive: int, annotated: int, patients: int) -> tuple[str, str, str]:

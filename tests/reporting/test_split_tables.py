@@ -9,6 +9,11 @@ from rich.console import Console
 from mtal.datasets.split_report import SplitReport
 from mtal.reporting.split_tables import print_split_report, write_split_report
 
+SHOWN = np.zeros((50, 2), dtype=np.uint8)  # forty frames of the pool, ten of the test
+SHOWN[[0, 1, 2, 3, 4, 40, 41, 42, 43], 0] = 1
+SHOWN[:, 1] = 255
+SHOWN[2:10, 1] = 0  # in eight frames somebody looked for the clipper; three of them show the hook
+SHOWN[[4, 5], 1] = 1
 REPORT = SplitReport(
     name="toy",
     splits=pd.DataFrame({"split": ["pool", "test"], "frames": [40, 10], "videos": [3, 1], "patients": [2, 1]}),
@@ -29,7 +34,7 @@ REPORT = SplitReport(
     ),
     together=np.array([[9, 1], [1, 2]]),
     warnings=("tools/clipper: no positive in the test [sic]",),
-    shown=np.zeros((50, 2), dtype=np.uint8),
+    shown=SHOWN,
 )
 
 
@@ -46,7 +51,7 @@ def test_nothing_is_cut(width):
     assert ["pool", "40", "3", "2"] in lines
     assert ["1", "hook", "5", "12.5", "2", "4", "40.0", "1"] in lines  # 5 of 40, 4 of 10
     assert "2 a clipper with quite a long name 2 25.0 1 - - -" in joined  # nobody looked in the test
-    assert ["1", "hook", "·", "11"] in lines  # 1 of 9
+    assert ["1", "hook", "·", "33"] in lines  # 1 of the 3 in which somebody looked, and not of all 9
     assert "2 a clipper with quite a long name 50 ·" in joined
     assert "warning: tools/clipper: no positive in the test [sic]" in printed(width)
 
@@ -68,3 +73,14 @@ def test_tags_alone_are_columns():
     lines = [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
     assert "class 1" in lines
     assert "2 a clipper with quite a long name 50" in lines
+
+
+def test_no_share_where_nobody_looked_for_both():
+    apart = REPORT.shown.copy()
+    apart[2:5, 0] = 255  # nobody looked for the hook where the clipper shows
+    apart[5, 0] = 255
+    report = replace(REPORT, shown=apart, together=np.array([[6, 0], [0, 2]]))
+    console = Console(file=io.StringIO(), width=120, color_system=None)
+    print_split_report(report, console)
+    lines = [line.split() for line in console.file.getvalue().splitlines()]
+    assert ["1", "hook", "·", "-"] in lines
