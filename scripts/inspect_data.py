@@ -73,7 +73,8 @@ def said(dataset: SurgicalDataset, label_map: LabelMap, frame_id: str) -> str:
         return "not annotated"
     if label_map.exclusive:
         return label_map.classes[int(label)]
-    return ", ".join(c for c, present in zip(label_map.classes, label, strict=True) if present == 1) or "none"
+    present = ", ".join(c for c, shows in zip(label_map.classes, label, strict=True) if shows == 1)
+    return present or ("none of those annotated" if np.any(label == IGNORE) else "none")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ class Pick:
     """One row of ``picks.parquet``.
 
     ``labels`` holds, per frame-level task, the names of the classes that are present, or None where the task is not
-    annotated in this frame; ``not_asked`` the tasks that it was not asked for, as others were worth more.
+    annotated in this frame; ``partly`` the tasks of which some classes are annotated in it and others not;
+    ``not_asked`` the tasks that it was not asked for, as others were worth more.
     ``file`` is the name of its picture or video, "" for runs that did not keep it.
     """
 
@@ -44,12 +45,13 @@ class Pick:
     labels: Mapping[str, tuple[str, ...] | None]
     not_asked: frozenset[str] = frozenset()
     file: str = ""
+    partly: frozenset[str] = frozenset()
 
     def in_words(self, task: str, present: tuple[str, ...] | None) -> str:
         """What is said of the classes of a task in this frame."""
         if present is None:
             return "not asked" if task in self.not_asked else "not annotated"
-        return ", ".join(present) or "none"
+        return ", ".join(present) or ("none of those annotated" if task in self.partly else "none")
 
 
 def picks_of(run: Run, number: int) -> list[Pick]:
@@ -90,6 +92,7 @@ def _pick(row: dict[str, Any], number: int, tasks: Sequence[Task], chosen: Seque
         labels={task.name: _present(row.get(f"label/{task.name}"), task) for task in tasks},
         not_asked=frozenset(task for task in chosen if not row.get(f"asked/{task}", True)),
         file=Path(str(row.get("file", ""))).name,
+        partly=frozenset(task.name for task in tasks if _is_partly(row.get(f"label/{task.name}"))),
     )
 
 
@@ -126,6 +129,12 @@ def _present(label: Any, task: Task) -> tuple[str, ...] | None:
     if task.family == "categorical":
         return (task.classes[int(values[0])],)
     return tuple(name for name, value in zip(task.classes, values, strict=True) if value == 1)
+
+
+def _is_partly(label: Any) -> bool:
+    """Whether somebody looked for some of the classes and for others nobody did."""
+    unknown = np.atleast_1d(np.asarray(IGNORE if label is None else label)) == IGNORE
+    return bool(unknown.any() and not unknown.all())
 
 
 def _number(value: Any) -> float:

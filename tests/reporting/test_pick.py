@@ -47,6 +47,19 @@ def test_labels_tell_absent_from_not_annotated(run_dir):
     assert [labels["bleeding"] for labels in shown] == [None] * 4
 
 
+def test_none_is_said_of_the_classes_that_somebody_looked_for(run_dir):
+    path = run_dir / "rounds" / "01" / "picks.parquet"
+    picks = pd.read_parquet(path)
+    picks["label/tools"] = [[0, 255], [255, 1], [0, 0], [255, 255]]
+    picks.to_parquet(path)
+    shown = picks_of(read_run(run_dir), 1)
+    said = [pick.in_words("tools", pick.labels["tools"]) for pick in shown]
+    assert said == ["none of those annotated", "hook", "none", "not annotated"]
+    page = write_report(run_dir).read_text()
+    assert page.count('<span class="chip off">tools: none of those annotated</span>') == 1
+    assert page.count('<span class="chip off">no tools</span>') == 1
+
+
 def test_labels_tell_not_asked_from_not_annotated(run_dir):
     """Nobody is asked for what nobody can answer either, which is not a choice."""
     path = run_dir / "rounds" / "01" / "picks.parquet"

@@ -4,10 +4,14 @@ import runpy
 import signal
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from miniature import cholecystectomy
 from PIL import Image
+
+from mtal.datasets.label_map import LabelMap
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "inspect_data.py"
 
@@ -80,3 +84,13 @@ def test_stopped_on_the_way(inspect, tmp_path, monkeypatch, capsys):
         inspect(f"data.root={tmp_path / 'seg8k'}", "data.test_videos=[video12]", "tasks=anatomy")
     assert end.value.code == 143
     assert capsys.readouterr().err.splitlines()[-1] == "stopped by SIGTERM: the same command begins again"
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [([0, 255], "none of those annotated"), ([255, 1], "hook"), ([0, 0], "none"), ([255, 255], "not annotated")],
+)
+def test_none_is_said_of_the_classes_that_somebody_looked_for(label, words):
+    tools = LabelMap("tools", "frame", False, ("grasper", "hook"), ((0, 0, 1), (0, 0, 2)))
+    dataset = SimpleNamespace(labels=SimpleNamespace(targets=lambda task, frame_ids: np.array([label])))
+    assert runpy.run_path(str(SCRIPT))["said"](dataset, tools, "video/000000") == words
