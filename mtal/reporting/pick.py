@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,16 @@ class Pick:
         if present is None:
             return "not asked" if task in self.not_asked else "not annotated"
         return ", ".join(present) or ("none of those annotated" if task in self.partly else "none")
+
+
+def loudest(picks: pd.DataFrame, tasks: Iterable[str]) -> dict[str, float]:
+    """Share of the picks for which each head spoke loudest, and where signals of all heads together did, ``shared``.
+
+    Empty where the picks went by no head; else the shares add up to 1.
+    """
+    reasons = picks.get("reason_task", pd.Series(dtype=object)).dropna()
+    heads = dict.fromkeys([*tasks, *sorted(set(reasons))])
+    return {head: float((reasons == head).mean()) for head in heads} if len(reasons) else {}
 
 
 def picks_of(run: Run, number: int) -> list[Pick]:

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import wandb
 
-from mtal.reporting.pick import Pick, picks_of
+from mtal.reporting.pick import Pick, loudest, picks_of
 from mtal.reporting.run_reader import IGNORE, Round, Run, Task, read_mask
 
 MOST_IMAGES = 100
@@ -28,13 +27,12 @@ def scalars(run: Run, this: Round) -> dict[str, float]:
 
     ``labelled, picked, joint, <task>/<metric>[/<class>], share/<task>, class_counts/<task>/<class>, answers/<task>,
     seconds/<stage>``.
-    ``share`` is the part of the round's picks for which that head spoke loudest; there is none where none was heard.
+    ``share`` is the part of the round's picks for which that head, or ``shared`` the signals of all heads together,
+    spoke loudest; there is none where none was heard.
     """
     numbers: dict[str, float] = {LABELLED: this.spent, "picked": this.picked}
     numbers |= {key: value for key, value in this.metrics.items() if math.isfinite(value)}
-    reasons = this.picks.get("reason_task", pd.Series(dtype=object)).dropna()
-    if len(reasons):
-        numbers |= {f"share/{task}": float((reasons == task).mean()) for task in run.tasks}
+    numbers |= {f"share/{head}": share for head, share in loudest(this.picks, run.tasks).items()}
     numbers |= {f"class_counts/{t}/{c}": n for t, counts in this.class_counts.items() for c, n in counts.items()}
     numbers |= {f"answers/{task}": n for task, n in this.answers.items()}
     numbers |= {f"seconds/{stage}": seconds for stage, seconds in this.timings.items()}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from mtal.reporting import read_run
@@ -45,6 +46,15 @@ def test_the_numbers_of_a_round(run_dir):
             **{f"seconds/{k}": s for k, s in seconds.items()},
         }
     )
+
+
+def test_shares_add_up_where_signals_of_all_heads_together_spoke(run_dir):
+    path = run_dir / "rounds" / "01" / "picks.parquet"
+    reasons = ["shared", "tools", "shared", "anatomy"]
+    pd.read_parquet(path).assign(reason_task=reasons).to_parquet(path)
+    run = read_run(run_dir)
+    shares = {k: v for k, v in scalars(run, run.rounds[1]).items() if k.startswith("share/")}
+    assert shares == {"share/tools": 0.25, "share/bleeding": 0.0, "share/anatomy": 0.25, "share/shared": 0.5}
 
 
 def test_no_share_without_scores(run_dir):

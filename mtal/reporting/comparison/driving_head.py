@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from mtal.reporting.pick import loudest
 from mtal.reporting.run_reader import Run
 
 
@@ -14,15 +15,13 @@ def driving_shares(runs: Sequence[Run]) -> dict[str, float]:
     """Head → share of the picks for which it spoke loudest, mean over ``runs``; empty where the picks went by no head.
 
     A head speaks loudest for a frame if the frame's highest percentile within the pool, of all that the selector read,
-    is of one of its signals or of its gradient (``reason_task``). Heads whose scores agree share by chance, so compare
-    with the other strategies and not with an equal split.
+    is of one of its signals or of its gradient (``reason_task``). Signals of all heads together count as one more,
+    ``shared``, so that the shares add up to 1. Heads whose scores agree share by chance, so compare with the other
+    strategies and not with an equal split.
     """
-    shares = []
-    for run in runs:
-        reasons = _picked(run).get("reason_task", pd.Series(dtype=object)).dropna()
-        if len(reasons):
-            shares.append({task: float((reasons == task).mean()) for task in run.tasks})
-    return {task: float(np.mean([s[task] for s in shares])) for task in shares[0]} if shares else {}
+    shares = [of for run in runs if (of := loudest(_picked(run), run.tasks))]
+    heads = dict.fromkeys(head for of in shares for head in of)
+    return {head: float(np.mean([of.get(head, 0.0) for of in shares])) for head in heads}
 
 
 def mean_percentiles(runs: Sequence[Run]) -> dict[str, float]:

@@ -83,6 +83,12 @@ def test_share_of_picks_that_each_head_drives(run):
     assert mean_percentiles(runs) == {"tools": 75.0}
 
 
+def test_signals_of_all_heads_together_drive_their_own_share(run):
+    runs = [read_run(run(name="a", reason=["shared", "anatomy"])), read_run(run(name="b"))]
+    shares = driving_shares(runs)
+    assert shares == {"tools": 0.5, "bleeding": 0.0, "anatomy": 0.25, "shared": 0.25}
+
+
 def test_picks_without_scores_are_driven_by_no_head(run):
     assert driving_shares([read_run(run(reason=[None]))]) == {}
 
