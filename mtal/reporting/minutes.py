@@ -25,6 +25,15 @@ def all_minutes(run: Run) -> float:
     return sum(each) if each else math.nan
 
 
+def in_words(run: Run) -> str:
+    """The minutes of the last round, and where not all picks were timed how many were: the minutes are of no others."""
+    last, picked = minutes(run.rounds[-1]), sum(len(this.picks) for this in run.rounds)
+    timed = sum(int(this.picks["took_s"].notna().sum()) for this in run.rounds if "took_s" in this.picks)
+    told = [] if math.isnan(last) else [f"+{last:.1f} in the last round"]
+    told += [f"{timed} of {picked} frames were timed"] if timed < picked else []
+    return "; ".join(told)
+
+
 def predicted_and_real(run: Run) -> pd.DataFrame:
     """``round, predicted, real``: seconds that one annotator was to take for each pick, and took."""
     found = []
@@ -37,12 +46,12 @@ def predicted_and_real(run: Run) -> pd.DataFrame:
 
 
 def draw(seconds: pd.DataFrame) -> Figure:
-    """Real against predicted seconds, a point per frame and a colour per round; on the line they are the same."""
+    """Real against predicted seconds, a point per frame, a look per round; on the line they are the same."""
     with mpl.rc_context({"text.parse_math": False}):
         figure = Figure(figsize=(4.6, 2.9), layout="constrained")
         axes = figure.add_subplot()
         for place, (number, some) in enumerate(seconds.groupby("round")):
-            color, _, marker = STYLES[place % len(STYLES)]
+            color, marker = _look(place)
             axes.plot(some["predicted"], some["real"], marker, color=color, markersize=4, label=f"round {number}")
         most = 1.08 * float(seconds[["predicted", "real"]].to_numpy().max())
         axes.plot([0, most], [0, most], color=INK, alpha=0.4, linewidth=1)
@@ -54,6 +63,12 @@ def draw(seconds: pd.DataFrame) -> Figure:
         for side, spine in axes.spines.items():
             spine.set(visible=side in ("left", "bottom"), color=INK, alpha=0.4)
     return figure
+
+
+def _look(place: int) -> tuple[str, str]:
+    """Colour and marker, which come in other pairs once all colours were there."""
+    turn, at = divmod(place, len(STYLES))
+    return STYLES[at][0], STYLES[(at + turn) % len(STYLES)][2]
 
 
 def describe(seconds: pd.DataFrame) -> str:

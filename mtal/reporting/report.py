@@ -88,6 +88,7 @@ def render(run: Run, progress: Progress | None = None) -> str:
             run=run,
             progress=progress,
             minutes=minutes.all_minutes(run),
+            minutes_in_words=minutes.in_words(run),
             round_minutes=[minutes.minutes(this) for this in run.rounds],
             title=title(run.config, run.name),
             last=last,

@@ -1,4 +1,6 @@
 import math
+import shutil
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -44,7 +46,7 @@ def test_predicted_beside_what_one_annotator_took(timed):
 def test_are_on_the_page_beside_the_frames(timed):
     html = write_report(timed).read_text()
     assert "annotators' minutes</span><b>13.0</b>" in html
-    assert "+5.0 in the last round" in html
+    assert "+5.0 in the last round; 11 of 12 frames were timed</span>" in html
     assert '<th scope="row">0</th><td>4</td><td>3.0</td>' in html
     assert "8.0 min were predicted for 8 frames" in html
     assert ">real seconds</text>" in html
@@ -55,3 +57,21 @@ def test_where_nobody_was_timed_there_are_none(tmp_path):
     assert math.isnan(minutes.all_minutes(run))
     assert minutes.predicted_and_real(run).empty
     assert "minutes</" not in write_report(tmp_path / "run").read_text()
+
+
+def test_says_of_how_many_frames_the_minutes_are(timed, tmp_path):
+    path = shutil.copytree(timed, tmp_path / "run")
+    file = path / "rounds/02/picks.parquet"
+    pd.read_parquet(file).drop(columns=["took_s", "annotators"]).to_parquet(file)
+    assert minutes.in_words(read_run(path)) == "7 of 12 frames were timed"  # 3, 4 and none
+    file = path / "rounds/00/picks.parquet"
+    pd.read_parquet(file).assign(took_s=30.0).to_parquet(file)
+    run = read_run(path)
+    assert minutes.in_words(replace(run, rounds=run.rounds[:2])) == "+5.0 in the last round"
+
+
+def test_no_two_of_many_rounds_look_alike():
+    seconds = pd.DataFrame({"round": range(20), "predicted": 10.0, "real": 12.0})
+    (axes,) = minutes.draw(seconds).axes
+    looks = [(line.get_color(), line.get_marker()) for line in axes.get_lines()[:20]]
+    assert len(set(looks)) == 20
