@@ -159,5 +159,5 @@ def _run(config: DictConfig, path: Path, console: Console, sweeping: bool) -> fl
     screen.on_end()
     write_report(path)
     (path / FAILURE).unlink(missing_ok=True)  # of another sweep that found this run at work
-    summary(path, console)
+    summary(path, console, failed=logger.logged is None)
     return val_score(path)

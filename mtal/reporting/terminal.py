@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -73,21 +74,29 @@ class RoundTable:
         return [*widths, *([_TRAINED_WIDTH] if cells > len(widths) + 1 else []), _WIDTHS["seconds"]]
 
 
-def summary(run_dir: Path | str, console: Console | None = None) -> None:
-    """Print where the report of a run is and how to look at the run in W&B."""
+def summary(run_dir: Path | str, console: Console | None = None, *, failed: bool = False) -> None:
+    """Print where the report of a run is and how to look at the run in W&B.
+
+    Args:
+        run_dir: the run folder.
+        console: where to print; standard output if None.
+        failed: whether W&B did: what it left behind is not the whole run, and nothing to upload.
+    """
     run_dir = Path(run_dir)
     console = Console() if console is None else console
-    lines = []
+    lines, place = [], shlex.quote(str(run_dir))
     report = run_dir / "report.html"
     if report.is_file():
         lines.append(f"Report: {report}  (open it in a browser)")
     else:
-        lines.append(f"Report: none yet; draw it with: python scripts/report.py {run_dir}")
+        lines.append(f"Report: none yet; draw it with: python scripts/report.py {place}")
     # Each start writes a whole history of its own, so only the newest one is to be uploaded.
     offline = sorted((run_dir / "wandb").glob("offline-run-*"))
     online = sorted((run_dir / "wandb").glob("run-*"))
-    if offline and (not online or offline[-1].name.removeprefix("offline-") > online[-1].name):
-        lines.append(f"W&B:    offline; upload it with: wandb sync {offline[-1]}")
+    if failed:
+        lines.append(f"W&B:    failed, see the warning; log the run with: python scripts/log_to_wandb.py {place}")
+    elif offline and (not online or offline[-1].name.removeprefix("offline-") > online[-1].name):
+        lines.append(f"W&B:    offline; upload it with: wandb sync {shlex.quote(str(offline[-1]))}")
     elif online:
         lines.append("W&B:    uploaded during the run")
     for line in lines:

@@ -39,6 +39,9 @@ _LEAST_FREE = 64 * 2**20
 class NoLogger:
     """Logs nothing; takes the place of :class:`WandbLogger`."""
 
+    logged: int | None = 0
+    """How many rounds of the run W&B has; ``None`` where it failed, which it never does here."""
+
     def start(self, run_dir: Path | str, config: Mapping[str, Any]) -> None:
         """Do nothing."""
 

@@ -96,6 +96,12 @@ class TestRun:
         assert "All 2 rounds are there already." in out
         assert "anatomy mIoU" in out
 
+    def test_nothing_of_a_failed_logger_is_to_be_uploaded(self, finished, start, options, monkeypatch):
+        (finished / "wandb" / "offline-run-20260101_1-x").mkdir(parents=True)
+        assert "upload it with: wandb sync" in start(*options)[1]
+        monkeypatch.setattr(NoLogger, "logged", None)
+        assert "W&B:    failed, see the warning" in start(*options)[1]
+
     def test_a_wrong_logger_is_told_with_the_rest(self, start, options, tmp_path):
         code, _, err = start(*options, "logger=wandb", "logger.mode=onlin", "model.hidden=0", "data.root=nowhere")
         assert code == 1

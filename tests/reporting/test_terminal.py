@@ -61,9 +61,9 @@ def test_gains_are_green_and_losses_red_in_a_terminal():
     assert "\x1b[31m-0.050" in text
 
 
-def said(run_dir):
+def said(run_dir, **options):
     stream = io.StringIO()
-    summary(run_dir, Console(file=stream, width=40))
+    summary(run_dir, Console(file=stream, width=40), **options)
     return stream.getvalue().splitlines()
 
 
@@ -88,3 +88,19 @@ def test_summary_names_the_newest_offline_run(run_dir, folders, line):
     for folder in folders:
         (run_dir / "wandb" / folder).mkdir(parents=True)
     assert said(run_dir)[1].endswith(line.format(run_dir))
+
+
+def test_summary_offers_nothing_of_what_a_failure_left_behind(run_dir):
+    for folder in ("run-20260101_1-x", "offline-run-20260102_1-x"):
+        (run_dir / "wandb" / folder).mkdir(parents=True)
+        told = said(run_dir, failed=True)[1]
+        assert told == f"W&B:    failed, see the warning; log the run with: python scripts/log_to_wandb.py {run_dir}"
+
+
+def test_summary_quotes_what_a_shell_would_break(make_run):
+    path = make_run("two words")
+    (path / "wandb" / "offline-run-20260101_1-x").mkdir(parents=True)
+    assert said(path) == [
+        f"Report: none yet; draw it with: python scripts/report.py '{path}'",
+        f"W&B:    offline; upload it with: wandb sync '{path}/wandb/offline-run-20260101_1-x'",
+    ]
