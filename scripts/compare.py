@@ -32,7 +32,7 @@ def main() -> None:
             comparison = compare(folders, full_pool, arguments.baseline)
             show(comparison)
             print(write_comparison(comparison, out))
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise SystemExit(str(error)) from error
 
 

@@ -36,7 +36,7 @@ def main() -> None:
         for early in left_out:
             print(f"{early.path}: not logged, {early.reason}", file=sys.stderr)
         there = [path for path in begun if log(path, arguments.project, arguments.entity, arguments.online)]
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise SystemExit(str(error)) from error
     if there and not arguments.online:
         print(f"upload with: wandb sync {' '.join(files_of(arguments.folders, there))}")

@@ -25,7 +25,7 @@ def main() -> None:
             file = arguments.out / f"{sweep.resolve().name}{SUFFIX}"
             runs = pack(sweep, file, arguments.add)
             print(f"{file}: {runs} finished runs, {file.stat().st_size / 1024:.0f} KiB")
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise SystemExit(str(error)) from error
 
 

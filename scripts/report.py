@@ -13,7 +13,7 @@ def main() -> None:
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="the folder that holds config.yaml and rounds/")
     try:
         print(write_report(parser.parse_args().run_dir))
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise SystemExit(str(error)) from error
 
 

@@ -242,6 +242,12 @@ def test_script_refuses_what_is_no_run_in_one_line(run_dir, script):
 
 
 def test_two_heads_over_the_same_picture(make_run, tasks):
+def test_script_says_in_one_line_that_the_page_cannot_be_written(run_dir, script):
+    (run_dir / "report.html").mkdir()
+    with pytest.raises(SystemExit, match=r"report\.html: it cannot be written \(Is a directory\)"):
+        script(run_dir)
+
+
     tasks["vessels"] = {
         "family": "categorical",
         "support": "pixel",

@@ -112,3 +112,10 @@ def test_the_script_writes_beside_the_sweep(sweep, monkeypatch, capsys):
 def test_faults_are_one_line(tmp_path, monkeypatch):
     with pytest.raises(SystemExit, match=r"nowhere: there is no such folder"):
         run_script(monkeypatch, tmp_path / "nowhere")
+
+
+def test_a_place_that_is_none_is_one_line(sweep, tmp_path, monkeypatch):
+    (tmp_path / "page.html").write_text("")
+    folder = sweep({"random": 0.0}, seeds=1, rounds=1)
+    with pytest.raises(SystemExit, match=r"Not a directory: .*page\.html"):
+        run_script(monkeypatch, folder, "--out", tmp_path / "page.html")
