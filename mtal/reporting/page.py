@@ -85,7 +85,7 @@ def _signed(value: float) -> str:
 def _seconds(value: float) -> str:
     if not math.isfinite(value):
         return "–"
-    if value < 60:
+    if round(value, 1) < 60:
         return f"{value:.1f} s"
     minutes, rest = divmod(round(value), 60)
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

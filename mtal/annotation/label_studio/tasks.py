@@ -78,7 +78,7 @@ def task_of(
 
 def _why(request: Request, frame: Mapping[Any, Any]) -> str:
     """When it was, and why it was chosen."""
-    minutes, seconds = divmod(float(frame["time_s"]), 60)
+    minutes, seconds = divmod(round(float(frame["time_s"]), 1), 60)
     told = [f"{frame['video']} at {int(minutes)}:{seconds:04.1f}"]
     if request.held_out:
         return f"{told[0]}. Drawn at random, to test on and never to learn from: label it with special care"
@@ -92,8 +92,8 @@ def _why(request: Request, frame: Mapping[Any, Any]) -> str:
 
 
 def _scores(frame: Mapping[Any, Any]) -> str:
-    """The highest percentiles."""
+    """The highest percentiles, rounded down as reasons are."""
     found = [(float(value), match) for c, value in frame.items() if (match := _PERCENTILE.fullmatch(str(c)))]
     found = [(value, match) for value, match in found if not np.isnan(value)]
     found.sort(key=lambda pair: -pair[0])
-    return ", ".join(f"{m['task']} {m['signal'].replace('_', ' ')} {v:.0f}" for v, m in found[:_SHOWN])
+    return ", ".join(f"{m['task']} {m['signal'].replace('_', ' ')} {int(v)}" for v, m in found[:_SHOWN])

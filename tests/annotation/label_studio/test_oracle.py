@@ -50,6 +50,11 @@ class TestAsking:
         assert strip.shape == (128, 3 * 180 + 4 * 4, 3)  # -2, -1 and 0 seconds
         assert strip[60, [94, 278, 462]].tolist() == [[90] * 3, [91] * 3, [92] * 3]
 
+    def test_a_minute_has_sixty_seconds_and_the_top_is_alone(self, start, request_of, fake):
+        start().ask(request_of(columns={"time_s": 59.97, "percentile/tools/bald": 99.7}))
+        (task, *_) = fake.tasks.values()
+        assert task["data"]["why"] == "v at 1:00.0; percentiles: tools bald 99"
+
     def test_draws_an_interface_in_which_names_are_text(self, asked, fake):
         (project,) = fake.projects.values()
         assert "<b>" not in project["label_config"]
