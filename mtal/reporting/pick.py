@@ -15,7 +15,7 @@ from mtal.reporting.run_reader import IGNORE, Run, Task
 
 @dataclass(frozen=True)
 class Score:
-    """Value of one signal of one head, and the share of that round's pool that scored lower (0 to 100)."""
+    """Value of one signal of one head, and how many % of that round's pool scored lower; equal ones count half."""
 
     task: str
     signal: str

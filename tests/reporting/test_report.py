@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from mtal.reporting import colorize, write_report
+from mtal.reporting.page import environment
 from mtal.reporting.run_reader import read_run
 
 VOID = {"meta", "img", "input", "br", "link", "hr"}
@@ -241,13 +242,13 @@ def test_script_refuses_what_is_no_run_in_one_line(run_dir, script):
         script(run_dir / "rounds")
 
 
-def test_two_heads_over_the_same_picture(make_run, tasks):
 def test_script_says_in_one_line_that_the_page_cannot_be_written(run_dir, script):
     (run_dir / "report.html").mkdir()
     with pytest.raises(SystemExit, match=r"report\.html: it cannot be written \(Is a directory\)"):
         script(run_dir)
 
 
+def test_two_heads_over_the_same_picture(make_run, tasks):
     tasks["vessels"] = {
         "family": "categorical",
         "support": "pixel",
@@ -290,3 +291,17 @@ def test_says_what_val_decided_and_cost(run_dir):
     assert "0 steps, not converged" in page.words
     assert "200 steps, converged" in page.words
     assert [this.spent for this in read_run(run_dir).rounds] == [34, 38, 42]
+
+
+def test_distances_are_told_with_their_unit(run_dir):
+    file = run_dir / "rounds" / "02" / "metrics.json"
+    record = json.loads(file.read_text())
+    record["metrics"] |= {"anatomy/HD95": 4.25, "anatomy/HD95/liver": 4.25}
+    file.write_text(json.dumps(record))
+    html = write_report(run_dir).read_text()
+    assert '<th scope="col">IoU</th><th scope="col">HD95, pixels</th>' in html
+
+
+def test_a_minute_has_sixty_seconds():
+    seconds = environment().filters["seconds"]
+    assert [seconds(s) for s in (59.9, 59.97, 3599.7)] == ["59.9 s", "1 min 00 s", "1 h 00 min"]
