@@ -15,7 +15,7 @@ def reason(pick: Mapping[Any, Any]) -> str:
     'tools: bald higher than in 97 % of the frames, and chance'
     """
     because: str = pick["reason_because"]
-    if pick["reason_task"] is None:
+    if not isinstance(pick["reason_task"], str):  # NaN where it was read from a file with reasons of other picks
         return because or "picked without scores"
     signal, percentile = pick["reason_signal"].replace("_", " "), int(pick["reason_percentile"])
     more = "in any other frame" if percentile == 100 else f"in {percentile} % of the frames"

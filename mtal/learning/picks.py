@@ -114,18 +114,21 @@ def with_labels(table: pd.DataFrame, labels: Mapping[str, SomeLabels], tasks: Se
 
 def _reasons(picks: Picks) -> pd.DataFrame:
     """The four columns ``reason_…``."""
-    n, read, because = len(picks.rows), picks.went_by, picks.because
+    n, read = len(picks.rows), picks.went_by
+    scored = np.ones(n, dtype=bool)  # or nothing was scored at all
     nothing = pd.Series([None] * n, dtype="object")
     reasons = pd.DataFrame({"reason_task": nothing, "reason_signal": nothing, "reason_percentile": np.nan})
-    if read is not None and not read.columns:
-        because = because or "no score told it from the other frames"
-    elif read is not None:
+    if read is not None:
         percentiles = read.percentiles_at(picks.rows).numpy()  # [n, columns]
+        scored = ~np.isnan(percentiles).all(axis=1)  # [n], none where there is no column
+    if read is not None and scored.any():
         best = np.nan_to_num(percentiles, nan=-1.0).argmax(axis=1)
-        reasons["reason_task"] = [read.columns[b][0] for b in best]
-        reasons["reason_signal"] = [read.columns[b][1] for b in best]
+        columns = [read.columns[b] if known else (None, None) for b, known in zip(best, scored, strict=True)]
+        reasons[["reason_task", "reason_signal"]] = pd.DataFrame(columns, dtype="object")  # None stays None
         reasons["reason_percentile"] = percentiles[np.arange(n), best]
-    reasons["reason_because"] = [picks.why.get(int(i), because) for i in picks.rows]
+    told = [picks.why.get(int(i), picks.because) for i in picks.rows]
+    unscored = "no score told it from the other frames"
+    reasons["reason_because"] = [why if known else why or unscored for why, known in zip(told, scored, strict=True)]
     return reasons
 
 

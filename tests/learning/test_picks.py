@@ -8,6 +8,7 @@ from miniature import surgery
 from PIL import Image
 
 from mtal.acquisition import ScoreTable
+from mtal.annotation.reason import reason
 from mtal.datasets.label_map import IGNORE, LabelMap
 from mtal.learning.picks import Picks, annotated, class_counts, picks_table, predict_masks, write_images
 from mtal.tasks.task import Task
@@ -94,6 +95,18 @@ class TestPicksTable:
         table = picks_table(rows, labels, tasks, picks(pool, pool))
         assert table["reason_task"].tolist() == ["anatomy", "anatomy"]
         assert table["reason_percentile"].tolist() == [75, 25]
+
+    def test_a_frame_without_any_score_was_picked_for_none(self, rows, labels, tasks):
+        nan = float("nan")
+        pool = ScoreTable(COLUMNS, torch.tensor([[0.1, 0.9], [0.4, 0.2], [0.3, 0.3], [nan, nan], [0.5, 0.1]]))
+        table = picks_table(rows, labels, tasks, picks(pool, pool))  # of rows 3 and 1
+        assert table["reason_task"].tolist() == [None, "tools"]
+        assert table["reason_signal"].tolist() == [None, "entropy"]
+        assert table["reason_because"].tolist() == ["no score told it from the other frames", ""]
+        assert [reason(row) for row in table.to_dict("records")] == [
+            "no score told it from the other frames",
+            "tools: entropy higher than in 66 % of the frames",
+        ]
 
 
 class TestImages:
