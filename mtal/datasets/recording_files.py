@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -32,6 +33,7 @@ class RecordingFiles:
         dangling: links that lead nowhere.
         again: links to a file that is below the folder, or to a folder that is or that another link leads to.
         twins: links to a file elsewhere that another link leads to as well, among ``videos`` all the same.
+        misnamed: files and folders whose names are no UTF-8, as of other systems; tables cannot hold them.
     """
 
     videos: dict[str, Path]
@@ -40,6 +42,7 @@ class RecordingFiles:
     dangling: tuple[Path, ...] = ()
     again: tuple[Path, ...] = ()
     twins: tuple[Path, ...] = ()
+    misnamed: tuple[Path, ...] = ()
 
     def sources(self, rate_hz: float | None) -> dict[str, Path | str]:
         """Name → video, or ``folder_source`` of a folder of pictures where ``rate_hz`` says how fast they follow.
@@ -69,6 +72,8 @@ class RecordingFiles:
             yield f"{_named(self.others, 'file')} left out, being no video by name; rename what is one"
         if self.dangling:
             yield f"{_named(self.dangling, 'link')} left out, leading nowhere; mend or remove it"
+        if self.misnamed:
+            yield f"{_named(self.misnamed, 'path')} left out, for the name is no text in UTF-8; rename it"
         if self.again:
             yield f"{_named(self.again, 'link')} passed over, leading to what is looked through already"
         if self.twins:
@@ -103,7 +108,7 @@ def recording_files(root: Path) -> RecordingFiles:
     names = [p if stems[p.with_suffix("")] > 1 or p.with_suffix("") in paths else p.with_suffix("") for p in paths]
     found = {name.as_posix(): path for name, path in zip(names, videos, strict=True)}
     pictures = {(p.relative_to(root).as_posix() if p != root else root.name): p for p in sorted(shown)}
-    links = (tuple(sorted(kind)) for kind in (walk.dangling, walk.again, walk.twins))
+    links = (tuple(sorted(kind)) for kind in (walk.dangling, walk.again, walk.twins, walk.misnamed))
     return RecordingFiles(found, pictures, tuple(others), *links)
 
 
@@ -115,6 +120,7 @@ class _Walk:
         self.dangling: list[Path] = []
         self.again: list[Path] = []
         self.twins: list[Path] = []
+        self.misnamed: list[Path] = []
         self._seen: set[tuple[int, int]] = set()
         self._linked: set[tuple[int, int]] = set()  # files
         self._links: list[Path] = []
@@ -127,7 +133,9 @@ class _Walk:
         for path in sorted(folder.iterdir()):
             if path.name[0] == ".":  # such as the trash and the snapshots of a disk, which hold copies
                 continue
-            if path.is_symlink():
+            if not _is_text(path.name):
+                self.misnamed.append(path)
+            elif path.is_symlink():
                 self._links.append(path)
             elif path.is_dir():
                 self._enter(path)
@@ -155,6 +163,15 @@ def _identity(path: Path) -> tuple[int, int]:
     return stat.st_dev, stat.st_ino
 
 
+def _is_text(name: str) -> bool:
+    """Not so where bytes of it are none of UTF-8, for which Python puts signs that cannot be written."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _folder_source(folder: Path, rate_hz: float) -> str:
     numbers = [re.findall(r"[0-9]+", image.stem)[-1:] for image in FolderSource(folder).images()]
     told_apart = all(numbers) and len({int(n[0]) for n in numbers}) == len(numbers)
@@ -162,5 +179,6 @@ def _folder_source(folder: Path, rate_hz: float) -> str:
 
 
 def _named(paths: Sequence[Path], what: str) -> str:
-    shown = ", ".join(map(str, paths[:_SHOWN])) + (", …" if len(paths) > _SHOWN else "")
+    some = (os.fsencode(path).decode(errors="replace") for path in paths[:_SHOWN])
+    shown = ", ".join(some) + (", …" if len(paths) > _SHOWN else "")
     return f"{len(paths)} {what}{'' if len(paths) == 1 else 's'} ({shown})"

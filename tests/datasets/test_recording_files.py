@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from mtal.datasets.recording_files import SUFFIXES, recording_files
@@ -42,6 +44,18 @@ class TestNames:
         touch(root / "op.mp4", root / "op.mpg", root / "op.mp4.avi", root / "op.mp4.avi.ts")
         assert len(names(root)) == 4
         assert names(root)["op.mp4"] == "op.mp4"
+
+    def test_that_are_no_text_are_left_out(self, root):
+        """As of a disk that was written in Latin-1; they would end the whole search with the fault of a table."""
+        touch(root / "a.mp4")
+        (root / os.fsdecode(b"op\xe9")).mkdir()
+        (root / os.fsdecode(b"op\xe9") / "b.mp4").touch()
+        (root / os.fsdecode(b"\xfc.mp4")).touch()
+        found = recording_files(root)
+        assert list(found.videos) == ["a"]
+        assert list(found.left_out()) == [
+            f"2 paths ({root}/op\ufffd, {root}/\ufffd.mp4) left out, for the name is no text in UTF-8; rename it"
+        ]
 
 
 class TestLinks:
