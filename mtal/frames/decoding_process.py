@@ -23,7 +23,11 @@ _PIPE_BYTES = 2**20
 
 
 class DecodingProcess:
-    """A process that runs :func:`mtal.frames.worker.main`."""
+    """A process that runs :func:`mtal.frames.worker.main`.
+
+    Raises:
+        RuntimeError: it does not start, for which no video is to blame.
+    """
 
     def __init__(self) -> None:
         self.owner = os.getpid()
@@ -38,10 +42,19 @@ class DecodingProcess:
         self._replies: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         threading.Thread(target=self._receive, name="decoding", daemon=True).start()
         try:
-            self._replies.get(timeout=LIMIT_S)
+            kind, _ = self._replies.get(timeout=LIMIT_S)
+        except queue.Empty:
+            self.end()
+            raise RuntimeError(
+                f"a process that decodes videos has not started within {LIMIT_S:g} s; try again when the machine has "
+                "less to do"
+            ) from None
         except BaseException:
             self.end()
             raise
+        if kind == "end":
+            self.end()
+            raise RuntimeError("a process that decodes videos cannot start; what it printed above says why")
 
     @property
     def exit_code(self) -> int | None:
@@ -104,11 +117,13 @@ class DecodingProcess:
 
 def free_process() -> DecodingProcess:
     """One that waits for work, or a new one; :func:`put_back` it, or :meth:`~DecodingProcess.end` it."""
-    while _idle:
-        worker = _idle.pop()
+    while True:
+        try:
+            worker = _idle.pop()
+        except IndexError:  # asked for rather than looked for: another thread may take the last one in between
+            return DecodingProcess()
         if worker.owner == os.getpid() and worker.exit_code is None:  # not that of the process this one is forked from
             return worker
-    return DecodingProcess()
 
 
 def put_back(process: DecodingProcess) -> None:

@@ -1,6 +1,8 @@
 import logging
 import os
+import shutil
 import signal
+import sys
 import threading
 import time
 from functools import partial
@@ -170,6 +172,30 @@ class TestProcess:
             assert reader.read([8, 1])[:, 0, 0, 0].tolist() == [8, 1]
             reader.read([9])
         assert caplog.messages == ["clip.mp4 is odd"]
+
+    def test_that_cannot_start_is_no_fault_of_the_video(self, monkeypatch):
+        decoding_process.end_idle()
+        monkeypatch.setattr(sys, "executable", shutil.which("false"))
+        with pytest.raises(RuntimeError, match=r"^a process that decodes videos cannot start"):
+            GuardedReader("clip.mp4", partial(time.sleep, 0), 60)
+
+    def test_that_starts_too_slowly(self, tmp_path, monkeypatch):
+        decoding_process.end_idle()
+        (tmp_path / "python").write_text("#!/bin/sh\nexec sleep 60\n")
+        (tmp_path / "python").chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+        monkeypatch.setattr(decoding_process, "LIMIT_S", 0.2)
+        with pytest.raises(RuntimeError, match=r"has not started within 0\.2 s; try again when"):
+            GuardedReader("clip.mp4", partial(time.sleep, 0), 60)
+
+    def test_that_another_thread_takes_first(self, monkeypatch):
+        class Taken(list):
+            def __bool__(self):
+                return True  # there was one a moment ago
+
+        monkeypatch.setattr(decoding_process, "_idle", Taken())
+        monkeypatch.setattr(decoding_process, "DecodingProcess", lambda: "new")
+        assert decoding_process.free_process() == "new"
 
     def test_a_fork_starts_its_own(self, clip):
         with GuardedReader(clip("groups"), partial(PyAVReader, clip("groups")), 60):
