@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import logging
+import math
 import os
 import shutil
 import threading
@@ -34,7 +35,8 @@ from mtal.refusals import Refusals
 from mtal.whole_files import whole_or_not
 
 _FORMAT = 4  # raised whenever cached pixels would come out differently
-_CHUNK = 32  # frames decoded at once
+_CHUNK = 32  # frames decoded at once at most
+_CHUNK_BYTES = 2**28  # of them; frames in 4K are fewer
 _LOOKED_AT = 16  # frames of a recording that tell where the endoscope's picture is
 _OF_A_SOURCE = (ValueError, IndexError, FileNotFoundError, TimeoutError)  # the others may be right
 
@@ -120,7 +122,8 @@ class FrameCache:
         root: folder of the cache; made when needed.
         bound: keeps the folder above within a limit; it protects the frames of an array while that lives. Without it
             nothing is ever deleted.
-        workers: videos decoded at once. Each decoder has threads of its own and holds 32 frames, so few are enough.
+        workers: videos decoded at once. Each decoder has threads of its own and holds 32 frames, or 256 MiB of
+            them, so few are enough.
         backend: who decodes videos, see :func:`~mtal.frames.reader.open_reader`. Files are the same by all of them.
     """
 
@@ -151,14 +154,17 @@ class FrameCache:
         """
         check_fit(fit)
         self.root.mkdir(parents=True, exist_ok=True)
-        sources, video = np.unique(rows["source"].to_numpy(dtype=str), return_inverse=True)  # [V], [N]
+        number, names = pd.factorize(rows["source"])  # [N], [V], without a copy of its name for each frame
+        sources, rank = np.unique(np.asarray(names, dtype=str), return_inverse=True)  # [V], [V]
+        video = rank[number].astype(np.int64)  # [N]
+        by_video = np.argsort(video, kind="stable")  # [N]
+        of_video = np.split(by_video, np.searchsorted(video[by_video], np.arange(1, len(sources))))  # rows of each
         frames = rows["frame"].to_numpy(dtype=np.int64)  # [N]
         place = np.empty(len(rows), dtype=np.int64)  # [N]
         recording = pd.factorize(rows["video"])[0] if "video" in rows else video  # [N]
         files: list[_CachedVideo] = []
-        digest = hashlib.sha256(frames.tobytes() + video.astype(np.int64).tobytes())
-        for v, source in enumerate(sources.tolist()):
-            here = video == v
+        digest = hashlib.sha256(frames.tobytes() + video.tobytes())
+        for source, here in zip(sources.tolist(), of_video, strict=False):  # of no rows there is one part
             wanted, first, place[here] = np.unique(frames[here], return_index=True, return_inverse=True)  # [M]
             of_which = pd.factorize(recording[here][first])[0] if fit == "content" else np.zeros_like(wanted)  # [M]
             key = _key(source, wanted, size, fit, of_which)
@@ -171,11 +177,10 @@ class FrameCache:
         windows = None
         if fit != "stretch":
             windows = np.empty((len(rows), 4))
-            for v, file_of_video in enumerate(files):
-                here = video == v
+            for file_of_video, here in zip(files, of_video, strict=False):
                 windows[here] = file_of_video.windows()[place[here]]
         videos = [f.file for f in files]
-        return FrameArray(videos, video.astype(np.int64), place, size, digest.hexdigest(), windows, self.bound)
+        return FrameArray(videos, video, place, size, digest.hexdigest(), windows, self.bound)
 
     def _decode(self, missing: list[_CachedVideo], progress: bool) -> None:
         if not missing:
@@ -297,11 +302,12 @@ class _CachedVideo:
         with open_reader(self.source, backend=self.backend, on_truncated="keep") as reader:
             positions(self.source, reader.frames, self.frames)
             content = self._content(reader)
-            for start in range(0, len(self.frames), _CHUNK):
-                pictures = read_pictures(reader, self.frames[start : start + _CHUNK].tolist())
+            chunk = min(_CHUNK, max(1, _CHUNK_BYTES // (3 * math.prod(reader.frame_size))))
+            for start in range(0, len(self.frames), chunk):
+                pictures = read_pictures(reader, self.frames[start : start + chunk].tolist())
                 shown = [
                     window_for(self.fit, (p.shape[0], p.shape[1]), size, content[r])
-                    for p, r in zip(pictures, self.recording[start : start + _CHUNK].tolist(), strict=True)
+                    for p, r in zip(pictures, self.recording[start : start + chunk].tolist(), strict=True)
                 ]
                 windows += shown
                 yield np.stack([fitted(p, size, w) for p, w in zip(pictures, shown, strict=True)])  # [n, H, W, 3]

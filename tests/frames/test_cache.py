@@ -7,6 +7,7 @@ import resource
 import shutil
 import signal
 import time
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -131,6 +132,29 @@ class TestFrames:
         frames = FrameCache(tmp_path / "cache").get(rows(*((folder, k) for k in range(3))), SIZE, progress=False)
         assert frames[[0, 1]].mean(axis=(1, 2, 3)).tolist() == [0, 7]
         assert frames[[2]][0, [1, -2], 5, 0].tolist() == [200, 0]
+
+    def test_large_ones_are_decoded_few_at_a_time(self, tmp_path, folder, monkeypatch):
+        asked = []
+        original = cache_module.read_pictures
+        monkeypatch.setattr(
+            cache_module, "read_pictures", lambda reader, frames: asked.append(frames) or original(reader, frames)
+        )
+        monkeypatch.setattr(cache_module, "_CHUNK_BYTES", 2 * 3 * 48 * 64)
+        frames = FrameCache(tmp_path / "cache").get(rows(*((folder, k) for k in range(3))), SIZE, progress=False)
+        assert asked == [[0, 1], [2]]
+        assert frames[:].mean(axis=(1, 2, 3)).tolist() == [0, 50, 100]
+
+    def test_names_are_not_copied_for_each_frame(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(FrameCache, "_decode", lambda *given: None)
+        source = f"{tmp_path}/{'long' * 50}.mp4"
+        many = pd.DataFrame({"source": pd.Categorical([source] * 10_000), "frame": range(10_000)})
+        tracemalloc.start()
+        try:
+            FrameCache(tmp_path / "cache").get(many, SIZE, progress=False)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < 10_000 * len(source)  # a fixed-width copy takes four bytes a letter
 
     def test_folders_that_count_from_one(self, tmp_path, folder):
         (folder / "0.png").unlink()
