@@ -13,13 +13,18 @@ from mtal.frames.protocol import Reader
 from mtal.frames.reader import open_reader, read_pictures
 
 _AT_ONCE = 8  # whole pictures in memory
+_LONGEST = 200  # bytes of a recording's name in that of a picture, of which file systems take 255
 
 
 def picture_names(frames: pd.DataFrame) -> list[str]:
-    """``001_<video>_<frame>.png`` of each row, in order of choice."""
+    """``001_<video>_<frame>.png`` of each row, in order of choice; of a very long name of a video the end."""
     digits = max(3, len(str(len(frames))))
     places = zip(frames["video"], frames["frame"], strict=True)
-    return [f"{i:0{digits}d}_{plain(v)}_{f:06d}.png" for i, (v, f) in enumerate(places, start=1)]
+    return [f"{i:0{digits}d}_{_end(plain(v))}_{f:06d}.png" for i, (v, f) in enumerate(places, start=1)]
+
+
+def _end(name: str) -> str:
+    return name.encode()[-_LONGEST:].decode(errors="ignore")
 
 
 def whole_pictures(frames: pd.DataFrame) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
