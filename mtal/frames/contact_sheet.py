@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,17 +18,19 @@ _WIDTH, _HEIGHT = 160, 120  # of a thumbnail
 _LINE = 16
 
 
-def draw_contact_sheet(dropped: pd.DataFrame, path: Path) -> None:
+def draw_contact_sheet(dropped: pd.DataFrame, path: Path, thumbnail: Callable[[int], bytes]) -> None:
     """Write a PNG of the dropped frames: a heading with the count for each reason, below it up to 30 thumbnails.
 
     Where more were dropped, the thumbnails are spread evenly from the one that passed its threshold by the least to the
     one that passed it by the most: the first ones are those to doubt.
 
     Args:
-        dropped: rows of ``frame_id, reason, value, threshold, thumbnail``.
+        dropped: rows of ``frame_id, reason, value, threshold``.
         path: the file to write.
+        thumbnail: gives that of a row, by its place; asked for those that are shown alone.
     """
-    by_reason = {r: _doubtful_first(dropped[dropped["reason"] == r]) for r in REASONS}
+    placed = dropped.assign(place=np.arange(len(dropped)))
+    by_reason = {r: _doubtful_first(placed[placed["reason"] == r]) for r in REASONS}
     shown = {r: rows.iloc[_spread(len(rows), _COLUMNS * _ROWS)] for r, rows in by_reason.items()}
     heights = [2 * _LINE + -(-len(rows) // _COLUMNS) * (_HEIGHT + _LINE) for rows in shown.values()]
     sheet = Image.new("RGB", (_COLUMNS * _WIDTH, sum(heights)), "white")
@@ -36,10 +39,10 @@ def draw_contact_sheet(dropped: pd.DataFrame, path: Path) -> None:
     top = 0
     for (reason, rows), height in zip(shown.items(), heights, strict=True):
         draw.text((4, top + 8), f"{reason.replace('_', ' ')}: {len(by_reason[reason])} dropped", "black", large)
-        columns = (rows[c].tolist() for c in ("frame_id", "value", "thumbnail"))
-        for i, (frame_id, value, thumbnail) in enumerate(zip(*columns, strict=True)):
+        columns = (rows[c].tolist() for c in ("frame_id", "value", "place"))
+        for i, (frame_id, value, place) in enumerate(zip(*columns, strict=True)):
             x, y = i % _COLUMNS * _WIDTH, top + 2 * _LINE + i // _COLUMNS * (_HEIGHT + _LINE)
-            with Image.open(io.BytesIO(thumbnail)) as image:
+            with Image.open(io.BytesIO(thumbnail(place))) as image:
                 image.thumbnail((_WIDTH - 4, _HEIGHT - 2))
                 sheet.paste(image, (x + 2, y))
             draw.text((x + 2, y + _HEIGHT), f"{frame_id[-16:]}  {value:.3g}", "black", small)

@@ -100,12 +100,17 @@ def _collect(scans: Mapping[str, StoredScan], folder: Path) -> VideoIndex:
         ids = [frame_id(name, frame) for frame in table["frame"]]
         tables.append(table.assign(frame_id=ids, video=name, source=str(stored.source)))
     quarantined = pd.DataFrame(faults, columns=["source", "reason", "file"])
-    columns = [*_FRAME, "reason", "value", "threshold", "thumbnail"]
+    columns = [*_FRAME, "reason", "value", "threshold"]
     sampled = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
     kept = sampled["reason"].isna()
-    frames, dropped = sampled.loc[kept, _FRAME].reset_index(drop=True), sampled.loc[~kept, columns]
-    draw_contact_sheet(dropped, folder / "dropped.png")
-    dropped = dropped.drop(columns="thumbnail").reset_index(drop=True)
+    frames, dropped = sampled.loc[kept, _FRAME], sampled.loc[~kept, columns]
+    frames, dropped = frames.reset_index(drop=True), dropped.reset_index(drop=True)
+
+    def thumbnail(row: int) -> bytes:
+        video, frame = dropped.loc[row, ["video", "frame"]]
+        return scans[video].thumbnail(frame)
+
+    draw_contact_sheet(dropped, folder / "dropped.png", thumbnail)
     with whole_or_not(folder / "frames.parquet") as file:
         frames.to_parquet(file, index=False)
     with whole_or_not(folder / "dropped.parquet") as file:

@@ -24,6 +24,7 @@ from mtal.whole_files import whole_or_not
 
 _FORMAT = 4  # raised whenever a scan would come out differently
 _THUMBNAIL = 96  # pixels along the short edge
+_TABLE = ["frame", "time_s", "reason", "value", "threshold"]
 
 
 def scan(source: Path | str, sampler: Sampler, hygiene: Hygiene, on_truncated: Truncated = "raise") -> pd.DataFrame:
@@ -55,7 +56,7 @@ def scan(source: Path | str, sampler: Sampler, hygiene: Hygiene, on_truncated: T
                 }
             )
     types = {"frame": "int64", "time_s": "float64", "value": "float64", "threshold": "float64"}
-    return pd.DataFrame(rows, columns=["frame", "time_s", "reason", "value", "threshold", "thumbnail"]).astype(types)
+    return pd.DataFrame(rows, columns=[*_TABLE, "thumbnail"]).astype(types)
 
 
 def source_files(source: Path | str) -> list[Path]:
@@ -115,8 +116,13 @@ class StoredScan:
             unnamed.write_text(json.dumps({"source": str(self.source), "reason": reason}, indent=1))
 
     def frames(self) -> pd.DataFrame | None:
-        """Result of :func:`scan`, or ``None`` if the video cannot be used."""
-        return pd.read_parquet(self._frames) if self._frames.exists() else None
+        """Result of :func:`scan` without the thumbnails, or ``None`` if the video cannot be used."""
+        return pd.read_parquet(self._frames, columns=_TABLE) if self._frames.exists() else None
+
+    def thumbnail(self, frame: int) -> bytes:
+        """Of a frame that was dropped. Those of many recordings would not fit into memory."""
+        rows = pd.read_parquet(self._frames, columns=["thumbnail"], filters=[("frame", "==", frame)])
+        return bytes(rows["thumbnail"].iloc[0])
 
     def fault(self) -> dict[str, str]:
         """``source``, ``reason`` and the ``file`` to delete for another try, ``""`` where nothing is stored."""

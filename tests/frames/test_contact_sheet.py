@@ -21,6 +21,10 @@ def dropped(reason, color, values, threshold):
     )
 
 
+def draw(rows, path):
+    draw_contact_sheet(rows.drop(columns="thumbnail"), path, rows["thumbnail"].tolist().__getitem__)
+
+
 def near(sheet, color):
     """Number of pixels of about one colour."""
     return int((np.abs(sheet.astype(int) - color).max(axis=2) < 12).sum())
@@ -28,7 +32,7 @@ def near(sheet, color):
 
 def test_thumbnails_of_every_reason_in_their_order(tmp_path):
     rows = pd.concat([dropped("blurred", (200, 40, 40), [0.01] * 3, 0.02), dropped("overlay", (40, 40, 200), [1], 0.6)])
-    draw_contact_sheet(rows, tmp_path / "sheet.png")
+    draw(rows, tmp_path / "sheet.png")
     sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
     assert near(sheet, (40, 40, 200)) == 128 * 96
     assert near(sheet, (200, 40, 40)) == 3 * 128 * 96
@@ -44,7 +48,7 @@ def test_at_most_thirty_and_the_most_doubtful_among_them(tmp_path):
     many = dropped("near_black", (30, 60, 90), np.linspace(0.0, 0.1, 200).tolist(), 0.15)
     # the one nearest to the threshold and the one farthest from it stand out
     many["thumbnail"] = [jpeg((200, 20, 200)), *many["thumbnail"][1:-1], jpeg((20, 200, 20))]
-    draw_contact_sheet(many, tmp_path / "sheet.png")
+    draw(many, tmp_path / "sheet.png")
     sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
     assert near(sheet, (30, 60, 90)) == 28 * 128 * 96
     assert near(sheet[:, :160], (20, 200, 20)) == 128 * 96  # first of the first row
@@ -52,5 +56,5 @@ def test_at_most_thirty_and_the_most_doubtful_among_them(tmp_path):
 
 
 def test_nothing_dropped(tmp_path):
-    draw_contact_sheet(dropped("blurred", (0, 0, 0), [], 0.1), tmp_path / "sheet.png")
+    draw(dropped("blurred", (0, 0, 0), [], 0.1), tmp_path / "sheet.png")
     assert near(np.asarray(Image.open(tmp_path / "sheet.png")), (200, 0, 0)) == 0
