@@ -7,6 +7,7 @@ import logging
 import os
 import pickle
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -16,6 +17,8 @@ from typing import Any
 LIMIT_S = 60.0
 """Seconds without a new frame after which a decoder counts as hung."""
 
+_CRASHES = {"SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP"}
+"""Signals by which a decoder ends its own process."""
 _told: set[str] = set()  # warnings that were passed on
 _idle: list[DecodingProcess] = []
 _PIPE_BYTES = 2**20
@@ -60,6 +63,15 @@ class DecodingProcess:
     def exit_code(self) -> int | None:
         """Of the process; minus the signal that ended it, ``None`` while it runs."""
         return self._process.poll()
+
+    @property
+    def ended_by_others(self) -> str:
+        """By which signal, and who may have sent it; ``""`` where it runs, or whatever ended it came from within."""
+        code = self.exit_code or 0
+        name = signal.Signals(-code).name if code < 0 else ""
+        if not name or name in _CRASHES:
+            return ""
+        return f"{name}, as {'where memory runs out' if name == 'SIGKILL' else 'a scheduler does'}"
 
     def ask(self, request: tuple[Callable[..., Any], tuple[object, ...]], limit_s: float) -> tuple[str, Any]:
         """``("result", value)`` or ``("error", error)``. The process is ended where there is neither.

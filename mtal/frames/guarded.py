@@ -32,6 +32,7 @@ class GuardedReader:
         limit_s: seconds without a new frame (or packet, while opening) after which the process is ended.
 
     Raises:
+        RuntimeError: others have ended the process, as a system does that runs out of memory.
         TimeoutError: the time limit has passed; names the file and the frame.
         ValueError: the process crashed, or the reader raised it; errors of the reader keep their type and message.
     """
@@ -99,6 +100,8 @@ class GuardedReader:
                 "ended; re-encode the file, or move it to a faster disk"
             ) from None
         except (EOFError, BrokenPipeError):
+            if worker.ended_by_others:
+                raise RuntimeError(f"{self.source}: {doing} was ended by others ({worker.ended_by_others})") from None
             raise ValueError(
                 f"{self.source}: {doing} crashed{worker.progress} (exit code {worker.exit_code}); re-encode the file"
             ) from None

@@ -38,7 +38,8 @@ class VideoIndex:
         frames: frames kept: ``frame_id, video, frame, time_s, source``.
         dropped: frames sampled and not kept: the same columns and ``reason, value, threshold``.
         quarantined: videos that cannot be used: ``source, reason, file``, the last to be deleted for another try. It
-            is ``""`` where the next start tries again by itself: a decoder hung, or the file may not be read.
+            is ``""`` where the next start tries again by itself: a decoder hung or was ended by others, or the file
+            may not be read.
     """
 
     frames: pd.DataFrame
@@ -164,7 +165,7 @@ def _each_in_a_process(scans: Sequence[StoredScan], workers: int, limit_s: float
 
 
 def _in_a_process(stored: StoredScan, limit_s: float, running: set[DecodingProcess], stopped: threading.Event) -> None:
-    """Run a scan. If its decoder crashes, the video is quarantined; if it hangs, left out this time.
+    """Run a scan. If its decoder crashes, the video is quarantined; if it hangs or is ended, left out this time.
 
     Raises:
         RuntimeError: the program is at fault, not the video.
@@ -185,7 +186,10 @@ def _in_a_process(stored: StoredScan, limit_s: float, running: set[DecodingProce
         code = process.exit_code or 0
         if code >= 0:  # no decoder ends a process in order
             raise RuntimeError(f"{stored.source}: looking through it ended its process (exit code {code})") from None
-        stored.quarantine(f"{stored.source}: decoding crashed ({signal.Signals(-code).name}); re-encode the file")
+        if process.ended_by_others:
+            stored.passing = f"{stored.source}: decoding was ended by others ({process.ended_by_others})"
+        else:
+            stored.quarantine(f"{stored.source}: decoding crashed ({signal.Signals(-code).name}); re-encode the file")
     else:
         if kind == "error":
             process.end()

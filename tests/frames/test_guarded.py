@@ -41,6 +41,7 @@ def sleep(): time.sleep(1000)
 def spin():  # in C, with the interpreter's lock held
     re.match("(a+)+$", "a" * 64 + "b")
 def crash(): os.kill(os.getpid(), signal.SIGSEGV)
+def stop(): os.kill(os.getpid(), signal.SIGTERM)
 def refuse(): raise IndexError("clip.mp4: there is no frame 7")
 class Odd(Exception):
     def __init__(self, a, b): super().__init__(f"{a} {b}")
@@ -127,6 +128,14 @@ class TestErrors:
         message = rf"clip\.mp4: reading frames 7 to 7 crashed after frame 6 \(exit code {-signal.SIGSEGV}\)"
         with opened(stub, stub.crash, 60) as reader:
             with pytest.raises(ValueError, match=message):
+                reader.read([7])
+            assert len(reader.read([6])) == 1
+
+    def test_an_end_that_is_no_fault_of_the_video(self, stub):
+        with opened(stub, stub.stop, 60) as reader:
+            with pytest.raises(
+                RuntimeError, match=r"clip\.mp4: reading frames 7 to 7 was ended by others \(SIGTERM, as"
+            ):
                 reader.read([7])
             assert len(reader.read([6])) == 1
 

@@ -23,6 +23,8 @@ class StrangeSampler:
                 time.sleep(600)
             elif self.how == "crash":
                 os.kill(os.getpid(), signal.SIGSEGV)
+            elif self.how == "stop":
+                os.kill(os.getpid(), signal.SIGTERM)
             elif self.how == "leave":
                 os._exit(3)
             elif self.how == "program":
