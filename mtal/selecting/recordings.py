@@ -12,7 +12,7 @@ import pandas as pd
 from mtal.acquisition import Acquisition
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.label_table import LabelTable
-from mtal.frames.image_folder import parse_folder_source
+from mtal.frames.image_folder import folder_source, parse_folder_source
 from mtal.frames.index import FrameIndex, frame_id
 from mtal.learning.standing import needs_out_of_fold
 
@@ -37,7 +37,7 @@ class Recordings:
     @property
     def candidates(self) -> int:
         """Number of frames to choose from."""
-        return len(self.dataset.index) - len(self.labelled)
+        return len(self.dataset.index.pool) - len(self.labelled)
 
 
 def with_labelled(dataset: SurgicalDataset, labelled: pd.DataFrame, acquisition: Acquisition) -> Recordings:
@@ -56,12 +56,12 @@ def with_labelled(dataset: SurgicalDataset, labelled: pd.DataFrame, acquisition:
         FileNotFoundError: it does, and they are gone.
     """
     table = dataset.index.table
-    named = {os.path.realpath(s): (v, s, p) for v, s, p in _videos(table)}
+    named = {_real(s): (v, s, p) for v, s, p in _videos(table)}
     looks = looks_at_labelled(acquisition)
     rows: list[dict[str, Any]] = []
-    elsewhere = labelled.loc[~labelled["source"].map(os.path.realpath).isin(named), "patient"].tolist()
+    elsewhere = labelled.loc[~labelled["source"].map(_real).isin(named), "patient"].tolist()
     for row in labelled.astype(object).to_dict("records"):
-        path = os.path.realpath(row["source"])
+        path = _real(row["source"])
         if path in named:
             video, source, patient = named[path]
         elif not looks:
@@ -101,6 +101,12 @@ def looks_at_labelled(acquisition: Acquisition) -> str:
     return (
         "calibration" if acquisition.measurement.calibrate else f"weighing by {type(acquisition.say.weights).__name__}"
     )
+
+
+def _real(source: str) -> str:
+    """A recording's file or folder by its own path, whatever link leads to it."""
+    place = parse_folder_source(source)
+    return folder_source(*place._replace(folder=Path(os.path.realpath(place.folder))))
 
 
 def _videos(table: pd.DataFrame) -> list[tuple[str, str, str]]:

@@ -8,6 +8,7 @@ from mtal.acquisition.weights import Headroom
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.label_table import LabelTable
 from mtal.datasets.vocalfolds import BLEEDING
+from mtal.frames.image_folder import folder_source
 from mtal.frames.index import FrameIndex
 from mtal.selecting.recordings import looks_at_labelled, relative_file, with_labelled
 
@@ -24,12 +25,15 @@ def table(video, source, frames, patient="p"):
     return pd.DataFrame({**rows, "source": str(source), "split": "pool"})
 
 
+def unlabelled(frames):
+    labels = LabelTable(pd.DataFrame({"frame_id": frames["frame_id"], "bleeding": None}), [BLEEDING])
+    return SurgicalDataset("videos", FrameIndex(frames), (BLEEDING,), labels)
+
+
 @pytest.fixture
 def dataset(tmp_path):
     (tmp_path / "a.mp4").touch()
-    frames = table("a", tmp_path / "a.mp4", [0, 1, 2], "anna")
-    labels = LabelTable(pd.DataFrame({"frame_id": frames["frame_id"], "bleeding": None}), [BLEEDING])
-    return SurgicalDataset("videos", FrameIndex(frames), (BLEEDING,), labels)
+    return unlabelled(table("a", tmp_path / "a.mp4", [0, 1, 2], "anna"))
 
 
 class TestWithLabelled:
@@ -41,6 +45,20 @@ class TestWithLabelled:
         assert found.dataset.index.frame_ids == ["a/000000", "a/000001", "a/000002", "a/000007"]
         assert found.candidates == 2
         assert set(found.dataset.index.table["patient"]) == {"anna"}
+
+    def test_frames_of_the_same_folder_of_pictures_are_not_candidates(self, tmp_path):
+        (tmp_path / "seq").mkdir()
+        (tmp_path / "link").symlink_to(tmp_path / "seq")
+        here, there = (folder_source(tmp_path / name, rate_hz=1) for name in ("seq", "link"))
+        found = with_labelled(unlabelled(table("a", here, [0, 1, 2])), table("x", there, [1]), acquisition())
+        assert found.labelled == ["a/000001"]
+        assert found.candidates == 2
+
+    def test_frames_held_out_for_the_test_are_not_candidates(self, tmp_path):
+        held_out = table("b", tmp_path / "b.mp4", [0, 1], "bo").assign(split="test")
+        frames = pd.concat([table("a", tmp_path / "a.mp4", [0, 1, 2], "anna"), held_out])
+        found = with_labelled(unlabelled(frames), table("x", tmp_path / "a.mp4", [1]), acquisition())
+        assert found.candidates == 2
 
     def test_others_are_there_only_when_looked_at(self, dataset, tmp_path):
         (tmp_path / "b.mp4").touch()
