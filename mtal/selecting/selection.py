@@ -118,7 +118,8 @@ def select(config: DictConfig, checkpoint: Checkpoint, budget: int, scored: Path
         checkpoint: the trained model and what it has learnt from.
         budget: frames to pick.
         scored: folder of the cache where the scores of segments lie until the caller removes it, so that a selection
-            that was killed goes on; ``None`` for nowhere.
+            that was killed goes on, and for a while tables of the whole pool; ``None`` for where the system has passing
+            files, which may be small.
 
     Raises:
         ValueError: there are fewer frames, or the acquisition needs what recordings without labels cannot give.
@@ -143,6 +144,7 @@ def select(config: DictConfig, checkpoint: Checkpoint, budget: int, scored: Path
     bound = _bound(config)
     if scored is not None:
         bound.use([scored])
+        scored.mkdir(parents=True, exist_ok=True)
     frames = _frames(config, recordings, bound)
     inputs = _inputs(config, model, recordings, frames, device, bound)
     picker = Picker(recordings.dataset, inputs, tasks, acquisition, device, config.seed, frames.windows, engine=engine)
@@ -151,7 +153,7 @@ def select(config: DictConfig, checkpoint: Checkpoint, budget: int, scored: Path
     known = Standing(Evidence({}), silent=tuple(task for task, some in annotated(tasks, labels).items() if not some))
     if acquisition.reads_the_pool:
         known = _standing(config, checkpoint, recordings, labels, acquisition, tasks, inputs, trainer)
-    with TemporaryDirectory() as unused:  # tables of the whole pool, which a run keeps for its later rounds
+    with TemporaryDirectory(dir=scored) as unused:  # tables of the whole pool, which a run keeps for its later rounds
         asked = Round(
             number,
             budget,

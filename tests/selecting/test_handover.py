@@ -255,6 +255,18 @@ def test_what_it_has_scored_is_kept_while_it_runs(make, cache, tmp_path, monkeyp
     assert f"scored/{hash_of(str((tmp_path / 'stopped').resolve()))}" in used
 
 
+def test_tables_of_the_pool_are_written_to_the_cache(make, cache, tmp_path, monkeypatch):
+    """A million frames are gigabytes, for which the folder of passing files is often too small."""
+
+    def stop(picker, model, asked):
+        assert cache / "scored" in asked.path.parents
+        raise InterruptedError
+
+    monkeypatch.setattr("mtal.selecting.selection.Picker.pick", stop)
+    with pytest.raises(InterruptedError):
+        make(tmp_path / "stopped")
+
+
 @pytest.mark.parametrize(
     ("seconds", "time"),
     [(0, "0:00:00.000"), (59.9999, "0:00:59.999"), (60, "0:01:00.000"), (3725.04, "1:02:05.040"), (0.3, "0:00:00.300")],
