@@ -151,14 +151,14 @@ def _found(config: DictConfig) -> dict[str, Any]:
     root, told = config.data.root, found_folder(config.data.root, config.data.index)
     kept, dropped = pd.read_parquet(told / "frames.parquet"), pd.read_parquet(told / "dropped.parquet")
     bad = pd.read_csv(told / "quarantined.csv")
-    counts = dropped["reason"].value_counts()
+    counts, per_video = dropped["reason"].value_counts(), kept["video"].value_counts()
     sampled = pd.concat([kept, dropped])
     videos = [
         {
             "video": str(name),
             "file": relative_file(str(rows["source"].iloc[0]), root),
             "sampled": len(rows),
-            "kept": int((kept["video"] == name).sum()),
+            "kept": int(per_video.get(name, 0)),
             "end_s": float(rows["time_s"].max()),
         }
         for name, rows in sampled.groupby("video")
