@@ -330,9 +330,10 @@ def _backbone(
         made: TimmUniversalEncoder = make()
     except OSError:  # weights that could not be fetched; some of these errors are ValueErrors as well
         raise
-    except ValueError as error:
+    except (ValueError, IndexError) as error:
+        why = "too few of them" if isinstance(error, IndexError) else error
         raise ValueError(
-            f"{timm_name} has no pyramid of feature maps for a decoder to stand on ({error}); take one of "
+            f"{timm_name} has no pyramid of feature maps for a decoder to stand on ({why}); take one of "
             f"{', '.join(TIMM_NAMES)} or another CNN or plain ViT of timm"
         ) from error
     if image_size is None or not may_be_fixed:

@@ -49,10 +49,10 @@ def fitted(
     try:
         encoder = make(**size)
     except _FAULTS:
-        _refuse(timm_name, image_size, fault)
+        _refuse(timm_name, image_size, fault, largest_stride)
     subsample_first(encoder)
     if (fault := _fault(encoder, image_size)) is not None:
-        _refuse(timm_name, image_size, fault)
+        _refuse(timm_name, image_size, fault, largest_stride)
     return encoder, size
 
 
@@ -74,9 +74,11 @@ def _fault(encoder: TimmUniversalEncoder, image_size: Size) -> str | None:
     return None
 
 
-def _refuse(timm_name: str, image_size: Size, fault: str) -> None:
+def _refuse(timm_name: str, image_size: Size, fault: str, largest_stride: int) -> None:
     config = timm.get_pretrained_cfg(timm_name)
-    own = f", such as its own frames.image_size=[{config.input_size[1]},{config.input_size[2]}]" if config else ""
+    own = ""
+    if config and not any(side % largest_stride for side in config.input_size[1:]):  # 299 would be refused as well
+        own = f", such as its own frames.image_size=[{config.input_size[1]},{config.input_size[2]}]"
     raise ValueError(
         f"{timm_name} cannot look at pictures of {image_size[0]}x{image_size[1]} ({fault}); choose another size{own}, "
         "or another encoder"

@@ -160,7 +160,7 @@ class TestRefused:
         with pytest.raises(ValueError, match=r"encoder=resnet18\.nowhere: .*nowhere.*Leave the tag out"):
             build_encoder("resnet18.nowhere")
 
-    @pytest.mark.parametrize("name", ["mixer_s32_224", "beit_base_patch16_224"])
+    @pytest.mark.parametrize("name", ["mixer_s32_224", "beit_base_patch16_224", "nest_tiny"])
     def test_no_pyramid(self, name):
         with pytest.raises(ValueError, match=f"{name} has no pyramid of feature maps .*take one of resnet18"):
             build_encoder(name)
