@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from mtal.reporting.curves import INK, STYLES
 from mtal.reporting.run_reader import Round, Run
 
+_BESIDE = 4  # rounds in a row of the legend
+
 
 def minutes(this: Round) -> float:
     """What all annotators took for the picks of a round; NaN where no answer was timed."""
@@ -48,7 +50,8 @@ def predicted_and_real(run: Run) -> pd.DataFrame:
 def draw(seconds: pd.DataFrame) -> Figure:
     """Real against predicted seconds, a point per frame, a look per round; on the line they are the same."""
     with mpl.rc_context({"text.parse_math": False}):
-        figure = Figure(figsize=(4.6, 2.9), layout="constrained")
+        rows = math.ceil(seconds["round"].nunique() / _BESIDE)  # of the legend, which takes nothing from the chart
+        figure = Figure(figsize=(4.6, 2.7 + 0.2 * rows), layout="constrained")
         axes = figure.add_subplot()
         for place, (number, some) in enumerate(seconds.groupby("round")):
             color, marker = _look(place)
@@ -59,7 +62,9 @@ def draw(seconds: pd.DataFrame) -> Figure:
         axes.set_xlabel("predicted seconds", color=INK)
         axes.set_ylabel("real seconds", color=INK)
         axes.tick_params(colors=INK, labelsize=9)
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=3, frameon=False, labelcolor=INK)
+        figure.legend(
+            loc="outside lower center", ncols=_BESIDE, frameon=False, labelcolor=INK, handletextpad=0.2, columnspacing=1
+        )
         for side, spine in axes.spines.items():
             spine.set(visible=side in ("left", "bottom"), color=INK, alpha=0.4)
     return figure

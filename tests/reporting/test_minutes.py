@@ -75,3 +75,12 @@ def test_no_two_of_many_rounds_look_alike():
     (axes,) = minutes.draw(seconds).axes
     looks = [(line.get_color(), line.get_marker()) for line in axes.get_lines()[:20]]
     assert len(set(looks)) == 20
+
+
+@pytest.mark.parametrize("rounds", [1, 6, 20])
+def test_the_legend_leaves_the_chart_its_room(rounds):
+    figure = minutes.draw(pd.DataFrame({"round": range(rounds), "predicted": 10.0, "real": 12.0}))
+    figure.draw_without_rendering()
+    (axes,), (legend,) = figure.axes, figure.legends
+    assert legend.get_window_extent().y1 <= axes.xaxis.label.get_window_extent().y0
+    assert axes.get_window_extent().height > 1.8 * figure.dpi
