@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from mtal.cores import usable_cores
 from mtal.datasets import cholecseg8k
 from mtal.datasets.dataset import SurgicalDataset
 from mtal.datasets.surgery.render import BLOOD_AREA
@@ -92,6 +92,6 @@ def draw(root: Path, arguments: SurgeryArguments, workers: int | None = None) ->
         write_surgeries(
             root,
             arguments,
-            workers=workers or os.cpu_count() or 1,
+            workers=workers or usable_cores(),
             progress=lambda done, _: bar.update(task, completed=done),
         )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from mtal.cores import usable_cores
 from mtal.progress import track
 
 Item = TypeVar("Item")
@@ -21,7 +21,7 @@ def in_threads(work: Callable[[Item], Result], items: Sequence[Item], doing: str
         items: what it is called with.
         doing: what the progress bar says.
     """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         try:
             return list(track(pool.map(work, items), doing, total=len(items)))
         except BaseException:

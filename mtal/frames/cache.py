@@ -7,7 +7,6 @@ import hashlib
 import json
 import logging
 import math
-import os
 import shutil
 import threading
 from collections.abc import Generator, Iterator, Sequence
@@ -21,6 +20,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 from numpy.typing import ArrayLike, NDArray
 
+from mtal.cores import usable_cores
 from mtal.frames.bounded_folder import BoundedFolder
 from mtal.frames.decoder import versions
 from mtal.frames.fit import ALL, Box, Fit, check_fit, content_of, fitted, window_for
@@ -138,7 +138,7 @@ class FrameCache:
         self.root = Path(root)
         self.bound = bound
         self.backend: Backend = backend
-        self.workers = workers or min(4, os.cpu_count() or 1)
+        self.workers = workers or min(4, usable_cores())
 
     def get(self, rows: pd.DataFrame, size: tuple[int, int], progress: bool = True, fit: Fit = "stretch") -> FrameArray:
         """Frames of ``rows`` (columns ``source`` and ``frame``) resized to ``size`` (H, W), in the order of the rows.

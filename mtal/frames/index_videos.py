@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import queue
 import signal
 import threading
@@ -15,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 from filelock import FileLock
 
+from mtal.cores import usable_cores
 from mtal.frames.contact_sheet import draw_contact_sheet
 from mtal.frames.decoding_process import DecodingProcess, free_process, put_back
 from mtal.frames.hygiene import REASONS, Hygiene
@@ -85,7 +85,7 @@ def index_videos(
             name: StoredScan(scans_folder, source, sampler, hygiene, on_truncated) for name, source in videos.items()
         }
         missing = [s for s in scans.values() if not s.done]
-        ended = _each_in_a_process(missing, workers or os.cpu_count() or 1, limit_s)
+        ended = _each_in_a_process(missing, workers or usable_cores(), limit_s)
         for _ in track(ended, "Looking through videos", len(missing), "videos") if progress else ended:
             pass
         return _collect(scans, folder)

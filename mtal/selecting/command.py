@@ -184,7 +184,7 @@ def _summary(folder: Path) -> Iterator[str]:
     about = json.loads((folder / "selection.json").read_text(encoding="utf-8"))
     videos = about["videos"]
     yield (
-        f"{about['asked']['budget']} frames selected from {sum(v['kept'] for v in videos)} frames of {len(videos)} "
+        f"{about['selected']} frames selected from {sum(v['kept'] for v in videos)} frames of {len(videos)} "
         f"video{'' if len(videos) == 1 else 's'}"
     )
     if about["dropped"]:

@@ -174,7 +174,7 @@ def _found(config: DictConfig) -> dict[str, Any]:
 
 
 def _write(folder: Path, selection: Selection, config: DictConfig, about: dict[str, Any]) -> None:
-    about["tasks"] = describe_tasks(selection.tasks)
+    about["tasks"], about["selected"] = describe_tasks(selection.tasks), len(selection.table)
     files = picture_names(selection.table)
     (folder / "images").mkdir()
     pictures = whole_pictures(selection.table)

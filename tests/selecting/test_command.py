@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 import signal
@@ -6,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mtal.selecting import Checkpoint, Request, main
-from mtal.selecting.command import configured
+from mtal.selecting.command import _summary, configured
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 THREE = ("videos=in", "checkpoint=run", "budget=200")
@@ -105,6 +106,12 @@ class TestConfigured:
         (tmp_path / "run/config.yaml").write_text(old)
         request = Request(Path("in"), run, 5, Path("out"), ("strategy=mean",))
         assert "per" not in configured(request, Checkpoint.read(tmp_path / "run"), CONFIGS).acquisition.normalizer
+
+
+def test_fewer_frames_than_were_asked_for(tmp_path):
+    about = {"asked": {"budget": 5}, "selected": 3, "videos": [{"kept": 14}], "dropped": {}, "quarantined": []}
+    (tmp_path / "selection.json").write_text(json.dumps(about))
+    assert next(iter(_summary(tmp_path))) == "3 frames selected from 14 frames of 1 video"
 
 
 class TestMain:
