@@ -108,8 +108,7 @@ def _collect(scans: Mapping[str, StoredScan], folder: Path) -> VideoIndex:
     frames, dropped = frames.reset_index(drop=True), dropped.reset_index(drop=True)
 
     def thumbnail(row: int) -> bytes:
-        video, frame = dropped.loc[row, ["video", "frame"]]
-        return scans[video].thumbnail(frame)
+        return scans[str(dropped["video"].iat[row])].thumbnail(int(dropped["frame"].iat[row]))
 
     draw_contact_sheet(dropped, folder / "dropped.png", thumbnail)
     with whole_or_not(folder / "frames.parquet") as file:
