@@ -108,7 +108,7 @@ def _collect(scans: Mapping[str, StoredScan], folder: Path) -> VideoIndex:
     frames, dropped = frames.reset_index(drop=True), dropped.reset_index(drop=True)
 
     def thumbnail(row: int) -> bytes:
-        return scans[str(dropped["video"].iat[row])].thumbnail(int(dropped["frame"].iat[row]))
+        return scans[str(dropped["video"].iloc[row])].thumbnail(int(dropped["frame"].iloc[row]))
 
     draw_contact_sheet(dropped, folder / "dropped.png", thumbnail)
     with whole_or_not(folder / "frames.parquet") as file:
