@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mtal.annotation import settle
@@ -115,12 +116,13 @@ class Experiment(Setup):
             write_timings(path, timings)
 
     def _record(self, number: int, fresh: LabelledSet, labelled: LabelledSet, taught: Taught) -> dict[str, Any]:
-        """What readers of the run folder are told of a round."""
+        """What readers of the run folder are told of a round; picks that turned out to be unusable are not labelled."""
+        got = labelled_frames(self.tasks, labelled.labels)
         return {
             "round": number,
-            "labelled": len(labelled),
+            "labelled": int(np.any(list(got.values()), axis=0).sum()),
             "picked": len(fresh),
-            "answers": {t: int(n.sum()) for t, n in labelled_frames(self.tasks, labelled.labels).items()},
+            "answers": {t: int(n.sum()) for t, n in got.items()},
             **taught.tested,
             **({} if taught.val is None else {"val": known_numbers(taught.val)}),
             "val_labelled": self.val_labelled if self.val_read_by else 0,

@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 import os
+import secrets
 import shutil
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -24,9 +25,11 @@ from mtal.reporting.offline_file import has_ended
 from mtal.reporting.run_options import in_words, own_options, strategy
 from mtal.reporting.run_reader import Round, Run, go_on, plain, read_run
 from mtal.reporting.wandb_payload import LABELLED, payload
+from mtal.whole_files import write_whole
 
 _log = logging.getLogger(__name__)
 
+_ID = "wandb_id.txt"
 _MODES = ("online", "offline", "disabled")
 
 _PATIENCE_S = {"init_timeout": 30.0, "finish_timeout": 120.0}
@@ -157,6 +160,7 @@ class WandbLogger:
         self.finish(exit_code=0 if kind is None else 1)
 
     def _open(self, run_dir: Path, config: Mapping[str, Any]) -> None:
+        own_id = run_id(config, run_dir)  # before W&B makes a folder here
         # What goes into artifacts is staged in WANDB_DATA_DIR until it is uploaded. Its default is in the home folder,
         # and an offline run that was copied to another machine would lack it.
         if "WANDB_DATA_DIR" not in os.environ:
@@ -171,7 +175,7 @@ class WandbLogger:
             group=self.group,
             name=self._name_of(run_dir, config)[:128],  # W&B takes no longer ones
             tags=self.tags,
-            id=run_id(config, run_dir),
+            id=own_id,
             resume="allow",
             mode=self.mode,
             dir=run_dir,
@@ -252,13 +256,21 @@ def _refuse_full_disk(folder: Path) -> None:
 
 
 def run_id(config: Mapping[str, Any], run_dir: Path) -> str:
-    """The W&B id of a run: the same at every resume, another for another folder or configuration.
+    """The W&B id of a run, which its folder keeps: the same at every resume and wherever the folder is moved to.
 
-    What may change while a run stays the same run does not count, see :mod:`mtal.free_keys`: where things lie, how they
-    are logged, how many rounds there are to be.
+    Another run has another, also one of the same name and options on another machine, or begun anew: W&B would take the
+    rounds of the second for those that it has. Of folders that were logged before they kept it, it is made of their
+    name and the options that may not change, see :mod:`mtal.free_keys`.
+
+    Raises:
+        OSError: it cannot be kept.
     """
-    text = json.dumps([run_dir.name, _lasting(config)], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    file = run_dir / _ID
+    if not file.is_file():
+        logged = any((run_dir / "wandb").glob("*run-*"))
+        text = json.dumps([run_dir.name, _lasting(config)], sort_keys=True, default=str)
+        write_whole(file, hashlib.sha256(text.encode()).hexdigest()[:16] if logged else secrets.token_hex(8))
+    return file.read_text(encoding="utf-8")
 
 
 def _lasting(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -62,6 +62,27 @@ def test_so_are_those_of_people_with_cvat(project, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_pick_that_is_good_for_nothing_counts_in_no_round_as_labelled(project, tmp_path):
+    register()
+    desk, run = tmp_path / "desk", tmp_path / "run"
+    places = [f"data.root={project / 'data'}", f"cache={project / 'cache'}", "oracle=folder", f"oracle.root={desk}"]
+    with initialize_config_dir(str(TESTS.parent / "configs"), version_base="1.3"):
+        config = compose("config", overrides=[*recordings.OPTIONS, *places, "loop.rounds=1"])
+    for pending in ("held_out", "00", "01"):
+        with pytest.raises(LabelsPendingError):
+            run_experiment(config, run)
+        (folder,) = desk.glob(f"{pending}_*")
+        recordings.fill_in(folder, slice(int(pending == "00"), None))
+        if pending == "00":
+            table = pd.read_csv(folder / "frames.csv", dtype=str, keep_default_na=False, sep=";")
+            table.loc[0, "unusable"] = "x"
+            table.to_csv(folder / "frames.csv", index=False, sep=";")
+    run_experiment(config, run)
+    told = [json.loads((run / "rounds" / name / "metrics.json").read_text()) for name in ("00", "01")]
+    assert [(this["labelled"], this["picked"]) for this in told] == [(3, 4), (6, 3)]
+
+
+@pytest.mark.slow
 def test_killed_at_every_step_nothing_is_asked_twice_and_nothing_lost(project):
     told = json.loads((project / "told.json").read_text())["folder"]
     moments = {"writing pictures", "handed out", "asked", "collecting", "collected"}

@@ -258,18 +258,41 @@ def test_environment_is_left_as_it_was(run_dir, monkeypatch):
     assert os.environ["WANDB_DATA_DIR"] == str(run_dir / "elsewhere")
 
 
-def test_run_id_is_that_of_the_run_and_not_of_how_it_is_logged(tmp_path):
-    one = run_id(CONFIG, tmp_path / "a")
-    assert run_id(CONFIG | {"logger": {"mode": "online"}}, tmp_path / "elsewhere" / "a") == one
-    assert run_id(CONFIG | {"loop": {"rounds": 9, "batch": 4}}, tmp_path / "a") == one
-    assert run_id(CONFIG | {"cache": "x", "run_root": "y"}, tmp_path / "a") == one
-    there, moved = ({"data": {"root": root, "split": "patient"}} for root in ("there", "moved"))
-    assert run_id(CONFIG | there, tmp_path / "a") == run_id(CONFIG | moved, tmp_path / "a")
-    stopping = {"loop": CONFIG["loop"] | {"stop": {"val_flat_rounds": 3}}}
-    assert run_id(CONFIG | stopping, tmp_path / "a") == one
-    assert run_id(CONFIG | {"seed": 8}, tmp_path / "a") != one
-    assert run_id(CONFIG | {"loop": {"rounds": 2, "batch": 5}}, tmp_path / "a") != one
-    assert run_id(CONFIG, tmp_path / "b") != one
+class TestRunId:
+    @pytest.fixture
+    def of(self, tmp_path):
+        """The id of a run in a folder of that place, where it was logged before ids were kept."""
+
+        def of(config, place, logged=True):
+            (tmp_path / place).mkdir(parents=True)
+            if logged:
+                (tmp_path / place / "wandb" / "offline-run-20200101_000000-0").mkdir(parents=True)
+            return run_id(config, tmp_path / place)
+
+        return of
+
+    def test_it_goes_with_the_folder(self, of, tmp_path):
+        one = of(CONFIG, "a", logged=False)
+        assert run_id(CONFIG | {"logger": {"mode": "online"}}, tmp_path / "a") == one
+        (tmp_path / "a").rename(tmp_path / "moved")
+        (tmp_path / "moved" / "wandb" / "offline-run-20200101_000000-0").mkdir(parents=True)
+        assert run_id(CONFIG, tmp_path / "moved") == one
+
+    def test_two_runs_of_one_name_and_options_are_two(self, of):
+        """W&B would pass over the rounds of the second, as those of a run that it has."""
+        assert of(CONFIG, "here/a", logged=False) != of(CONFIG, "there/a", logged=False)
+
+    def test_what_was_logged_before_ids_were_kept_keeps_its_own(self, of):
+        one = of(CONFIG, "1/a")
+        assert of(CONFIG | {"logger": {"mode": "online"}}, "2/a") == one
+        assert of(CONFIG | {"loop": {"rounds": 9, "batch": 4}}, "3/a") == one
+        assert of(CONFIG | {"cache": "x", "run_root": "y"}, "4/a") == one
+        there, moved = ({"data": {"root": root, "split": "patient"}} for root in ("there", "moved"))
+        assert of(CONFIG | there, "5/a") == of(CONFIG | moved, "6/a")
+        assert of(CONFIG | {"loop": CONFIG["loop"] | {"stop": {"val_flat_rounds": 3}}}, "7/a") == one
+        assert of(CONFIG | {"seed": 8}, "8/a") != one
+        assert of(CONFIG | {"loop": {"rounds": 2, "batch": 5}}, "9/a") != one
+        assert of(CONFIG, "1/b") != one
 
 
 @pytest.mark.parametrize("logger", ["wandb", "none"])
