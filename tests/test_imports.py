@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LEVELS = [
-    {"free_keys", "numbers", "progress", "refusals", "row_groups", "suggest", "whole_files"},
+    {"cores", "free_keys", "numbers", "progress", "refusals", "row_groups", "suggest", "whole_files"},
     {"frames"},
     {"datasets"},
     {"tasks"},

@@ -25,6 +25,7 @@ from mtal.acquisition.aggregation import (
 )
 from mtal.acquisition.blend import (
     Blend,
+    Comparable,
 )
 from mtal.acquisition.calibration import (
     calibrated,
@@ -32,9 +33,6 @@ from mtal.acquisition.calibration import (
 )
 from mtal.acquisition.coarse import (
     coarse_posterior,
-)
-from mtal.acquisition.comparable import (
-    Comparable,
 )
 from mtal.acquisition.costs import (
     AnnotationCost,

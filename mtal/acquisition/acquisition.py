@@ -13,8 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mtal.acquisition.blend import Blend
-from mtal.acquisition.comparable import Comparable
+from mtal.acquisition.blend import Blend, Comparable
 from mtal.acquisition.fusion.base import Fusion
 from mtal.acquisition.gradients import GradientBlock, JointGradientEmbedding
 from mtal.acquisition.limits import Limits

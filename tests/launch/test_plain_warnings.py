@@ -5,7 +5,6 @@ import pytest
 import torch
 from rich.console import Console
 
-from mtal.acquisition import ScoreTable
 from mtal.acquisition.silence import warn_constant
 from mtal.launch.plain_warnings import plain_warnings
 
@@ -33,9 +32,9 @@ def test_what_every_round_warns_of_is_told_once():
     out = io.StringIO()
     with plain_warnings(Console(file=out)):
         for frames in (90, 80):
-            scores = torch.zeros((frames, 1), dtype=torch.float64)
-            warn_constant(ScoreTable((("tools", "entropy"),), scores), scores, ())
+            constant = torch.tensor([False])
+            warn_constant([("tools", "entropy")], frames, constant, constant, ())
             warnings.warn(f"video {frames} is damaged", stacklevel=1)
-    constant, *rest = out.getvalue().splitlines()
-    assert constant.startswith("warning: tools/entropy: the same score on all 90 frames, so no say in this round")
+    told, *rest = out.getvalue().splitlines()
+    assert told.startswith("warning: tools/entropy: the same score on all 90 frames, so no say in this round")
     assert rest == ["warning: video 90 is damaged", "warning: video 80 is damaged"]
