@@ -14,6 +14,8 @@ import agreement
 import outcomes
 import pytest
 
+from mtal.cores import usable_cores
+
 # Programs that tests start get one thread too: two that wait for each other on a busy machine take four times as long.
 os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -159,7 +161,7 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """One process more than there are cores: in a third of the time a test waits for one that it started."""
-    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
+    return usable_cores() + 1
 
 
 @pytest.hookimpl(wrapper=True)

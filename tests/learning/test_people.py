@@ -8,6 +8,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from miniature import recordings
 from miniature.runs import content
+from omegaconf import DictConfig
 
 from mtal.annotation import LabelsPendingError, LabelStore
 from mtal.datasets.label_map import LabelMap
@@ -40,13 +41,18 @@ def test_picks_labels_and_models_are_those_of_the_simulation_to_the_bit(project)
     assert len(digests) == 3  # there were more labels each time
 
 
+def asking(project: Path, oracle: str, desk: Path, *options: str) -> DictConfig:
+    """The same experiment, of which people are asked at a desk."""
+    register()
+    places = [f"data.root={project / 'data'}", f"cache={project / 'cache'}", f"oracle={oracle}", f"oracle.root={desk}"]
+    with initialize_config_dir(str(TESTS.parent / "configs"), version_base="1.3"):
+        return compose("config", overrides=[*recordings.OPTIONS, *places, *options])
+
+
 @pytest.mark.slow
 def test_so_are_those_of_people_with_cvat(project, tmp_path):
-    register()
     desk, run = tmp_path / "desk", tmp_path / "run"
-    places = [f"data.root={project / 'data'}", f"cache={project / 'cache'}", "oracle=cvat", f"oracle.root={desk}"]
-    with initialize_config_dir(str(TESTS.parent / "configs"), version_base="1.3"):
-        config = compose("config", overrides=[*recordings.OPTIONS, *places])
+    config = asking(project, "cvat", desk)
     for pending in ("held_out", "00", "01", "02"):
         with pytest.raises(LabelsPendingError):
             run_experiment(config, run)
@@ -63,11 +69,8 @@ def test_so_are_those_of_people_with_cvat(project, tmp_path):
 
 @pytest.mark.slow
 def test_a_pick_that_is_good_for_nothing_counts_in_no_round_as_labelled(project, tmp_path):
-    register()
     desk, run = tmp_path / "desk", tmp_path / "run"
-    places = [f"data.root={project / 'data'}", f"cache={project / 'cache'}", "oracle=folder", f"oracle.root={desk}"]
-    with initialize_config_dir(str(TESTS.parent / "configs"), version_base="1.3"):
-        config = compose("config", overrides=[*recordings.OPTIONS, *places, "loop.rounds=1"])
+    config = asking(project, "folder", desk, "loop.rounds=1")
     for pending in ("held_out", "00", "01"):
         with pytest.raises(LabelsPendingError):
             run_experiment(config, run)
